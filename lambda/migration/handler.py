@@ -1,0 +1,97 @@
+"""Runs LiteLLM's database migrations as an ECS task, once per deployment, for CloudFormation.
+
+A custom resource of the CDK's provider framework: `on_event` starts the task, `is_complete` is asked again and again
+until the task has ended. A failed task fails the deployment, and CloudFormation leaves the service as it was.
+
+Integrates with ECS (RunTask, DescribeTasks) and CloudFormation (DescribeStacks).
+"""
+
+import logging
+from typing import Any
+
+import boto3
+
+logger = logging.getLogger()
+logger.setLevel(logging.INFO)
+
+ecs = boto3.client("ecs")
+cloudformation = boto3.client("cloudformation")
+
+
+class MigrationError(Exception):
+    """The migration did not run, or failed. The message goes into the stack's events."""
+
+
+def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Start the migration task, and hand its ARN to `is_complete`.
+
+    Nothing runs when the resource is deleted, nor while CloudFormation rolls back: an older image must not work on a
+    schema that a newer one has already changed, and LiteLLM's migrations only go forward.
+
+    Raises
+    ------
+    MigrationError
+        ECS could not place the task.
+    """
+    resource = {"PhysicalResourceId": "migration", "Data": {}}
+    if event["RequestType"] == "Delete" or _rolls_back(event["StackId"]):
+        logger.info("no migration on %s of %s", event["RequestType"], event["StackId"])
+        return resource
+    properties = event["ResourceProperties"]
+    answer = ecs.run_task(
+        cluster=properties["Cluster"],
+        taskDefinition=properties["TaskDefinition"],
+        capacityProviderStrategy=[{"capacityProvider": "FARGATE", "weight": 1}],
+        networkConfiguration={
+            "awsvpcConfiguration": {
+                "subnets": properties["Subnets"],
+                "securityGroups": properties["SecurityGroups"],
+                "assignPublicIp": "DISABLED",
+            }
+        },
+        # One request starts one task, also when the framework calls twice.
+        clientToken=event["RequestId"],
+        startedBy="cloudformation-migration",
+    )
+    if not answer["tasks"]:
+        reasons = "; ".join(failure.get("reason", "unknown") for failure in answer["failures"])
+        raise MigrationError(f"ECS did not start the database migration ({reasons}): see the cluster's events")
+    task = answer["tasks"][0]["taskArn"]
+    logger.info("migration started: %s", task)
+    return resource | {"Data": {"Task": task}}
+
+
+def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
+    """Tell whether the migration task has ended well.
+
+    Raises
+    ------
+    MigrationError
+        It ended otherwise: with its exit code, or the reason why it never started, and where its log is.
+    """
+    task_arn = event.get("Data", {}).get("Task")
+    if not task_arn:
+        return {"IsComplete": True}
+    properties = event["ResourceProperties"]
+    found = ecs.describe_tasks(cluster=properties["Cluster"], tasks=[task_arn])["tasks"]
+    if not found:
+        raise MigrationError(f"the database migration {task_arn} is gone: deploy again")
+    task = found[0]
+    if task["lastStatus"] != "STOPPED":
+        return {"IsComplete": False}
+    container = task["containers"][0]
+    if container.get("exitCode") == 0:
+        logger.info("migration done: %s", task_arn)
+        return {"IsComplete": True}
+    code = container.get("exitCode")
+    reason = f"exit code {code}" if code is not None else task.get("stoppedReason", "it never started")
+    stream = f"{properties['LogStreamPrefix']}/{task_arn.rsplit('/', 1)[-1]}"
+    raise MigrationError(
+        f"the database migration failed ({reason}) and the service stays as it was: "
+        f"read log stream {stream} of log group {properties['LogGroup']}"
+    )
+
+
+def _rolls_back(stack_id: str) -> bool:
+    status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
+    return "ROLLBACK" in status

@@ -1,0 +1,1 @@
+"""The CDK application's settings, stacks and constructs."""

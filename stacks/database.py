@@ -1,0 +1,103 @@
+"""The database: what LiteLLM remembers of accounts, keys, budgets and spend."""
+
+from functools import partial
+from typing import Any
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, SecretValue, Stack, Validations
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_rds as rds
+from constructs import Construct
+
+from stacks.settings import Environment
+
+DATABASE_NAME = "litellm"
+USERNAME = "litellm"
+# A long-term-support minor: AWS patches it without moving it on.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraPostgreSQLReleaseNotes/aurorapostgresql-supported-releases-eol.html
+ENGINE = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_17_7)
+
+
+class DatabaseStack(Stack):
+    """Aurora PostgreSQL Serverless v2 with a writer, and a reader in a second zone where the settings ask for one.
+
+    Encrypted with a key of its own, TLS only, backed up continuously. Removing it leaves a last snapshot and the key
+    behind; with `deletion_protection` neither the stack nor the cluster can be removed at all.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        vpc: ec2.IVpc,
+        security_group: ec2.ISecurityGroup,
+        **kwargs: Any,  # noqa: ANN401 - a stack's own properties
+    ) -> None:
+        super().__init__(scope, construct_id, termination_protection=environment.deletion_protection, **kwargs)
+        # A fixed name: a change that would replace the cluster fails, instead of starting with an empty one.
+        identifier = f"litellm-{environment.name}"
+        key = kms.Key(
+            self,
+            "Key",
+            description="Aurora storage, snapshots and Performance Insights of the LLM gateway",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN,  # without it no snapshot can ever be restored
+        )
+        # Made here and not by RDS, which would keep it forever.
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/rds/cluster/{identifier}/postgresql",
+            retention=logs.RetentionDays[environment.log_retention],
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        zones = environment.network.zones
+        instance = partial(
+            rds.ClusterInstance.serverless_v2,
+            # Seven days of it are free.
+            enable_performance_insights=True,
+            performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
+            performance_insight_encryption_key=key,
+        )
+        self.cluster = rds.DatabaseCluster(
+            self,
+            "Cluster",
+            engine=ENGINE,
+            cluster_identifier=identifier,
+            default_database_name=DATABASE_NAME,
+            credentials=rds.Credentials.from_password(
+                USERNAME, SecretValue.ssm_secure(environment.parameter("DATABASE_PASSWORD"))
+            ),
+            vpc=vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            security_groups=[security_group],
+            writer=instance("Writer", availability_zone=zones[0]),
+            readers=[instance("Reader", availability_zone=zones[1], scale_with_writer=True)]
+            if environment.database.reader
+            else [],
+            serverless_v2_min_capacity=environment.database.min_capacity,
+            serverless_v2_max_capacity=environment.database.max_capacity,
+            storage_encryption_key=key,
+            parameter_group=rds.ParameterGroup(self, "Parameters", engine=ENGINE, parameters={"rds.force_ssl": "1"}),
+            backup=rds.BackupProps(retention=Duration.days(environment.database.backup_days)),
+            copy_tags_to_snapshot=True,
+            cloudwatch_logs_exports=["postgresql"],
+            deletion_protection=environment.deletion_protection,
+            removal_policy=RemovalPolicy.SNAPSHOT,
+        )
+        self.cluster.node.add_dependency(log_group)
+        self._acknowledge(environment)
+
+    def _acknowledge(self, environment: Environment) -> None:
+        findings = {
+            "AwsSolutions-RDS6": "LiteLLM signs in with a password from SSM: its connections outlive an IAM token",
+            "AwsSolutions-RDS11": "The port is closed to all but LiteLLM's tasks; another number would hide nothing",
+        }
+        if not environment.deletion_protection:
+            findings["AwsSolutions-RDS10"] = "An environment to try changes on can be removed; it leaves a snapshot"
+        Validations.of(self.cluster).acknowledge(
+            *(Acknowledgment(id=rule, reason=reason) for rule, reason in findings.items())
+        )

@@ -1,0 +1,166 @@
+"""The edge: what stands between a caller and LiteLLM. A load balancer, its certificate and name, and a web ACL."""
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_wafv2 as wafv2
+from constructs import Construct
+
+from stacks.network import GATEWAY_PORT
+from stacks.settings import Environment
+from stacks.web_acl import WebAcl
+
+# How much longer than the longest request a connection may stay silent.
+IDLE_MARGIN_SECONDS = 30
+
+
+class Edge(Construct):
+    """An HTTPS load balancer with the environment's name and certificate, behind a web ACL.
+
+    It answers for its own host name only (403 otherwise), redirects HTTP, logs every access to a bucket, and keeps a
+    connection as long as the longest request.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        vpc: ec2.IVpc,
+        security_group: ec2.ISecurityGroup,
+        request_timeout: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._environment = environment
+        self._request_timeout = request_timeout
+        self.url = f"https://{environment.domain}"
+        self.load_balancer = self._load_balancer(vpc, security_group)
+        zone = route53.HostedZone.from_hosted_zone_attributes(
+            self, "HostedZone", hosted_zone_id=environment.hosted_zone.id, zone_name=environment.hosted_zone.name
+        )
+        self._listener = self._https_listener(zone)
+        self._redirect_http()
+        route53.ARecord(
+            self,
+            "Alias",
+            zone=zone,
+            record_name=f"{environment.domain}.",
+            target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
+        )
+        web_acl = WebAcl(self, "WebAcl", environment=environment)
+        wafv2.CfnWebACLAssociation(
+            self,
+            "WebAclAssociation",
+            resource_arn=self.load_balancer.load_balancer_arn,
+            web_acl_arn=web_acl.arn,
+        )
+
+    def forward_to(self, target: elbv2.IApplicationLoadBalancerTarget) -> elbv2.ApplicationTargetGroup:
+        """Send the requests for the gateway's own host name to `target`, and check its health."""
+        group = elbv2.ApplicationTargetGroup(
+            self,
+            "Targets",
+            vpc=self.load_balancer.vpc,
+            port=GATEWAY_PORT,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            target_type=elbv2.TargetType.IP,
+            targets=[target],
+            # ECS sends SIGTERM only when this is over, so the longest answer still ends on the old task.
+            deregistration_delay=Duration.seconds(self._request_timeout),
+            load_balancing_algorithm_type=elbv2.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+            health_check=elbv2.HealthCheck(
+                # Alive, not ready: readiness asks the database, and a failover of Aurora must not restart every task.
+                path="/health/liveliness",
+                interval=Duration.seconds(15),
+                # The workers answer it themselves, and may be busy with long prompts.
+                timeout=Duration.seconds(10),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=4,
+            ),
+        )
+        self._listener.add_action(
+            "OwnHostName",
+            priority=1,
+            conditions=[elbv2.ListenerCondition.host_headers([self._environment.domain])],
+            action=elbv2.ListenerAction.forward([group]),
+        )
+        return group
+
+    def _load_balancer(self, vpc: ec2.IVpc, security_group: ec2.ISecurityGroup) -> elbv2.ApplicationLoadBalancer:
+        public = self._environment.ingress.public
+        load_balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=vpc,
+            internet_facing=public,
+            vpc_subnets=ec2.SubnetSelection(
+                subnet_type=ec2.SubnetType.PUBLIC if public else ec2.SubnetType.PRIVATE_WITH_EGRESS
+            ),
+            security_group=security_group,
+            deletion_protection=self._environment.deletion_protection,
+            # A completion may be silent for as long as LiteLLM waits for it. The default of 60 s would cut it.
+            idle_timeout=Duration.seconds(self._request_timeout + IDLE_MARGIN_SECONDS),
+            drop_invalid_header_fields=True,
+        )
+        load_balancer.log_access_logs(self._access_logs())
+        return load_balancer
+
+    def _access_logs(self) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "AccessLogs",
+            encryption=s3.BucketEncryption.S3_MANAGED,  # the only kind that load balancers write to
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(self._environment.log_retention_days))],
+            # Kept when the gateway goes: who called is asked for afterwards. The rule above empties it.
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        Validations.of(bucket).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-S1",
+                reason="It holds access logs itself; who reads them is in CloudTrail",
+            )
+        )
+        return bucket
+
+    def _https_listener(self, zone: route53.IHostedZone) -> elbv2.ApplicationListener:
+        arn = self._environment.certificate_arn
+        certificate = (
+            acm.Certificate.from_certificate_arn(self, "Certificate", arn)
+            if arn
+            else acm.Certificate(
+                self,
+                "Certificate",
+                domain_name=self._environment.domain,
+                validation=acm.CertificateValidation.from_dns(zone),
+            )
+        )
+        return self.load_balancer.add_listener(
+            "Https",
+            port=443,
+            protocol=elbv2.ApplicationProtocol.HTTPS,
+            certificates=[certificate],
+            # TLS 1.3, and 1.2 with forward secrecy, with post-quantum key exchange where the caller has it.
+            ssl_policy=elbv2.SslPolicy.TLS13_12_RES_PQ,
+            open=False,
+            default_action=elbv2.ListenerAction.fixed_response(
+                403, content_type="text/plain", message_body="This gateway answers only for its own host name.\n"
+            ),
+        )
+
+    def _redirect_http(self) -> None:
+        self.load_balancer.add_listener(
+            "Http",
+            port=80,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            open=False,
+            default_action=elbv2.ListenerAction.redirect(
+                protocol="HTTPS", port="443", host=self._environment.domain, permanent=True
+            ),
+        )

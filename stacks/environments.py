@@ -1,0 +1,108 @@
+"""The environments: the one place for what differs between them. Edit the values; `settings.py` explains each."""
+
+from functools import cache
+
+from stacks.settings import (
+    Database,
+    Environment,
+    Gateway,
+    HostedZone,
+    Ingress,
+    Network,
+    Providers,
+    by_name,
+    read,
+)
+
+OFFICE = "203.0.113.0/24"  # where people work: your company's own public ranges
+OPERATORS = "203.0.113.64/27"  # where accounts are managed from: a part of the above
+
+
+def dev() -> Environment:
+    """To try changes on: small, one NAT gateway, gone when it is destroyed."""
+    return Environment(
+        name="dev",
+        account="111111111111",
+        hosted_zone=HostedZone(id="Z0111111DEVEXAMPLE", name="dev.example.com"),
+        domain="llm.dev.example.com",
+        network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.10.0.0/16"),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,)),
+        providers=Providers(
+            azure_api_base="https://example-llm-dev.openai.azure.com",
+            vertexai_project="example-llm-dev",
+        ),
+        deletion_protection=False,
+        log_retention_days=14,
+        tags={"service": "litellm-gateway", "environment": "dev"},
+    )
+
+
+def stg() -> Environment:
+    """To rehearse a release: built as prod is, in a smaller size."""
+    return Environment(
+        name="stg",
+        account="222222222222",
+        hosted_zone=HostedZone(id="Z0222222STGEXAMPLE", name="stg.example.com"),
+        domain="llm.stg.example.com",
+        network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.20.0.0/16"),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,)),
+        gateway=Gateway(min_tasks=2, max_tasks=4),
+        database=Database(max_capacity=4),
+        providers=Providers(
+            azure_api_base="https://example-llm-stg.openai.azure.com",
+            vertexai_project="example-llm-stg",
+        ),
+        tags={"service": "litellm-gateway", "environment": "stg"},
+    )
+
+
+def prod() -> Environment:
+    """For the whole company: three zones, a NAT gateway in each, a database reader to fail over to."""
+    return Environment(
+        name="prod",
+        account="333333333333",
+        hosted_zone=HostedZone(id="Z0333333PRODEXAMPLE", name="example.com"),
+        domain="llm.example.com",
+        network=Network(
+            zones=("ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"),
+            cidr="10.30.0.0/16",
+            nat_gateways=3,
+            # A task must start while the way to the internet is down: its image, its secrets and its log.
+            interface_endpoints=("ecr.api", "ecr.dkr", "ssm", "logs"),
+        ),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,)),
+        gateway=Gateway(min_tasks=3, max_tasks=12),
+        database=Database(min_capacity=1, max_capacity=16, reader=True, backup_days=35),
+        providers=Providers(
+            azure_api_base="https://example-llm.openai.azure.com",
+            vertexai_project="example-llm",
+        ),
+        log_retention_days=365,
+        tags={"service": "litellm-gateway", "environment": "prod"},
+    )
+
+
+def local() -> Environment:
+    """What `make up` deploys to the emulated AWS on this machine: dev, under another name and account."""
+    settings = dict(dev()) | {
+        "name": "local",
+        "account": "000000000000",
+        "hosted_zone": HostedZone(id="Z0000000LOCALEXAMPLE", name="local.example.com"),
+        "domain": "llm.local.example.com",
+        "network": Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.40.0.0/16"),
+        "gateway": Gateway(max_tasks=1),
+        "tags": {"service": "litellm-gateway", "environment": "local"},
+    }
+    return Environment(**settings)
+
+
+@cache
+def environments() -> dict[str, Environment]:
+    """Every environment by name, checked one by one and against each other.
+
+    Raises
+    ------
+    SettingsError
+        A value cannot work: which one, and what to do.
+    """
+    return by_name(map(read, (dev, stg, prod, local)))

@@ -1,0 +1,265 @@
+"""The gateway: LiteLLM as a Fargate service behind the edge, migrated before it changes."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Size, Stack, Validations
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from stacks.database import DATABASE_NAME, USERNAME
+from stacks.edge import Edge
+from stacks.litellm_config import LiteLlmConfig
+from stacks.migration import Migration
+from stacks.network import GATEWAY_PORT, POSTGRES_PORT
+from stacks.settings import Environment
+
+CONTAINER = Path(__file__).parent.parent / "container"
+CONTAINER_NAME = "litellm"
+SERVE = ("litellm", "--config", "config.yaml")
+MIGRATE = (*SERVE, "--skip_server_startup")
+# Asked with what the image has: Python, and no curl. The workers answer it themselves, and may be busy.
+HEALTH_CHECK = (
+    "import os, urllib.request; "
+    "urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health/liveliness', timeout=10)"
+)
+# The only places that the container can write to; its root file system is read-only.
+WRITABLE = {"state": "/var/lib/litellm", "tmp": "/tmp"}  # noqa: S108 - the container's, not this machine's
+CPU_TARGET_PERCENT = 60  # LiteLLM's advice: scale on CPU, never on memory
+START_SECONDS = 45  # measured on two cores, until the first answer
+
+
+class GatewayStack(Stack):
+    """LiteLLM on ECS Fargate: image, task, migration, service, scaling, load balancer and web ACL.
+
+    Nothing in it is state: it can be deleted and made again, and finds its accounts in the database.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        config: LiteLlmConfig,
+        vpc: ec2.IVpc,
+        load_balancer_group: ec2.ISecurityGroup,
+        gateway_group: ec2.ISecurityGroup,
+        database: rds.IDatabaseCluster,
+        **kwargs: Any,  # noqa: ANN401 - a stack's own properties
+    ) -> None:
+        super().__init__(scope, construct_id, **kwargs)
+        self._environment = environment
+        self._config = config
+        self._vpc = vpc
+        self._database = database
+        # Every rule of the groups is written where they are made; here nothing may add one.
+        self._group = _as_it_is(self, "GatewayGroup", gateway_group)
+        self.edge = Edge(
+            self,
+            "Edge",
+            environment=environment,
+            vpc=vpc,
+            security_group=_as_it_is(self, "LoadBalancerGroup", load_balancer_group),
+            request_timeout=config.request_timeout,
+        )
+        self.cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            vpc=vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            # From day one: a service cannot change from a launch type to capacity providers without being replaced.
+            enable_fargate_capacity_providers=True,
+        )
+        self.log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=logs.RetentionDays[environment.log_retention],
+            removal_policy=RemovalPolicy.RETAIN if environment.deletion_protection else RemovalPolicy.DESTROY,
+        )
+        self._image = ecs.ContainerImage.from_docker_image_asset(
+            ecr_assets.DockerImageAsset(
+                self, "Image", directory=str(CONTAINER), platform=ecr_assets.Platform.LINUX_ARM64
+            )
+        )
+        self._secrets = {
+            name: ecs.Secret.from_ssm_parameter(
+                ssm.StringParameter.from_secure_string_parameter_attributes(
+                    self, f"Secret-{name}", parameter_name=environment.parameter(name)
+                )
+            )
+            for name in config.secrets
+        }
+        migration = Migration(
+            self,
+            "Migration",
+            cluster=self.cluster,
+            task_definition=self._task("MigrationTask", MIGRATE, DISABLE_SCHEMA_UPDATE="false"),
+            security_group=self._group,
+            log_group=self.log_group,
+            log_stream_prefix=f"{CONTAINER_NAME}/{CONTAINER_NAME}",
+        )
+        task = self._task("Task", SERVE, DISABLE_SCHEMA_UPDATE="true")
+        self._permit_bedrock(task)
+        self.service = self._service(task)
+        self.service.node.add_dependency(migration)
+        self._scale(self.edge.forward_to(self._target()))
+        self._publish()
+
+    def _task(self, construct_id: str, command: Sequence[str], **variables: str) -> ecs.FargateTaskDefinition:
+        settings = self._environment.gateway
+        task = ecs.FargateTaskDefinition(
+            self,
+            construct_id,
+            cpu=settings.cpu,
+            memory_limit_mib=settings.memory,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+            volumes=[ecs.Volume(name=name) for name in WRITABLE],
+        )
+        container = task.add_container(
+            CONTAINER_NAME,
+            image=self._image,
+            command=list(command),
+            environment=self._variables() | variables,
+            secrets=self._secrets,
+            port_mappings=[ecs.PortMapping(container_port=GATEWAY_PORT)],
+            logging=ecs.LogDrivers.aws_logs(
+                stream_prefix=CONTAINER_NAME,
+                log_group=self.log_group,
+                # A slow log service must not stop answers: lines are dropped once the buffer is full.
+                mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+                max_buffer_size=Size.mebibytes(25),
+            ),
+            health_check=ecs.HealthCheck(
+                command=["CMD", "python3", "-c", HEALTH_CHECK],
+                interval=Duration.seconds(30),
+                timeout=Duration.seconds(15),
+                retries=3,
+                start_period=Duration.seconds(3 * START_SECONDS),
+            ),
+            readonly_root_filesystem=True,
+            linux_parameters=ecs.LinuxParameters(self, f"{construct_id}Linux", init_process_enabled=True),
+            stop_timeout=Duration.seconds(120),  # the most that Fargate waits after SIGTERM
+        )
+        container.add_mount_points(
+            *(
+                ecs.MountPoint(source_volume=name, container_path=path, read_only=False)
+                for name, path in WRITABLE.items()
+            )
+        )
+        Validations.of(task).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-ECS2",
+                reason="Plain variables are plain (addresses, sizes); every secret is a reference to Parameter Store",
+            ),
+            Acknowledgment(
+                id="AwsSolutions-IAM5[Resource::*]",
+                reason="ecr:GetAuthorizationToken, which starting a task needs, knows no resources",
+            ),
+        )
+        return task
+
+    def _variables(self) -> dict[str, str]:
+        """The task's plain variables, but for the one that tells a migration from the service."""
+        environment, state = self._environment, WRITABLE["state"]
+        needed = {name: environment.plain_variables[name] for name in self._config.variables}
+        return needed | {
+            "PORT": str(GATEWAY_PORT),
+            "NUM_WORKERS": str(environment.gateway.workers),
+            "LITELLM_MODE": "PRODUCTION",
+            "LITELLM_LOG": "ERROR",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # prices from the image, not downloaded at start
+            "PROXY_BASE_URL": self.edge.url,
+            "UI_USERNAME": "admin",
+            "DATABASE_HOST": self._database.cluster_endpoint.hostname,
+            "DATABASE_PORT": str(POSTGRES_PORT),
+            "DATABASE_NAME": DATABASE_NAME,
+            "DATABASE_USERNAME": USERNAME,
+            "HOME": state,
+        }
+
+    def _permit_bedrock(self, task: ecs.FargateTaskDefinition) -> None:
+        """Let the service call exactly the listed models, and nothing else of AWS."""
+        task.add_to_task_role_policy(
+            iam.PolicyStatement(
+                actions=list(self._config.bedrock_actions),
+                resources=list(
+                    self._config.bedrock_resources(partition=self.partition, account=self._environment.account)
+                ),
+            )
+        )
+
+    def _service(self, task: ecs.FargateTaskDefinition) -> ecs.FargateService:
+        provider = "FARGATE_SPOT" if self._environment.gateway.spot else "FARGATE"
+        return ecs.FargateService(
+            self,
+            "Service",
+            cluster=self.cluster,
+            task_definition=task,
+            capacity_provider_strategies=[ecs.CapacityProviderStrategy(capacity_provider=provider, weight=1)],
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            security_groups=[self._group],
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
+            health_check_grace_period=Duration.seconds(4 * START_SECONDS),
+            enable_execute_command=False,
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        )
+
+    def _target(self) -> ecs.IEcsLoadBalancerTarget:
+        return self.service.load_balancer_target(container_name=CONTAINER_NAME, container_port=GATEWAY_PORT)
+
+    def _scale(self, target_group: elbv2.ApplicationTargetGroup) -> None:
+        settings = self._environment.gateway
+        tasks = self.service.auto_scale_task_count(min_capacity=settings.min_tasks, max_capacity=settings.max_tasks)
+        tasks.scale_on_cpu_utilization(
+            "Cpu",
+            target_utilization_percent=CPU_TARGET_PERCENT,
+            scale_in_cooldown=Duration.minutes(5),
+            scale_out_cooldown=Duration.minutes(1),
+        )
+        tasks.scale_on_request_count(
+            "Requests",
+            requests_per_target=settings.requests_per_task,
+            target_group=target_group,
+            scale_in_cooldown=Duration.minutes(5),
+            scale_out_cooldown=Duration.minutes(1),
+        )
+
+    def _publish(self) -> None:
+        """What other systems read of this environment, beside its secrets in Parameter Store."""
+        facts = {
+            "base-url": self.edge.url,
+            "cluster": self.cluster.cluster_name,
+            "service": self.service.service_name,
+            "litellm-version": litellm_version(),
+        }
+        for name, value in facts.items():
+            ssm.StringParameter(
+                self, f"Parameter-{name}", parameter_name=self._environment.parameter(name), string_value=value
+            )
+
+
+def litellm_version() -> str:
+    """The version of LiteLLM in the image: the Dockerfile is the one place for it."""
+    found = re.search(r"^ARG LITELLM_VERSION=(\S+)$", (CONTAINER / "Dockerfile").read_text(), re.MULTILINE)
+    if not found:
+        raise ValueError("container/Dockerfile: there is no line 'ARG LITELLM_VERSION=X.Y.Z': put it back")
+    return found[1]
+
+
+def _as_it_is(scope: Construct, construct_id: str, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:
+    return ec2.SecurityGroup.from_security_group_id(scope, construct_id, group.security_group_id, mutable=False)

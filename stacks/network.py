@@ -1,0 +1,118 @@
+"""The network: a VPC of three tiers, and who may talk to whom."""
+
+from typing import Any
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.settings import Environment
+
+GATEWAY_PORT = 4000
+POSTGRES_PORT = 5432
+HTTPS_PORT = 443
+SMTP_SUBMISSION_PORT = 587
+
+
+class NetworkStack(Stack):
+    """The VPC over the environment's zones, or the existing one that the settings name, and the security groups.
+
+    Public subnets hold the load balancer (when it is public) and the NAT gateways, private ones the tasks, isolated
+    ones the database. The security groups name every permitted connection; everything else, outgoing too, is closed.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        **kwargs: Any,  # noqa: ANN401 - a stack's own properties
+    ) -> None:
+        self._zones = environment.network.zones
+        super().__init__(scope, construct_id, **kwargs)
+        self.vpc = self._existing_vpc(environment) if environment.network.vpc else self._new_vpc(environment)
+        self.load_balancer_group = self._group("LoadBalancerGroup", "The load balancer: HTTPS from the named ranges")
+        self.gateway_group = self._group("GatewayGroup", "LiteLLM tasks: from the load balancer, to the providers")
+        self.database_group = self._group("DatabaseGroup", "Aurora: PostgreSQL from LiteLLM tasks")
+        self._permit(environment)
+        if environment.network.interface_endpoints:
+            self._interface_endpoints(environment)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The environment's zones: CDK would otherwise look them up in AWS while it synthesizes."""
+        return list(self._zones)
+
+    def _new_vpc(self, environment: Environment) -> ec2.IVpc:
+        vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(str(environment.network.cidr)),
+            availability_zones=list(environment.network.zones),
+            nat_gateways=environment.network.nat_gateways,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=26, map_public_ip_on_launch=False
+                ),
+                ec2.SubnetConfiguration(name="Private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=24),
+                ec2.SubnetConfiguration(name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26),
+            ],
+        )
+        # The image's layers come from S3: free, and past the NAT gateways.
+        vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        log_group = logs.LogGroup(
+            self,
+            "FlowLogs",
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        vpc.add_flow_log(
+            "FlowLog",
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group),
+            max_aggregation_interval=ec2.FlowLogMaxAggregationInterval.TEN_MINUTES,
+        )
+        return vpc
+
+    def _existing_vpc(self, environment: Environment) -> ec2.IVpc:
+        network = environment.network
+        assert network.vpc  # noqa: S101 - the caller asked
+        return ec2.Vpc.from_vpc_attributes(
+            self,
+            "Vpc",
+            vpc_id=network.vpc.id,
+            vpc_cidr_block=str(network.cidr),
+            availability_zones=list(network.zones),
+            public_subnet_ids=list(network.vpc.public_subnet_ids),
+            private_subnet_ids=list(network.vpc.private_subnet_ids),
+            isolated_subnet_ids=list(network.vpc.isolated_subnet_ids),
+        )
+
+    def _group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False)
+
+    def _permit(self, environment: Environment) -> None:
+        balancer, gateway, database = self.load_balancer_group, self.gateway_group, self.database_group
+        for cidr in environment.ingress.cidrs:
+            for port, why in ((HTTPS_PORT, "HTTPS"), (80, "HTTP, answered with a redirect to HTTPS")):
+                balancer.add_ingress_rule(ec2.Peer.ipv4(str(cidr)), ec2.Port.tcp(port), why)
+        balancer.add_egress_rule(gateway, ec2.Port.tcp(GATEWAY_PORT), "Requests and health checks")
+        gateway.add_ingress_rule(balancer, ec2.Port.tcp(GATEWAY_PORT), "Requests and health checks")
+        gateway.add_egress_rule(database, ec2.Port.tcp(POSTGRES_PORT), "PostgreSQL")
+        database.add_ingress_rule(gateway, ec2.Port.tcp(POSTGRES_PORT), "PostgreSQL")
+        anywhere = ec2.Peer.any_ipv4()
+        gateway.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "The providers, Datadog, Slack and AWS, by name")
+        gateway.add_egress_rule(anywhere, ec2.Port.tcp(SMTP_SUBMISSION_PORT), "Mails of LiteLLM, by SES")
+
+    def _interface_endpoints(self, environment: Environment) -> None:
+        group = self._group("EndpointGroup", "Services of AWS: HTTPS from LiteLLM tasks")
+        group.add_ingress_rule(self.gateway_group, ec2.Port.tcp(HTTPS_PORT), "HTTPS")
+        for name in environment.network.interface_endpoints:
+            self.vpc.add_interface_endpoint(
+                f"Endpoint-{name}",
+                service=ec2.InterfaceVpcEndpointAwsService(name, port=HTTPS_PORT),
+                security_groups=[group],
+                open=False,
+                lookup_supported_azs=False,
+            )

@@ -1,0 +1,430 @@
+"""The types of the settings, and the rules they must obey: what `stacks/environments.py` is written in.
+
+Every model is frozen and refuses unknown names. A value that cannot work is refused when it is read, in one
+sentence that names the environment, the setting and what to do.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import combinations
+from typing import Annotated, Any, Self
+
+import botocore.session
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+# Memory (MiB) that Fargate offers for each CPU size (CPU units, 1024 = 1 vCPU).
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
+FARGATE_MEMORY: dict[int, range] = {
+    1024: range(2048, 8192 + 1, 1024),
+    2048: range(4096, 16384 + 1, 1024),
+    4096: range(8192, 30720 + 1, 1024),
+    8192: range(16384, 61440 + 1, 4096),
+    16384: range(32768, 122880 + 1, 8192),
+}
+# What LiteLLM advises for each worker process: 1 vCPU and 4 GiB. At rest one was measured at 740 MB resident.
+WORKER_CPU = 1024
+WORKER_MEMORY = 4096
+
+# Aurora PostgreSQL: max_connections = LEAST(DBInstanceClassMemory / 9531392, 5000), an ACU being 2 GiB of memory; a
+# cluster whose smallest capacity is 0 or 0.5 ACU is capped at 2000.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html
+ACU_BYTES = 2 * 1024**3
+BYTES_PER_CONNECTION = 9_531_392
+MAX_CONNECTIONS = 5000
+MAX_CONNECTIONS_AT_HALF_ACU = 2000
+# Connections that Aurora keeps for its own and for superuser sessions, and room for one administrator's tools.
+RESERVED_CONNECTIONS = 15
+
+# The days that CloudWatch Logs accepts, and the CDK's names for them (`aws_logs.RetentionDays`).
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION_DAYS = {
+    1: "ONE_DAY",
+    3: "THREE_DAYS",
+    5: "FIVE_DAYS",
+    7: "ONE_WEEK",
+    14: "TWO_WEEKS",
+    30: "ONE_MONTH",
+    60: "TWO_MONTHS",
+    90: "THREE_MONTHS",
+    120: "FOUR_MONTHS",
+    150: "FIVE_MONTHS",
+    180: "SIX_MONTHS",
+    365: "ONE_YEAR",
+    400: "THIRTEEN_MONTHS",
+    545: "EIGHTEEN_MONTHS",
+    731: "TWO_YEARS",
+    1096: "THREE_YEARS",
+    1827: "FIVE_YEARS",
+    2192: "SIX_YEARS",
+    2557: "SEVEN_YEARS",
+    2922: "EIGHT_YEARS",
+    3288: "NINE_YEARS",
+    3653: "TEN_YEARS",
+}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot work. The message is one sentence for the person who edits the settings."""
+
+
+@cache
+def _regions() -> tuple[str, ...]:
+    """Every region of ECS that the pinned botocore knows; read from its data files, not from AWS."""
+    return tuple(botocore.session.Session().get_available_regions("ecs"))
+
+
+def _known_region(region: str) -> str:
+    if region not in _regions():
+        raise ValueError(f"'{region}' is not an AWS region: use one such as ap-northeast-1")
+    return region
+
+
+def _network(cidr: Any) -> ipaddress.IPv4Network:  # noqa: ANN401 - pydantic hands over whatever was written
+    try:
+        return ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise ValueError(f"'{cidr}' is not an IPv4 range ({error}): write it as 10.0.0.0/16") from error
+
+
+def _not_the_world(cidr: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
+    # Two /1 are the world as well as one /0 is; no company's own range is wider than a /8.
+    if cidr.prefixlen < 8:
+        raise ValueError(f"{cidr} is open to the world: name your company's own ranges (a /8 at the widest)")
+    return cidr
+
+
+def _retention(days: int) -> int:
+    if days not in RETENTION_DAYS:
+        raise ValueError(
+            f"CloudWatch Logs keeps no log for {days} days: choose one of {', '.join(map(str, RETENTION_DAYS))}"
+        )
+    return days
+
+
+AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
+Region = Annotated[str, AfterValidator(_known_region)]
+Cidr = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
+NamedRange = Annotated[Cidr, AfterValidator(_not_the_world)]
+HostName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+RetentionDays = Annotated[int, AfterValidator(_retention)]
+Acu = Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5)]
+
+
+class Settings(BaseModel):
+    """What all groups of settings have in common: frozen, and no unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class HostedZone(Settings):
+    """The Route 53 hosted zone that the gateway's records go into, in the same account."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{5,31}$")]
+    name: HostName
+
+
+class ExistingVpc(Settings):
+    """A VPC that is there already.
+
+    Each list names one subnet per zone, in the order of `Network.zones`; the private ones have a way to the internet.
+    """
+
+    id: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")]
+    public_subnet_ids: tuple[str, ...]
+    private_subnet_ids: tuple[str, ...]
+    isolated_subnet_ids: tuple[str, ...]
+
+
+class Network(Settings):
+    """Where the gateway lives.
+
+    `cidr` is the VPC's own range, also of an existing one. `interface_endpoints` are AWS services reached without the
+    NAT gateways (endpoint names such as `ecr.dkr`): each costs about 10 USD a month and zone and saves 0.062 USD per GB
+    in Tokyo, so name one for traffic above some 300 GB a month, or where the way must not lead over the internet.
+    """
+
+    zones: Annotated[tuple[str, ...], Field(min_length=2)]
+    cidr: Cidr
+    nat_gateways: Annotated[int, Field(ge=1)] = 1
+    interface_endpoints: tuple[str, ...] = ()
+    vpc: ExistingVpc | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.zones)) != len(self.zones):
+            raise ValueError(f"zones names one twice ({', '.join(self.zones)}): the gateway needs two different ones")
+        if not 16 <= self.cidr.prefixlen <= 22:
+            raise ValueError(f"cidr {self.cidr} does not hold the subnets: use a size from /16 to /22")
+        if not self.cidr.is_private:
+            raise ValueError(f"cidr {self.cidr} is public address space: use a private range such as 10.0.0.0/16")
+        if self.nat_gateways > len(self.zones):
+            raise ValueError(
+                f"nat_gateways is {self.nat_gateways} for {len(self.zones)} zones: use one per zone at most"
+            )
+        if self.vpc:
+            for kind in ("public", "private", "isolated"):
+                ids = getattr(self.vpc, f"{kind}_subnet_ids")
+                if len(ids) != len(self.zones):
+                    raise ValueError(
+                        f"vpc.{kind}_subnet_ids names {len(ids)} subnets for {len(self.zones)} zones: "
+                        "name one per zone, in the order of zones"
+                    )
+        return self
+
+
+class Ingress(Settings):
+    """Who may reach the load balancer.
+
+    `public` puts it on the internet side, for `cidrs` only; otherwise it is internal and `cidrs` are the company's
+    ranges that are routed to the VPC. `management_cidrs`, a part of them, are those from which the admin UI and the
+    management routes answer too. `requests_per_address` is the most that one address may send in five minutes; a whole
+    office may share one.
+    """
+
+    public: bool
+    requests_per_address: Annotated[int, Field(ge=100)] = 20_000
+    cidrs: Annotated[tuple[NamedRange, ...], Field(min_length=1)]
+    management_cidrs: Annotated[tuple[NamedRange, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _management_within(self) -> Self:
+        for cidr in self.management_cidrs:
+            if not any(cidr.subnet_of(outer) for outer in self.cidrs):
+                raise ValueError(
+                    f"management_cidrs has {cidr}, which cidrs does not let in: add it to cidrs or remove it"
+                )
+        return self
+
+
+class Gateway(Settings):
+    """The LiteLLM service: `cpu` in CPU units (1024 = 1 vCPU), `memory` in MiB, both per task.
+
+    `requests_per_task` is the load in requests a minute at which a task is added. Spot tasks cost a third and end with
+    two minutes' notice, which cuts long answers.
+    """
+
+    cpu: int = 1024
+    memory: int = 4096
+    workers: Annotated[int, Field(ge=1, le=16)] = 1
+    min_tasks: Annotated[int, Field(ge=1)] = 1
+    max_tasks: Annotated[int, Field(ge=1)] = 2
+    requests_per_task: Annotated[int, Field(ge=1)] = 1200
+    spot: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.cpu not in FARGATE_MEMORY:
+            raise ValueError(
+                f"cpu {self.cpu} is no size that LiteLLM fits in: use {', '.join(map(str, FARGATE_MEMORY))}"
+            )
+        sizes = FARGATE_MEMORY[self.cpu]
+        if self.memory not in sizes:
+            raise ValueError(
+                f"Fargate offers no memory of {self.memory} MiB with cpu {self.cpu}: use {sizes[0]} to {sizes[-1]} MiB "
+                f"in steps of {sizes.step}"
+            )
+        if self.cpu < self.workers * WORKER_CPU or self.memory < self.workers * WORKER_MEMORY:
+            raise ValueError(
+                f"cpu {self.cpu} and memory {self.memory} are too little for {self.workers} workers: LiteLLM needs "
+                f"{WORKER_CPU} CPU units and {WORKER_MEMORY} MiB for each, so raise them to "
+                f"{self.workers * WORKER_CPU} and {self.workers * WORKER_MEMORY} or lower workers"
+            )
+        if self.min_tasks > self.max_tasks:
+            raise ValueError(f"min_tasks {self.min_tasks} is above max_tasks {self.max_tasks}: swap or raise max_tasks")
+        return self
+
+
+class Database(Settings):
+    """Aurora PostgreSQL Serverless v2: capacities in ACU (2 GiB of memory each), backups in days.
+
+    The least is 0.5 ACU: a pause at 0 needs a moment without connections, and LiteLLM's pool always keeps one.
+    """
+
+    min_capacity: Acu = 0.5
+    max_capacity: Annotated[Acu, Field(ge=1)] = 2
+    reader: bool = False
+    backup_days: Annotated[int, Field(ge=1, le=35)] = 7
+
+    @model_validator(mode="after")
+    def _minimum_below_maximum(self) -> Self:
+        if self.min_capacity > self.max_capacity:
+            raise ValueError(
+                f"min_capacity {self.min_capacity} is above max_capacity {self.max_capacity}: "
+                "swap them or raise max_capacity"
+            )
+        return self
+
+    @property
+    def max_connections(self) -> int:
+        """Connections that the cluster takes at its largest capacity."""
+        ceiling = MAX_CONNECTIONS_AT_HALF_ACU if self.min_capacity <= 0.5 else MAX_CONNECTIONS
+        return min(int(self.max_capacity * ACU_BYTES) // BYTES_PER_CONNECTION, ceiling)
+
+
+class Providers(Settings):
+    """The plain (not secret) variables of the providers that `container/config.yaml` refers to, in LiteLLM's names."""
+
+    azure_api_base: Annotated[
+        str, StringConstraints(pattern=r"^https://[a-z0-9-]+\.(openai|cognitiveservices)\.azure\.com/?$")
+    ]
+    azure_api_version: str = "2025-04-01-preview"
+    vertexai_project: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
+    vertexai_location: Annotated[str, StringConstraints(pattern=r"^(global|[a-z]+-[a-z]+\d+)$")] = "global"
+    dd_site: HostName = "ap1.datadoghq.com"
+
+
+class Environment(Settings):
+    """One environment: everything that may differ from the others."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,11}$")]
+    account: AccountId
+    region: Region = "ap-northeast-1"
+    hosted_zone: HostedZone
+    domain: HostName
+    certificate_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:acm:")] | None = None
+    network: Network
+    ingress: Ingress
+    gateway: Gateway = Gateway()
+    database: Database = Database()
+    providers: Providers
+    litellm_license: bool = False
+    deletion_protection: bool = True
+    log_retention_days: RetentionDays = 30
+    tags: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for zone in self.network.zones:
+            if not re.fullmatch(rf"{self.region}[a-z]", zone):
+                raise ValueError(
+                    f"network.zones has '{zone}', which is no zone of {self.region}: use {self.region}a and the like"
+                )
+        if self.domain != self.hosted_zone.name and not self.domain.endswith(f".{self.hosted_zone.name}"):
+            raise ValueError(
+                f"domain {self.domain} is not in hosted_zone {self.hosted_zone.name}: its records would have no place"
+            )
+        if self.certificate_arn and self.certificate_arn.split(":")[3:5] != [self.region, self.account]:
+            raise ValueError(
+                f"certificate_arn is of another region or account than {self.region} and {self.account}: "
+                "a load balancer takes only its own"
+            )
+        if self.database.reader and len(self.network.zones) < 2:
+            raise ValueError("database.reader needs a second zone in network.zones")
+        return self
+
+    @property
+    def parameter_prefix(self) -> str:
+        """Where this environment's parameters are in SSM Parameter Store, without a closing slash."""
+        return f"/litellm/{self.name}"
+
+    def parameter(self, name: str) -> str:
+        """The full name of one of this environment's SSM parameters."""
+        return f"{self.parameter_prefix}/{name}"
+
+    @property
+    def log_retention(self) -> str:
+        """The name in `aws_logs.RetentionDays` of how long logs are kept."""
+        return RETENTION_DAYS[self.log_retention_days]
+
+    @property
+    def plain_variables(self) -> dict[str, str]:
+        """The task's plain variables that come from the settings, by LiteLLM's names for them."""
+        return {
+            "AZURE_API_BASE": self.providers.azure_api_base,
+            "AZURE_API_VERSION": self.providers.azure_api_version,
+            "VERTEXAI_PROJECT": self.providers.vertexai_project,
+            "VERTEXAI_LOCATION": self.providers.vertexai_location,
+            "DD_SITE": self.providers.dd_site,
+            "DD_SOURCE": "litellm",
+            "DD_SERVICE": "litellm-gateway",
+            "DD_ENV": self.name,
+            "SMTP_HOST": f"email-smtp.{self.region}.amazonaws.com",
+            "SMTP_PORT": "587",
+            "SMTP_TLS": "True",
+            "SMTP_SENDER_EMAIL": f"llm-gateway@{self.domain}",
+        }
+
+    def check_connections(self, pool_limit: int) -> None:
+        """Refuse a service that could ask the database for more connections than it takes.
+
+        `pool_limit` is `database_connection_pool_limit` of config.yaml, per worker. While a deployment runs there are
+        twice as many tasks, and one migration.
+
+        Raises
+        ------
+        SettingsError
+            The largest number of connections is above what the cluster takes at its largest capacity.
+        """
+        needed = (2 * self.gateway.max_tasks * self.gateway.workers + 1) * pool_limit
+        available = self.database.max_connections - RESERVED_CONNECTIONS
+        if needed > available:
+            raise SettingsError(
+                f"{self.name}: a deployment may open {needed} database connections (2 x {self.gateway.max_tasks} tasks "
+                f"x {self.gateway.workers} workers x {pool_limit}, and {pool_limit} for the migration), but Aurora "
+                f"takes {available} at {self.database.max_capacity:g} ACU: raise database.max_capacity, or lower "
+                "gateway.max_tasks or database_connection_pool_limit in container/config.yaml"
+            )
+
+
+def read(settings: Callable[[], Environment]) -> Environment:
+    """What `settings` returns: a function named after its environment.
+
+    Raises
+    ------
+    SettingsError
+        A line a finding: the environment, the setting, what is wrong with it and what to do.
+    """
+    try:
+        return settings()
+    except ValidationError as error:
+        group = () if error.title == Environment.__name__ else (error.title.lower(),)
+        findings = (
+            _finding(settings.__name__, (*group, *finding["loc"]), finding["msg"], finding["input"])
+            for finding in error.errors()
+        )
+        raise SettingsError("\n".join(findings)) from error
+
+
+def by_name(environments: Iterable[Environment]) -> dict[str, Environment]:
+    """The environments by name.
+
+    Raises
+    ------
+    SettingsError
+        Two have one name or one domain, or their VPCs' ranges overlap, so that they could never be peered.
+    """
+    environments = tuple(environments)
+    for one, other in combinations(environments, 2):
+        if one.name == other.name:
+            raise SettingsError(f"two environments are called {one.name}: give each its own name")
+        if one.domain == other.domain:
+            raise SettingsError(f"{one.name} and {other.name} have one domain, {one.domain}: give each its own")
+        if one.network.cidr.overlaps(other.network.cidr):
+            raise SettingsError(
+                f"{one.name} and {other.name} have overlapping ranges, {one.network.cidr} and {other.network.cidr}: "
+                "give each its own network.cidr"
+            )
+    return {environment.name: environment for environment in environments}
+
+
+def _finding(name: str, location: tuple[int | str, ...], message: str, value: object) -> str:
+    place = ".".join(map(str, location))
+    message = message.removeprefix("Value error, ")
+    if message == "Extra inputs are not permitted":
+        message = "there is no such setting: see stacks/settings.py for those that there are"
+    elif message == "Field required":
+        message = "is not set: it has no default, so give it a value"
+    elif isinstance(value, str | int | float) and str(value) not in message:
+        message = f"{value!r}: {message[0].lower()}{message[1:]}"
+    return f"{name}: {place}: {message}" if place else f"{name}: {message}"
