@@ -1,0 +1,1 @@
+"""Operators' commands, run as `python -m ops.<name>`; the Makefile has a target for each."""

@@ -1,0 +1,164 @@
+"""Writes `stacks/litellm_catalog.json`: what the pinned LiteLLM knows, so that synth need not have LiteLLM installed.
+
+    python -m ops.catalog [SITE_PACKAGES]
+
+SITE_PACKAGES is the folder that LiteLLM is installed in, by default that of the virtual environment `.tools/litellm`.
+Its source is read, not run. The file holds:
+
+- `litellm`: the version;
+- `top_level`: the keys of config.yaml;
+- `settings`: per section of config.yaml, the names that LiteLLM reads, and those of `litellm_params` and `model_info`;
+- `prices`: the models of the gateway's providers that have a price.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parent.parent
+CATALOG: Final = ROOT / "stacks" / "litellm_catalog.json"
+PRICE_MAP: Final = "model_prices_and_context_window_backup.json"
+
+PROVIDERS: Final = ("azure", "azure_text", "bedrock", "bedrock_converse", "vertex_ai")
+"""Values of `litellm_provider` in the price map whose models are kept; those like vertex_ai-language-models too."""
+
+PROVIDER_PARAMETERS: Final = ("extra_body", "guardrailConfig", "model_id", "performanceConfig", "safety_settings")
+"""Parameters of an entry that LiteLLM hands to Bedrock or Vertex AI without naming them in a class."""
+
+
+def catalog(site_packages: Path) -> dict[str, Any]:
+    """Read what the LiteLLM in a site-packages folder knows.
+
+    Raises
+    ------
+    FileNotFoundError
+        If LiteLLM is not installed there.
+
+    """
+    package = site_packages / "litellm"
+    versions = [found.version for found in importlib.metadata.distributions(name="litellm", path=[str(site_packages)])]
+    if not versions:
+        raise FileNotFoundError(f"{site_packages}: LiteLLM is not installed here; name the site-packages that has it.")
+    prices: dict[str, dict[str, Any]] = json.loads((package / PRICE_MAP).read_text("utf-8"))
+    server = (package / "proxy" / "proxy_server.py").read_text("utf-8")
+    types = [package / "types" / "router.py", package / "types" / "utils.py", package / "proxy" / "_types.py"]
+    return {
+        "litellm": versions[0],
+        "top_level": _sorted(_keys_read(_class(server, "ProxyConfig"), "config"), ["include"]),
+        "settings": {
+            "general_settings": _sorted(
+                _fields(types, "ConfigGeneralSettings"),
+                *(
+                    _keys_read(file.read_text("utf-8"), "general_settings")
+                    for file in (package / "proxy").rglob("*.py")
+                ),
+            ),
+            "litellm_settings": _sorted(
+                _module_variables(package / "__init__.py"),
+                _keys_read(server, "litellm_settings"),
+                re.findall(r'\bkey == "(\w+)"', server),
+            ),
+            "router_settings": _sorted(_router_arguments(package)),
+            "litellm_params": _sorted(
+                _fields(types, "LiteLLM_Params"),
+                _fields(types, "LiteLLMParamsTypedDict"),
+                _call_parameters(package),
+                PROVIDER_PARAMETERS,
+            ),
+            "model_info": _sorted(_fields(types, "ModelInfo"), ["mode"], *prices.values()),
+        },
+        "prices": _sorted(name for name, model in prices.items() if _is_ours(model) and _is_priced(model)),
+    }
+
+
+def _sorted(*names: Iterable[str]) -> list[str]:
+    return sorted({name for each in names for name in each})
+
+
+def _is_ours(model: dict[str, Any]) -> bool:
+    return str(model.get("litellm_provider")).partition("-")[0] in PROVIDERS
+
+
+def _is_priced(model: dict[str, Any]) -> bool:
+    return any(re.match(r"(in|out)put_cost_per_", name) and value is not None for name, value in model.items())
+
+
+def _class(source: str, name: str) -> str:
+    """The text of a class."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])
+    raise LookupError(f"LiteLLM has no class {name} any more: read its new source and mend ops/catalog.py")
+
+
+def _keys_read(source: str, mapping: str) -> list[str]:
+    """Names read as mapping.get("name"), mapping["name"] or "name" in mapping."""
+    read = rf"""\b{mapping}(?:\.get\(\s*|\[)["'](\w+)["']|["'](\w+)["'] in {mapping}\b"""
+    return [before or after for before, after in re.findall(read, source)]
+
+
+def _module_variables(file: Path) -> Iterator[str]:
+    """Yield the lower-case names that a module assigns: `litellm_settings` sets them by name."""
+    for node in ast.parse(file.read_text("utf-8")).body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        yield from (target.id for target in targets if isinstance(target, ast.Name) and re.match("[a-z]", target.id))
+
+
+def _fields(files: Iterable[Path], name: str) -> Iterator[str]:
+    """Yield the fields of a class and of its bases, where the files hold them."""
+    files = list(files)
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                yield from (
+                    item.target.id
+                    for item in node.body
+                    if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+                )
+                for base in node.bases:
+                    if isinstance(base, ast.Name):
+                        yield from _fields(files, base.id)
+                return
+
+
+def _router_arguments(package: Path) -> Iterator[str]:
+    """Yield the arguments of Router.__init__ without those that the proxy sets itself."""
+    managed = re.search(
+        r"ROUTER_SETTINGS_MANAGED_OUTSIDE_CONFIG[^{]*\{([^}]*)\}", (package / "constants.py").read_text("utf-8")
+    )
+    outside = {"self", "model_list", *re.findall(r'"(\w+)"', managed[1] if managed else "")}
+    router = next(
+        node
+        for node in ast.parse((package / "router.py").read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef) and node.name == "Router"
+    )
+    for node in router.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            arguments = (*node.args.args, *node.args.kwonlyargs)
+            yield from (argument.arg for argument in arguments if argument.arg not in outside)
+
+
+def _call_parameters(package: Path) -> list[str]:
+    """Parameters of a chat completion or an embedding, which an entry may give a default."""
+    constants = (package / "constants.py").read_text("utf-8")
+    tables = re.findall(r"\nDEFAULT_(?:CHAT_COMPLETION|EMBEDDING)_PARAM_VALUES[^{]*\{([^}]*)\}", constants)
+    return re.findall(r'"(\w+)":', "".join(tables))
+
+
+def main() -> None:
+    """Write the catalog of the LiteLLM that the first argument, or `.tools/litellm`, holds."""
+    site_packages = Path(sys.argv[1]) if sys.argv[1:] else next(ROOT.glob(".tools/litellm/lib/python*/site-packages"))
+    CATALOG.write_text(json.dumps(catalog(site_packages), indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,508 @@
+"""Lists, creates and checks an environment's secrets: `make secrets ENV=dev`.
+
+Which secrets an environment needs is derived from `container/config.yaml` and the environment's settings. Each is an
+SSM SecureString `/litellm/<environment>/<NAME>`. The random ones are made here; the others are asked for without echo,
+or read from a file. No value is ever read back or printed.
+
+Integrates with AWS Systems Manager Parameter Store and AWS STS, through boto3's own credentials and settings
+(AWS_PROFILE, AWS_ENDPOINT_URL, …).
+
+Exit codes: 0 every secret is present; 1 some are missing; 2 a mistake or an error, in one sentence; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore import exceptions as aws
+
+from stacks.environments import environments
+from stacks.litellm_config import ConfigError, LiteLlmConfig
+from stacks.settings import Environment, SettingsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+CONFIG: Final = Path(__file__).parents[1] / "container" / "config.yaml"
+MAXIMUM_BYTES: Final = 8192  # of an Advanced parameter's value; a Standard one takes 4096
+
+Ask = Callable[[str], str]
+"""Asks for one line without echo, given the prompt: `getpass.getpass`."""
+
+
+class SecretsError(Exception):
+    """A mistake or an error, in one sentence that says what to do."""
+
+
+# --- What is known of each secret -----------------------------------------------------------------------------------
+
+
+def _one_word(value: str) -> str:
+    if re.search(r"\s", value):
+        raise SecretsError("it must not contain white space")
+    return value
+
+
+def _litellm_key(value: str) -> str:
+    if not re.fullmatch(r"sk-[!-~]{20,}", value):
+        raise SecretsError('it must begin with "sk-", with at least 20 more characters: LiteLLM refuses weak ones')
+    return value
+
+
+def _database_password(value: str) -> str:
+    # Amazon Aurora PostgreSQL: 8 to 128 printable ASCII characters without / " @ and space.
+    if not re.fullmatch(r"[!-~]{8,128}", value) or set(value) & set('/"@'):
+        raise SecretsError('it must have 8 to 128 printable ASCII characters, without / " @ and space')
+    return value
+
+
+def _long_enough(value: str) -> str:
+    if len(value) < 12:
+        raise SecretsError("it must have at least 12 characters")
+    return value
+
+
+def _slack_webhook(value: str) -> str:
+    if not re.fullmatch(r"https://hooks\.slack\.com/\S+", value):
+        raise SecretsError("it must be an incoming web hook, https://hooks.slack.com/…")
+    return value
+
+
+def _google_credentials(value: str) -> str:
+    if not value.lstrip().startswith("{"):
+        try:
+            value = Path(value).expanduser().read_text()
+        except (OSError, ValueError):
+            raise SecretsError("it must be JSON, or the path of a JSON key file that can be read") from None
+    try:
+        document = json.loads(value)
+    except ValueError:
+        raise SecretsError("it must be the JSON of a Google key file, unchanged") from None
+    kind = document.get("type") if isinstance(document, dict) else None
+    if kind == "service_account":
+        if missing := [name for name in ("project_id", "private_key", "client_email") if not document.get(name)]:
+            raise SecretsError(f"the service account's JSON lacks {', '.join(missing)}")
+    elif kind != "external_account":
+        raise SecretsError("it must be the JSON of a service account or of a workload identity (external_account)")
+    return json.dumps(document)  # on one line: shorter, and easier to carry in an environment variable
+
+
+@dataclass(frozen=True)
+class Secret:
+    """What is known of one secret, beside its name."""
+
+    description: str
+    check: Callable[[str], str] = _one_word  # returns the value as it is stored, or raises SecretsError
+    make: Callable[[], str] | None = None  # makes a random one
+    if_replaced: str = ""  # what a replacement breaks
+    confirm: bool = False  # asked for twice: nothing but a second look could find a mistake
+    hint: str = ""
+
+
+def _random_key() -> str:
+    return f"sk-{secrets.token_urlsafe(32)}"
+
+
+KNOWN: Final[Mapping[str, Secret]] = {
+    "LITELLM_MASTER_KEY": Secret(
+        "LiteLLM's administrator key", _litellm_key, _random_key, "whoever uses the old one is refused"
+    ),
+    "LITELLM_SALT_KEY": Secret(
+        "Encrypts the provider credentials in LiteLLM's database; never to be changed",
+        _litellm_key,
+        _random_key,
+        "the salt key must never be replaced: the provider credentials in the database become unreadable",
+    ),
+    "DATABASE_PASSWORD": Secret(
+        "Password of the database's master user",
+        _database_password,
+        lambda: secrets.token_urlsafe(32),
+        "the database keeps its old password until that is changed too, and new tasks cannot connect before",
+    ),
+    "UI_PASSWORD": Secret("Password of the admin UI", _long_enough, lambda: secrets.token_urlsafe(24)),
+    "VERTEX_CREDENTIALS": Secret(
+        "Google credentials for Vertex AI",
+        _google_credentials,
+        hint=" (path of the JSON key file, or JSON on one line)",
+    ),
+    "SLACK_WEBHOOK_URL": Secret("Slack's incoming web hook for alerts", _slack_webhook),
+    "AZURE_API_KEY": Secret("Key of the Azure OpenAI resource", confirm=True),
+    "DD_API_KEY": Secret("Datadog's API key", confirm=True),
+    "SMTP_USERNAME": Secret("User name for Amazon SES over SMTP", confirm=True),
+    "SMTP_PASSWORD": Secret("Password for Amazon SES over SMTP", confirm=True),
+    "LITELLM_LICENSE": Secret("LiteLLM's licence", confirm=True),
+}
+
+
+def known(name: str) -> Secret:
+    """What is known of the secret; a name that only config.yaml knows is one word that is asked for twice."""
+    return KNOWN.get(name) or Secret(f"{name} of container/config.yaml", confirm=True)
+
+
+def required_secrets(environment: Environment) -> tuple[str, ...]:
+    """Names of the secrets that the environment's tasks need, sorted.
+
+    Raises
+    ------
+    ConfigError
+        `container/config.yaml` has a mistake.
+    """
+    config = LiteLlmConfig.load(CONFIG, provided=environment.plain_variables, licensed=environment.litellm_license)
+    return tuple(sorted(config.secrets))
+
+
+# --- The parameter store --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What the parameter store tells of a parameter without its value."""
+
+    type: str
+    version: int
+    modified: datetime
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value is encrypted."""
+        return self.type == "SecureString"
+
+
+@dataclass
+class Store:
+    """An environment's secrets in the parameter store of its account and region."""
+
+    environment: Environment
+    client: SSMClient
+    stored: list[str] = field(default_factory=list)  # names put by this run, in order
+
+    def parameters(self, names: Iterable[str]) -> dict[str, Parameter]:
+        """Those of `names` that exist."""
+        prefix = f"{self.environment.parameter_prefix}/"
+        pages = self.client.get_paginator("describe_parameters").paginate(
+            ParameterFilters=[{"Key": "Path", "Option": "OneLevel", "Values": [prefix.rstrip("/")]}]
+        )
+        found = {
+            parameter["Name"].removeprefix(prefix): Parameter(
+                parameter["Type"], parameter["Version"], parameter["LastModifiedDate"]
+            )
+            for page in pages
+            for parameter in page["Parameters"]
+        }
+        return {name: found[name] for name in names if name in found}
+
+    def put(self, name: str, value: str, *, replace: bool) -> None:
+        """Store a secret; over an existing one only with `replace`."""
+        parameter = self.environment.parameter(name)
+        description = known(name).description
+        # Intelligent-Tiering: Advanced, which costs, only for a value over 4 KB. With AWS's own key, aws/ssm.
+        if replace:  # the API takes no tags then; the parameter keeps those that it has
+            self.client.put_parameter(
+                Name=parameter,
+                Value=value,
+                Type="SecureString",
+                Tier="Intelligent-Tiering",
+                Description=description,
+                Overwrite=True,
+            )
+        else:
+            self.client.put_parameter(
+                Name=parameter,
+                Value=value,
+                Type="SecureString",
+                Tier="Intelligent-Tiering",
+                Description=description,
+                Tags=[{"Key": key, "Value": text} for key, text in self.environment.tags.items()],
+            )
+        self.stored.append(name)
+
+
+def open_store(environment: Environment, session: boto3.Session | None = None) -> Store:
+    """The environment's store, once the credentials are known to be of the environment's account.
+
+    Raises
+    ------
+    SecretsError
+        They are of another account.
+    """
+    session = session or boto3.Session(region_name=environment.region)
+    account = session.client("sts").get_caller_identity()["Account"]
+    if account != environment.account:
+        raise SecretsError(
+            f"these AWS credentials are of account {account}, but {environment.name} is in {environment.account}: "
+            "set AWS_PROFILE to a profile of that account, or correct stacks/environments.py."
+        )
+    return Store(environment, session.client("ssm"))
+
+
+ADVICE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
+        "the AWS credentials have expired: sign in again (aws sso login, or whatever your company uses)",
+    ),
+    **dict.fromkeys(
+        ("InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"),
+        "AWS does not know these credentials: check AWS_PROFILE and the access key",
+    ),
+    **dict.fromkeys(
+        ("AccessDenied", "AccessDeniedException"),
+        "these AWS credentials may not do it: they need sts:GetCallerIdentity, ssm:DescribeParameters, "
+        "ssm:PutParameter, ssm:AddTagsToResource, and kms:Encrypt with the key aws/ssm",
+    ),
+    **dict.fromkeys(
+        ("ThrottlingException", "Throttling", "TooManyUpdates", "RequestLimitExceeded"),
+        "AWS takes no more requests for now: wait a minute and run it again",
+    ),
+    "ParameterAlreadyExists": "somebody else created it meanwhile: run it again",
+    "ParameterLimitExceeded": "the account has its maximum of parameters in this region: ask AWS for more",
+}
+"""What to do about an error code of AWS. Messages of AWS are not repeated: they could quote a value."""
+
+
+def explain(error: Exception) -> str:
+    """One sentence for an error of botocore's."""
+    if isinstance(error, aws.ClientError):
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        advice = ADVICE.get(code, "see AWS's documentation of that error")
+        return f"AWS refused {error.operation_name} ({code}): {advice}."
+    if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError):
+        return "there are no AWS credentials: set AWS_PROFILE, or sign in (aws sso login)."
+    if isinstance(error, aws.ProfileNotFound):
+        return "AWS_PROFILE names a profile that ~/.aws/config does not have: correct it."
+    if isinstance(error, aws.SSOError | aws.TokenRetrievalError | aws.CredentialRetrievalError):
+        return "the AWS sign-in is not valid any more: sign in again (aws sso login)."
+    if isinstance(error, aws.ConnectionError | aws.HTTPClientError):  # no connection, timed out, TLS or proxy failure
+        return (
+            f"AWS could not be reached ({type(error).__name__}): check the network, HTTPS_PROXY and AWS_ENDPOINT_URL."
+        )
+    return f"AWS's client cannot go on ({type(error).__name__}): check AWS_PROFILE, ~/.aws/config and the network."
+
+
+# --- Values ---------------------------------------------------------------------------------------------------------
+
+
+def checked(name: str, value: str) -> str:
+    """The value as it is stored.
+
+    Raises
+    ------
+    SecretsError
+        It cannot be right; the sentence names the secret and not the value.
+    """
+    try:
+        value = known(name).check(value)
+        if len(value.encode()) > MAXIMUM_BYTES:
+            raise SecretsError(f"it must have at most {MAXIMUM_BYTES} bytes, which is what a parameter takes")
+    except SecretsError as error:
+        raise SecretsError(f"{name} is not valid: {error}.") from None
+    return value
+
+
+def read_values(source: str) -> dict[str, str]:
+    """Values by name from a file, or from standard input if `source` is "-".
+
+    Either one JSON object, or lines `NAME=value`, the value taken as it is; blank lines and lines that begin with # are
+    left out, and so is a name without a value.
+
+    Raises
+    ------
+    SecretsError
+        The file cannot be read, or a line is none of these.
+    """
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text()
+    except (OSError, ValueError):
+        raise SecretsError(
+            f"{source} could not be read: give the path of a text file, or - for standard input."
+        ) from None
+    if text.lstrip().startswith("{"):
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
+            raise SecretsError(f"{source}, line {line}: that is not valid JSON.") from None
+        return {
+            name: value if isinstance(value, str) else json.dumps(value) for name, value in document.items() if value
+        }
+    values = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name.strip()):
+            raise SecretsError(f"{source}, line {number}: that is not NAME=value.")
+        if value:
+            values[name.strip()] = value
+    return values
+
+
+def ask_for(name: str, ask: Ask) -> str | None:
+    """The value that is typed or pasted, or None if that is nothing."""
+    secret = known(name)
+    while value := _line(ask, f"{name}: {secret.description}{secret.hint}, empty to skip: "):
+        try:
+            value = checked(name, value)
+        except SecretsError as error:
+            print(f"  {error}")
+            continue
+        if not secret.confirm or _line(ask, f"{name}, once more: ") == value:
+            return value
+        print("  The two are not the same.")
+    return None
+
+
+def _line(ask: Ask, prompt: str) -> str:
+    try:
+        return ask(prompt).strip()
+    except EOFError:
+        print()
+        return ""
+
+
+# --- The command ----------------------------------------------------------------------------------------------------
+
+
+def table(names: Iterable[str], parameters: Mapping[str, Parameter]) -> str:
+    """One line a secret: present with version and time, missing, or of the wrong type."""
+    names = tuple(names)
+    width = max(map(len, names))
+    return "\n".join(f"  {name:{width}}  {_state(parameters.get(name))}" for name in names)
+
+
+def _state(parameter: Parameter | None) -> str:
+    if parameter is None:
+        return "missing"
+    if not parameter.is_secret:
+        return f"wrong type: {parameter.type}, which is not encrypted"
+    return f"present     version {parameter.version}, {parameter.modified.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def refuse_wrong_types(environment: Environment, parameters: Mapping[str, Parameter]) -> None:
+    """Refuse parameters that are not SecureStrings: their values were readable, and their type cannot be changed."""
+    if wrong := [environment.parameter(name) for name, parameter in parameters.items() if not parameter.is_secret]:
+        raise SecretsError(
+            f"{', '.join(wrong)}: not a SecureString, so its value may have been seen: delete it "
+            "(aws ssm delete-parameter --name …), run this again, and give it a new value."
+        )
+
+
+def confirm_replacements(names: Iterable[str]) -> None:
+    """Ask for each name to be typed whose replacement breaks something."""
+    for name in names:
+        if not (warning := known(name).if_replaced):
+            continue
+        print(f"Replacing {name}: {warning}.")
+        try:
+            typed = input(f"Type {name} to replace it all the same: ")
+        except EOFError:
+            typed = ""
+        if typed.strip() != name:
+            raise SecretsError(f"{name} was not confirmed, so nothing was changed: type its name, or use --yes.")
+
+
+def complete(
+    store: Store, wanted: Iterable[str], given: Mapping[str, str], replace: Iterable[str], ask: Ask | None
+) -> None:
+    """Store each of `wanted`: as given, else a random one, else as asked for (with `ask` None, left out)."""
+    for name in wanted:
+        make = known(name).make
+        value = given.get(name)
+        if value is None:
+            value = make() if make else ask_for(name, ask) if ask else None
+        if value is None:
+            continue
+        store.put(name, value, replace=name in replace)
+        how = "as given" if name in given else "random" if make else "as typed"
+        print(f"  stored {name} ({how})")
+
+
+def manage(arguments: argparse.Namespace, store: Store, names: tuple[str, ...], ask: Ask | None) -> int:
+    """List, and unless only a check is wanted, complete the environment's secrets; returns the exit code."""
+    environment = store.environment
+    print(f"{environment.name}: {environment.parameter_prefix} in account {environment.account}, {environment.region}")
+    parameters = store.parameters(names)
+    print(table(names, parameters), flush=True)
+    if not arguments.check:
+        refuse_wrong_types(environment, parameters)
+        given = _given(arguments.file, names) if arguments.file else {}
+        replace = {name for name in arguments.replace if name in parameters}
+        if kept := [name for name in given if name in parameters and name not in replace]:
+            print(f"Kept as they are (name them with --replace to change them): {', '.join(kept)}")
+        if not arguments.yes:
+            confirm_replacements(sorted(replace))
+        complete(store, [n for n in names if n not in parameters or n in replace], given, replace, ask)
+        parameters = store.parameters(names)
+    if missing := [name for name in names if name not in parameters or not parameters[name].is_secret]:
+        print(f"Missing: {', '.join(missing)}")
+        return 1
+    print("Every secret is present.")
+    return 0
+
+
+def _given(source: str, names: tuple[str, ...]) -> dict[str, str]:
+    """The values of a file, all checked before the first one is stored."""
+    values = read_values(source)
+    if unknown := sorted(values.keys() - set(names)):
+        raise SecretsError(f"{source}: this environment has no secret {', '.join(unknown)}: it has {', '.join(names)}.")
+    values = {name: checked(name, value) for name, value in values.items()}
+    salt = values.get("LITELLM_SALT_KEY")
+    if salt is not None and salt == values.get("LITELLM_MASTER_KEY"):
+        raise SecretsError("LITELLM_SALT_KEY must not be the same as LITELLM_MASTER_KEY (CVE-2026-114612).")
+    return values
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    result = argparse.ArgumentParser(prog="python -m ops.secrets", description=(__doc__ or "").split("\n\n")[0])
+    result.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+    result.add_argument("--check", action="store_true", help="only list them, and exit with 1 if one is missing")
+    result.add_argument("--file", metavar="FILE", help="NAME=value lines or a JSON object; - for standard input")
+    result.add_argument("--replace", nargs="+", default=[], metavar="NAME", help="store these anew though they exist")
+    result.add_argument("--yes", action="store_true", help="do not ask before a replacement that breaks something")
+    return result
+
+
+def _environment(name: str) -> Environment:
+    found = environments().get(name)
+    if found is None:
+        raise SecretsError(f"there is no environment {name}: stacks/environments.py has {', '.join(environments())}.")
+    return found
+
+
+def main(argv: list[str] | None = None, *, session: boto3.Session | None = None, ask: Ask | None = None) -> int:
+    """Run the command and return its exit code. Tests give the session and what answers the questions."""
+    arguments = parser().parse_args(argv)
+    if ask is None and not arguments.file and sys.stdin.isatty():
+        ask = getpass.getpass
+    store: Store | None = None
+    try:
+        environment = _environment(arguments.env)
+        names = required_secrets(environment)
+        if unknown := [name for name in arguments.replace if name not in names]:
+            raise SecretsError(f"--replace: {environment.name} has no secret {', '.join(unknown)}.")
+        store = open_store(environment, session)
+        return manage(arguments, store, names, ask)
+    except KeyboardInterrupt:
+        code, sentence = 130, "interrupted."
+    except (SecretsError, SettingsError, ConfigError) as error:
+        code, sentence = 2, str(error)
+    except (aws.BotoCoreError, aws.ClientError) as error:
+        code, sentence = 2, explain(error)
+    stored = f" Stored before that: {', '.join(store.stored)}." if store and store.stored else ""
+    print(f"secrets: {sentence}{stored}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The tests, each at the lowest layer that can catch the bug."""
