@@ -10,10 +10,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from stacks.settings import Environment
+from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
-DATABASE_NAME = "litellm"
-USERNAME = "litellm"
 # A long-term-support minor: AWS patches it without moving it on.
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraPostgreSQLReleaseNotes/aurorapostgresql-supported-releases-eol.html
 ENGINE = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_17_7)
@@ -69,7 +67,7 @@ class DatabaseStack(Stack):
             cluster_identifier=identifier,
             default_database_name=DATABASE_NAME,
             credentials=rds.Credentials.from_password(
-                USERNAME, SecretValue.ssm_secure(environment.parameter("DATABASE_PASSWORD"))
+                DATABASE_USERNAME, SecretValue.ssm_secure(environment.parameter("DATABASE_PASSWORD"))
             ),
             vpc=vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),

@@ -16,12 +16,11 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from stacks.database import DATABASE_NAME, USERNAME
 from stacks.edge import Edge
 from stacks.litellm_config import LiteLlmConfig
 from stacks.migration import Migration
 from stacks.network import GATEWAY_PORT, POSTGRES_PORT
-from stacks.settings import Environment
+from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 CONTAINER = Path(__file__).parent.parent / "container"
 CONTAINER_NAME = "litellm"
@@ -179,13 +178,18 @@ class GatewayStack(Stack):
             "NUM_WORKERS": str(environment.gateway.workers),
             "LITELLM_MODE": "PRODUCTION",
             "LITELLM_LOG": "ERROR",
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # prices from the image, not downloaded at start
+            # Prices and the like from the image: LiteLLM would otherwise download them from GitHub at start.
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+            "LITELLM_LOCAL_AUTOROUTER_PRESETS": "True",
+            "LITELLM_LOCAL_POLICY_TEMPLATES": "True",
+            "LITELLM_LOCAL_BLOG_POSTS": "True",
             "PROXY_BASE_URL": self.edge.url,
             "UI_USERNAME": "admin",
             "DATABASE_HOST": self._database.cluster_endpoint.hostname,
             "DATABASE_PORT": str(POSTGRES_PORT),
             "DATABASE_NAME": DATABASE_NAME,
-            "DATABASE_USERNAME": USERNAME,
+            "DATABASE_USERNAME": DATABASE_USERNAME,
             "HOME": state,
         }
 

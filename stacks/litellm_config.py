@@ -32,6 +32,10 @@ TASK_VARIABLES: Final = frozenset(
 )
 """Plain variables that the task definition always has, so the file may refer to them."""
 
+OVERWRITTEN: Final = frozenset({"AZURE_API_VERSION"})
+"""Variables that LiteLLM's command line sets itself (seen in 1.106.2): an entry that refers to one changes its identity
+while LiteLLM runs, and is dropped."""
+
 SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIALS", "_LICENSE", "_WEBHOOK_URL")
 """A variable whose name ends like this is a secret; every other one is plain."""
 
@@ -519,6 +523,8 @@ class _Checker:
             name = value.removeprefix(_REFERENCE)
             if not _VARIABLE.fullmatch(name):
                 self.refuse(where, f"{name!r} is no variable's name: use capitals, digits and underscores")
+            if name in OVERWRITTEN:
+                self.refuse(where, f"LiteLLM sets {name} itself and would drop this entry: write the value here")
             return name
         if _REFERENCE in value:
             self.refuse(

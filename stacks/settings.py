@@ -46,6 +46,10 @@ MAX_CONNECTIONS_AT_HALF_ACU = 2000
 # Connections that Aurora keeps for its own and for superuser sessions, and room for one administrator's tools.
 RESERVED_CONNECTIONS = 15
 
+# LiteLLM's database in the cluster, and the user that owns it.
+DATABASE_NAME = "litellm"
+DATABASE_USERNAME = "litellm"
+
 # The days that CloudWatch Logs accepts, and the CDK's names for them (`aws_logs.RetentionDays`).
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION_DAYS = {
@@ -278,7 +282,6 @@ class Providers(Settings):
     azure_api_base: Annotated[
         str, StringConstraints(pattern=r"^https://[a-z0-9-]+\.(openai|cognitiveservices)\.azure\.com/?$")
     ]
-    azure_api_version: str = "2025-04-01-preview"
     vertexai_project: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
     vertexai_location: Annotated[str, StringConstraints(pattern=r"^(global|[a-z]+-[a-z]+\d+)$")] = "global"
     dd_site: HostName = "ap1.datadoghq.com"
@@ -342,7 +345,6 @@ class Environment(Settings):
         """The task's plain variables that come from the settings, by LiteLLM's names for them."""
         return {
             "AZURE_API_BASE": self.providers.azure_api_base,
-            "AZURE_API_VERSION": self.providers.azure_api_version,
             "VERTEXAI_PROJECT": self.providers.vertexai_project,
             "VERTEXAI_LOCATION": self.providers.vertexai_location,
             "DD_SITE": self.providers.dd_site,
@@ -353,6 +355,7 @@ class Environment(Settings):
             "SMTP_PORT": "587",
             "SMTP_TLS": "True",
             "SMTP_SENDER_EMAIL": f"llm-gateway@{self.domain}",
+            "TRUSTED_PROXY_RANGES": str(self.network.cidr),  # where the load balancer is
         }
 
     def check_connections(self, pool_limit: int) -> None:

@@ -14,7 +14,6 @@ CONFIG = Path(__file__).parents[2] / "container" / "config.yaml"
 
 VARIABLES = {
     "AZURE_API_BASE": "https://acme.openai.azure.com/",
-    "AZURE_API_VERSION": "2025-04-01-preview",
     "DD_ENV": "dev",
     "DD_SERVICE": "litellm-gateway",
     "DD_SITE": "ap1.datadoghq.com",
@@ -23,6 +22,7 @@ VARIABLES = {
     "SMTP_PORT": "587",
     "SMTP_SENDER_EMAIL": "gateway@example.com",
     "SMTP_TLS": "True",
+    "TRUSTED_PROXY_RANGES": "10.0.0.0/16",
     "VERTEXAI_LOCATION": "global",
     "VERTEXAI_PROJECT": "example-1234",
 }
@@ -457,6 +457,11 @@ REFUSALS = [
         "model_list entry 2 (gpt).litellm_params.api_base: nothing provides AZURE_BASE: add it to plain_variables in "
         "stacks/settings.py, or, if it is a secret, end its name in one of _KEY, _TOKEN, _PASSWORD, _SECRET, "
         "_CREDENTIALS, _LICENSE, _WEBHOOK_URL",
+    ),
+    (
+        changed(gpt__litellm_params__api_version="os.environ/AZURE_API_VERSION"),
+        "model_list entry 2 (gpt).litellm_params.api_version: LiteLLM sets AZURE_API_VERSION itself and would drop this "
+        "entry: write the value here",
     ),
     (
         changed(gpt__litellm_params__api_key="os.environ/azure key"),
