@@ -1,0 +1,1 @@
+"""What `make up` runs on this machine in the place of AWS, the providers and everything else outside."""

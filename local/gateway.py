@@ -1,0 +1,265 @@
+"""The whole gateway on this machine: the deployed definition, on an emulated AWS, in a simulated world.
+
+`LocalGateway` starts it for `make up` and for the end-to-end tests. It knows the stacks only through AWS's API: it
+stores the secrets with the operators' command, deploys with the CDK CLI, and lets ECS run the tasks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+import httpx
+
+from local import postgres
+from local.containers import Image, free_ports
+from local.emulator import Emulator
+from local.litellm_venv import process_environment
+from local.outside import Credentials, OutsideWorld
+from stacks.environments import environments
+from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
+
+CHECKOUT = Path(__file__).parents[1]
+CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+START_TIMEOUT = 240.0  # seconds until the first healthy answer, on a slow machine
+
+Report = Callable[[str], None]
+
+
+class LocalGatewayError(RuntimeError):
+    """Something did not start. The message says what, and where its log is."""
+
+
+class LocalGateway:
+    """The gateway of the environment `local`, running: a context manager.
+
+    Parameters
+    ----------
+    state
+        Its folder: the database, the secrets, the CA, logs. Another start on the same folder finds its accounts again.
+    port
+        Where it answers on 127.0.0.1; 0 for a free one.
+    report
+        Gets a line when a step begins that takes time.
+    """
+
+    def __init__(self, state: Path, *, port: int = 0, report: Report = print) -> None:
+        self.environment: Environment = environments()["local"]
+        self.state = _folder(state.resolve())
+        self._report = report
+        emulator_port, self._database_port, free = free_ports(3)
+        self.url = f"http://127.0.0.1:{port or free}"
+        credentials = Credentials.load_or_generate(
+            _folder(self.state / "outside") / "credentials.json", self.environment.providers.vertexai_project
+        )
+        self.outside = OutsideWorld(self.state / "outside", credentials=credentials)
+        self._emulator_ports = (emulator_port, port or free)
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything, in the order in which an operator would.
+
+        Raises
+        ------
+        LocalGatewayError
+            A step failed; everything started before is ended again.
+        """
+        with ExitStack() as starting:
+            with ThreadPoolExecutor() as pool:
+                self._report("Synthesizing the stacks")
+                synthesized = pool.submit(self._cdk, "synth", "--quiet", "--context", "environments=local")
+                self._report("Starting the emulated AWS and the simulated providers")
+                starting.enter_context(self.outside)
+                database = starting.enter_context(ExitStack())  # to be ended after the tasks that use it
+                self.emulator = self._start_emulator()
+                starting.callback(self.emulator.stop)
+                bootstrapped = pool.submit(self._bootstrap)
+                self._report("Storing the secrets in the emulated Parameter Store")
+                self._store_secrets()
+                self._report("Starting PostgreSQL")
+                database.enter_context(self._start_postgres())
+                self._wait_for(synthesized, bootstrapped)
+            self._report("Deploying the stacks; this migrates the database and starts LiteLLM (about a minute)")
+            self.deploy()
+            self._await_healthy()
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything that was started; what is in the folder stays."""
+        self._running.close()
+
+    def deploy(self, assembly: Path | None = None) -> None:
+        """Deploy an assembly (the one that was synthesized at the start) with the CDK CLI.
+
+        Raises
+        ------
+        LocalGatewayError
+            The deployment failed; the message has CloudFormation's reason.
+        """
+        app = assembly or self._assembly
+        self._cdk("deploy", "local/*", "--app", str(app), "--require-approval", "never", "--progress", "events")
+
+    def secret(self, name: str) -> str:
+        """The value of one of the environment's secrets, as the task gets it."""
+        answer = self.client("ssm").get_parameter(Name=self.environment.parameter(name), WithDecryption=True)
+        return str(answer["Parameter"]["Value"])
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
+        """A boto3 client of the emulated AWS."""
+        access = self.emulator.environment()
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=access["AWS_ENDPOINT_URL"],
+            region_name=access["AWS_REGION"],
+            aws_access_key_id=access["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=access["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def api(self, method: str, path: str, *, key: str | None = None, **arguments: Any) -> httpx.Response:  # noqa: ANN401
+        """Call LiteLLM through the load balancer, with the master key if no other is given."""
+        headers = {"Authorization": f"Bearer {key or self.secret('LITELLM_MASTER_KEY')}"}
+        return httpx.request(method, f"{self.url}{path}", headers=headers, timeout=60, trust_env=False, **arguments)
+
+    def user_key(self, email: str) -> str:
+        """A key of the user with this address; user and key are made at the first call and found again later.
+
+        Raises
+        ------
+        LocalGatewayError
+            LiteLLM refused to make them.
+        """
+        file = self.state / "keys.json"
+        keys: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+        if email in keys and self.api("GET", "/key/info", key=keys[email]).is_success:
+            return keys[email]
+        answer = self.api("POST", "/user/new", json={"user_id": email, "user_email": email, "auto_create_key": True})
+        if not answer.is_success:
+            raise LocalGatewayError(f"LiteLLM did not make the user {email}: {answer.text}")
+        keys[email] = answer.json()["key"]
+        _write_private(file, keys)
+        return keys[email]
+
+    @property
+    def _assembly(self) -> Path:
+        return self.state / "cdk.out"
+
+    def _differences(self) -> dict[str, str | None]:
+        """What differs from AWS for the container; `local/containers.py` adds ports and folders."""
+        return {
+            **process_environment(CHECKOUT),  # LiteLLM as a program of this machine
+            **self.outside.environment(),  # the way to the providers
+            "DATABASE_HOST": "127.0.0.1",
+            "DATABASE_PORT": str(self._database_port),
+            "DATABASE_CA_FILE": str(self.outside.ca_file),
+            "PROXY_BASE_URL": self.url,
+            "SMTP_HOST": "127.0.0.1",  # no mail leaves this machine
+        }
+
+    def _start_emulator(self) -> Emulator:
+        container = CHECKOUT / "container"
+        image = Image((str(container / "entrypoint.sh"),), container, self._differences())
+        port, balancer_port = self._emulator_ports
+        zone = self.environment.hosted_zone
+        emulator = Emulator(
+            port=port,
+            state=self.state / "aws",
+            image=image,
+            balancer_port=balancer_port,
+            hosted_zone=(zone.id, zone.name),
+        )
+        emulator.start()
+        return emulator
+
+    def _start_postgres(self) -> postgres.Postgres:
+        return postgres.start(
+            self.state / "postgres" / "data",
+            port=self._database_port,
+            login=postgres.Login(
+                database=DATABASE_NAME, user=DATABASE_USERNAME, password=self.secret("DATABASE_PASSWORD")
+            ),
+            ca_certificate=self.outside.ca_file,
+            ca_key=self.outside.ca_file.with_name("ca.key"),
+        )
+
+    def _store_secrets(self) -> None:
+        """Have the operators' command store what it needs: what an earlier start made, or new ones."""
+        file = self.state / "secrets.json"
+        known = json.loads(file.read_text()) if file.exists() else {}
+        given = self.outside.credentials.as_secrets() | {"SMTP_USERNAME": "local", "SMTP_PASSWORD": "local"} | known
+        command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-"]
+        self._run(command, log="secrets.log", stdin=json.dumps(given))
+        path = self.environment.parameter_prefix
+        pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path, WithDecryption=True)
+        parameters = (parameter for page in pages for parameter in page["Parameters"])
+        _write_private(
+            file, {p["Name"].removeprefix(f"{path}/"): p["Value"] for p in parameters if p["Type"] == "SecureString"}
+        )
+
+    def _bootstrap(self) -> None:
+        target = f"aws://{self.environment.account}/{self.environment.region}"
+        self._cdk("bootstrap", target, "--app", "", log="bootstrap.log")
+
+    def _cdk(self, *arguments: str, log: str | None = None) -> None:
+        command = ["node", str(CDK), *arguments, "--output", str(self._assembly), "--no-notices"]
+        self._run(command, log=log or f"{arguments[0]}.log")
+
+    def _run(self, command: list[str], *, log: str, stdin: str = "") -> None:
+        """Run a command to its end, with what it prints in a log of the folder."""
+        place = self.state / log
+        # The rules have been checked when a change was made (`make check`), and take as long as the rest of synth.
+        environment = {**os.environ, "CDK_VALIDATION": "false"}
+        if hasattr(self, "emulator"):
+            environment |= self.emulator.environment()
+        with place.open("w") as output:
+            run = subprocess.run(  # noqa: S603 - our own commands
+                command,
+                cwd=CHECKOUT,
+                env=environment,
+                input=stdin,
+                text=True,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if run.returncode:
+            raise LocalGatewayError(f"{' '.join(command[1:4])} failed; {place} ends:\n{_tail(place)}")
+
+    @staticmethod
+    def _wait_for(*steps: Future[None]) -> None:
+        for step in steps:
+            step.result()
+
+    def _await_healthy(self) -> None:
+        end = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end:
+            try:
+                if httpx.get(f"{self.url}/health/readiness", timeout=5, trust_env=False).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.25)
+        raise LocalGatewayError(f"LiteLLM does not answer at {self.url}; read its log in {self.state / 'aws'}")
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _tail(file: Path, lines: int = 25) -> str:
+    return "\n".join(file.read_text().splitlines()[-lines:])
+
+
+def _write_private(file: Path, content: Mapping[str, str]) -> None:
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(content, indent=1))

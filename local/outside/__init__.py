@@ -1,0 +1,23 @@
+"""The outside world of a local run: an HTTPS proxy on loopback that answers for the providers.
+
+`OutsideWorld` starts it; `Fault` says how a host misbehaves; `Credentials` are the secrets that it accepts. Amazon
+Bedrock, Azure OpenAI, Google's token endpoint and Vertex AI, Datadog's log intake and Slack's web hook answer in their
+own wire formats, so that the gateway's configuration is the deployed one. Every other host is refused and reported.
+"""
+
+from local.outside.completion import COMPLETION_PHRASE, TOOL_MARKER, count_tokens
+from local.outside.credentials import Credentials
+from local.outside.records import Call, Fault, Refusal, Usage
+from local.outside.world import OutsideWorld
+
+__all__ = [
+    "COMPLETION_PHRASE",
+    "TOOL_MARKER",
+    "Call",
+    "Credentials",
+    "Fault",
+    "OutsideWorld",
+    "Refusal",
+    "Usage",
+    "count_tokens",
+]

@@ -1,0 +1,375 @@
+"""Amazon Bedrock's runtime API: Converse, InvokeModel (Anthropic, Titan and Cohere embeddings), OpenAI's chat.
+
+Formats: the API reference of Bedrock Runtime, its botocore model, and Anthropic's Messages API. Binary streams: the
+event stream encoding of AWS (a prelude with two lengths and its CRC, headers, payload, CRC of the whole).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import struct
+import uuid
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from local.outside import openai_format
+from local.outside.completion import (
+    Completion,
+    Prompt,
+    PromptCache,
+    Tool,
+    complete,
+    count_tokens,
+    embedding,
+    join_texts,
+    own_text,
+)
+from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.records import Json, Usage
+
+REGIONS = ("us-west-2", "us-east-1", "us-east-2")
+_HOST = re.compile(r"bedrock-runtime\.([a-z0-9-]+)\.amazonaws\.com")
+_PATH = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
+_CHAT_PATH = "/openai/v1/chat/completions"
+_SIGNATURE = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[^/, ]+/(?P<date>\d{8})/(?P<region>[^/, ]+)/(?P<service>[^/, ]+)/aws4_request,"
+    r" ?SignedHeaders=(?P<headers>[a-z0-9;-]+), ?Signature=[0-9a-f]{64}"
+)
+_EVENT_STREAM = "application/vnd.amazon.eventstream"
+_ERRORS = {
+    400: ("ValidationException", "The provided request is not valid."),
+    403: ("AccessDeniedException", "You don't have access to the model with the specified model ID."),
+    404: ("ResourceNotFoundException", "The requested operation was not found."),
+    408: ("ModelTimeoutException", "The request took too long to process."),
+    424: ("ModelErrorException", "The request failed due to an error while processing the model."),
+    429: ("ThrottlingException", "Too many requests, please wait before trying again."),
+    500: (
+        "InternalServerException",
+        "The system encountered an unexpected error during processing. Try your request again.",
+    ),
+    503: ("ServiceUnavailableException", "Bedrock is unable to process your request."),
+}
+
+
+class Bedrock:
+    """Answers for the runtime endpoint of each given region; every model id is known."""
+
+    name = "bedrock"
+
+    def __init__(self, regions: Collection[str] = REGIONS) -> None:
+        self._regions = frozenset(regions)
+        self._cache = PromptCache()
+
+    def serves(self, host: str) -> bool:
+        """Return whether the host is the runtime endpoint of one of the regions."""
+        match = _HOST.fullmatch(host)
+        return match is not None and match[1] in self._regions
+
+    def target(self, request: Request) -> Target:
+        """Return the operation, the model id or ARN, and the region."""
+        region = request.host.split(".")[1]
+        if request.path == _CHAT_PATH:
+            body = request.json()
+            return Target("chat/completions", body.get("model", ""), region, bool(body.get("stream")))
+        match = _PATH.fullmatch(request.path)
+        if request.method != "POST" or match is None:
+            raise ApiError(404, code="UnknownOperationException", message="The operation is not known.")
+        return Target(match[2], unquote(match[1]), region, streamed=match[2].endswith("stream"))
+
+    def answer(self, request: Request, target: Target) -> Answer:
+        """Answer one call that is signed for this region and for the service bedrock."""
+        _check_signature(request, target.region)
+        body = request.json()
+        if target.operation == "chat/completions":
+            prompt = openai_format.chat_prompt(target.model, body)
+            completion = complete(prompt)
+            usage = self._cache.usage(request.host, prompt, completion)
+            return openai_format.chat_answer(prompt, completion, usage, body, azure=False)
+        if target.operation.startswith("converse"):
+            prompt = converse_prompt(target.model, body)
+            completion = complete(prompt)
+            usage = self._cache.usage(request.host, prompt, completion)
+            return _converse_stream(completion, usage) if target.streamed else _converse(completion, usage)
+        if target.operation == "count-tokens":
+            return Answer.of_json({"inputTokens": _count(target.model, body["input"])})
+        return self._invoke(request.host, target, body)
+
+    def _invoke(self, host: str, target: Target, body: Json) -> Answer:
+        if "anthropic." in target.model:
+            prompt = anthropic_prompt(target.model, body)
+            completion = complete(prompt)
+            usage = self._cache.usage(host, prompt, completion)
+            return (
+                _anthropic_stream(prompt, completion, usage)
+                if target.streamed
+                else _anthropic(prompt, completion, usage)
+            )
+        if not target.streamed and "titan-embed" in target.model:
+            return _titan(target.model, body)
+        if not target.streamed and "cohere.embed" in target.model:
+            return _cohere(target.model, body)
+        message = (
+            f"The simulated Bedrock answers {target.operation} of Anthropic's models and, without a stream, of Titan's"
+            f" and Cohere's embeddings, not for {target.model}."
+        )
+        raise ApiError(400, message=message)
+
+    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # AWS sends no Retry-After
+        """Return AWS's error: its type in a header, its message in the body."""
+        code, message = _ERRORS.get(error.status, ("UnknownException", HTTPStatus(error.status).phrase))
+        headers = {"x-amzn-errortype": error.code or code, "x-amzn-requestid": str(uuid.uuid4())}
+        return Answer.of_json({"message": error.message or message}, status=error.status, headers=headers)
+
+
+def _check_signature(request: Request, region: str) -> None:
+    """Check what AWS checks first: that there is a Signature Version 4 and that its scope fits this endpoint."""
+    header = request.headers.get("authorization")
+    if not header:
+        raise ApiError(403, code="MissingAuthenticationTokenException", message="Missing Authentication Token")
+    match = _SIGNATURE.fullmatch(header)
+    if match is None:
+        message = "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters."
+        raise ApiError(403, code="IncompleteSignatureException", message=message)
+    if not {"host", "x-amz-date"} <= set(match["headers"].split(";")):
+        message = "'Host' and 'X-Amz-Date' must be signed headers."
+    elif not request.headers.get("x-amz-date", "").startswith(match["date"]):
+        message = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
+    elif match["region"] != region:
+        message = f"Credential should be scoped to a valid region, not '{match['region']}'."
+    elif match["service"] != "bedrock":
+        message = f"Credential should be scoped to correct service: 'bedrock', not '{match['service']}'."
+    else:
+        return
+    raise ApiError(403, code="InvalidSignatureException", message=message)
+
+
+def converse_prompt(model: str, body: Json) -> Prompt:
+    """Read a Converse request."""
+    messages = body["messages"]
+    blocks = [*body.get("system", []), *(block for message in messages for block in message["content"])]
+    tools = body.get("toolConfig", {})
+    choice = tools.get("toolChoice", {})
+    specs = [tool["toolSpec"] for tool in tools.get("tools", []) if "toolSpec" in tool]
+    prefix, marked = _marked_prefix(blocks, "cachePoint")
+    return Prompt(
+        model=model,
+        text=join_texts(blocks),
+        last_text=own_text(messages[-1]["content"]) if messages[-1]["role"] == "user" else "",
+        tools=tuple(Tool(spec["name"], spec["inputSchema"]["json"]) for spec in specs),
+        forced_tool=choice["tool"]["name"] if "tool" in choice else "*" if "any" in choice else "",
+        max_tokens=body.get("inferenceConfig", {}).get("maxTokens"),
+        cached_text=prefix,
+        cache_marked=marked,
+    )
+
+
+def anthropic_prompt(model: str, body: Json) -> Prompt:
+    """Read a request of Anthropic's Messages API."""
+    messages = body["messages"]
+    blocks = [*_blocks(body.get("system", [])), *(b for message in messages for b in _blocks(message["content"]))]
+    choice = body.get("tool_choice", {})
+    prefix, marked = _marked_prefix(blocks, "cache_control")
+    return Prompt(
+        model=model,
+        text=join_texts(blocks),
+        last_text=own_text(messages[-1]["content"]) if messages[-1]["role"] == "user" else "",
+        tools=tuple(
+            Tool(tool["name"], tool["input_schema"]) for tool in body.get("tools", []) if "input_schema" in tool
+        ),
+        forced_tool=choice.get("name", "*") if choice.get("type") in ("any", "tool") else "",
+        max_tokens=body.get("max_tokens"),
+        cached_text=prefix,
+        cache_marked=marked,
+    )
+
+
+def _blocks(content: str | list[Json]) -> list[Json]:
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
+
+
+def _marked_prefix(blocks: list[Json], mark: str) -> tuple[str, bool]:
+    """Return the text up to the last block with a cache mark, and whether there is one."""
+    marked = [index for index, block in enumerate(blocks) if mark in block]
+    return (join_texts(blocks[: marked[-1] + 1]), True) if marked else ("", False)
+
+
+def _count(model: str, counted: Json) -> int:
+    if "converse" in counted:
+        return count_tokens(converse_prompt(model, counted["converse"]).text)
+    return count_tokens(anthropic_prompt(model, json.loads(base64.b64decode(counted["invokeModel"]["body"]))).text)
+
+
+def _converse(completion: Completion, usage: Usage) -> Answer:
+    block: Json = {"text": completion.text}
+    if call := completion.tool_call:
+        block = {"toolUse": {"toolUseId": _tool_id(completion), "name": call.name, "input": call.arguments}}
+    answer = {
+        "output": {"message": {"role": "assistant", "content": [block]}},
+        "stopReason": _stop_reason(completion),
+        "usage": _converse_usage(usage),
+        "metrics": {"latencyMs": 1},
+    }
+    return Answer.of_json(answer, headers={"x-amzn-requestid": str(uuid.uuid4())}, usage=usage)
+
+
+def _converse_stream(completion: Completion, usage: Usage) -> Answer:
+    events = (event_message(kind, payload) for kind, payload in _converse_events(completion, usage))
+    return Answer(200, {"content-type": _EVENT_STREAM, "x-amzn-requestid": str(uuid.uuid4())}, list(events), usage)
+
+
+def _converse_events(completion: Completion, usage: Usage) -> Iterator[tuple[str, Json]]:
+    """Yield the events. As with AWS, only a tool call has a contentBlockStart: a text's begins with its first delta."""
+    yield "messageStart", {"role": "assistant"}
+    if call := completion.tool_call:
+        start = {"toolUse": {"toolUseId": _tool_id(completion), "name": call.name}}
+        yield "contentBlockStart", {"contentBlockIndex": 0, "start": start}
+    for piece in completion.chunks():
+        delta: Json = {"toolUse": {"input": piece}} if completion.tool_call else {"text": piece}
+        yield "contentBlockDelta", {"contentBlockIndex": 0, "delta": delta}
+    yield "contentBlockStop", {"contentBlockIndex": 0}
+    yield "messageStop", {"stopReason": _stop_reason(completion)}
+    yield "metadata", {"usage": _converse_usage(usage), "metrics": {"latencyMs": 1}}
+
+
+def _converse_usage(usage: Usage) -> Json:
+    """Return the counts as Bedrock gives them: `inputTokens` without what came from and went to the cache."""
+    return {
+        "inputTokens": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
+        "outputTokens": usage.output_tokens,
+        "totalTokens": usage.input_tokens + usage.output_tokens,
+        "cacheReadInputTokens": usage.cached_tokens,
+        "cacheWriteInputTokens": usage.cache_write_tokens,
+    }
+
+
+def _anthropic(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    block: Json = {"type": "text", "text": completion.text}
+    if call := completion.tool_call:
+        block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": call.arguments}
+    message = {
+        **_anthropic_head(prompt, completion),
+        "content": [block],
+        "stop_reason": _stop_reason(completion),
+        "usage": _anthropic_usage(usage),
+    }
+    return Answer.of_json(message, headers=_token_counts(usage), usage=usage)
+
+
+def _anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    chunks = []
+    for event in _anthropic_events(prompt, completion, usage):
+        payload = {"bytes": base64.b64encode(json.dumps(event).encode()).decode()}
+        chunks.append(event_message("chunk", payload))
+    headers = {"content-type": _EVENT_STREAM, "x-amzn-bedrock-content-type": "application/json"}
+    return Answer(200, headers, chunks, usage)
+
+
+def _anthropic_events(prompt: Prompt, completion: Completion, usage: Usage) -> Iterator[Json]:
+    counts = _anthropic_usage(usage)
+    begun = {
+        **_anthropic_head(prompt, completion),
+        "content": [],
+        "stop_reason": None,
+        "usage": {**counts, "output_tokens": 1},
+    }
+    yield {"type": "message_start", "message": begun}
+    block: Json = {"type": "text", "text": ""}
+    if call := completion.tool_call:
+        block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": {}}
+    yield {"type": "content_block_start", "index": 0, "content_block": block}
+    for piece in completion.chunks():
+        delta = {"type": "input_json_delta", "partial_json": piece}
+        if not completion.tool_call:
+            delta = {"type": "text_delta", "text": piece}
+        yield {"type": "content_block_delta", "index": 0, "delta": delta}
+    yield {"type": "content_block_stop", "index": 0}
+    stop = {"stop_reason": _stop_reason(completion), "stop_sequence": None}
+    yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": usage.output_tokens}}
+    metrics = {
+        "inputTokenCount": counts["input_tokens"],
+        "outputTokenCount": usage.output_tokens,
+        "invocationLatency": 1,
+        "firstByteLatency": 1,
+        "cacheReadInputTokenCount": usage.cached_tokens,
+        "cacheWriteInputTokenCount": usage.cache_write_tokens,
+    }
+    yield {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}
+
+
+def _anthropic_head(prompt: Prompt, completion: Completion) -> Json:
+    return {
+        "id": f"msg_bdrk_{completion.number}",
+        "type": "message",
+        "role": "assistant",
+        "model": prompt.model.rpartition("anthropic.")[2],
+        "stop_sequence": None,
+    }
+
+
+def _anthropic_usage(usage: Usage) -> Json:
+    return {
+        "input_tokens": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cached_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+
+
+def _titan(model: str, body: Json) -> Answer:
+    text = body["inputText"]
+    usage = Usage(count_tokens(text))
+    dimensions = body.get("dimensions") or (1024 if "v2" in model else 1536)
+    answer = {"embedding": embedding(text, dimensions), "inputTextTokenCount": usage.input_tokens}
+    return Answer.of_json(answer, headers=_token_counts(usage), usage=usage)
+
+
+def _cohere(model: str, body: Json) -> Answer:
+    texts = body["texts"]
+    usage = Usage(sum(count_tokens(text) for text in texts))
+    dimensions = body.get("output_dimension") or (1536 if "v4" in model else 1024)
+    vectors: object = [embedding(text, dimensions) for text in texts]
+    kind = "embeddings_floats"
+    if body.get("embedding_types"):
+        vectors, kind = dict.fromkeys(body["embedding_types"], vectors), "embeddings_by_type"
+    answer = {"id": str(uuid.uuid4()), "response_type": kind, "embeddings": vectors, "texts": texts}
+    return Answer.of_json(answer, headers=_token_counts(usage), usage=usage)
+
+
+def _token_counts(usage: Usage) -> dict[str, str]:
+    return {
+        "x-amzn-requestid": str(uuid.uuid4()),
+        "x-amzn-bedrock-input-token-count": str(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens),
+        "x-amzn-bedrock-output-token-count": str(usage.output_tokens),
+        "x-amzn-bedrock-invocation-latency": "1",
+    }
+
+
+def _stop_reason(completion: Completion) -> str:
+    return {"stop": "end_turn", "length": "max_tokens", "tool": "tool_use"}[completion.finish]
+
+
+def _tool_id(completion: Completion) -> str:
+    return f"tooluse_{completion.number}"
+
+
+def event_message(kind: str, payload: Json) -> bytes:
+    """Encode one event of an AWS event stream, `kind` being its `:event-type`."""
+    headers = _string_headers(
+        ((":event-type", kind), (":content-type", "application/json"), (":message-type", "event"))
+    )
+    content = json.dumps(payload).encode()
+    prelude = struct.pack(">II", 12 + len(headers) + len(content) + 4, len(headers))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + content
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
+def _string_headers(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Encode headers whose values are strings, which is type 7."""
+    return b"".join(
+        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value)) + value.encode()
+        for name, value in headers
+    )

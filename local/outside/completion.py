@@ -1,0 +1,198 @@
+"""The model behind every simulated provider: one deterministic answer, and one rule for counting tokens.
+
+- Tokens of a text: its characters divided by four, rounded up. A prompt's text is all its texts (system prompt,
+  messages, tool calls and tool results; neither tool definitions nor media) joined with one line feed each.
+- The answer begins with `COMPLETION_PHRASE`, then has a number made from model and prompt and up to 23 filler words:
+  the same request has the same answer, and no answer repeats a word of its prompt.
+- A tool is called if the request demands one, or if its last message is the user's and says "use the tool".
+- Prompt caching: a prefix of at least 1,024 tokens that the same host has seen for the same model is read from the
+  cache. Where the format marks the prefix (Bedrock, Anthropic) the first call writes it; where the provider caches by
+  itself (Azure OpenAI, Gemini) the prefix is the prompt's first 1,024 tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from local.outside.records import Json, Usage
+
+CHARACTERS_PER_TOKEN = 4
+CACHE_MINIMUM_TOKENS = 1024
+COMPLETION_PHRASE = "Answer of the simulated provider"
+TOOL_MARKER = "use the tool"
+_FILLER = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
+_CHUNK_CHARACTERS = 16
+# Under these keys of a message are texts, or parts with texts; media are under others.
+_TEXT_KEYS = {
+    *("arguments", "content", "input", "output", "parts", "text"),
+    *("function", "functionCall", "functionResponse", "toolResult", "toolUse", "tool_calls"),
+}
+# Objects under these are what a tool is given or gives: they count as their JSON.
+_JSON_KEYS = {"args", "input", "json", "response"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call: its name and the JSON Schema of its arguments."""
+
+    name: str
+    schema: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model's wish to have a tool called."""
+
+    name: str
+    arguments: Json
+    number: str
+
+    def arguments_json(self) -> str:
+        """Return the arguments as OpenAI and Anthropic stream them."""
+        return json.dumps(self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request to a model, whatever the provider's format.
+
+    `last_text` is the text of the last message if it is the user's own, else "". `forced_tool` is a tool's name, or
+    "*" for any. `cached_text` is the prefix to cache; `cache_marked` whether the request itself marked it.
+    """
+
+    model: str
+    text: str
+    last_text: str = ""
+    tools: tuple[Tool, ...] = ()
+    forced_tool: str = ""
+    max_tokens: int | None = None
+    cached_text: str = ""
+    cache_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A model's answer: a text or a tool call."""
+
+    text: str
+    tool_call: ToolCall | None
+    finish: Literal["stop", "length", "tool"]
+    number: str
+
+    def output_tokens(self) -> int:
+        """Return the answer's tokens by the rule of this module."""
+        return count_tokens(self.tool_call.arguments_json() if self.tool_call else self.text)
+
+    def chunks(self) -> list[str]:
+        """Return the text, or the tool call's arguments as JSON, in the pieces that a stream carries."""
+        whole = self.tool_call.arguments_json() if self.tool_call else self.text
+        return [whole[start : start + _CHUNK_CHARACTERS] for start in range(0, len(whole), _CHUNK_CHARACTERS)]
+
+
+@dataclass
+class PromptCache:
+    """The prefixes that have been seen, by host and model."""
+
+    _seen: set[str] = field(default_factory=set)
+
+    def usage(self, host: str, prompt: Prompt, completion: Completion) -> Usage:
+        """Return the tokens of a call and remember its prefix."""
+        total, output, prefix = (
+            count_tokens(prompt.text),
+            completion.output_tokens(),
+            count_tokens(prompt.cached_text),
+        )
+        if prefix < CACHE_MINIMUM_TOKENS:
+            return Usage(total, output)
+        key = _digest(host, prompt.model, prompt.cached_text)
+        if key in self._seen:
+            return Usage(total, output, cached_tokens=prefix)
+        self._seen.add(key)
+        return Usage(total, output, cache_write_tokens=prefix if prompt.cache_marked else 0)
+
+
+def count_tokens(text: str) -> int:
+    """Return the tokens of a text: its characters divided by four, rounded up."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def implicit_prefix(text: str) -> str:
+    """Return the part of a prompt that Azure OpenAI and Gemini cache by themselves."""
+    return text[: CACHE_MINIMUM_TOKENS * CHARACTERS_PER_TOKEN]
+
+
+def complete(prompt: Prompt) -> Completion:
+    """Answer a prompt, always alike."""
+    digest = _digest(prompt.model, prompt.text)
+    number = digest[:12]
+    tool = _wanted_tool(prompt)
+    if tool is not None:
+        return Completion("", ToolCall(tool.name, example(tool.schema), number), "tool", number)
+    filler = "".join(f" {_FILLER[(int(digest[:4], 16) + i) % 8]}" for i in range(int(digest[4:8], 16) % 24))
+    text = f"{COMPLETION_PHRASE}, number {number}:{filler}."
+    limit = CHARACTERS_PER_TOKEN * (prompt.max_tokens or len(text))
+    return Completion(text[:limit], None, "stop" if len(text) <= limit else "length", number)
+
+
+def embedding(text: str, dimensions: int) -> list[float]:
+    """Return the vector of a text: deterministic, of length 1, with that many dimensions."""
+    raw = hashlib.shake_256(text.encode()).digest(dimensions)
+    centred = [byte - 127.5 for byte in raw]
+    length = sum(value * value for value in centred) ** 0.5
+    return [value / length for value in centred]
+
+
+def example(schema: Json) -> Any:  # noqa: ANN401  # any JSON value
+    """Return a value that fits a JSON Schema, as far as tools' schemas usually go."""
+    if schema.get("enum"):
+        return schema["enum"][0]
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    kind = str(kind[0] if isinstance(kind, list) else kind).lower()
+    if kind == "object":
+        return {name: example(part) for name, part in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [example(schema.get("items", {}))]
+    return {"integer": 1, "number": 1.5, "boolean": True, "null": None}.get(kind, "example")
+
+
+def strings(node: object) -> Iterator[str]:
+    """Yield the texts inside a message or a part of one, in any provider's format, without media."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, list):
+        for item in node:
+            yield from strings(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in _JSON_KEYS and isinstance(value, dict):
+                yield json.dumps(value)
+            elif key in _TEXT_KEYS:
+                yield from strings(value)
+
+
+def own_text(content: object) -> str:
+    """Return the text that a message's author wrote in it: no tool results."""
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def join_texts(nodes: Iterable[object]) -> str:
+    """Return a prompt's text from its messages or parts, in order."""
+    return "\n".join(text for node in nodes for text in strings(node))
+
+
+def _wanted_tool(prompt: Prompt) -> Tool | None:
+    if not prompt.tools:
+        return None
+    if prompt.forced_tool:
+        return next((tool for tool in prompt.tools if tool.name == prompt.forced_tool), prompt.tools[0])
+    return prompt.tools[0] if TOOL_MARKER in prompt.last_text.lower() else None
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

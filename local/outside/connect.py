@@ -1,0 +1,105 @@
+"""The outbound proxy: HTTP CONNECT to the simulated hosts, and a refusal for every other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+
+_HEAD_SECONDS = 30.0
+_PIECE_BYTES = 1 << 16
+
+
+class ConnectProxy:
+    """Connects callers of known hosts to one local TLS server, byte for byte, and refuses and reports the rest.
+
+    Parameters
+    ----------
+    knows
+        Whether a host is simulated.
+    tls_port
+        The port on 127.0.0.1 of the server that answers for all simulated hosts.
+    refuse
+        Is told each refusal: host, port, and the reason in one sentence.
+    """
+
+    def __init__(self, *, knows: Callable[[str], bool], tls_port: int, refuse: Callable[[str, int, str], None]) -> None:
+        self._knows, self._tls_port, self._refuse = knows, tls_port, refuse
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def serve(self, sock: socket.socket, until: asyncio.Event) -> None:
+        """Serve on a listening socket until the event, and then close every connection."""
+        async with await asyncio.start_server(self._accept, sock=sock, backlog=1024):
+            await until.wait()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A plain function that keeps its task: asyncio would report the cancelled ones of a coroutine as errors.
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_HEAD_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+            method, _, rest = head.decode("latin-1").partition(" ")
+            target = rest.split(" ", 1)[0]
+            if method == "CONNECT":
+                await self._connect(target, reader, writer)
+            else:
+                self._answer_refusal(writer, target, 80, f"Only HTTPS is simulated, not {method} over plain HTTP.")
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # The caller went away, or does not speak HTTP: nobody is left to tell.
+        finally:
+            writer.close()
+
+    async def _connect(self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port_text = target.rpartition(":")
+        host, port = host.lower(), int(port_text) if port_text.isdecimal() else 0
+        if port != 443 or not self._knows(host):
+            self._answer_refusal(writer, host, port, f"{host}:{port} is not one of the simulated hosts.")
+            await writer.drain()
+            return
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._tls_port)
+        try:
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await _pipe_both(reader, writer, inner_reader, inner_writer)
+        finally:
+            inner_writer.close()
+
+    def _answer_refusal(self, writer: asyncio.StreamWriter, host: str, port: int, reason: str) -> None:
+        """Refuse with the reason in the status line too, since that is what most clients show of a proxy's answer."""
+        self._refuse(host, port, reason)
+        line, body = _printable(reason), f"{reason}\n".encode()
+        head = f"HTTP/1.1 {HTTPStatus.FORBIDDEN} {line}\r\ncontent-type: text/plain; charset=utf-8\r\n"
+        writer.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+
+
+async def _pipe_both(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    inner_reader: asyncio.StreamReader,
+    inner_writer: asyncio.StreamWriter,
+) -> None:
+    """Copy both ways until either side ends: TLS has no use for half-open connections."""
+    pipes = {asyncio.create_task(_pipe(reader, inner_writer)), asyncio.create_task(_pipe(inner_reader, writer))}
+    try:
+        await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for pipe in pipes:
+            pipe.cancel()
+        await asyncio.gather(*pipes, return_exceptions=True)
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(_PIECE_BYTES):
+        writer.write(piece)
+        await writer.drain()
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if " " <= character <= "~")

@@ -1,0 +1,98 @@
+"""The credentials that the simulated outside world accepts."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import string
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address
+_ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """Secrets in the form that each provider hands out.
+
+    Parameters
+    ----------
+    azure_api_key
+        The key of the Azure OpenAI resource.
+    vertex_credentials
+        A Google service account's JSON file, with its private key.
+    dd_api_key
+        Datadog's API key.
+    slack_webhook_url
+        The URL of Slack's incoming web hook.
+    """
+
+    azure_api_key: str
+    vertex_credentials: str
+    dd_api_key: str
+    slack_webhook_url: str
+
+    @classmethod
+    def generate(cls, google_project: str = "local-project") -> Credentials:
+        """Make fresh ones; the service account is one of the given Google project."""
+        team, app = (_random(10, string.ascii_uppercase + string.digits) for _ in range(2))
+        return cls(
+            azure_api_key=secrets.token_hex(16),
+            vertex_credentials=json.dumps(_service_account(google_project), indent=2),
+            dd_api_key=secrets.token_hex(16),
+            slack_webhook_url=f"https://hooks.slack.com/services/T{team}/B{app}/{_random(24, _ALPHANUMERIC)}",
+        )
+
+    @classmethod
+    def load_or_generate(cls, file: Path, google_project: str = "local-project") -> Credentials:
+        """Read them from a file (mode 0600), which is made at the first time.
+
+        Raises
+        ------
+        ValueError
+            If the file is there but does not hold such credentials.
+        """
+        if file.exists():
+            try:
+                return cls(**json.loads(file.read_text()))
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{file} does not hold the credentials it should; delete it to make new ones."
+                ) from error
+        credentials = cls.generate(google_project)
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(asdict(credentials)))
+        return credentials
+
+    def as_secrets(self) -> dict[str, str]:
+        """Return them under the names of the task's secrets."""
+        return {name.upper(): value for name, value in asdict(self).items()}
+
+
+def _service_account(project: str) -> dict[str, str]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    email = f"litellm-gateway@{project}.iam.gserviceaccount.com"
+    return {
+        "type": "service_account",
+        "project_id": project,
+        "private_key_id": secrets.token_hex(20),
+        "private_key": pem,
+        "client_email": email,
+        "client_id": _random(21, string.digits),
+        "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+        "token_uri": TOKEN_URI,
+        "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+        "client_x509_cert_url": f"https://www.googleapis.com/robot/v1/metadata/x509/{email.replace('@', '%40')}",
+        "universe_domain": "googleapis.com",
+    }
+
+
+def _random(length: int, alphabet: str) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -1,0 +1,218 @@
+"""One request and its answer, and the web application that hands each request to the provider of its host."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from local.outside.records import Call, Fault, Journal, Json, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came. `path` is percent-encoded, header names are in lower case."""
+
+    host: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Json:
+        """Return the body, which must be a JSON object; ApiError says so otherwise."""
+        body = self.any_json()
+        if not isinstance(body, dict):
+            raise ApiError(400, message="The request body is not a JSON object.")
+        return body
+
+    def any_json(self) -> Any:  # noqa: ANN401  # any JSON value
+        """Return the body, unzipped if it came so, which must be JSON; ApiError says so otherwise."""
+        encoding = self.headers.get("content-encoding")
+        try:
+            if encoding == "gzip":
+                return json.loads(gzip.decompress(self.body))
+            return json.loads(zlib.decompress(self.body) if encoding == "deflate" else self.body)
+        except (ValueError, OSError, EOFError, zlib.error) as error:
+            raise ApiError(400, message="The request body is not valid JSON.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request asks for, before anything is checked."""
+
+    operation: str
+    model: str = ""
+    region: str = ""
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider sends back. More than one chunk is sent as a stream."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Sequence[bytes]
+    usage: Usage = field(default=Usage())
+
+    @classmethod
+    def of_json(
+        cls, body: object, *, status: int = 200, headers: Mapping[str, str] | None = None, usage: Usage | None = None
+    ) -> Answer:
+        """Make an answer with one JSON document."""
+        content = json.dumps(body).encode()
+        return cls(status, {"content-type": "application/json", **(headers or {})}, [content], usage or Usage())
+
+
+class ApiError(Exception):
+    """A provider's refusal; the provider puts it into its own format.
+
+    `code` and `message` default to what the provider says with that status.
+    """
+
+    def __init__(self, status: int, *, code: str = "", message: str = "") -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+class Provider(Protocol):
+    """One provider's API."""
+
+    name: str
+
+    def serves(self, host: str) -> bool:
+        """Return whether this host is one of the provider's."""
+
+    def target(self, request: Request) -> Target:
+        """Return what the request asks for, or raise ApiError if there is no such operation."""
+
+    def answer(self, request: Request, target: Target) -> Answer:
+        """Check the request's credentials and answer it, or raise ApiError."""
+
+    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:
+        """Put an error into the provider's own format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """The ASGI application: hands each request to the provider of its host, has its faults, keeps its record."""
+
+    providers: Sequence[Provider]
+    journal: Journal
+
+    def provider_of(self, host: str) -> Provider | None:
+        """Return who answers for a host, or None."""
+        return next((provider for provider in self.providers if provider.serves(host)), None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request; end it when the client goes away."""
+        body, connected = await _read_body(receive)
+        if not connected:
+            return
+        request = _request(scope, body)
+        work = asyncio.create_task(self._serve(request, send))
+        gone = asyncio.create_task(_until_gone(receive))
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+        if not work.cancelled():
+            work.result()
+
+    async def _serve(self, request: Request, send: Send) -> None:
+        provider = self.provider_of(request.host)
+        if provider is None:
+            message = f"{request.host} is not one of the simulated hosts."
+            await _deliver(send, Answer(421, {"content-type": "text/plain"}, [message.encode()]), Fault())
+            return
+        fault = self.journal.take_fault(request.host)
+        await asyncio.sleep(fault.delay_seconds)
+        target, answer = _answer(provider, request, fault)
+        size = sum(len(chunk) for chunk in answer.chunks)
+        call = Call(
+            time=time.time(),
+            host=request.host,
+            region=target.region,
+            provider=provider.name,
+            operation=target.operation,
+            model=target.model,
+            streamed=target.streamed,
+            status=answer.status,
+            usage=answer.usage,
+            cut=fault.cut_after_bytes is not None and fault.cut_after_bytes < size,
+        )
+        # Before the answer leaves, so that whoever has read the answer finds its record.
+        self.journal.add_call(call)
+        await _deliver(send, answer, replace(fault, cut_after_bytes=fault.cut_after_bytes if call.cut else None))
+
+
+def _answer(provider: Provider, request: Request, fault: Fault) -> tuple[Target, Answer]:
+    target = Target(operation=f"{request.method} {request.path}")
+    try:
+        target = provider.target(request)
+        if fault.status is not None:
+            raise ApiError(fault.status)
+        return target, provider.answer(request, target)
+    except ApiError as error:
+        return target, provider.error(error, fault.retry_after_seconds)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        # A body of another shape than the API's. The message names the place and never quotes the prompt.
+        message = f"The request is malformed near {type(error).__name__}."
+        return target, provider.error(ApiError(400, message=message), fault.retry_after_seconds)
+
+
+async def _deliver(send: Send, answer: Answer, fault: Fault) -> None:
+    """Send an answer. With `cut_after_bytes` the body is never completed, upon which uvicorn closes the connection."""
+    headers = dict(answer.headers)
+    if len(answer.chunks) == 1:
+        headers["content-length"] = str(len(answer.chunks[0]))
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    left = fault.cut_after_bytes
+    for chunk in answer.chunks:
+        await asyncio.sleep(fault.chunk_delay_seconds)
+        part = chunk if left is None else chunk[:left]
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        if left is not None:
+            left -= len(part)
+            if left == 0:
+                return
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _request(scope: Scope, body: bytes) -> Request:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return Request(
+        host=headers.get("host", "").partition(":")[0].lower(),
+        method=scope["method"],
+        path=scope["raw_path"].decode("latin-1"),
+        query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+        headers=headers,
+        body=body,
+    )
+
+
+async def _read_body(receive: Receive) -> tuple[bytes, bool]:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"", False
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts), True
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

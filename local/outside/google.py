@@ -1,0 +1,295 @@
+"""Google: the OAuth token endpoint and Vertex AI's Gemini and embedding models.
+
+Formats: Google's "Using OAuth 2.0 for Server to Server Applications" and the REST reference of Vertex AI.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import time
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from local.outside.completion import (
+    Completion,
+    Prompt,
+    PromptCache,
+    Tool,
+    complete,
+    count_tokens,
+    embedding,
+    implicit_prefix,
+    join_texts,
+    own_text,
+)
+from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.records import Json, Usage
+
+TOKEN_HOST = "oauth2.googleapis.com"  # noqa: S105  # a host
+TOKEN_SECONDS = 3600
+_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_HOST = re.compile(r"(?:[a-z]+-[a-z]+\d+-)?aiplatform\.googleapis\.com|aiplatform\.(?:us|eu)\.rep\.googleapis\.com")
+_PATH = re.compile(
+    r"/v1(?:beta1)?/projects/[^/]+/locations/(?P<location>[^/]+)/publishers/google/models/(?P<model>[^/:]+)"
+    r":(?P<operation>generateContent|streamGenerateContent|countTokens|predict|embedContent)"
+)
+_ERRORS = {
+    400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
+    401: (
+        "UNAUTHENTICATED",
+        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid"
+        " authentication credential.",
+    ),
+    403: ("PERMISSION_DENIED", "Permission denied on resource project."),
+    404: ("NOT_FOUND", "The requested entity was not found."),
+    429: ("RESOURCE_EXHAUSTED", "Resource exhausted. Please try again later."),
+    499: ("CANCELLED", "The operation was cancelled."),
+    500: ("INTERNAL", "Internal error encountered."),
+    503: ("UNAVAILABLE", "The service is currently unavailable."),
+    504: ("DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
+}
+
+
+class GoogleToken:
+    """The token endpoint: exchanges assertions that the service account signed for access tokens.
+
+    A token carries its end and a keyed digest of it, so that tokens stay valid when the outside world restarts.
+    """
+
+    name = "google-token"
+
+    def __init__(self, vertex_credentials: str) -> None:
+        self._account: dict[str, str] = json.loads(vertex_credentials)
+        key = serialization.load_pem_private_key(self._account["private_key"].encode(), password=None)
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise ValueError("The Google service account's private_key must be an RSA key.")
+        self._public_key = key.public_key()
+
+    def serves(self, host: str) -> bool:
+        """Return whether the host is the token endpoint's."""
+        return host == TOKEN_HOST
+
+    def target(self, request: Request) -> Target:
+        """Return the one operation there is."""
+        if (request.method, request.path) != ("POST", "/token"):
+            raise ApiError(404)
+        return Target("token")
+
+    def answer(self, request: Request, target: Target) -> Answer:  # there is but one operation
+        """Exchange a signed assertion for an access token."""
+        form = parse_qs(request.body.decode())
+        if form.get("grant_type") != [_GRANT]:
+            raise ApiError(400, code="unsupported_grant_type", message="Invalid grant_type")
+        self._check(form.get("assertion", [""])[0])
+        token = self._token(int(time.time()) + TOKEN_SECONDS)
+        return Answer.of_json({"access_token": token, "expires_in": TOKEN_SECONDS - 1, "token_type": "Bearer"})
+
+    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
+        """Return an OAuth error."""
+        code = error.code or ("invalid_request" if error.status < 500 else "internal_failure")
+        return Answer.of_json({"error": code, "error_description": error.message or code}, status=error.status)
+
+    def accepts(self, token: str) -> bool:
+        """Return whether an access token is one of this endpoint's and has not expired."""
+        parts = token.split(".")
+        return (
+            len(parts) == 3
+            and parts[1].isdecimal()
+            and int(parts[1]) > time.time()
+            and hmac.compare_digest(token.encode(), self._token(int(parts[1])).encode())
+        )
+
+    def _token(self, expiry: int) -> str:
+        digest = hmac.new(self._account["private_key"].encode(), str(expiry).encode(), hashlib.sha256).hexdigest()
+        return f"ya29.{expiry}.{digest}"
+
+    def _check(self, assertion: str) -> None:
+        signed, _, signature = assertion.rpartition(".")
+        try:
+            header, claims = (json.loads(_unpadded(part)) for part in signed.split("."))
+        except ValueError as error:
+            raise ApiError(400, code="invalid_grant", message="Invalid JWT: Failed to parse.") from error
+        try:
+            self._public_key.verify(_unpadded(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        except (InvalidSignature, ValueError) as error:
+            raise ApiError(400, code="invalid_grant", message="Invalid JWT Signature.") from error
+        if problem := self._problem(header, claims):
+            raise ApiError(400, code="invalid_grant", message=problem)
+
+    def _problem(self, header: Json, claims: Json) -> str:
+        now = time.time()
+        if header.get("alg") != "RS256":
+            return "Invalid JWT: the algorithm must be RS256."
+        if claims.get("iss") != self._account["client_email"]:
+            return "Invalid grant: account not found"
+        if claims.get("aud") != self._account["token_uri"]:
+            return "Invalid JWT: the audience must be the token endpoint."
+        if not now - 2 * TOKEN_SECONDS < claims["iat"] <= now + 600 or not now < claims["exp"] <= claims["iat"] + 3600:
+            return "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
+        if _SCOPE not in str(claims.get("scope", "")).split():
+            return "Invalid OAuth scope or ID token audience provided."
+        return ""
+
+
+class VertexAI:
+    """Answers for Vertex AI's regional, multi-regional and global hosts, to bearers of the token endpoint's tokens."""
+
+    name = "vertex_ai"
+
+    def __init__(self, tokens: GoogleToken) -> None:
+        self._tokens = tokens
+        self._cache = PromptCache()
+
+    def serves(self, host: str) -> bool:
+        """Return whether the host is one of Vertex AI's."""
+        return _HOST.fullmatch(host) is not None
+
+    def target(self, request: Request) -> Target:
+        """Return the method, the model and the location."""
+        match = _PATH.fullmatch(request.path)
+        if request.method != "POST" or match is None:
+            raise ApiError(404)
+        operation = match["operation"]
+        return Target(operation, match["model"], match["location"], streamed=operation == "streamGenerateContent")
+
+    def answer(self, request: Request, target: Target) -> Answer:
+        """Answer one call with a valid bearer token."""
+        if not self._tokens.accepts(request.headers.get("authorization", "").removeprefix("Bearer ")):
+            raise ApiError(401)
+        body = request.json()
+        if target.operation == "predict":
+            return _predict(target.model, body)
+        if target.operation == "embedContent":
+            return _embed_content(body)
+        if target.operation == "countTokens":
+            return Answer.of_json({"totalTokens": count_tokens(gemini_prompt(target.model, body).text)})
+        prompt = gemini_prompt(target.model, body)
+        completion = complete(prompt)
+        usage = self._cache.usage(request.host, prompt, completion)
+        if not target.streamed:
+            return Answer.of_json(_content(prompt, completion, usage), usage=usage)
+        return _stream(prompt, completion, usage, sse=request.query.get("alt") == "sse")
+
+    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
+        """Return Google's error document."""
+        status, message = _ERRORS.get(error.status, ("UNKNOWN", HTTPStatus(error.status).phrase))
+        document = {"code": error.status, "message": error.message or message, "status": error.code or status}
+        return Answer.of_json({"error": document}, status=error.status)
+
+
+def gemini_prompt(model: str, body: Json) -> Prompt:
+    """Read a generateContent request; Google takes field names in camelCase and in snake_case."""
+    contents = body["contents"]
+    text = join_texts([_field(body, "systemInstruction") or [], *contents])
+    tools = [tool for group in body.get("tools") or [] for tool in _field(group, "functionDeclarations") or []]
+    calling = _field(_field(body, "toolConfig") or {}, "functionCallingConfig") or {}
+    allowed = _field(calling, "allowedFunctionNames") or ["*"]
+    last = contents[-1]
+    return Prompt(
+        model=model,
+        text=text,
+        last_text=own_text(last["parts"]) if last.get("role", "user") == "user" else "",
+        tools=tuple(
+            Tool(tool["name"], tool.get("parameters") or _field(tool, "parametersJsonSchema") or {}) for tool in tools
+        ),
+        forced_tool=allowed[0] if calling.get("mode") == "ANY" else "",
+        max_tokens=_field(_field(body, "generationConfig") or {}, "maxOutputTokens"),
+        cached_text=implicit_prefix(text),
+    )
+
+
+def _field(body: Json, name: str) -> Any:  # noqa: ANN401  # any JSON value
+    return body.get(name, body.get(re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", name)))
+
+
+def _content(prompt: Prompt, completion: Completion, usage: Usage | None, text: str | None = None) -> Json:
+    """Return a GenerateContentResponse: the whole, or one chunk of a stream, of which only the last has `usage`."""
+    part: Json = {"text": completion.text if text is None else text}
+    if call := completion.tool_call:
+        part = {"functionCall": {"name": call.name, "args": call.arguments}}
+    candidate: Json = {"index": 0, "content": {"role": "model", "parts": [part]}}
+    answer: Json = {
+        "candidates": [candidate],
+        "modelVersion": prompt.model,
+        "createTime": "2026-01-01T00:00:00.000000Z",
+        "responseId": completion.number,
+    }
+    if usage:
+        candidate["finishReason"] = "MAX_TOKENS" if completion.finish == "length" else "STOP"
+        answer["usageMetadata"] = _usage_metadata(usage)
+    return answer
+
+
+def _stream(prompt: Prompt, completion: Completion, usage: Usage, *, sse: bool) -> Answer:
+    # Gemini sends a function call whole, never in pieces.
+    pieces = [""] if completion.tool_call else completion.chunks()
+    chunks = [
+        json.dumps(_content(prompt, completion, usage if number == len(pieces) else None, piece))
+        for number, piece in enumerate(pieces, start=1)
+    ]
+    if sse:
+        return Answer(
+            200, {"content-type": "text/event-stream"}, [f"data: {c}\r\n\r\n".encode() for c in chunks], usage
+        )
+    body = [f"{'[' if index == 0 else ','}{chunk}\n".encode() for index, chunk in enumerate(chunks)]
+    return Answer(200, {"content-type": "application/json"}, [*body, b"]"], usage)
+
+
+def _usage_metadata(usage: Usage) -> Json:
+    def details(tokens: int) -> list[Json]:
+        return [{"modality": "TEXT", "tokenCount": tokens}]
+
+    metadata: Json = {
+        "promptTokenCount": usage.input_tokens,
+        "candidatesTokenCount": usage.output_tokens,
+        "totalTokenCount": usage.input_tokens + usage.output_tokens,
+        "trafficType": "ON_DEMAND",
+        "promptTokensDetails": details(usage.input_tokens),
+        "candidatesTokensDetails": details(usage.output_tokens),
+    }
+    if usage.cached_tokens:
+        metadata["cachedContentTokenCount"] = usage.cached_tokens
+        metadata["cacheTokensDetails"] = details(usage.cached_tokens)
+    return metadata
+
+
+def _predict(model: str, body: Json) -> Answer:
+    dimensions = body.get("parameters", {}).get("outputDimensionality") or _dimensions(model)
+    predictions, total, characters = [], 0, 0
+    for instance in body["instances"]:
+        text = instance["content"]
+        tokens = count_tokens(text)
+        statistics = {"truncated": False, "token_count": tokens}
+        predictions.append({"embeddings": {"values": embedding(text, dimensions), "statistics": statistics}})
+        total += tokens
+        characters += len("".join(text.split()))
+    answer = {"predictions": predictions, "metadata": {"billableCharacterCount": characters}}
+    return Answer.of_json(answer, usage=Usage(total))
+
+
+def _embed_content(body: Json) -> Answer:
+    text = join_texts([body["content"]])
+    usage = Usage(count_tokens(text))
+    answer = {
+        "embedding": {"values": embedding(text, _field(body, "outputDimensionality") or 3072)},
+        "usageMetadata": {"promptTokenCount": usage.input_tokens, "totalTokenCount": usage.input_tokens},
+    }
+    return Answer.of_json(answer, usage=usage)
+
+
+def _dimensions(model: str) -> int:
+    return 3072 if model.startswith("gemini-embedding") else 768
+
+
+def _unpadded(part: str) -> bytes:
+    return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)

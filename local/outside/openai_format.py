@@ -1,0 +1,256 @@
+"""OpenAI's own formats, which Azure OpenAI and Bedrock's OpenAI models speak: chat, responses, embeddings.
+
+Field names and events: OpenAI's API reference; the content filters and the first chunk with no choices: Azure OpenAI's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Iterator
+
+from local.outside.completion import (
+    Completion,
+    Prompt,
+    Tool,
+    count_tokens,
+    embedding,
+    implicit_prefix,
+    join_texts,
+    own_text,
+)
+from local.outside.exchange import Answer
+from local.outside.records import Json, Usage
+
+CREATED = 1_760_000_000
+"""The time of every answer, so that the same request has the same answer."""
+_SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+_FILTERED = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
+
+
+def chat_prompt(model: str, body: Json) -> Prompt:
+    """Read a chat completion's request."""
+    messages = body["messages"]
+    text = join_texts(messages)
+    last = messages[-1]
+    choice = body.get("tool_choice")
+    return Prompt(
+        model=model,
+        text=text,
+        last_text=own_text(last.get("content")) if last["role"] == "user" else "",
+        tools=_tools(tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"),
+        forced_tool=choice["function"]["name"] if isinstance(choice, dict) else "*" if choice == "required" else "",
+        max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
+        cached_text=implicit_prefix(text),
+    )
+
+
+def chat_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json, *, azure: bool) -> Answer:
+    """Answer a chat completion, plain or streamed as the request wants it."""
+    if body.get("stream"):
+        include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        events = _chat_chunks(prompt, completion, usage if include_usage else None, azure=azure)
+        return Answer(200, _SSE, [*(_sse(event) for event in events), b"data: [DONE]\n\n"], usage)
+    message: Json = {"role": "assistant", "content": completion.text or None, "refusal": None, "annotations": []}
+    if completion.tool_call:
+        function = {"name": completion.tool_call.name, "arguments": completion.tool_call.arguments_json()}
+        message["tool_calls"] = [{"id": f"call_{completion.number}", "type": "function", "function": function}]
+    choice: Json = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(completion)}
+    answer = {
+        **_chat_head(prompt, completion, "chat.completion"),
+        "choices": [choice],
+        "usage": _chat_usage(usage),
+    }
+    if azure:
+        choice["content_filter_results"] = _FILTERED
+        answer["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": _FILTERED}]
+    return Answer.of_json(answer, usage=usage)
+
+
+def _chat_chunks(prompt: Prompt, completion: Completion, usage: Usage | None, *, azure: bool) -> Iterator[Json]:
+    head = _chat_head(prompt, completion, "chat.completion.chunk")
+    if azure:
+        filters = [{"prompt_index": 0, "content_filter_results": _FILTERED}]
+        yield {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": filters}
+
+    def chunk(delta: Json, finish: str | None = None) -> Json:
+        return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]}
+
+    yield chunk({"role": "assistant", "content": None if completion.tool_call else "", "refusal": None})
+    if call := completion.tool_call:
+        function = {"name": call.name, "arguments": ""}
+        first = {"index": 0, "id": f"call_{completion.number}", "type": "function", "function": function}
+        yield chunk({"tool_calls": [first]})
+    for piece in completion.chunks():
+        if completion.tool_call:
+            yield chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+        else:
+            yield chunk({"content": piece})
+    yield chunk({}, _finish(completion))
+    if usage:
+        yield {**head, "choices": [], "usage": _chat_usage(usage)}
+
+
+def _chat_head(prompt: Prompt, completion: Completion, kind: str) -> Json:
+    return {
+        "id": f"chatcmpl-{completion.number}",
+        "object": kind,
+        "created": CREATED,
+        "model": prompt.model,
+        "system_fingerprint": None,
+    }
+
+
+def _chat_usage(usage: Usage) -> Json:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+    }
+
+
+def _finish(completion: Completion) -> str:
+    return "tool_calls" if completion.finish == "tool" else completion.finish
+
+
+def responses_prompt(body: Json) -> Prompt:
+    """Read a request of the Responses API."""
+    items = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
+    text = join_texts([body.get("instructions") or [], *items])
+    last = items[-1]
+    choice = body.get("tool_choice")
+    return Prompt(
+        model=body["model"],
+        text=text,
+        last_text=own_text(last.get("content")) if last.get("role") == "user" else "",
+        tools=_tools(tool for tool in body.get("tools") or [] if tool.get("type") == "function"),
+        forced_tool=choice.get("name", "*") if isinstance(choice, dict) else "*" if choice == "required" else "",
+        max_tokens=body.get("max_output_tokens"),
+        cached_text=implicit_prefix(text),
+    )
+
+
+def responses_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json) -> Answer:
+    """Answer a request of the Responses API, plain or streamed as the request wants it."""
+    if not body.get("stream"):
+        return Answer.of_json(_response(prompt, completion, usage), usage=usage)
+    events = _response_events(prompt, completion, usage)
+    chunks = [_sse({**event, "sequence_number": number}, event["type"]) for number, event in enumerate(events)]
+    return Answer(200, _SSE, chunks, usage)
+
+
+def _response(prompt: Prompt, completion: Completion, usage: Usage | None) -> Json:
+    """Return the response object; the one still in progress without `usage`."""
+    length = usage is not None and completion.finish == "length"
+    return {
+        "id": f"resp_{completion.number}",
+        "object": "response",
+        "created_at": CREATED,
+        "status": "in_progress" if usage is None else "incomplete" if length else "completed",
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if length else None,
+        "instructions": None,
+        "metadata": {},
+        "model": prompt.model,
+        "output": [] if usage is None else [_output_item(completion)],
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "reasoning": {"effort": None, "summary": None},
+        "store": False,
+        "temperature": 1.0,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": 1.0,
+        "truncation": "disabled",
+        "usage": None if usage is None else _response_usage(usage),
+    }
+
+
+def _response_usage(usage: Usage) -> Json:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+
+
+def _output_item(completion: Completion, *, started: bool = False) -> Json:
+    """Return the one item of the output; with `started` as it is when a stream announces it, still empty."""
+    status = "in_progress" if started else "completed"
+    if call := completion.tool_call:
+        return {
+            "type": "function_call",
+            "id": f"fc_{completion.number}",
+            "call_id": f"call_{completion.number}",
+            "name": call.name,
+            "arguments": "" if started else call.arguments_json(),
+            "status": status,
+        }
+    return {
+        "type": "message",
+        "id": f"msg_{completion.number}",
+        "role": "assistant",
+        "status": status,
+        "content": [] if started else [_output_text(completion.text)],
+    }
+
+
+def _output_text(text: str) -> Json:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def _response_events(prompt: Prompt, completion: Completion, usage: Usage) -> Iterator[Json]:
+    begun, item = _response(prompt, completion, None), _output_item(completion)
+    yield {"type": "response.created", "response": begun}
+    yield {"type": "response.in_progress", "response": begun}
+    place = {"output_index": 0, "item_id": item["id"]}
+    yield {"type": "response.output_item.added", "output_index": 0, "item": _output_item(completion, started=True)}
+    if call := completion.tool_call:
+        for piece in completion.chunks():
+            yield {"type": "response.function_call_arguments.delta", **place, "delta": piece}
+        arguments = {"name": call.name, "arguments": call.arguments_json()}
+        yield {"type": "response.function_call_arguments.done", **place, **arguments}
+    else:
+        place["content_index"] = 0
+        yield {"type": "response.content_part.added", **place, "part": _output_text("")}
+        for piece in completion.chunks():
+            yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
+        yield {"type": "response.output_text.done", **place, "text": completion.text, "logprobs": []}
+        yield {"type": "response.content_part.done", **place, "part": _output_text(completion.text)}
+    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+    done = _response(prompt, completion, usage)
+    yield {"type": f"response.{done['status']}", "response": done}
+
+
+def embeddings_answer(model: str, body: Json, dimensions: int) -> Answer:
+    """Answer an embeddings request with vectors of that many dimensions, unless it asks for fewer."""
+    given = body["input"]
+    texts = given if isinstance(given, list) and not all(isinstance(item, int) for item in given) else [given]
+    texts = [text if isinstance(text, str) else json.dumps(text) for text in texts]
+    vectors = [embedding(text, body.get("dimensions") or dimensions) for text in texts]
+    as_base64 = body.get("encoding_format") == "base64"
+    data = [
+        {"object": "embedding", "index": index, "embedding": _base64(vector) if as_base64 else vector}
+        for index, vector in enumerate(vectors)
+    ]
+    usage = Usage(sum(count_tokens(text) for text in texts))
+    counts = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
+    return Answer.of_json({"object": "list", "model": model, "data": data, "usage": counts}, usage=usage)
+
+
+def _base64(vector: list[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def _tools(functions: Iterator[Json]) -> tuple[Tool, ...]:
+    return tuple(Tool(function["name"], function.get("parameters") or {}) for function in functions)
+
+
+def _sse(event: Json, name: str = "") -> bytes:
+    return (f"event: {name}\n" if name else "").encode() + f"data: {json.dumps(event)}\n\n".encode()

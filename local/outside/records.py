@@ -1,0 +1,194 @@
+"""What the outside world keeps in memory: calls, deliveries, refusals, and the faults it was told to have."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+from typing import Any
+
+Json = dict[str, Any]
+
+_ERROR_STATUSES = frozenset(status.value for status in HTTPStatus if status.value >= 400)
+KEPT_RECORDS = 100_000
+"""The newest records of each kind that are kept, so that a long run cannot fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. `input_tokens` counts the whole prompt, with what came from and went to the cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One answered request; never a word of its prompt or of its answer.
+
+    `time` is in seconds since 1970. `region` is the AWS region or Google's location, "" where a provider's host does
+    not tell. `operation` is the provider's own name of it, such as "converse-stream" or "chat/completions".
+    `cut` says that a fault broke the connection before the whole answer was sent.
+    """
+
+    time: float
+    host: str
+    region: str
+    provider: str
+    operation: str
+    model: str
+    streamed: bool
+    status: int
+    usage: Usage = Usage()
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A host that somebody asked for and that is not simulated. `time` is in seconds since 1970."""
+
+    time: float
+    host: str
+    port: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How a host misbehaves.
+
+    Parameters
+    ----------
+    status
+        HTTP error to answer with, in the provider's own error format; None answers as usual.
+    count
+        How many requests it hits; None hits all until it is taken away.
+    delay_seconds
+        Wait before the answer begins.
+    chunk_delay_seconds
+        Wait before each chunk of the answer's body: a slow stream.
+    cut_after_bytes
+        Break the connection after that many bytes of the answer's body.
+    retry_after_seconds
+        The header Retry-After of a 429 or 503, where the provider sends one.
+    """
+
+    status: int | None = None
+    count: int | None = None
+    delay_seconds: float = 0.0
+    chunk_delay_seconds: float = 0.0
+    cut_after_bytes: int | None = None
+    retry_after_seconds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.status is not None and self.status not in _ERROR_STATUSES:
+            raise ValueError(f"A fault's status must be an HTTP error, such as 429 or 503, not {self.status}.")
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"A fault's count must be at least 1, or null for every request, not {self.count}.")
+        for name in ("delay_seconds", "chunk_delay_seconds", "cut_after_bytes", "retry_after_seconds"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ValueError(f"A fault's {name} must not be negative, but is {value}.")
+
+
+NO_FAULT = Fault()
+
+
+@dataclass
+class Journal:
+    """All records and faults; safe to use from any thread."""
+
+    _calls: deque[Call] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
+    _refusals: deque[Refusal] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
+    _datadog: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
+    _slack: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
+    _faults: dict[str, Fault] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add_call(self, call: Call) -> None:
+        """Keep one answered request."""
+        with self._lock:
+            self._calls.append(call)
+
+    def add_refusal(self, host: str, port: int, reason: str) -> None:
+        """Keep one refused host."""
+        with self._lock:
+            self._refusals.append(Refusal(time.time(), host, port, reason))
+
+    def add_datadog(self, logs: Iterable[Json]) -> None:
+        """Keep the log records of one delivery to Datadog, whole."""
+        with self._lock:
+            self._datadog.extend(logs)
+
+    def add_slack(self, message: Json) -> None:
+        """Keep one message to Slack, whole."""
+        with self._lock:
+            self._slack.append(message)
+
+    def calls(self) -> list[Call]:
+        """Return the answered requests, oldest first."""
+        with self._lock:
+            return list(self._calls)
+
+    def refused(self) -> list[Refusal]:
+        """Return the refused hosts, oldest first, once for each attempt."""
+        with self._lock:
+            return list(self._refusals)
+
+    def datadog(self) -> list[Json]:
+        """Return the log records that Datadog was sent, oldest first."""
+        with self._lock:
+            return list(self._datadog)
+
+    def slack(self) -> list[Json]:
+        """Return the messages that Slack was sent, oldest first."""
+        with self._lock:
+            return list(self._slack)
+
+    def clear(self, *kinds: str) -> None:
+        """Forget the records of the kinds "calls", "refused", "datadog", "slack"; all of them without arguments."""
+        records: dict[str, deque[Any]] = {
+            "calls": self._calls,
+            "refused": self._refusals,
+            "datadog": self._datadog,
+            "slack": self._slack,
+        }
+        with self._lock:
+            for kind in kinds or records:
+                records[kind].clear()
+
+    def faults(self) -> dict[str, Fault]:
+        """Return the faults in force, by host or pattern."""
+        with self._lock:
+            return dict(self._faults)
+
+    def set_fault(self, host: str, fault: Fault) -> None:
+        """Make a host misbehave. `host` may have wildcards: "*.openai.azure.com"."""
+        with self._lock:
+            self._faults[host.lower()] = fault
+
+    def clear_fault(self, host: str | None = None) -> None:
+        """Let a host behave again; every host if none is named."""
+        with self._lock:
+            if host is None:
+                self._faults.clear()
+            else:
+                self._faults.pop(host.lower(), None)
+
+    def take_fault(self, host: str) -> Fault:
+        """Return the fault that the next answer of this host has, and count it."""
+        with self._lock:
+            for pattern, fault in self._faults.items():
+                if fnmatchcase(host, pattern):
+                    if fault.count == 1:
+                        del self._faults[pattern]
+                    elif fault.count is not None:
+                        self._faults[pattern] = replace(fault, count=fault.count - 1)
+                    return fault
+        return NO_FAULT

@@ -1,0 +1,269 @@
+"""The outside world as one object: proxy, certificates, providers and control API in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+
+import trustme
+import uvicorn
+from starlette.types import ASGIApp
+
+from local.outside.azure import AzureOpenAI
+from local.outside.bedrock import REGIONS, Bedrock
+from local.outside.connect import ConnectProxy
+from local.outside.control import control_app
+from local.outside.credentials import Credentials
+from local.outside.exchange import Dispatcher
+from local.outside.google import GoogleToken, VertexAI
+from local.outside.records import Call, Fault, Journal, Json, Refusal
+from local.outside.reporting import DatadogLogs, SlackWebhook
+
+_LOOPBACK = "127.0.0.1"
+_STOP_SECONDS = 30.0
+
+
+class OutsideWorld:
+    """Everything that the gateway reaches through HTTPS, simulated on this machine.
+
+    Use it as a context manager, or call `start` and `stop`. Its methods may be called from any thread.
+
+    Parameters
+    ----------
+    folder
+        Where the CA (ca.pem, ca.key) and the credentials (credentials.json) are kept, so that a restart has the same.
+        Made if it does not exist.
+    credentials
+        What the providers accept; read from or made in the folder if not given.
+    bedrock_regions
+        The AWS regions that have a Bedrock.
+    port, control_port
+        Of the proxy and of the control API, on 127.0.0.1; 0 takes a free one.
+
+    Raises
+    ------
+    OSError
+        From `start`, if a port is taken.
+    ValueError
+        If the folder's files are not what they should be.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        credentials: Credentials | None = None,
+        bedrock_regions: Collection[str] = REGIONS,
+        port: int = 0,
+        control_port: int = 0,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.credentials = credentials or Credentials.load_or_generate(folder / "credentials.json")
+        self.ca_file = folder / "ca.pem"
+        self.port, self.control_port = port, control_port
+        self.journal = Journal()
+        self._ca = _load_or_make_ca(self.ca_file, folder / "ca.key")
+        tokens = GoogleToken(self.credentials.vertex_credentials)
+        self._providers = Dispatcher(
+            (
+                Bedrock(bedrock_regions),
+                AzureOpenAI(self.credentials.azure_api_key),
+                tokens,
+                VertexAI(tokens),
+                DatadogLogs(self.credentials.dd_api_key, self.journal),
+                SlackWebhook(self.credentials.slack_webhook_url, self.journal),
+            ),
+            self.journal,
+        )
+        self._certificates: dict[str, ssl.SSLContext] = {}
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
+
+    @property
+    def proxy_url(self) -> str:
+        """The proxy's address, for HTTPS_PROXY."""
+        return f"http://{_LOOPBACK}:{self.port}"
+
+    @property
+    def control_url(self) -> str:
+        """The control API's address."""
+        return f"http://{_LOOPBACK}:{self.control_port}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which a process sees this world and no other.
+
+        HTTPS_PROXY and HTTP_PROXY: httpx, aiohttp, requests, botocore. NO_PROXY: what runs on this machine.
+        SSL_CERT_FILE: httpx, aiohttp (through LiteLLM) and Python's own ssl. REQUESTS_CA_BUNDLE: requests, and so
+        google-auth. AWS_CA_BUNDLE: botocore.
+        """
+        ca = str(self.ca_file.resolve())
+        return {
+            "HTTPS_PROXY": self.proxy_url,
+            "HTTP_PROXY": self.proxy_url,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "SSL_CERT_FILE": ca,
+            "REQUESTS_CA_BUNDLE": ca,
+            "AWS_CA_BUNDLE": ca,
+        }
+
+    def start(self) -> OutsideWorld:
+        """Start; when it returns, the proxy and the control API answer."""
+        if self._thread is not None:
+            raise RuntimeError("The outside world is already started.")
+        with _Sockets() as sockets:
+            proxy, control, tls = (sockets.listen(port) for port in (self.port, self.control_port, 0))
+            self.port, self.control_port = proxy.getsockname()[1], control.getsockname()[1]
+            loop, self._end = asyncio.new_event_loop(), asyncio.Event()
+
+            def run() -> None:
+                with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                    runner.run(self._serve(proxy, control, tls))
+
+            self._loop = loop
+            self._thread = threading.Thread(target=run, name="outside", daemon=True)
+            sockets.release()
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and end the thread; nothing happens if it is not running."""
+        if self._thread is None or self._loop is None:
+            return
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            raise TimeoutError(f"The outside world did not stop within {_STOP_SECONDS:.0f} seconds.")
+        self._thread = self._loop = None
+
+    def __enter__(self) -> OutsideWorld:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def calls(self) -> list[Call]:
+        """Return the answered requests, oldest first."""
+        return self.journal.calls()
+
+    def datadog(self) -> list[Json]:
+        """Return the log records that Datadog was sent."""
+        return self.journal.datadog()
+
+    def slack(self) -> list[Json]:
+        """Return the messages that Slack was sent."""
+        return self.journal.slack()
+
+    def refused(self) -> list[Refusal]:
+        """Return the attempts to reach a host that is not simulated."""
+        return self.journal.refused()
+
+    def clear(self, *kinds: str) -> None:
+        """Forget the records of the kinds "calls", "datadog", "slack", "refused"; all of them without arguments."""
+        self.journal.clear(*kinds)
+
+    def set_fault(self, host: str, fault: Fault) -> None:
+        """Make a host misbehave; `host` may have wildcards."""
+        self.journal.set_fault(host, fault)
+
+    def clear_fault(self, host: str | None = None) -> None:
+        """Let a host behave again; every host if none is named."""
+        self.journal.clear_fault(host)
+
+    async def _serve(self, proxy: socket.socket, control: socket.socket, tls: socket.socket) -> None:
+        outbound = ConnectProxy(
+            knows=lambda host: self._providers.provider_of(host) is not None,
+            tls_port=tls.getsockname()[1],
+            refuse=self.journal.add_refusal,
+        )
+        servers = (_server(self._providers, self._tls_context()), _server(control_app(self.journal)))
+        serving = [
+            asyncio.create_task(server.serve(sockets=[sock]))
+            for server, sock in zip(servers, (tls, control), strict=True)
+        ]
+        await outbound.serve(proxy, self._end)
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*serving)
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """Return a context that shows each caller the certificate of the host that it asks for."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+        def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> int | None:
+            if host is None or self._providers.provider_of(host) is None:
+                return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+            if host not in self._certificates:
+                self._certificates[host] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                self._ca.issue_cert(host).configure_cert(self._certificates[host])
+            connection.context = self._certificates[host]
+            return None
+
+        context.sni_callback = choose
+        return context
+
+
+class _Sockets:
+    """Listening sockets that are closed unless they are all there."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+
+    def listen(self, port: int) -> socket.socket:
+        try:
+            listener = socket.create_server((_LOOPBACK, port), backlog=1024)
+        except OSError as error:
+            raise OSError(error.errno, f"Port {port} of {_LOOPBACK} is not free; end what uses it.") from error
+        self._sockets.append(listener)
+        return listener
+
+    def release(self) -> None:
+        self._sockets.clear()
+
+    def __enter__(self) -> _Sockets:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for listener in self._sockets:
+            listener.close()
+
+
+def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> uvicorn.Server:
+    # No logging set up here: it would change the loggers of a process that is not ours alone.
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level=None,
+        access_log=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=2,
+        ssl_context_factory=(lambda *_: context) if context else None,
+    )
+    return uvicorn.Server(config)
+
+
+def _load_or_make_ca(certificate: Path, key: Path) -> trustme.CA:
+    if certificate.exists() and key.exists():
+        try:
+            return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{certificate} and {key} are not a CA; delete both to make a new one.") from error
+    ca = trustme.CA(organization_name="Simulated outside world of the LLM gateway")
+    key.touch(mode=0o600)
+    key.write_bytes(ca.private_key_pem.bytes())
+    certificate.write_bytes(ca.cert_pem.bytes())
+    return ca

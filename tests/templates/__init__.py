@@ -1,0 +1,1 @@
+"""Checks of the synthesized CloudFormation templates."""

@@ -1,0 +1,64 @@
+"""Every environment, synthesized once a run: `templates[environment][stack]` is a CloudFormation template."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+import app
+from stacks.environments import environments
+
+CHECKOUT = Path(__file__).parents[2]
+STACKS = ("Network", "Database", "Gateway")
+Template = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Template]]:
+    """The templates of every environment, the local one included, by environment and stack."""
+    # The rules have a test of their own; here they would only take time.
+    os.environ["CDK_VALIDATION"] = "false"
+    context = json.loads((CHECKOUT / "cdk.json").read_text())["context"]
+    cdk_app = cdk.App(
+        outdir=str(tmp_path_factory.mktemp("cdk.out")), context=context | {"environments": ",".join(environments())}
+    )
+    app.build(cdk_app)
+    assembly = cdk_app.synth()
+    return {
+        name: {
+            stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template
+            for stack in assembly.get_nested_assembly(f"assembly-{name}").stacks
+        }
+        for name in environments()
+    }
+
+
+def resources(template: Template, kind: str) -> dict[str, Any]:
+    """The properties of the template's resources of one type, by logical id."""
+    return {
+        logical_id: resource.get("Properties", {})
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def only(template: Template, kind: str) -> Any:  # noqa: ANN401 - a template is JSON
+    """The properties of the one resource of this type."""
+    (properties,) = resources(template, kind).values()
+    return properties
+
+
+def statements(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement of an IAM policy in the template, with the logical id of its resource."""
+    for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        for logical_id, properties in resources(template, kind).items():
+            for statement in properties["PolicyDocument"]["Statement"]:
+                yield logical_id, statement
+    for logical_id, properties in resources(template, "AWS::IAM::Role").items():
+        for policy in properties.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield logical_id, statement

@@ -1,0 +1,170 @@
+"""The network stack: tiers, ways out, and every permitted connection."""
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+from itertools import combinations, product
+from typing import Any
+
+import pytest
+
+from stacks.environments import environments
+from stacks.settings import Environment
+from tests.templates.conftest import Template, only, resources
+from tests.templates.synthesis import VARIANT, plain, text, variant
+
+ENVIRONMENTS = environments()
+TIERS = ("Public", "Private", "Isolated")
+Templates = dict[str, dict[str, Template]]
+in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+
+
+def _tag(properties: dict[str, Any], key: str) -> str:
+    return next(str(tag["Value"]) for tag in properties["Tags"] if tag["Key"] == key)
+
+
+@in_every_environment
+def test_each_zone_has_a_subnet_of_each_tier(templates: Templates, environment: Environment) -> None:
+    subnets = resources(templates[environment.name]["Network"], "AWS::EC2::Subnet").values()
+    found = {(_tag(subnet, "aws-cdk:subnet-name"), subnet["AvailabilityZone"]) for subnet in subnets}
+    assert len(environment.network.zones) >= 2
+    assert found == set(product(TIERS, environment.network.zones))
+    ranges = [ip_network(subnet["CidrBlock"]) for subnet in subnets]
+    assert all(one.subnet_of(environment.network.cidr) for one in ranges)
+    assert not any(one.overlaps(other) for one, other in combinations(ranges, 2))
+    assert not any(subnet["MapPublicIpOnLaunch"] for subnet in subnets)
+
+
+@in_every_environment
+def test_ways_out(templates: Templates, environment: Environment) -> None:
+    template = templates[environment.name]["Network"]
+    nat_gateways = resources(template, "AWS::EC2::NatGateway")
+    count = environment.network.nat_gateways
+    assert [text(nat["SubnetId"]) for nat in nat_gateways.values()] == [
+        f"<VpcPublicSubnet{number}Subnet>" for number in range(1, count + 1)
+    ]
+    table = {
+        text(route["RouteTableId"]): text(route.get("GatewayId") or route["NatGatewayId"])
+        for route in resources(template, "AWS::EC2::Route").values()
+        if route["DestinationCidrBlock"] == "0.0.0.0/0"
+    }
+    zones = range(1, len(environment.network.zones) + 1)
+    public = {f"<VpcPublicSubnet{zone}RouteTable>": "<VpcIGW>" for zone in zones}
+    private = {
+        f"<VpcPrivateSubnet{zone}RouteTable>": f"<VpcPublicSubnet{min(zone, count)}NATGateway>" for zone in zones
+    }
+    assert table == public | private  # an isolated subnet has no way out
+
+
+@in_every_environment
+def test_flow_logs(templates: Templates, environment: Environment) -> None:
+    template = templates[environment.name]["Network"]
+    flow_log = only(template, "AWS::EC2::FlowLog")
+    assert (flow_log["TrafficType"], flow_log["ResourceType"], text(flow_log["ResourceId"])) == ("ALL", "VPC", "<Vpc>")
+    assert flow_log["LogDestinationType"] == "cloud-watch-logs"
+    assert text(flow_log["LogGroupName"]) == "<FlowLogs>"
+    assert only(template, "AWS::Logs::LogGroup")["RetentionInDays"] == 30
+
+
+@in_every_environment
+def test_endpoints(templates: Templates, environment: Environment) -> None:
+    template = templates[environment.name]["Network"]
+    endpoints = resources(template, "AWS::EC2::VPCEndpoint").values()
+    (s3,) = (endpoint for endpoint in endpoints if endpoint["VpcEndpointType"] == "Gateway")
+    assert text(s3["ServiceName"]) == "com.amazonaws.<AWS::Region>.s3"
+    assert len(s3["RouteTableIds"]) == len(TIERS) * len(environment.network.zones)
+    interfaces = [endpoint for endpoint in endpoints if endpoint["VpcEndpointType"] == "Interface"]
+    assert {endpoint["ServiceName"] for endpoint in interfaces} == {
+        f"com.amazonaws.{environment.region}.{name}" for name in environment.network.interface_endpoints
+    }
+    for endpoint in interfaces:
+        assert endpoint["PrivateDnsEnabled"] is True
+        assert list(map(text, endpoint["SecurityGroupIds"])) == ["<EndpointGroup.GroupId>"]
+        assert [text(subnet) for subnet in endpoint["SubnetIds"]] == [
+            f"<VpcPrivateSubnet{number}Subnet>" for number in range(1, len(environment.network.zones) + 1)
+        ]
+
+
+def _rules(template: Template) -> Iterator[tuple[str, str, int, str]]:
+    """Every rule: group, direction, port and peer."""
+    for direction in ("Ingress", "Egress"):
+        inline = [
+            (plain(logical_id), rule)
+            for logical_id, group in resources(template, "AWS::EC2::SecurityGroup").items()
+            for rule in group.get(f"SecurityGroup{direction}", ())
+        ]
+        apart = [
+            (text(rule["GroupId"]).strip("<>").removesuffix(".GroupId"), rule)
+            for rule in resources(template, f"AWS::EC2::SecurityGroup{direction}").values()
+        ]
+        for group, rule in inline + apart:
+            if rule.get("Description") == "Disallow all traffic":  # how the CDK writes "none": an impossible address
+                assert rule["CidrIp"] == "255.255.255.255/32"
+                continue
+            assert rule["IpProtocol"] == "tcp"
+            assert rule["FromPort"] == rule["ToPort"]
+            peer = rule.get("CidrIp") or text(
+                rule["SourceSecurityGroupId" if direction == "Ingress" else "DestinationSecurityGroupId"]
+            )
+            yield group, direction, rule["FromPort"], peer.strip("<>").removesuffix(".GroupId")
+
+
+def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
+    callers = {
+        ("LoadBalancerGroup", "Ingress", port, str(cidr)) for port in (80, 443) for cidr in environment.ingress.cidrs
+    }
+    endpoints = (
+        {("EndpointGroup", "Ingress", 443, "GatewayGroup")} if environment.network.interface_endpoints else set()
+    )
+    return (
+        callers
+        | endpoints
+        | {
+            ("LoadBalancerGroup", "Egress", 4000, "GatewayGroup"),
+            ("GatewayGroup", "Ingress", 4000, "LoadBalancerGroup"),
+            ("GatewayGroup", "Egress", 443, "0.0.0.0/0"),
+            ("GatewayGroup", "Egress", 587, "0.0.0.0/0"),
+            ("GatewayGroup", "Egress", 5432, "DatabaseGroup"),
+            ("DatabaseGroup", "Ingress", 5432, "GatewayGroup"),
+        }
+    )
+
+
+@in_every_environment
+def test_every_permitted_connection(templates: Templates, environment: Environment) -> None:
+    rules = list(_rules(templates[environment.name]["Network"]))
+    assert len(rules) == len(set(rules))
+    assert set(rules) == _permitted(environment)
+
+
+@in_every_environment
+def test_nothing_is_open_to_the_world(templates: Templates, environment: Environment) -> None:
+    for template in templates[environment.name].values():
+        ingress = [rule for rule in _rules(template) if rule[1] == "Ingress"]
+        assert not [rule for rule in ingress if rule[3] in ("0.0.0.0/0", "::/0")]
+    default_group = only(templates[environment.name]["Network"], "Custom::VpcRestrictDefaultSG")
+    assert text(default_group["DefaultSecurityGroupId"]) == "<Vpc.DefaultSecurityGroup>"
+
+
+def test_the_other_stacks_add_no_rule(templates: Templates) -> None:
+    for stacks in templates.values():
+        for name in ("Database", "Gateway"):
+            assert not [kind for kind in _kinds(stacks[name]) if kind.startswith("AWS::EC2::SecurityGroup")]
+
+
+def test_an_existing_vpc_gets_only_groups_and_endpoints() -> None:
+    template = variant()["Network"]
+    assert {kind for kind in _kinds(template) if kind != "AWS::CDK::Metadata"} == {
+        "AWS::EC2::SecurityGroup",
+        "AWS::EC2::SecurityGroupEgress",
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::VPCEndpoint",
+    }
+    vpc = VARIANT.network.vpc
+    assert vpc
+    assert {group["VpcId"] for group in resources(template, "AWS::EC2::SecurityGroup").values()} == {vpc.id}
+    assert only(template, "AWS::EC2::VPCEndpoint")["SubnetIds"] == list(vpc.private_subnet_ids)
+    assert set(_rules(template)) == _permitted(VARIANT)
+
+
+def _kinds(template: Template) -> set[str]:
+    return {resource["Type"] for resource in template["Resources"].values()}

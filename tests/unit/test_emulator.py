@@ -1,0 +1,278 @@
+"""The emulated AWS: what it adds to ministack, seen through AWS's own API."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, WaiterError
+
+from local.containers import Image, free_ports
+from local.emulator import INERT, REGION, WITHOUT_EFFECT, Emulator, Inert, Ledger, inert_handler
+
+REPOSITORY = "gateway"
+IMAGE = f"000000000000.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:1"
+SERVER = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(500 if os.environ["MODE"] == "sick" else 200)
+        self.end_headers()
+        self.wfile.write(os.environ["SECRET"].encode())
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_an_inert_type_answers_its_attributes_and_is_recorded_until_it_is_deleted(tmp_path: Path) -> None:
+    ledger_file = tmp_path / "ledger.json"
+    handler = inert_handler("AWS::WAFv2::IPSet", Inert("ipset", ("Arn", "Id")), Ledger(ledger_file))
+    physical_id, attributes = handler["create"]("Office", {}, "Gateway")
+    assert attributes == {"Arn": f"arn:aws:wafv2:{REGION}:000000000000:{physical_id}", "Id": physical_id}
+    entry = {"type": "AWS::WAFv2::IPSet", "logical_id": "Office", "stack": "Gateway"}
+    assert json.loads(ledger_file.read_text()) == {physical_id: entry}
+    assert handler["update"](physical_id, {}, {}, "Gateway") == (physical_id, attributes)
+    handler["delete"](physical_id, {})
+    assert json.loads(ledger_file.read_text()) == {}
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    folder = tmp_path_factory.mktemp("emulator")
+    (folder / "entry.sh").write_text('#!/bin/sh\n[ "$MODE" = exit ] && exit 7\nexec "$PYTHON" -c "$SERVER"\n')
+    (folder / "entry.sh").chmod(0o700)
+    api, balancer = free_ports(2)
+    image = Image((str(folder / "entry.sh"),), folder, {"PYTHON": sys.executable, "SERVER": SERVER})
+    emulator = Emulator(port=api, state=folder / "state", image=image, balancer_port=balancer)
+    emulator.start()
+    yield emulator
+    emulator.stop()
+
+
+def aws(emulator: Emulator, service: str) -> Any:  # noqa: ANN401 - one client of many kinds
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=emulator.endpoint,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(proxies={}),
+    )
+
+
+def shim(emulator: Emulator, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = emulator.environment()
+    return subprocess.run(
+        [sys.executable, environment["CDK_DOCKER"], *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        input="",
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def pushed(emulator: Emulator) -> None:
+    aws(emulator, "ecr").create_repository(repositoryName=REPOSITORY)
+    aws(emulator, "ssm").put_parameter(Name="/t/SECRET", Value="p@ss/:%#?", Type="SecureString")
+    assert shim(emulator, "push", IMAGE).returncode == 0
+
+
+def deploy(emulator: Emulator, name: str, resources: Mapping[str, Any], **outputs: Any) -> dict[str, str]:  # noqa: ANN401
+    """Create the stack; its outputs, or AssertionError with the reasons of what failed."""
+    cloudformation = aws(emulator, "cloudformation")
+    template = {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    try:
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+    except WaiterError as failure:
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+        reasons = [event.get("ResourceStatusReason", "") for event in events if "FAILED" in event["ResourceStatus"]]
+        raise AssertionError(reasons) from failure
+    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def get_att(name: str, attribute: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [name, attribute]}
+
+
+def gateway(mode: str = "ok", *, parameter: str = "/t/SECRET", grace: int = 60) -> dict[str, Any]:
+    """A load balancer in front of an ECS service of one task."""
+    container = {
+        "Name": "app",
+        "Image": IMAGE,
+        "Command": ["serve"],
+        "Environment": [{"Name": "PORT", "Value": "4000"}, {"Name": "MODE", "Value": mode}],
+        "Secrets": [{"Name": "SECRET", "ValueFrom": parameter}],
+        "PortMappings": [{"ContainerPort": 4000}],
+        "StopTimeout": 5,
+    }
+    group = {"Protocol": "HTTP", "Port": 4000, "TargetType": "ip", "VpcId": {"Ref": "Vpc"}}
+    check = {"HealthCheckPath": "/", "HealthCheckIntervalSeconds": 1, "UnhealthyThresholdCount": 2}
+    rule = {"Field": "host-header", "HostHeaderConfig": {"Values": ["llm.example.com"]}}
+    elb = "AWS::ElasticLoadBalancingV2"
+
+    def resource(kind: str, depends_on: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:  # noqa: ANN401
+        return {"Type": kind, "DependsOn": [*depends_on], "Properties": properties}
+
+    return {
+        "Vpc": resource("AWS::EC2::VPC", CidrBlock="10.0.0.0/16"),
+        "Zone": resource("AWS::Route53::HostedZone", Name="example.com"),
+        "Balancer": resource(f"{elb}::LoadBalancer", Subnets=["subnet-1"]),
+        "Group": resource(f"{elb}::TargetGroup", **group, **check),
+        "Listener": resource(
+            f"{elb}::Listener",
+            LoadBalancerArn={"Ref": "Balancer"},
+            Port=443,
+            Protocol="HTTPS",
+            DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "403"}}],
+        ),
+        "Rule": resource(
+            f"{elb}::ListenerRule",
+            ListenerArn={"Ref": "Listener"},
+            Priority=1,
+            Conditions=[rule],
+            Actions=[{"Type": "forward", "TargetGroupArn": {"Ref": "Group"}}],
+        ),
+        "Admin": resource(
+            f"{elb}::ListenerRule",
+            ListenerArn={"Ref": "Listener"},
+            Priority=2,
+            Conditions=[{"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.0/8"]}}],
+            Actions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}],
+        ),
+        "Record": resource(
+            "AWS::Route53::RecordSet",
+            HostedZoneId={"Ref": "Zone"},
+            Name="llm.example.com.",
+            Type="A",
+            AliasTarget={
+                "DNSName": get_att("Balancer", "DNSName"),
+                "HostedZoneId": get_att("Balancer", "CanonicalHostedZoneID"),
+            },
+        ),
+        "Cluster": resource("AWS::ECS::Cluster"),
+        "Task": resource(
+            "AWS::ECS::TaskDefinition",
+            Cpu="256",
+            Memory="512",
+            NetworkMode="awsvpc",
+            RequiresCompatibilities=["FARGATE"],
+            ContainerDefinitions=[container],
+            RuntimePlatform={"CpuArchitecture": "ARM64"},
+        ),
+        "Service": resource(
+            "AWS::ECS::Service",
+            ("Rule",),
+            Cluster={"Ref": "Cluster"},
+            TaskDefinition={"Ref": "Task"},
+            DesiredCount=1,
+            LaunchType="FARGATE",
+            HealthCheckGracePeriodSeconds=grace,
+            DeploymentConfiguration={"DeploymentCircuitBreaker": {"Enable": True, "Rollback": True}},
+            LoadBalancers=[{"ContainerName": "app", "ContainerPort": 4000, "TargetGroupArn": {"Ref": "Group"}}],
+        ),
+        "Permission": resource("AWS::EC2::SecurityGroupIngress", IpProtocol="tcp"),
+    }
+
+
+@pytest.mark.usefixtures("pushed")
+class TestService:
+    def test_is_deployed_once_it_answers_through_the_load_balancer(self, emulator: Emulator) -> None:
+        outputs = deploy(emulator, "good", gateway(), Service={"Ref": "Service"}, Cidr=get_att("Vpc", "CidrBlock"))
+        assert outputs["Cidr"] == "10.0.0.0/16"
+        url = emulator.balancer
+        assert httpx.get(url, trust_env=False).text == "p@ss/:%#?"
+        assert httpx.get(url, headers={"Host": "llm.example.com"}, trust_env=False).status_code == 200
+        assert httpx.get(url, headers={"Host": "other.example.com"}, trust_env=False).status_code == 403
+        assert {"type": "AWS::EC2::SecurityGroupIngress", "logical_id": "Permission", "stack": "good"} in [
+            *emulator.not_emulated()
+        ]
+        ecs = aws(emulator, "ecs")
+        service = ecs.describe_services(cluster=outputs["Service"].split("/")[1], services=[outputs["Service"]])
+        definition = ecs.describe_task_definition(taskDefinition=service["services"][0]["taskDefinition"])
+        container = definition["taskDefinition"]["containerDefinitions"][0]
+        assert container["secrets"] == [{"name": "SECRET", "valueFrom": "/t/SECRET"}]
+        assert definition["taskDefinition"]["runtimePlatform"] == {"cpuArchitecture": "ARM64"}
+
+    @pytest.mark.parametrize(
+        ("name", "template", "reason"),
+        [
+            ("exits", gateway("exit"), r"Circuit Breaker.*Essential container exited \(app: exit code 7\)"),
+            ("sick", gateway("sick", grace=0), r"Circuit Breaker.*failed ELB health checks"),
+            ("secret", gateway(parameter="/t/ABSENT"), r"ResourceInitializationError.*/t/ABSENT"),
+        ],
+    )
+    def test_that_fails_fails_its_stack_with_the_reason(
+        self, emulator: Emulator, name: str, template: Mapping[str, Any], reason: str
+    ) -> None:
+        with pytest.raises(AssertionError, match=reason):
+            deploy(emulator, name, template)
+
+
+def test_an_unknown_type_is_refused(emulator: Emulator) -> None:
+    with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::Nowhere::Thing\]"):
+        deploy(emulator, "unknown", {"Thing": {"Type": "AWS::Nowhere::Thing"}})
+
+
+def test_every_inert_type_deploys_and_is_reported(emulator: Emulator) -> None:
+    resources = {kind.replace(":", ""): {"Type": kind, "Properties": {}} for kind in INERT}
+    deploy(emulator, "inert", resources)
+    reported = [entry["type"] for entry in emulator.not_emulated() if entry["stack"] == "inert"]
+    assert sorted(reported) == sorted(INERT)
+    assert not {*INERT} & {*WITHOUT_EFFECT}
+
+
+def test_what_is_kept_is_there_at_the_next_start(tmp_path: Path) -> None:
+    api, *_ = free_ports(1)
+    emulator = Emulator(port=api, state=tmp_path, image=Image(("/bin/true",), tmp_path), keep=True)
+    emulator.start()
+    try:
+        deploy(emulator, "kept", {"Address": {"Type": "AWS::EC2::EIP"}, "Topic": {"Type": "AWS::SNS::Topic"}})
+        emulator.stop()
+        emulator.start()
+        assert [entry["logical_id"] for entry in emulator.not_emulated()] == ["Address"]
+        resources = aws(emulator, "cloudformation").list_stack_resources(StackName="kept")["StackResourceSummaries"]
+        assert {resource["LogicalResourceId"] for resource in resources} == {"Address", "Topic"}
+        assert (tmp_path / "deployed").stat().st_mode & 0o077 == 0
+    finally:
+        emulator.stop()
+
+
+@pytest.mark.usefixtures("pushed")
+def test_the_registry_knows_what_was_pushed_and_nothing_else(emulator: Emulator) -> None:
+    ecr = aws(emulator, "ecr")
+    images = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "1"}])["imageDetails"]
+    assert images[0]["imageTags"] == ["1"]
+    with pytest.raises(ecr.exceptions.ImageNotFoundException):
+        ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "2"}])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("inspect", "asset"), 1, "no image is kept"),
+        (("build", "--tag", "asset", "."), 0, "not building the image"),
+        (("login", "--username", "AWS", "--password-stdin", "registry"), 0, ""),
+        (("tag", "asset", IMAGE), 0, ""),
+    ],
+)
+def test_the_stand_in_for_docker_says_what_it_does_not(
+    emulator: Emulator, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = shim(emulator, *arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) <= 1

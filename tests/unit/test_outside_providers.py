@@ -1,0 +1,374 @@
+"""Each simulated provider, called as its real one is: by its own SDK or its documented HTTP, through the proxy."""
+
+import base64
+import gzip
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import httpx
+import openai
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from local.outside import COMPLETION_PHRASE, TOOL_MARKER, Fault, OutsideWorld, Usage, count_tokens
+
+CLAUDE = "us.anthropic.claude-sonnet-5"
+GEMINI = "/v1/projects/local-project/locations/us-central1/publishers/google/models/gemini-3.8-flash"
+VERTEX = "https://us-central1-aiplatform.googleapis.com"
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
+ARGUMENTS = {"city": "example", "days": 1}
+LONG = "word " * 1200
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideWorld]:
+    with OutsideWorld(tmp_path_factory.mktemp("outside")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(running: OutsideWorld) -> OutsideWorld:
+    running.clear()
+    running.clear_fault()
+    return running
+
+
+@pytest.fixture
+def http(world: OutsideWorld) -> Iterator[httpx.Client]:
+    context = ssl.create_default_context(cafile=str(world.ca_file))
+    with httpx.Client(proxy=world.proxy_url, verify=context, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def sdk(world: OutsideWorld) -> Iterator[openai.DefaultHttpxClient]:
+    context = ssl.create_default_context(cafile=str(world.ca_file))
+    with openai.DefaultHttpxClient(proxy=world.proxy_url, verify=context, trust_env=False) as client:
+        yield client
+
+
+def bedrock(world: OutsideWorld, region: str = "us-west-2", endpoint_region: str = "") -> Any:  # noqa: ANN401  # no stubs of it are installed
+    return boto3.client(
+        "bedrock-runtime",
+        region_name=region,
+        endpoint_url=f"https://bedrock-runtime.{endpoint_region or region}.amazonaws.com",
+        aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="example",
+        verify=str(world.ca_file),
+        config=Config(proxies={"https": world.proxy_url}, retries={"total_max_attempts": 1}),
+    )
+
+
+def azure(world: OutsideWorld, sdk: openai.DefaultHttpxClient, key: str = "") -> openai.AzureOpenAI:
+    return openai.AzureOpenAI(
+        azure_endpoint="https://acme.openai.azure.com",
+        api_version="2025-04-01-preview",
+        api_key=key or world.credentials.azure_api_key,
+        http_client=sdk,
+        max_retries=0,
+    )
+
+
+def user(text: str) -> list[Any]:
+    return [{"role": "user", "content": text}]
+
+
+def converse(text: str, **more: object) -> dict[str, Any]:
+    return {"modelId": CLAUDE, "messages": [{"role": "user", "content": [{"text": text}]}], **more}
+
+
+class TestBedrock:
+    def test_converse(self, world: OutsideWorld) -> None:
+        answer = bedrock(world).converse(**converse("Say hello.", system=[{"text": "Be brief."}]))
+        text = answer["output"]["message"]["content"][0]["text"]
+        assert text.startswith(COMPLETION_PHRASE)
+        assert answer["stopReason"] == "end_turn"
+        (call,) = world.calls()
+        assert (call.provider, call.region, call.operation, call.model) == ("bedrock", "us-west-2", "converse", CLAUDE)
+        assert call.usage == Usage(count_tokens("Be brief.\nSay hello."), count_tokens(text))
+        assert answer["usage"]["inputTokens"] == call.usage.input_tokens
+        assert answer["usage"]["outputTokens"] == call.usage.output_tokens
+
+    def test_converse_stream_carries_the_same_answer(self, world: OutsideWorld) -> None:
+        client = bedrock(world)
+        whole = client.converse(**converse("Say hello."))
+        events = list(client.converse_stream(**converse("Say hello."))["stream"])
+        pieces = [e["contentBlockDelta"]["delta"]["text"] for e in events if "contentBlockDelta" in e]
+        assert len(pieces) > 2
+        assert "".join(pieces) == whole["output"]["message"]["content"][0]["text"]
+        assert events[-1]["metadata"]["usage"] == whole["usage"]
+        assert [call.streamed for call in world.calls()] == [False, True]
+
+    def test_a_tool_is_called_when_asked_and_its_result_is_answered(self, world: OutsideWorld) -> None:
+        client = bedrock(world)
+        tools = {"tools": [{"toolSpec": {"name": "weather", "inputSchema": {"json": SCHEMA}}}]}
+        request = converse(f"Please {TOOL_MARKER}.", toolConfig=tools)
+        answer = client.converse(**request)
+        use = answer["output"]["message"]["content"][0]["toolUse"]
+        assert (answer["stopReason"], use["name"], use["input"]) == ("tool_use", "weather", ARGUMENTS)
+        events = list(client.converse_stream(**request)["stream"])
+        pieces = [e["contentBlockDelta"]["delta"]["toolUse"]["input"] for e in events if "contentBlockDelta" in e]
+        assert json.loads("".join(pieces)) == ARGUMENTS
+        result = {"toolUseId": use["toolUseId"], "content": [{"text": "rain"}]}
+        request["messages"] += [answer["output"]["message"], {"role": "user", "content": [{"toolResult": result}]}]
+        assert "text" in client.converse(**request)["output"]["message"]["content"][0]
+
+    def test_a_marked_prefix_is_written_to_the_cache_and_then_read(self, world: OutsideWorld) -> None:
+        request = converse("Question", system=[{"text": LONG}, {"cachePoint": {"type": "default"}}])
+        counts = [bedrock(world, "us-east-2").converse(**request)["usage"] for _ in range(2)]
+        names = ("inputTokens", "cacheWriteInputTokens", "cacheReadInputTokens")
+        assert [[count[name] for name in names] for count in counts] == [[3, 1500, 0], [3, 0, 1500]]
+        assert world.calls()[-1].usage.input_tokens == 1503
+
+    def test_anthropic_messages_plain_and_streamed(self, world: OutsideWorld) -> None:
+        body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 100, "messages": user("Say hello.")}
+        request: dict[str, Any] = {"modelId": CLAUDE, "body": json.dumps(body)}
+        plain = json.loads(bedrock(world).invoke_model(**request)["body"].read())
+        stream = bedrock(world).invoke_model_with_response_stream(**request)["body"]
+        events = [json.loads(event["chunk"]["bytes"]) for event in stream]
+        texts = [e["delta"]["text"] for e in events if e["type"] == "content_block_delta"]
+        assert "".join(texts) == plain["content"][0]["text"]
+        assert events[-2]["usage"]["output_tokens"] == plain["usage"]["output_tokens"]
+        assert events[-1]["amazon-bedrock-invocationMetrics"]["inputTokenCount"] == plain["usage"]["input_tokens"]
+
+    @pytest.mark.parametrize(
+        ("model", "body", "vector"),
+        [
+            ("amazon.titan-embed-text-v2:0", {"inputText": "four", "dimensions": 256}, lambda a: a["embedding"]),
+            ("cohere.embed-multilingual-v3", {"texts": ["four"]}, lambda a: a["embeddings"][0]),
+        ],
+    )
+    def test_embeddings(
+        self, world: OutsideWorld, model: str, body: dict[str, Any], vector: Callable[[Any], list[float]]
+    ) -> None:
+        answer = json.loads(bedrock(world).invoke_model(modelId=model, body=json.dumps(body))["body"].read())
+        assert sum(value * value for value in vector(answer)) == pytest.approx(1)
+        assert world.calls()[-1].usage == Usage(1)
+
+    def test_max_tokens_ends_the_answer(self, world: OutsideWorld) -> None:
+        answer = bedrock(world).converse(**converse("Say hello.", inferenceConfig={"maxTokens": 3}))
+        assert (answer["stopReason"], answer["usage"]["outputTokens"]) == ("max_tokens", 3)
+
+    def test_a_signature_for_another_region_is_refused(self, world: OutsideWorld) -> None:
+        with pytest.raises(ClientError, match="valid region") as error:
+            bedrock(world, "us-east-1", endpoint_region="us-west-2").converse(**converse("hello"))
+        assert error.value.response["Error"]["Code"] == "InvalidSignatureException"
+        assert world.calls()[-1].status == 403
+
+    def test_no_signature_is_refused(self, http: httpx.Client) -> None:
+        answer = http.post(f"https://bedrock-runtime.us-east-1.amazonaws.com/model/{CLAUDE}/converse", json={})
+        assert answer.status_code == 403
+        assert answer.headers["x-amzn-errortype"] == "MissingAuthenticationTokenException"
+
+    def test_throttled(self, world: OutsideWorld) -> None:
+        world.set_fault("bedrock-runtime.us-west-2.amazonaws.com", Fault(status=429, count=1))
+        client = bedrock(world)
+        with pytest.raises(ClientError) as error:
+            client.converse(**converse("hello"))
+        assert error.value.response["Error"]["Code"] == "ThrottlingException"
+        client.converse(**converse("hello"))
+        assert [(call.status, call.model) for call in world.calls()] == [(429, CLAUDE), (200, CLAUDE)]
+
+    def test_a_malformed_request_is_named_so(self, world: OutsideWorld) -> None:
+        with pytest.raises(ClientError) as error:
+            bedrock(world).invoke_model(modelId=CLAUDE, body=json.dumps({"prompt": "old style"}))
+        assert error.value.response["Error"]["Code"] == "ValidationException"
+
+
+class TestAzureOpenAI:
+    def test_chat_plain_and_streamed(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        chat = azure(world, sdk).chat.completions
+        plain = chat.create(model="gpt-6.1-sol", messages=user("Say hello."))
+        chunks = list(
+            chat.create(
+                model="gpt-6.1-sol",
+                messages=user("Say hello."),
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+        )
+        texts = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
+        assert "".join(texts) == plain.choices[0].message.content
+        assert plain.usage is not None
+        assert chunks[-1].usage == plain.usage
+        assert [(call.model, call.streamed, call.usage) for call in world.calls()] == [
+            ("gpt-6.1-sol", streamed, Usage(plain.usage.prompt_tokens, plain.usage.completion_tokens))
+            for streamed in (False, True)
+        ]
+
+    def test_usage_is_streamed_only_when_asked(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        chunks = azure(world, sdk).chat.completions.create(model="gpt", messages=user("hello"), stream=True)
+        assert not any(chunk.usage for chunk in chunks)
+
+    def test_a_tool_is_called(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        answer = azure(world, sdk).chat.completions.create(
+            model="gpt",
+            messages=user("Weather?"),
+            tools=[{"type": "function", "function": {"name": "weather", "parameters": dict(SCHEMA)}}],
+            tool_choice="required",
+        )
+        (call,) = answer.choices[0].message.tool_calls or []
+        assert call.type == "function"
+        assert json.loads(call.function.arguments) == ARGUMENTS
+        assert answer.choices[0].finish_reason == "tool_calls"
+
+    def test_responses_plain_and_streamed(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        responses = azure(world, sdk).responses
+        plain = responses.create(model="gpt-5-pro", input="Say hello.")
+        events = list(responses.create(model="gpt-5-pro", input="Say hello.", stream=True))
+        assert plain.output_text.startswith(COMPLETION_PHRASE)
+        assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == plain.output_text
+        last = events[-1]
+        assert last.type == "response.completed"
+        assert last.response.usage == plain.usage
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+
+    def test_a_long_prompt_is_cached_by_itself(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        chat = azure(world, sdk).chat.completions
+        usages = [chat.create(model="cache", messages=user(LONG + ending)).usage for ending in ("one", "two")]
+        details = [usage.prompt_tokens_details for usage in usages if usage]
+        assert [detail.cached_tokens for detail in details if detail] == [0, 1024]
+
+    def test_embeddings(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        answer = azure(world, sdk).embeddings.create(model="text-embedding-3-small", input=["one", "three"])
+        assert [len(item.embedding) for item in answer.data] == [1536, 1536]
+        assert answer.usage.prompt_tokens == 1 + 2
+
+    def test_a_wrong_key_is_refused(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        with pytest.raises(openai.AuthenticationError, match="invalid subscription key"):
+            azure(world, sdk, key="wrong").chat.completions.create(model="gpt", messages=user("hello"))
+
+    def test_throttled_says_when_to_try_again(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        world.set_fault("*.openai.azure.com", Fault(status=429, retry_after_seconds=7))
+        with pytest.raises(openai.RateLimitError) as error:
+            azure(world, sdk).chat.completions.create(model="gpt", messages=user("hello"))
+        assert error.value.response.headers["retry-after"] == "7"
+
+    def test_a_cut_stream_breaks_and_is_recorded(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        world.set_fault("acme.openai.azure.com", Fault(cut_after_bytes=600))
+        stream = azure(world, sdk).chat.completions.create(model="gpt", messages=user("hello"), stream=True)
+        with pytest.raises(openai.APIConnectionError):
+            list(stream)
+        assert world.calls()[-1].cut
+
+
+class TestGoogle:
+    @staticmethod
+    def assertion(world: OutsideWorld, **changes: object) -> str:
+        account = json.loads(world.credentials.vertex_credentials)
+        key = serialization.load_pem_private_key(account["private_key"].encode(), password=None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        now = int(time.time())
+        claims = {
+            "iss": account["client_email"],
+            "scope": "https://www.googleapis.com/auth/cloud-platform",
+            "aud": account["token_uri"],
+            "iat": now,
+            "exp": now + 3600,
+            **changes,
+        }
+        header = {"alg": "RS256", "typ": "JWT", "kid": account["private_key_id"]}
+        parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+        signature = key.sign(b".".join(parts), padding.PKCS1v15(), hashes.SHA256())
+        return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+    @staticmethod
+    def exchange(http: httpx.Client, assertion: str) -> httpx.Response:
+        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        return http.post("https://oauth2.googleapis.com/token", data=form)
+
+    @pytest.fixture
+    def bearer(self, world: OutsideWorld, http: httpx.Client) -> dict[str, str]:
+        answer = self.exchange(http, self.assertion(world))
+        return {"authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def test_generate_content_plain_and_streamed(
+        self, world: OutsideWorld, http: httpx.Client, bearer: dict[str, str]
+    ) -> None:
+        body = {"contents": [{"role": "user", "parts": [{"text": "Say hello."}]}]}
+        url = f"{VERTEX}{GEMINI}"
+        plain = http.post(f"{url}:generateContent", json=body, headers=bearer).json()
+        stream = http.post(f"{url}:streamGenerateContent?alt=sse", json=body, headers=bearer).text
+        chunks = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line]
+        texts = [chunk["candidates"][0]["content"]["parts"][0]["text"] for chunk in chunks]
+        assert len(texts) > 2
+        assert "".join(texts) == plain["candidates"][0]["content"]["parts"][0]["text"]
+        assert chunks[-1]["usageMetadata"] == plain["usageMetadata"]
+        call = world.calls()[-1]
+        assert (call.region, call.model, call.streamed) == ("us-central1", "gemini-3.8-flash", True)
+        assert call.usage.input_tokens == plain["usageMetadata"]["promptTokenCount"] == 3
+
+    def test_a_function_is_called(self, http: httpx.Client, bearer: dict[str, str]) -> None:
+        body = {
+            "contents": [{"role": "user", "parts": [{"text": f"Please {TOOL_MARKER}."}]}],
+            "tools": [{"function_declarations": [{"name": "weather", "parameters": SCHEMA}]}],
+        }
+        answer = http.post(f"{VERTEX}{GEMINI}:generateContent", json=body, headers=bearer).json()
+        assert answer["candidates"][0]["content"]["parts"] == [{"functionCall": {"name": "weather", "args": ARGUMENTS}}]
+
+    def test_the_global_host(self, http: httpx.Client, bearer: dict[str, str]) -> None:
+        url = "https://aiplatform.googleapis.com" + GEMINI.replace("us-central1", "global")
+        body = {"contents": [{"parts": [{"text": "hello"}]}]}
+        assert http.post(f"{url}:generateContent", json=body, headers=bearer).status_code == 200
+
+    def test_embeddings(self, http: httpx.Client, bearer: dict[str, str]) -> None:
+        url = f"{VERTEX}{GEMINI}".replace("gemini-3.8-flash", "text-embedding-005")
+        answer = http.post(f"{url}:predict", json={"instances": [{"content": "four"}]}, headers=bearer).json()
+        assert answer["predictions"][0]["embeddings"]["statistics"]["token_count"] == 1
+        body = {"content": {"parts": [{"text": "four"}]}, "outputDimensionality": 128}
+        answer = http.post(f"{url}:embedContent", json=body, headers=bearer).json()
+        assert len(answer["embedding"]["values"]) == 128
+
+    def test_no_or_a_foreign_token_is_refused(self, http: httpx.Client) -> None:
+        answer = http.post(f"{VERTEX}{GEMINI}:generateContent", json={}, headers={"authorization": "Bearer ya29.1.x"})
+        assert (answer.status_code, answer.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
+
+    def test_an_assertion_is_checked(self, world: OutsideWorld, http: httpx.Client) -> None:
+        good = self.assertion(world)
+        for bad in (
+            "not.a-jwt",
+            good[:-8] + ("AAAAAAAA" if not good.endswith("AAAAAAAA") else "BBBBBBBB"),
+            self.assertion(world, aud="https://example.com"),
+            self.assertion(world, iss="someone@example.com"),
+            self.assertion(world, exp=int(time.time()) - 1),
+            self.assertion(world, scope="email"),
+        ):
+            answer = self.exchange(http, bad)
+            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+    def test_throttled(self, world: OutsideWorld, http: httpx.Client) -> None:
+        world.set_fault("us-central1-aiplatform.googleapis.com", Fault(status=429))
+        answer = http.post(f"{VERTEX}{GEMINI}:generateContent", json={})
+        assert (answer.status_code, answer.json()["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")
+        assert "retry-after" not in answer.headers
+
+
+class TestReporting:
+    INTAKE = "https://http-intake.logs.ap1.datadoghq.com/api/v2/logs"
+
+    def test_datadog_keeps_gzipped_logs_whole(self, world: OutsideWorld, http: httpx.Client) -> None:
+        logs = [{"ddsource": "litellm", "message": json.dumps({"model": "m"})}, {"message": "two"}]
+        headers = {"dd-api-key": world.credentials.dd_api_key, "content-encoding": "gzip"}
+        answer = http.post(self.INTAKE, content=gzip.compress(json.dumps(logs).encode()), headers=headers)
+        assert (answer.status_code, world.datadog()) == (202, logs)
+
+    def test_datadog_refuses_a_wrong_key_and_what_is_not_gzip(self, world: OutsideWorld, http: httpx.Client) -> None:
+        assert http.post(self.INTAKE, json=[], headers={"dd-api-key": "wrong"}).status_code == 403
+        headers = {"dd-api-key": world.credentials.dd_api_key, "content-encoding": "gzip"}
+        assert http.post(self.INTAKE, content=b"[]", headers=headers).status_code == 400
+        assert world.datadog() == []
+
+    def test_slack_keeps_messages(self, world: OutsideWorld, http: httpx.Client) -> None:
+        answer = http.post(world.credentials.slack_webhook_url, json={"text": "budget"})
+        assert (answer.text, world.slack()) == ("ok", [{"text": "budget"}])
+
+    def test_slack_knows_only_its_web_hook(self, world: OutsideWorld, http: httpx.Client) -> None:
+        answer = http.post("https://hooks.slack.com/services/T0/B0/x", json={"text": "budget"})
+        assert (answer.status_code, answer.text, world.slack()) == (404, "no_service", [])
