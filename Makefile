@@ -9,10 +9,10 @@ export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
 export PYTHONDONTWRITEBYTECODE := 1
 UV := .tools/uv/bin/uv
-LINTED := app.py stacks lambda ops local tests
+LINTED := app.py container lambda local ops stacks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test unit templates e2e lint format snapshots synth diff secrets deploy lock clean
+.PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets deploy lock clean
 
 help: ## What there is to call
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,14 +27,14 @@ down: .venv/.done ## End what `make up` runs, and remove its accounts and its da
 
 test: setup ## All checks: lint, unit, templates, e2e
 	@$(MAKE) --no-print-directory lint
-	@pytest -n $(WORKERS) --dist loadscope tests
+	@pytest -n $(WORKERS) --dist loadgroup tests
 
 check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates
 	@$(MAKE) --no-print-directory lint
-	@pytest -n $(WORKERS) --dist loadscope tests/unit tests/templates
+	@pytest -n $(WORKERS) --dist loadgroup tests/unit tests/templates
 
 unit templates e2e: setup ## One suite of the tests
-	@pytest -n $(WORKERS) --dist loadscope tests/$@
+	@pytest -n $(WORKERS) --dist loadgroup tests/$@
 
 lint: .venv/.done ## ruff, mypy, shellcheck, hadolint
 	@echo "lint: ruff, mypy, shellcheck, hadolint"
@@ -49,6 +49,9 @@ format: .venv/.done ## Put the Python files in shape
 
 snapshots: .venv/.done ## Accept the templates as they are now
 	@pytest -q tests/templates --snapshot-update
+
+diagram: .venv/.done ## Draw docs/architecture.svg from the stacks
+	@python -m ops.diagram
 
 synth: .venv/.done node_modules/.done ## Write every environment's templates to cdk.out
 	@cdk synth --quiet

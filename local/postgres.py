@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -38,7 +38,7 @@ class Login:
 
     database: str
     user: str
-    password: str
+    password: str = field(repr=False)
 
     def statements(self) -> list[str]:
         """SQL that makes user and database, or gives the user of an existing one this password."""

@@ -110,7 +110,8 @@ class GatewayStack(Stack):
         task = self._task("Task", SERVE, DISABLE_SCHEMA_UPDATE="true")
         self._permit_bedrock(task)
         self.service = self._service(task)
-        self.service.node.add_dependency(migration)
+        # The cluster too: its capacity providers come before the service, and leave after it.
+        self.service.node.add_dependency(migration, self.cluster)
         self._scale(self.edge.forward_to(self._target()))
         self._publish()
 

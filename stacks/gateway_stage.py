@@ -31,12 +31,17 @@ class GatewayStage(Stage):
         )
         environment.check_connections(config.database_pool_limit)
         self.network = NetworkStack(
-            self, "Network", stack_name=f"litellm-{environment.name}-network", environment=environment
+            self,
+            "Network",
+            stack_name=f"litellm-{environment.name}-network",
+            environment=environment,
+            tags=environment.tags,
         )
         self.database = DatabaseStack(
             self,
             "Database",
             stack_name=f"litellm-{environment.name}-database",
+            tags=environment.tags,
             environment=environment,
             vpc=self.network.vpc,
             security_group=self.network.database_group,
@@ -45,6 +50,7 @@ class GatewayStage(Stage):
             self,
             "Gateway",
             stack_name=f"litellm-{environment.name}-gateway",
+            tags=environment.tags,
             environment=environment,
             config=config,
             vpc=self.network.vpc,

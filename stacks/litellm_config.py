@@ -55,7 +55,8 @@ _SMTP: Final = Needs(
     ("{SMTP_HOST}",),
 )
 CALLBACKS: Final = {
-    "datadog": Needs(
+    # container/masking.py; LiteLLM's own `datadog` would send error texts, which can quote a prompt.
+    "masking.datadog": Needs(
         ("DD_API_KEY",), ("DD_ENV", "DD_SERVICE", "DD_SITE", "DD_SOURCE"), ("http-intake.logs.{DD_SITE}",)
     ),
     # Lives in litellm-enterprise, whose licence allows production use to subscribers only.

@@ -56,7 +56,7 @@ class Migration(Construct):
             disable_waiter_state_machine_logging=True,
         )
         self._acknowledge(provider, start, watch, cluster)
-        CustomResource(
+        run = CustomResource(
             self,
             "Default",
             resource_type="Custom::DatabaseMigration",
@@ -71,6 +71,8 @@ class Migration(Construct):
                 "LogStreamPrefix": log_stream_prefix,
             },
         )
+        # It runs at once, and once: the cluster's capacity providers and the task's policies must be there.
+        run.node.add_dependency(cluster, task_definition)
 
     def _function(self, construct_id: str, handler: str, log_group: logs.ILogGroup) -> lambda_.Function:
         return lambda_.Function(

@@ -97,17 +97,41 @@ class NetworkStack(Stack):
         for cidr in environment.ingress.cidrs:
             for port, why in ((HTTPS_PORT, "HTTPS"), (80, "HTTP, answered with a redirect to HTTPS")):
                 balancer.add_ingress_rule(ec2.Peer.ipv4(str(cidr)), ec2.Port.tcp(port), why)
-        balancer.add_egress_rule(gateway, ec2.Port.tcp(GATEWAY_PORT), "Requests and health checks")
-        gateway.add_ingress_rule(balancer, ec2.Port.tcp(GATEWAY_PORT), "Requests and health checks")
-        gateway.add_egress_rule(database, ec2.Port.tcp(POSTGRES_PORT), "PostgreSQL")
-        database.add_ingress_rule(gateway, ec2.Port.tcp(POSTGRES_PORT), "PostgreSQL")
+        self._connect(balancer, gateway, GATEWAY_PORT, "Requests and health checks")
+        self._connect(gateway, database, POSTGRES_PORT, "PostgreSQL")
         anywhere = ec2.Peer.any_ipv4()
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "The providers, Datadog, Slack and AWS, by name")
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(SMTP_SUBMISSION_PORT), "Mails of LiteLLM, by SES")
 
+    def _connect(self, source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, why: str) -> None:
+        """Permit one connection on both sides, with ids that the CDK's own rules would put the environment into."""
+        self._let_in(source, target, port, why)
+        ec2.CfnSecurityGroupEgress(
+            self,
+            f"{source.node.id}To{target.node.id}",
+            group_id=source.security_group_id,
+            destination_security_group_id=target.security_group_id,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            description=why,
+        )
+
+    def _let_in(self, source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, why: str) -> None:
+        ec2.CfnSecurityGroupIngress(
+            self,
+            f"{target.node.id}From{source.node.id}",
+            group_id=target.security_group_id,
+            source_security_group_id=source.security_group_id,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            description=why,
+        )
+
     def _interface_endpoints(self, environment: Environment) -> None:
         group = self._group("EndpointGroup", "Services of AWS: HTTPS from LiteLLM tasks")
-        group.add_ingress_rule(self.gateway_group, ec2.Port.tcp(HTTPS_PORT), "HTTPS")
+        self._let_in(self.gateway_group, group, HTTPS_PORT, "HTTPS")
         for name in environment.network.interface_endpoints:
             self.vpc.add_interface_endpoint(
                 f"Endpoint-{name}",

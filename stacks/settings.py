@@ -116,6 +116,7 @@ def _retention(days: int) -> int:
     return days
 
 
+SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 Region = Annotated[str, AfterValidator(_known_region)]
 Cidr = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
@@ -145,9 +146,9 @@ class ExistingVpc(Settings):
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")]
-    public_subnet_ids: tuple[str, ...]
-    private_subnet_ids: tuple[str, ...]
-    isolated_subnet_ids: tuple[str, ...]
+    public_subnet_ids: tuple[SubnetId, ...]
+    private_subnet_ids: tuple[SubnetId, ...]
+    isolated_subnet_ids: tuple[SubnetId, ...]
 
 
 class Network(Settings):
@@ -391,10 +392,13 @@ def read(settings: Callable[[], Environment]) -> Environment:
     try:
         return settings()
     except ValidationError as error:
-        group = () if error.title == Environment.__name__ else (error.title.lower(),)
+        group = () if error.title == Environment.__name__ else (re.sub(r"\B([A-Z])", r"_\1", error.title).lower(),)
+        # A list whose items are refused counts as empty too: that is no finding of its own.
+        lists = {finding["loc"][:-1] for finding in error.errors()}
         findings = (
             _finding(settings.__name__, (*group, *finding["loc"]), finding["msg"], finding["input"])
             for finding in error.errors()
+            if not finding["loc"] or finding["loc"] not in lists
         )
         raise SettingsError("\n".join(findings)) from error
 
@@ -423,11 +427,12 @@ def by_name(environments: Iterable[Environment]) -> dict[str, Environment]:
 
 def _finding(name: str, location: tuple[int | str, ...], message: str, value: object) -> str:
     place = ".".join(map(str, location))
+    ours = message.startswith("Value error, ")  # and then it names the value
     message = message.removeprefix("Value error, ")
     if message == "Extra inputs are not permitted":
         message = "there is no such setting: see stacks/settings.py for those that there are"
     elif message == "Field required":
         message = "is not set: it has no default, so give it a value"
-    elif isinstance(value, str | int | float) and str(value) not in message:
+    elif not ours and isinstance(value, str | int | float):
         message = f"{value!r}: {message[0].lower()}{message[1:]}"
     return f"{name}: {place}: {message}" if place else f"{name}: {message}"

@@ -13,7 +13,7 @@ from stacks.settings import Environment
 # Anthropic and Google, and its two health routes. Everything else (the admin UI, accounts, keys, routes that a later
 # version brings) answers only from the management ranges. Matched after decoding and normalizing the path.
 LLM_ROUTES = (
-    r"^/(v1/)?(chat/completions|completions|embeddings|moderations|rerank|models|model/info)$",
+    r"^/(v1/)?(chat/completions|completions|embeddings|moderations|rerank|models(/[^/]+)?|model/info)$",
     r"^/(v1/)?(responses|batches|files)(/[^/]+(/(input_items|cancel|content))?)?$",
     r"^/(v1/)?(images/(generations|edits)|audio/(speech|transcriptions))$",
     r"^/(openai/deployments|engines)/[^/]+/(chat/completions|completions|embeddings)$",
@@ -29,8 +29,14 @@ CLOSED_ROUTES = (
     r"^(/.*)?/guardrails/test_custom_code(/.*)?$",
     r"^(/.*)?/mcp-rest/test(/.*)?$",
 )
+# A way back in a path, decoded but not normalized. LiteLLM's router resolves none: it takes `/ui/../v1/models` for the
+# UI, where the other rules see a model route. Clients resolve a way back before they send.
+WAY_BACK = r"(^|/)\.\.(/|$)"
 # Headers that carry a caller's key in one format or another: never in the web ACL's log.
-KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key", "cookie")
+KEY_HEADERS = (
+    *("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key"),
+    *("ocp-apim-subscription-key", "cookie"),
+)
 
 _Statement = wafv2.CfnWebACL.StatementProperty
 
@@ -67,12 +73,13 @@ class WebAcl(Construct):
             default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
             visibility_config=_visibility("WebAcl"),
             rules=[
-                _block(0, "ClosedRoutes", closed_route),
-                _block(1, "ManagementRoutes", _all(_not(llm_route), _not(from_management))),
-                _block(2, "RatePerAddress", rate, status=429),
-                _managed(3, "AWSManagedRulesAmazonIpReputationList"),
+                _block(0, "WaysBack", _way_back()),
+                _block(1, "ClosedRoutes", closed_route),
+                _block(2, "ManagementRoutes", _all(_not(llm_route), _not(from_management))),
+                _block(3, "RatePerAddress", rate, status=429),
+                _managed(4, "AWSManagedRulesAmazonIpReputationList"),
                 # It inspects bodies, so it is kept away from prompts.
-                _managed(4, "AWSManagedRulesKnownBadInputsRuleSet", scope_down=_not(llm_route)),
+                _managed(5, "AWSManagedRulesKnownBadInputsRuleSet", scope_down=_not(llm_route)),
             ],
         )
         self.arn = web_acl.attr_arn
@@ -91,7 +98,8 @@ class WebAcl(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        redacted = [{"SingleHeader": {"Name": name}} for name in KEY_HEADERS]
+        field = wafv2.CfnLoggingConfiguration.FieldToMatchProperty
+        redacted = [field(single_header={"Name": name}) for name in KEY_HEADERS]
         logging = wafv2.CfnLoggingConfiguration(
             self,
             "Logging",
@@ -115,7 +123,7 @@ class WebAcl(Construct):
                     }
                 ],
             },
-            redacted_fields=[*redacted, {"QueryString": {}}],
+            redacted_fields=[*redacted, field(query_string={})],
         )
         logging.node.add_dependency(log_group)
 
@@ -126,12 +134,25 @@ def _path_in(pattern_set_arn: str, *more_transformations: str) -> _Statement:
         regex_pattern_set_reference_statement=wafv2.CfnWebACL.RegexPatternSetReferenceStatementProperty(
             arn=pattern_set_arn,
             field_to_match=wafv2.CfnWebACL.FieldToMatchProperty(uri_path={}),
-            text_transformations=[
-                wafv2.CfnWebACL.TextTransformationProperty(priority=priority, type=kind)
-                for priority, kind in enumerate(("URL_DECODE", "NORMALIZE_PATH", *more_transformations))
-            ],
+            text_transformations=_transformations("URL_DECODE", "NORMALIZE_PATH", *more_transformations),
         )
     )
+
+
+def _way_back() -> _Statement:
+    return _Statement(
+        regex_match_statement=wafv2.CfnWebACL.RegexMatchStatementProperty(
+            regex_string=WAY_BACK,
+            field_to_match=wafv2.CfnWebACL.FieldToMatchProperty(uri_path={}),
+            text_transformations=_transformations("URL_DECODE"),
+        )
+    )
+
+
+def _transformations(*kinds: str) -> list[wafv2.CfnWebACL.TextTransformationProperty]:
+    return [
+        wafv2.CfnWebACL.TextTransformationProperty(priority=priority, type=kind) for priority, kind in enumerate(kinds)
+    ]
 
 
 def _not(statement: _Statement) -> _Statement:

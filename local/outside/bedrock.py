@@ -302,7 +302,7 @@ def _anthropic_events(prompt: Prompt, completion: Completion, usage: Usage) -> I
 
 def _anthropic_head(prompt: Prompt, completion: Completion) -> Json:
     return {
-        "id": f"msg_bdrk_{completion.number}",
+        "id": f"msg_bdrk_{completion.id}",
         "type": "message",
         "role": "assistant",
         "model": prompt.model.rpartition("anthropic.")[2],
@@ -353,7 +353,7 @@ def _stop_reason(completion: Completion) -> str:
 
 
 def _tool_id(completion: Completion) -> str:
-    return f"tooluse_{completion.number}"
+    return f"tooluse_{completion.id}"
 
 
 def event_message(kind: str, payload: Json) -> bytes:

@@ -3,7 +3,7 @@
 - Tokens of a text: its characters divided by four, rounded up. A prompt's text is all its texts (system prompt,
   messages, tool calls and tool results; neither tool definitions nor media) joined with one line feed each.
 - The answer begins with `COMPLETION_PHRASE`, then has a number made from model and prompt and up to 23 filler words:
-  the same request has the same answer, and no answer repeats a word of its prompt.
+  the same request has the same text, and no answer repeats a word of its prompt.
 - A tool is called if the request demands one, or if its last message is the user's and says "use the tool".
 - Prompt caching: a prefix of at least 1,024 tokens that the same host has seen for the same model is read from the
   cache. Where the format marks the prefix (Bedrock, Anthropic) the first call writes it; where the provider caches by
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -81,7 +82,8 @@ class Completion:
     text: str
     tool_call: ToolCall | None
     finish: Literal["stop", "length", "tool"]
-    number: str
+    # Of each answer its own, as with the providers: LiteLLM counts a second answer with the same id as the first.
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def output_tokens(self) -> int:
         """Return the answer's tokens by the rule of this module."""
@@ -131,11 +133,11 @@ def complete(prompt: Prompt) -> Completion:
     number = digest[:12]
     tool = _wanted_tool(prompt)
     if tool is not None:
-        return Completion("", ToolCall(tool.name, example(tool.schema), number), "tool", number)
+        return Completion("", ToolCall(tool.name, example(tool.schema), number), "tool")
     filler = "".join(f" {_FILLER[(int(digest[:4], 16) + i) % 8]}" for i in range(int(digest[4:8], 16) % 24))
     text = f"{COMPLETION_PHRASE}, number {number}:{filler}."
     limit = CHARACTERS_PER_TOKEN * (prompt.max_tokens or len(text))
-    return Completion(text[:limit], None, "stop" if len(text) <= limit else "length", number)
+    return Completion(text[:limit], None, "stop" if len(text) <= limit else "length")
 
 
 def embedding(text: str, dimensions: int) -> list[float]:

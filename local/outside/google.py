@@ -222,7 +222,7 @@ def _content(prompt: Prompt, completion: Completion, usage: Usage | None, text: 
         "candidates": [candidate],
         "modelVersion": prompt.model,
         "createTime": "2026-01-01T00:00:00.000000Z",
-        "responseId": completion.number,
+        "responseId": completion.id,
     }
     if usage:
         candidate["finishReason"] = "MAX_TOKENS" if completion.finish == "length" else "STOP"

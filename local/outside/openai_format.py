@@ -55,7 +55,7 @@ def chat_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json
     message: Json = {"role": "assistant", "content": completion.text or None, "refusal": None, "annotations": []}
     if completion.tool_call:
         function = {"name": completion.tool_call.name, "arguments": completion.tool_call.arguments_json()}
-        message["tool_calls"] = [{"id": f"call_{completion.number}", "type": "function", "function": function}]
+        message["tool_calls"] = [{"id": f"call_{completion.id}", "type": "function", "function": function}]
     choice: Json = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(completion)}
     answer = {
         **_chat_head(prompt, completion, "chat.completion"),
@@ -80,7 +80,7 @@ def _chat_chunks(prompt: Prompt, completion: Completion, usage: Usage | None, *,
     yield chunk({"role": "assistant", "content": None if completion.tool_call else "", "refusal": None})
     if call := completion.tool_call:
         function = {"name": call.name, "arguments": ""}
-        first = {"index": 0, "id": f"call_{completion.number}", "type": "function", "function": function}
+        first = {"index": 0, "id": f"call_{completion.id}", "type": "function", "function": function}
         yield chunk({"tool_calls": [first]})
     for piece in completion.chunks():
         if completion.tool_call:
@@ -94,7 +94,7 @@ def _chat_chunks(prompt: Prompt, completion: Completion, usage: Usage | None, *,
 
 def _chat_head(prompt: Prompt, completion: Completion, kind: str) -> Json:
     return {
-        "id": f"chatcmpl-{completion.number}",
+        "id": f"chatcmpl-{completion.id}",
         "object": kind,
         "created": CREATED,
         "model": prompt.model,
@@ -146,7 +146,7 @@ def _response(prompt: Prompt, completion: Completion, usage: Usage | None) -> Js
     """Return the response object; the one still in progress without `usage`."""
     length = usage is not None and completion.finish == "length"
     return {
-        "id": f"resp_{completion.number}",
+        "id": f"resp_{completion.id}",
         "object": "response",
         "created_at": CREATED,
         "status": "in_progress" if usage is None else "incomplete" if length else "completed",
@@ -186,15 +186,15 @@ def _output_item(completion: Completion, *, started: bool = False) -> Json:
     if call := completion.tool_call:
         return {
             "type": "function_call",
-            "id": f"fc_{completion.number}",
-            "call_id": f"call_{completion.number}",
+            "id": f"fc_{completion.id}",
+            "call_id": f"call_{completion.id}",
             "name": call.name,
             "arguments": "" if started else call.arguments_json(),
             "status": status,
         }
     return {
         "type": "message",
-        "id": f"msg_{completion.number}",
+        "id": f"msg_{completion.id}",
         "role": "assistant",
         "status": status,
         "content": [] if started else [_output_text(completion.text)],

@@ -41,7 +41,8 @@ function tls(parameters, host) {
     throw new PrismaError("P1011", `Error opening a TLS connection: sslcert ${file} cannot be read (${error.code}).`);
   }
   const certificate = FIRST_CERTIFICATE.exec(text)?.[0];
-  if (!certificate) throw new PrismaError("P1011", `Error opening a TLS connection: no certificate in sslcert ${file}.`);
+  if (!certificate)
+    throw new PrismaError("P1011", `Error opening a TLS connection: no certificate in sslcert ${file}.`);
   return { host, rejectUnauthorized: verify, ca: certificate };
 }
 
@@ -122,13 +123,18 @@ export function connectionError(error, { host, port, database, user }) {
     return new PrismaError("P1001", `Can't reach database server at \`${host}:${port}\``, meta);
   }
   if (code === "28P01" || code === "28000") {
-    const text = `Authentication failed against database server at \`${host}\`, the provided database credentials for \`${user}\` are not valid.`;
+    const refused = `the provided database credentials for \`${user}\` are not valid.`;
+    const text = `Authentication failed against database server at \`${host}\`, ${refused}`;
     const reason = code === "28000" ? ` ${error.message}` : ""; // such as: no encryption
     return new PrismaError("P1000", text + reason, { database_user: user, database_host: host });
   }
   if (code === "3D000") {
     const meta = { database_name: database, database_host: host, database_port: port };
-    return new PrismaError("P1003", `Database \`${database}\` does not exist on the database server at \`${host}:${port}\`.`, meta);
+    return new PrismaError(
+      "P1003",
+      `Database \`${database}\` does not exist on the database server at \`${host}:${port}\`.`,
+      meta,
+    );
   }
   if (CLOSED.has(code) || /connection terminated|connection error|not queryable/i.test(message)) {
     return new PrismaError("P1017", "Server has closed the connection.");

@@ -18,7 +18,7 @@ const TRACE = "{}";
 const DEFAULT_MAX_WAIT_MILLIS = 2000; // https://www.prisma.io/docs/orm/prisma-client/queries/transactions
 const DRAIN_MILLIS = 5000;
 
-// What the native engine reads and the adapter does not, as what it does (https://github.com/postgres/postgres, pg_type.dat).
+// What the native engine reads and the adapter does not, as what the adapter reads. Numbers: PostgreSQL's pg_type.dat.
 const TEXT_ARRAY = 1009;
 const TIMESTAMP_ARRAY = 1115;
 const NAME_ARRAY = 1003;
@@ -57,11 +57,14 @@ class Pool extends pg.Pool {
   // The engine gives up on a connection after the transaction's max_wait and would leave the one that arrives later
   // checked out for ever. So the wait happens here, where it can be called off.
   async reserve(maxWaitMillis) {
-    this.#reserved.push(await this.#acquire(maxWaitMillis));
+    const client = await this.#acquire(maxWaitMillis);
+    this.#reserved.push(client);
+    return client;
   }
 
-  unreserve() {
-    this.#reserved.shift()?.release();
+  unreserve(client) {
+    const index = this.#reserved.indexOf(client);
+    if (index >= 0) this.#reserved.splice(index, 1)[0].release();
   }
 
   /** A connection for a transaction. */
@@ -88,7 +91,10 @@ class Pool extends pg.Pool {
     try {
       return await Promise.race([connecting, timeout]);
     } catch (error) {
-      connecting.then((client) => client.release(), () => {}); // it may still arrive
+      connecting.then(
+        (client) => client.release(),
+        () => {},
+      ); // it may still arrive
       throw error;
     } finally {
       clearTimeout(timer);
@@ -104,7 +110,9 @@ class Pool extends pg.Pool {
 
 function loadEngine(datamodel, adapter) {
   const runtime = require("@prisma/client/runtime/query_engine_bg.postgresql.js");
-  const wasm = new WebAssembly.Module(readFileSync(require.resolve("@prisma/client/runtime/query_engine_bg.postgresql.wasm")));
+  const wasm = new WebAssembly.Module(
+    readFileSync(require.resolve("@prisma/client/runtime/query_engine_bg.postgresql.wasm")),
+  );
   runtime.__wbg_set_wasm(new WebAssembly.Instance(wasm, { "./query_engine_bg.js": runtime }).exports);
   const options = { datamodel, logLevel: "error", logQueries: false, engineProtocol: "json", env: {}, configDir: "." };
   return new runtime.QueryEngine(options, () => {}, adapter);
@@ -158,16 +166,21 @@ class Service {
 
   async query(body, transaction) {
     const { batch, transaction: atomic, query } = body;
-    const queries = (batch ? batch.map((item) => item.query) : [query]).map((text) => this.#translator.toJsonProtocol(text));
-    const request = batch ? { batch: queries.map((item) => item.query), transaction: atomic ? {} : undefined } : queries[0].query;
+    const queries = (batch ? batch.map((item) => item.query) : [query]).map((text) =>
+      this.#translator.toJsonProtocol(text),
+    );
+    const request = batch
+      ? { batch: queries.map((item) => item.query), transaction: atomic ? {} : undefined }
+      : queries[0].query;
     const answer = this.#mended(JSON.parse(await this.#engine.query(JSON.stringify(request), TRACE, transaction)));
     if (answer.errors || !batch) return toGraphql(answer, queries[0]);
     return { batchResult: answer.batchResult.map((item, index) => toGraphql(this.#mended(item), queries[index])) };
   }
 
   async startTransaction({ max_wait = DEFAULT_MAX_WAIT_MILLIS, ...options }) {
+    let client;
     try {
-      await this.#pool.reserve(max_wait);
+      client = await this.#pool.reserve(max_wait);
     } catch (error) {
       if (error.code !== "P2024") throw error;
       const text = "Unable to start a transaction in the given time.";
@@ -176,14 +189,16 @@ class Service {
     try {
       return this.#settled(await this.#engine.startTransaction(JSON.stringify({ max_wait, ...options }), TRACE));
     } catch (error) {
-      this.#pool.unreserve();
+      this.#pool.unreserve(client);
       throw error;
     }
   }
 
   async endTransaction(id, end) {
     const engine = this.#engine;
-    return this.#settled(await (end === "commit" ? engine.commitTransaction(id, TRACE) : engine.rollbackTransaction(id, TRACE)));
+    return this.#settled(
+      await (end === "commit" ? engine.commitTransaction(id, TRACE) : engine.rollbackTransaction(id, TRACE)),
+    );
   }
 
   // The transaction calls answer with the error itself instead of raising it.
@@ -211,7 +226,11 @@ class Service {
   }
 }
 
-const TRANSACTION_STATUS = [[/Unable to start a transaction/, 504], [/not found/i, 404], [/already closed/i, 422]];
+const TRANSACTION_STATUS = [
+  [/Unable to start a transaction/, 504],
+  [/not found/i, 404],
+  [/already closed/i, 422],
+];
 
 function statusOf(error) {
   return error.code === "P2028" ? (TRANSACTION_STATUS.find(([text]) => text.test(error.message))?.[1] ?? 500) : 500;
@@ -223,13 +242,16 @@ async function readJson(request) {
 }
 
 function prometheus({ gauges }) {
-  return gauges.map(({ key, value, description }) => `# HELP ${key} ${description}\n# TYPE ${key} gauge\n${key} ${value}\n`).join("");
+  return gauges
+    .map(({ key, value, description }) => `# HELP ${key} ${description}\n# TYPE ${key} gauge\n${key} ${value}\n`)
+    .join("");
 }
 
 async function answer(service, request) {
   const { pathname, searchParams } = new URL(request.url, "http://engine");
   if (pathname === "/status") return { status: "ok" };
-  if (pathname === "/metrics") return searchParams.get("format") === "prometheus" ? prometheus(service.metrics()) : service.metrics();
+  if (pathname === "/metrics")
+    return searchParams.get("format") === "prometheus" ? prometheus(service.metrics()) : service.metrics();
   if (request.method !== "POST") return undefined;
   if (pathname === "/") return service.query(await readJson(request), request.headers["x-transaction-id"]);
   if (pathname === "/transaction/start") return service.startTransaction(await readJson(request));
@@ -240,7 +262,10 @@ async function answer(service, request) {
 function failure(error) {
   if (error instanceof PrismaError) return [statusOf(error), userFacing(error)];
   // The engine raises what it cannot answer as JSON text; anything else is a query that cannot be read.
-  return [error instanceof SyntaxError ? 400 : 500, { is_panic: false, message: error.message, meta: {}, backtrace: null }];
+  return [
+    error instanceof SyntaxError ? 400 : 500,
+    { is_panic: false, message: error.message, meta: {}, backtrace: null },
+  ];
 }
 
 function serve(service, port) {
@@ -253,7 +278,9 @@ function serve(service, port) {
       [status, body] = failure(error);
     }
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    response.writeHead(status, { "content-type": typeof body === "string" ? "text/plain" : "application/json" }).end(text);
+    response
+      .writeHead(status, { "content-type": typeof body === "string" ? "text/plain" : "application/json" })
+      .end(text);
   });
   server.keepAliveTimeout = 120_000; // beyond the client's own, so that it never meets a connection being closed
   server.listen(port, "127.0.0.1");
@@ -266,10 +293,16 @@ function endWithParent(stop) {
 }
 
 async function main() {
-  const { values } = parseArgs({ options: { port: { type: "string", short: "p" }, version: { type: "boolean" } }, strict: false });
+  const { values } = parseArgs({
+    options: { port: { type: "string", short: "p" }, version: { type: "boolean" } },
+    strict: false,
+  });
   if (values.version) return console.log(`query-engine ${enginesVersion}`);
   process.title = "query-engine"; // the name by which LiteLLM's supervisor finds engines that lost their worker
-  const service = await Service.start(readFileSync(process.env.PRISMA_DML_PATH, "utf8"), process.env.DATABASE_URL ?? "");
+  const service = await Service.start(
+    readFileSync(process.env.PRISMA_DML_PATH, "utf8"),
+    process.env.DATABASE_URL ?? "",
+  );
   const server = serve(service, Number(values.port));
   let stopping = false;
   const stop = () => {
@@ -286,6 +319,8 @@ async function main() {
 
 main().catch((error) => {
   const code = error.code ? `${error.code}: ` : "";
-  console.error(JSON.stringify({ is_panic: false, message: `${code}${error.message}`, error_code: error.code ?? null }));
+  console.error(
+    JSON.stringify({ is_panic: false, message: `${code}${error.message}`, error_code: error.code ?? null }),
+  );
   process.exitCode = 1;
 });

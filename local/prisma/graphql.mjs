@@ -1,8 +1,9 @@
 // prisma-client-py speaks GraphQL to its engine; the WebAssembly engine takes Prisma's JSON protocol only.
 import { Kind, parse } from "graphql";
 
-const ACTIONS =
-  /^(findUnique|findFirst|findMany|createOne|createMany|updateOne|updateMany|deleteOne|deleteMany|upsertOne|aggregate|groupBy)(.+?)(OrThrow)?$/;
+const READS = "findUnique|findFirst|findMany|aggregate|groupBy";
+const WRITES = "createOne|createMany|updateOne|updateMany|deleteOne|deleteMany|upsertOne";
+const ACTION = new RegExp(`^(${READS}|${WRITES})(.+?)(OrThrow)?$`);
 
 function integer(text) {
   const number = Number(text);
@@ -40,7 +41,7 @@ export class Translator {
     if (fields.length !== 1) throw new SyntaxError("a query must have exactly one field");
     const [field] = fields;
     const name = field.name.value;
-    const [, action, modelName, orThrow = ""] = ACTIONS.exec(name) ?? [null, name];
+    const [, action, modelName, orThrow = ""] = ACTION.exec(name) ?? [null, name];
     const query = this.#nested(field, this.#models.get(modelName));
     return { query: { modelName, action: action + orThrow, query }, key: field.alias?.value ?? name };
   }

@@ -32,6 +32,7 @@ VARIANT = Environment(
         ),
         "ingress": Ingress(public=False, cidrs=("10.0.0.0/8",), management_cidrs=("10.9.0.0/16",)),
         "gateway": Gateway(spot=True),
+        "tags": {"service": "litellm-gateway", "environment": "variant"},
     }
 )
 """An internal gateway in a VPC that is there already, with a given certificate, on Spot."""

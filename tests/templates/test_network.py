@@ -1,7 +1,7 @@
 """The network stack: tiers, ways out, and every permitted connection."""
 
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from itertools import combinations, product
 from typing import Any
 
@@ -28,7 +28,7 @@ def test_each_zone_has_a_subnet_of_each_tier(templates: Templates, environment: 
     found = {(_tag(subnet, "aws-cdk:subnet-name"), subnet["AvailabilityZone"]) for subnet in subnets}
     assert len(environment.network.zones) >= 2
     assert found == set(product(TIERS, environment.network.zones))
-    ranges = [ip_network(subnet["CidrBlock"]) for subnet in subnets]
+    ranges = [IPv4Network(subnet["CidrBlock"]) for subnet in subnets]
     assert all(one.subnet_of(environment.network.cidr) for one in ranges)
     assert not any(one.overlaps(other) for one, other in combinations(ranges, 2))
     assert not any(subnet["MapPublicIpOnLaunch"] for subnet in subnets)

@@ -89,7 +89,7 @@ def bedrock(model: str, region: str, **entry: object) -> dict[str, Any]:
 def test_the_default_config_loads_without_a_warning() -> None:
     config = LiteLlmConfig.load(CONFIG, provided=VARIABLES)
     assert config.warnings == ()
-    assert config.callbacks == ("datadog",)
+    assert config.callbacks == ("masking.datadog",)
     assert config.licensed_callbacks == ()
     assert config.alerting == ("slack", "email")
     assert config.request_timeout == 600
@@ -424,11 +424,11 @@ REFUSALS = [
     ),
     (
         changed(litellm_settings__callbacks=["langfuse"]),
-        "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of datadog, smtp_email",
+        "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of masking.datadog, smtp_email",
     ),
     (
         changed(litellm_settings__callbacks="datadog"),
-        "litellm_settings.callbacks: it must be a list, as in [datadog]",
+        "litellm_settings.callbacks: it must be a list, as in [masking.datadog]",
     ),
     (
         changed(litellm_settings__callbacks=["smtp_email"]),
@@ -460,8 +460,8 @@ REFUSALS = [
     ),
     (
         changed(gpt__litellm_params__api_version="os.environ/AZURE_API_VERSION"),
-        "model_list entry 2 (gpt).litellm_params.api_version: LiteLLM sets AZURE_API_VERSION itself and would drop this "
-        "entry: write the value here",
+        "model_list entry 2 (gpt).litellm_params.api_version: LiteLLM sets AZURE_API_VERSION itself and would drop "
+        "this entry: write the value here",
     ),
     (
         changed(gpt__litellm_params__api_key="os.environ/azure key"),
@@ -494,9 +494,9 @@ def test_a_mistake_is_refused_in_one_sentence(load: Load, tmp_path: Path, docume
 
 
 def test_an_implied_variable_that_nothing_provides_is_refused(load: Load) -> None:
-    document = changed(litellm_settings__callbacks=["datadog"])
+    document = changed(litellm_settings__callbacks=["masking.datadog"])
     with pytest.raises(
-        ConfigError, match=r"callbacks \(datadog\): nothing provides DD_ENV, DD_SERVICE, DD_SITE, DD_SO"
+        ConfigError, match=r"callbacks \(masking.datadog\): nothing provides DD_ENV, DD_SERVICE, DD_SITE, DD_SO"
     ):
         load(document, provided=["AZURE_API_BASE"])
 

@@ -1,0 +1,1 @@
+"""Checks of the deployed definition running on this machine."""

@@ -1,0 +1,206 @@
+"""What people do all day: completions through each provider, answered, counted and kept to themselves."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from local.gateway import CHECKOUT, LocalGateway
+from local.outside import COMPLETION_PHRASE, TOOL_MARKER, Call, Fault, OutsideWorld
+from tests.e2e.conftest import eventually, sdk
+
+BEDROCK, AZURE, VERTEX = "claude-sonnet-5-5", "gpt-6.1-sol", "gemini-4-argon"
+EMBEDDINGS = ("titan-embed-text-v2", "text-embedding-3-large")
+REGIONS = ("us-east-1", "us-east-2", "us-west-2")
+PRICES: dict[str, Any] = json.loads(
+    next((CHECKOUT / ".tools/litellm").glob("lib/*/site-packages/litellm/model_prices*backup.json")).read_text()
+)
+
+
+def ask(client: openai.OpenAI, model: str, prompt: str = "Say hello") -> str:
+    """The text of a plain completion."""
+    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": prompt}])
+    return answer.choices[0].message.content or ""
+
+
+def ask_streamed(client: openai.OpenAI, model: str, prompt: str = "Say hello") -> str:
+    """The text of a streamed completion."""
+    chunks = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": prompt}], stream=True, stream_options={"include_usage": True}
+    )
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
+def model_calls(outside: OutsideWorld) -> list[Call]:
+    """The answered calls of a model: not the deliveries to Datadog and Slack, nor the exchanges of Google's token."""
+    return [call for call in outside.calls() if call.model]
+
+
+@pytest.mark.parametrize("model", [BEDROCK, AZURE, VERTEX])
+def test_plain_and_streamed(client: openai.OpenAI, outside: OutsideWorld, model: str) -> None:
+    plain, streamed = ask(client, model), ask_streamed(client, model)
+    assert plain.startswith(COMPLETION_PHRASE)
+    assert streamed == plain  # the simulated model answers the same request with the same text
+    assert [call.streamed for call in model_calls(outside)] == [False, True]
+
+
+@pytest.mark.parametrize("model", EMBEDDINGS)
+def test_embeddings(client: openai.OpenAI, model: str) -> None:
+    answer = client.embeddings.create(model=model, input="Say hello", encoding_format="float")
+    assert len(answer.data[0].embedding) > 100
+
+
+def test_the_format_of_anthropic(gateway: LocalGateway, user: str) -> None:
+    """Claude Code and the like call /v1/messages."""
+    body = {"model": BEDROCK, "max_tokens": 100, "messages": [{"role": "user", "content": "Say hello"}]}
+    answer = gateway.api("POST", "/v1/messages", key=gateway.user_key(user), json=body)
+    assert answer.json()["content"][0]["text"].startswith(COMPLETION_PHRASE)
+
+
+def test_every_bedrock_region_is_used(client: openai.OpenAI, outside: OutsideWorld) -> None:
+    for number in range(40):  # that chance leaves a region out of 40 has a probability of 3·10⁻⁷
+        ask(client, BEDROCK, f"Question {number}")
+    assert sorted({call.region for call in model_calls(outside)}) == sorted(REGIONS)
+
+
+def test_a_throttled_region_is_left_out(client: openai.OpenAI, outside: OutsideWorld) -> None:
+    outside.set_fault("bedrock-runtime.us-east-1.amazonaws.com", Fault(status=429))
+    answers = [ask(client, "claude-haiku-5-5", f"Question {number}") for number in range(40)]
+    assert all(answer.startswith(COMPLETION_PHRASE) for answer in answers)
+    answered = Counter((call.region, call.status) for call in model_calls(outside))
+    assert answered["us-east-2", 200] + answered["us-west-2", 200] == 40
+    assert answered["us-east-1", 429] < 10  # it was asked, and then left out for a while
+
+
+def test_another_model_steps_in_when_every_region_is_throttled(client: openai.OpenAI, outside: OutsideWorld) -> None:
+    outside.set_fault("bedrock-runtime.*.amazonaws.com", Fault(status=429))
+    assert ask(client, BEDROCK).startswith(COMPLETION_PHRASE)
+    assert model_calls(outside)[-1].model == "gpt-6.1-sol"
+
+
+def test_a_wrong_key_is_refused(gateway: LocalGateway, outside: OutsideWorld) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        ask(sdk(gateway, "sk-nobody"), BEDROCK)
+    assert model_calls(outside) == []
+
+
+def test_a_spent_budget_is_the_end(gateway: LocalGateway, user: str, outside: OutsideWorld) -> None:
+    created = gateway.api("POST", "/user/new", json={"user_id": user, "max_budget": 0.0, "auto_create_key": True})
+    with pytest.raises(openai.APIStatusError, match=r"[Bb]udget"):
+        ask(sdk(gateway, created.json()["key"]), BEDROCK)
+    assert model_calls(outside) == []
+
+
+def test_a_host_name_of_somebody_else_is_refused(gateway: LocalGateway) -> None:
+    answer = httpx.get(f"{gateway.url}/v1/models", headers={"Host": "evil.example.com"}, trust_env=False)
+    assert (answer.status_code, answer.text) == (403, "This gateway answers only for its own host name.\n")
+
+
+def _cost(model: str, tokens_in: int, tokens_out: int) -> float:
+    """US dollars, by the price list of the pinned LiteLLM, for a call that cached nothing."""
+    price = PRICES[model]
+    return float(tokens_in * price["input_cost_per_token"] + tokens_out * price.get("output_cost_per_token", 0))
+
+
+def _spent(gateway: LocalGateway, user: str) -> dict[str, dict[str, float]]:
+    """LiteLLM's own record of the user: figures by the model's name."""
+    today = datetime.now(UTC).date()
+    dates = {"start_date": str(today - timedelta(days=1)), "end_date": str(today + timedelta(days=1))}
+    answer = gateway.api("GET", "/user/daily/activity", params={**dates, "user_id": user, "page_size": 1000})
+    found: dict[str, Counter[str]] = {}
+    for day in answer.json()["results"]:
+        for model, figures in day["breakdown"]["model_groups"].items():
+            found.setdefault(model, Counter()).update(figures["metrics"])
+    return {model: dict(figures) for model, figures in found.items()}
+
+
+def test_user_model_tokens_and_spend_are_recorded(
+    gateway: LocalGateway, client: openai.OpenAI, user: str, outside: OutsideWorld
+) -> None:
+    """The database holds, to the token, what the providers reported; the cost is theirs too."""
+    expected: dict[str, tuple[float, float, float, object]] = {}
+    for model, priced_as in (
+        (BEDROCK, "us.anthropic.claude-sonnet-5-5"),
+        (AZURE, "azure/gpt-6.1-sol"),
+        (VERTEX, "vertex_ai/gemini-4-argon"),
+    ):
+        outside.clear("calls")
+        for number in range(3):
+            ask(client, model, f"Question {number} " * (10 + number))
+        ask_streamed(client, model, "And a streamed one " * 20)
+        usages = [call.usage for call in model_calls(outside)]
+        tokens_in, tokens_out = (sum(getattr(u, kind) for u in usages) for kind in ("input_tokens", "output_tokens"))
+        expected[model] = (len(usages), tokens_in, tokens_out, pytest.approx(_cost(priced_as, tokens_in, tokens_out)))
+    for model, priced_as in zip(
+        EMBEDDINGS, ("amazon.titan-embed-text-v2:0", "azure/text-embedding-3-large"), strict=True
+    ):
+        outside.clear("calls")
+        client.embeddings.create(model=model, input="To be embedded " * 20, encoding_format="float")
+        (call,) = model_calls(outside)
+        expected[model] = (1, call.usage.input_tokens, 0, pytest.approx(_cost(priced_as, call.usage.input_tokens, 0)))
+
+    calls = sum(count for count, *_ in expected.values())
+    eventually(lambda: sum(f["api_requests"] for f in _spent(gateway, user).values()) >= calls)
+    recorded = {
+        model: (f["api_requests"], f["prompt_tokens"], f["completion_tokens"], f["spend"])
+        for model, f in _spent(gateway, user).items()
+    }
+    assert recorded == expected
+
+
+MARKER = "the-marker-of-a-secret-prompt"
+TOOLS: Any = [
+    {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    }
+]
+
+
+def _leaks(texts: Iterable[str]) -> list[str]:
+    return [text[:300] for text in texts if MARKER in text or COMPLETION_PHRASE in text]
+
+
+def test_no_prompt_and_no_completion_leaves_the_gateway(
+    gateway: LocalGateway, client: openai.OpenAI, user: str, outside: OutsideWorld
+) -> None:
+    """Neither Datadog nor Slack, nor the logs, nor the database gets a word of them: plain, streamed, tools, failed."""
+    before = len(outside.datadog())
+    for model in (BEDROCK, AZURE, VERTEX):
+        ask(client, model, MARKER)
+        ask_streamed(client, model, MARKER)
+        client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": f"{TOOL_MARKER} {MARKER}"}], tools=TOOLS
+        )
+    for model in EMBEDDINGS:
+        client.embeddings.create(model=model, input=MARKER, encoding_format="float")
+    outside.set_fault("*", Fault(status=500))
+    for model in (BEDROCK, AZURE, VERTEX):
+        with pytest.raises(openai.APIStatusError):
+            ask(client, model, MARKER)
+    with pytest.raises(openai.APIStatusError):
+        client.chat.completions.create(model=BEDROCK, messages=[{"role": MARKER, "content": MARKER}])  # type: ignore[list-item,misc]
+    outside.clear_fault()
+
+    answered = 3 * 3 + len(EMBEDDINGS)
+    records = eventually(
+        lambda: (
+            found if len(found := [r for r in outside.datadog()[before:] if user in json.dumps(r)]) >= answered else []
+        )
+    )
+    assert len(records) >= answered, "Datadog did not get a record of each call"
+    assert _leaks(map(json.dumps, outside.datadog())) == []
+    assert _leaks(map(json.dumps, outside.slack())) == []
+    assert _leaks(file.read_text() for file in gateway.state.glob("aws/logs/*")) == []
+    spend_logs = eventually(lambda: gateway.api("GET", "/spend/logs", params={"user_id": user}).json())
+    assert _leaks(map(json.dumps, spend_logs)) == []
+
+
+def test_nothing_else_was_called(gateway: LocalGateway) -> None:
+    """LiteLLM called the providers, Datadog and Slack, and no other host."""
+    assert gateway.outside.refused() == []

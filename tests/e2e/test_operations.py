@@ -1,0 +1,182 @@
+"""What operators do: secrets, deployments that fail and that succeed, the admin UI."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, expect
+
+from local.gateway import CHECKOUT, LocalGateway
+from local.outside import Fault, OutsideWorld
+from tests.e2e.conftest import RESULTS, eventually
+
+STACK = "litellm-local-gateway"
+
+
+def _template(gateway: LocalGateway) -> dict[str, Any]:
+    body = gateway.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
+    return dict(body if isinstance(body, dict) else json.loads(body))
+
+
+def _service(gateway: LocalGateway) -> dict[str, Any]:
+    ecs = gateway.client("ecs")
+    (cluster,) = ecs.list_clusters()["clusterArns"]
+    (arn,) = ecs.list_services(cluster=cluster)["serviceArns"]
+    return dict(ecs.describe_services(cluster=cluster, services=[arn])["services"][0])
+
+
+def _update(gateway: LocalGateway, template: dict[str, Any]) -> str:
+    """Update the stack to a changed template, and return its status when it is over."""
+    cloudformation = gateway.client("cloudformation")
+    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+    # Too large to be sent along: it goes by way of the bucket that the CDK CLI uses too.
+    bucket = f"cdk-hnb659fds-assets-{gateway.environment.account}-{gateway.environment.region}"
+    gateway.client("s3").put_object(Bucket=bucket, Key="changed.template.json", Body=json.dumps(template))
+    cloudformation.update_stack(
+        StackName=STACK,
+        TemplateURL=f"https://s3.{gateway.environment.region}.amazonaws.com/{bucket}/changed.template.json",
+        Parameters=[{"ParameterKey": p["ParameterKey"], "UsePreviousValue": True} for p in stack.get("Parameters", [])],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+    )
+
+    def status() -> str:
+        found = str(cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"])
+        return "" if found.endswith("IN_PROGRESS") else found
+
+    return eventually(status, patience=300)
+
+
+def _container(template: dict[str, Any], task: str) -> dict[str, Any]:
+    """The container of one of the template's task definitions, to be changed."""
+    (found,) = (
+        resource["Properties"]["ContainerDefinitions"][0]
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::ECS::TaskDefinition" and re.fullmatch(rf"{task}[0-9A-F]{{8}}", logical_id)
+    )
+    container: dict[str, Any] = found
+    return container
+
+
+def _set_variable(container: dict[str, Any], name: str, value: str) -> None:
+    (variable,) = (variable for variable in container["Environment"] if variable["Name"] == name)
+    variable["Value"] = value
+
+
+@contextmanager
+def _callers(gateway: LocalGateway, key: str) -> Iterator[list[int]]:
+    """Somebody asks all the time; the statuses of the answers, 0 for none at all."""
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def call() -> None:
+        while not over.is_set():
+            try:
+                body = {"model": "nova-2-lite", "messages": [{"role": "user", "content": "Still there?"}]}
+                statuses.append(gateway.api("POST", "/v1/chat/completions", key=key, json=body).status_code)
+            except httpx.HTTPError:
+                statuses.append(0)
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_every_secret_is_there(gateway: LocalGateway) -> None:
+    check = subprocess.run(
+        [sys.executable, "-m", "ops.secrets", "--env", "local", "--check"],
+        cwd=CHECKOUT,
+        env={**os.environ, **gateway.emulator.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+    assert gateway.secret("LITELLM_MASTER_KEY") not in check.stdout
+
+
+def test_a_missing_secret_stops_the_task_with_its_name(gateway: LocalGateway) -> None:
+    ssm, ecs = gateway.client("ssm"), gateway.client("ecs")
+    name, value = gateway.environment.parameter("SLACK_WEBHOOK_URL"), gateway.secret("SLACK_WEBHOOK_URL")
+    service = _service(gateway)
+    ssm.delete_parameter(Name=name)
+    try:
+        (task,) = ecs.run_task(
+            cluster=service["clusterArn"],
+            taskDefinition=service["taskDefinition"],
+            networkConfiguration=service["networkConfiguration"],
+        )["tasks"]
+
+        def stopped() -> str:
+            (found,) = ecs.describe_tasks(cluster=service["clusterArn"], tasks=[task["taskArn"]])["tasks"]
+            return str(found["stoppedReason"]) if found["lastStatus"] == "STOPPED" else ""
+
+        reason = eventually(stopped, patience=30)
+    finally:
+        ssm.put_parameter(Name=name, Value=value, Type="SecureString")
+    assert "ResourceInitializationError" in reason
+    assert "SLACK_WEBHOOK_URL" in reason
+
+
+def test_what_has_no_effect_here_is_listed(gateway: LocalGateway) -> None:
+    listed = {resource["type"] for resource in gateway.emulator.not_emulated()}
+    assert {"AWS::EC2::NatGateway", "AWS::WAFv2::WebACL", "AWS::ApplicationAutoScaling::ScalableTarget"} <= listed
+
+
+def test_the_admin_ui_signs_in(gateway: LocalGateway, chromium: Browser) -> None:
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{gateway.url}/ui/")
+    page.get_by_placeholder("Enter your username").fill("admin")
+    page.get_by_placeholder("Enter your password").fill(gateway.secret("UI_PASSWORD"))
+    page.get_by_role("button", name="Login", exact=True).click()
+    expect(page.get_by_text("Create New Virtual Key").first).to_be_visible(timeout=30_000)
+    page.screenshot(path=RESULTS / "admin-ui.png")
+
+
+def test_a_failed_migration_leaves_the_service_as_it_was(gateway: LocalGateway, user: str) -> None:
+    before, template = _service(gateway), _template(gateway)
+    _container(template, "MigrationTask")["Command"] = ["sh", "-c", "exit 3"]
+    _set_variable(_container(template, "Task"), "LITELLM_LOG", "WARNING")
+    with _callers(gateway, gateway.user_key(user)) as statuses:
+        status = _update(gateway, template)
+    assert status == "UPDATE_ROLLBACK_COMPLETE"
+    events = gateway.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events]
+    assert any("the database migration failed (exit code 3)" in reason for reason in reasons), reasons
+    assert _service(gateway)["taskDefinition"] == before["taskDefinition"]
+    assert set(statuses) == {200}
+
+
+def test_a_new_version_loses_no_request_and_no_stream(gateway: LocalGateway, user: str, outside: OutsideWorld) -> None:
+    """While a deployment replaces the tasks, requests are answered, and a long answer ends where it began."""
+    before, template = _service(gateway), _template(gateway)
+    _set_variable(_container(template, "Task"), "LITELLM_LOG", "WARNING")
+    key = gateway.user_key(user)
+    outside.set_fault("*.openai.azure.com", Fault(chunk_delay_seconds=3))
+    streamed: list[str] = []
+
+    def stream() -> None:
+        body = {"model": "gpt-6-luna", "stream": True, "messages": [{"role": "user", "content": "At length"}]}
+        answer = gateway.api("POST", "/v1/chat/completions", key=key, json=body)
+        streamed.append(answer.text)
+
+    slow = threading.Thread(target=stream)
+    with _callers(gateway, key) as statuses:
+        slow.start()
+        assert _update(gateway, template) == "UPDATE_COMPLETE"
+        slow.join()
+    assert set(statuses) == {200}
+    assert streamed[0].endswith("data: [DONE]\n\n")
+    assert _service(gateway)["taskDefinition"] != before["taskDefinition"]

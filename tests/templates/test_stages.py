@@ -1,0 +1,165 @@
+"""What holds for all stacks of an environment, and between the environments: names, ids, tags, how they deploy."""
+
+import json
+from typing import Any
+
+import pytest
+
+from stacks.environments import environments
+from stacks.settings import Environment
+from tests.templates.conftest import STACKS, Template, resources
+from tests.templates.synthesis import VARIANT, artifacts, plain
+
+ENVIRONMENTS = environments()
+Templates = dict[str, dict[str, Template]]
+in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+as_deployed = pytest.mark.parametrize("environment", [ENVIRONMENTS["dev"], VARIANT], ids=lambda each: each.name)
+
+# Types that take no tags.
+NOT_TAGGABLE = {
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::EC2::Route",
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPCGatewayAttachment",
+    "AWS::ECS::ClusterCapacityProviderAssociations",
+    "AWS::IAM::Policy",
+    "AWS::Route53::RecordSet",
+    "AWS::S3::BucketPolicy",
+    "AWS::WAFv2::LoggingConfiguration",
+    "AWS::WAFv2::WebACLAssociation",
+    "Custom::DatabaseMigration",
+    "Custom::VpcRestrictDefaultSG",
+}
+# The CDK's own function that empties the default security group; it gets its tags from the stack.
+UNTAGGED_BY_CDK = "CustomVpcRestrictDefaultSGCustomResourceProvider"
+
+# What prod has by its settings beside what dev has: a third zone, a NAT gateway in each, endpoints, a reader.
+BY_SETTING = {
+    "Network": (
+        *(f"Vpc{tier}Subnet3" for tier in ("Public", "Private", "Isolated")),
+        *(f"VpcPublicSubnet2{kind}" for kind in ("EIP", "NATGateway")),
+        "VpcEndpoint",
+        "EndpointGroup",
+    ),
+    "Database": ("ClusterReader",),
+    "Gateway": (),
+}
+
+# Names that another system or person needs to know, or that keep a resource from being replaced unseen.
+NAMED = {
+    "AWS::RDS::DBCluster": ("DBClusterIdentifier", {"litellm-{name}"}),
+    "AWS::Logs::LogGroup": (
+        "LogGroupName",
+        {"/aws/rds/cluster/litellm-{name}/postgresql", "aws-waf-logs-litellm-{name}"},
+    ),
+    "AWS::SSM::Parameter": (
+        "Name",
+        {f"/litellm/{{name}}/{fact}" for fact in ("base-url", "cluster", "service", "litellm-version")},
+    ),
+}
+NAME_PROPERTIES = {
+    "AWS::EC2::SecurityGroup": "GroupName",
+    "AWS::ECS::Cluster": "ClusterName",
+    "AWS::ECS::Service": "ServiceName",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "Name",
+    "AWS::ElasticLoadBalancingV2::TargetGroup": "Name",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::RDS::DBClusterParameterGroup": "DBClusterParameterGroupName",
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::StepFunctions::StateMachine": "StateMachineName",
+    "AWS::WAFv2::IPSet": "Name",
+    "AWS::WAFv2::RegexPatternSet": "Name",
+    "AWS::WAFv2::WebACL": "Name",
+} | {kind: name for kind, (name, _) in NAMED.items()}
+
+
+@in_every_environment
+@pytest.mark.parametrize("stack", STACKS)
+def test_tags(templates: Templates, environment: Environment, stack: str) -> None:
+    missing = {
+        logical_id
+        for logical_id, resource in templates[environment.name][stack]["Resources"].items()
+        if resource["Type"] not in NOT_TAGGABLE and not logical_id.startswith(UNTAGGED_BY_CDK)
+        if not environment.tags.items() <= _tags(resource.get("Properties", {})).items()
+    }
+    assert not missing
+    assert environment.tags
+
+
+def _tags(properties: dict[str, Any]) -> dict[str, str]:
+    tags = properties.get("Tags", {})
+    return tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+
+
+@as_deployed
+def test_stacks_carry_the_tags(environment: Environment) -> None:
+    assert {name: stack.tags for name, stack in artifacts()[environment.name].items()} == dict.fromkeys(
+        STACKS, environment.tags
+    )
+
+
+@as_deployed
+def test_stack_names_and_places(environment: Environment) -> None:
+    stacks = artifacts()[environment.name]
+    assert {stack.stack_name for stack in stacks.values()} == {
+        f"litellm-{environment.name}-{name.lower()}" for name in STACKS
+    }
+    places = {(stack.environment.account, stack.environment.region) for stack in stacks.values()}
+    assert places == {(environment.account, environment.region)}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_logical_ids_are_the_same_in_every_environment(templates: Templates, stack: str) -> None:
+    ids = {name: set(templates[name][stack]["Resources"]) for name in ENVIRONMENTS}
+    assert ids["dev"] == ids["stg"]
+    assert ids["dev"] == ids["local"]
+    assert ids["dev"] <= ids["prod"]
+    added = ids["prod"] - ids["dev"]
+    assert not {logical_id for logical_id in added if not logical_id.startswith(BY_SETTING[stack])}
+    assert all(any(logical_id.startswith(start) for logical_id in added) for start in BY_SETTING[stack])
+
+
+@in_every_environment
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_logical_id_names_an_environment(templates: Templates, environment: Environment, stack: str) -> None:
+    naming = {name for name in templates[environment.name][stack]["Resources"] if environment.name in name}
+    assert not naming
+
+
+@in_every_environment
+def test_physical_names_are_generated(templates: Templates, environment: Environment) -> None:
+    given: dict[str, set[str]] = {}
+    for template in templates[environment.name].values():
+        for kind, name in NAME_PROPERTIES.items():
+            for properties in resources(template, kind).values():
+                if name in properties:
+                    given.setdefault(kind, set()).add(properties[name])
+    assert given == {
+        kind: {pattern.format(name=environment.name) for pattern in patterns} for kind, (_, patterns) in NAMED.items()
+    }
+
+
+@in_every_environment
+def test_each_environment_names_only_itself(templates: Templates, environment: Environment) -> None:
+    """No account, domain or parameter of another environment."""
+    text = json.dumps(templates[environment.name])
+    for other in ENVIRONMENTS.values():
+        if other.name != environment.name:
+            assert other.account not in text
+            assert f"{other.parameter_prefix}/" not in text
+
+
+def test_only_the_access_logs_and_the_database_outlive_dev(templates: Templates) -> None:
+    """What is left when dev is destroyed."""
+    kept = {
+        plain(logical_id): resource["DeletionPolicy"]
+        for template in templates["dev"].values()
+        for logical_id, resource in template["Resources"].items()
+        if resource.get("DeletionPolicy", "Delete") != "Delete"
+    }
+    assert kept == {"Key": "Retain", "Cluster": "Snapshot", "EdgeAccessLogs": "Retain"}

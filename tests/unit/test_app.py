@@ -1,0 +1,66 @@
+"""What a person sees who made a mistake: one line on standard error, and no traceback."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what `app.py` reads, to make mistakes in."""
+    shutil.copy(CHECKOUT / "app.py", tmp_path)
+    for folder in ("stacks", "container", "lambda"):
+        shutil.copytree(CHECKOUT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def _refusal(copy: Path, environments: str = "dev") -> str:
+    """The one line that synthesizing writes to standard error."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(copy),
+        "CDK_OUTDIR": str(copy / "cdk.out"),
+        "CDK_CONTEXT_JSON": json.dumps({"environments": environments}),
+        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    run = subprocess.run(
+        [sys.executable, "app.py"], cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert not (copy / "cdk.out" / "manifest.json").exists()
+    (line,) = run.stderr.splitlines()
+    return line
+
+
+def _change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def test_unknown_environment(copy: Path) -> None:
+    assert _refusal(copy, environments="production") == (
+        "error: there is no environment 'production': stacks/environments.py has dev, stg, prod, local"
+    )
+
+
+def test_settings_that_cannot_work(copy: Path) -> None:
+    _change(copy / "stacks" / "environments.py", 'cidr="10.10.0.0/16"', 'cidr="10.10.0.0/16", nat_gateways=9')
+    assert _refusal(copy) == "error: dev: network: nat_gateways is 9 for 2 zones: use one per zone at most"
+
+
+def test_mistake_in_the_list_of_models(copy: Path) -> None:
+    config = copy / "container" / "config.yaml"
+    _change(config, "aws_region_name: us-west-2", "aws_region_name: us-west-9")
+    line = _refusal(copy)
+    assert line.startswith(f"error: {config}: model_list entry 1 (claude-opus-5-5): ")
+    assert "'us-west-9' is not a region" in line

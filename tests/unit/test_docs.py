@@ -1,0 +1,269 @@
+"""The documentation says what is there: both READMEs alike, tables as the code has it, paths and targets that exist."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ops import diagram
+from stacks.environments import environments
+from stacks.settings import Environment, Settings
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "README.ja.md", "docs/design.md", "docs/operations.md")
+DEPLOYED = ("dev", "stg", "prod")
+HOURS = 730  # in a month, as AWS reckons
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def text(document: str) -> str:
+    return (ROOT / document).read_text("utf-8")
+
+
+def prose(document: str) -> str:
+    """A document without its code blocks."""
+    return FENCE.sub("", text(document))
+
+
+def headings(document: str) -> list[str]:
+    return re.findall(r"^(#+) ", prose(document), re.MULTILINE)
+
+
+def code(document: str) -> list[tuple[str, str]]:
+    """The language and the text of each code block, without comments, which are translated."""
+    return [(language, re.sub(r"[ ]*# .*", "", block)) for language, block in FENCE.findall(text(document))]
+
+
+def spans(document: str) -> list[str]:
+    """Code within a sentence."""
+    return re.findall(r"`([^`\n]+)`", prose(document))
+
+
+def links(document: str) -> list[str]:
+    return re.findall(r"\]\(([^)\s]+)\)", prose(document))
+
+
+def anchors(document: str) -> set[str]:
+    """What a link within the document can lead to: GitHub's ids of the headings."""
+    titles = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def tables(document: str) -> list[list[list[str]]]:
+    """The cells of every table, row by row, without the line below the head."""
+    found: list[list[list[str]]] = [[]]
+    for line in prose(document).splitlines():
+        if line.startswith("|"):
+            found[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+        elif found[-1]:
+            found.append([])
+    return [[row for row in table if set("".join(row)) != {"-"}] for table in found if table]
+
+
+def table(document: str, contains: str) -> list[list[str]]:
+    """The rows, without the head, of the one table that has a cell."""
+    (found,) = (rows for rows in tables(document) if any(contains in row for row in rows))
+    return found[1:]
+
+
+# --- Both READMEs ---------------------------------------------------------------------------------------------------
+
+
+def test_the_readmes_have_the_same_sections() -> None:
+    assert headings("README.ja.md") == headings("README.md")
+
+
+def test_the_readmes_have_the_same_code_blocks_but_for_comments() -> None:
+    assert code("README.ja.md") == code("README.md")
+
+
+def test_the_readmes_name_the_same_code() -> None:
+    assert sorted(spans("README.ja.md")) == sorted(spans("README.md"))
+
+
+def test_the_readmes_link_to_the_same_places() -> None:
+    def elsewhere(document: str) -> set[str]:
+        return {link for link in links(document) if not link.startswith(("#", "README"))}
+
+    assert elsewhere("README.ja.md") == elsewhere("README.md")
+
+
+def test_the_readmes_have_the_same_figures_in_their_tables() -> None:
+    def figures(document: str) -> list[list[list[list[str]]]]:
+        return [
+            [[re.findall(r"(?<!\w)\d[\d.,–]*", cell) for cell in row[1:-1]] for row in rows]  # noqa: RUF001
+            for rows in tables(document)
+        ]
+
+    assert figures("README.ja.md") == figures("README.md")
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "README.ja.md"])
+def test_documents_but_the_japanese_one_are_in_english(document: str) -> None:
+    words = "".join(line for line in text(document).splitlines() if "README.ja.md" not in line)
+    assert not re.findall(r"[\u3040-\u30ff\u4e00-\u9fff]", words)
+
+
+# --- What they say --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_version_is_the_images(document: str) -> None:
+    (version,) = re.findall(r"^ARG LITELLM_VERSION=(\S+)$", text("container/Dockerfile"), re.MULTILINE)
+    named = re.findall(r"LiteLLM(?: Proxy\]\([^)]*\))? (\d+\.\d+\.\d+)(?! could)", prose(document))
+    named = [found for found in named if found != "1.84.0"]  # where an advisory was mended
+    assert set(named) <= {version}
+    assert named or not document.startswith("README")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_target_of_make_exists(document: str) -> None:
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)
+    commands = "\n".join((*spans(document), *(block for _, block in code(document))))
+    named = re.findall(r"\bmake ([a-z0-9]+)", commands)
+    assert set(named) <= set(phony.split())
+
+
+def test_the_readme_names_every_target_of_make() -> None:
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)
+    assert {name for span in spans("README.md") for name in re.findall(r"^make ([a-z0-9]+)", span)} == set(
+        phony.split()
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_exists(document: str) -> None:
+    places = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    made = {line.strip("/\n") for line in text(".gitignore").splitlines()}
+    paths = [
+        word
+        for span in (*spans(document), *(block for _, block in code(document)))
+        for word in re.findall(r"(?<![\w/.:$-])[\w.-]+(?:/[\w.-]+)*/?(?![\w*:])", span)
+        if "/" in word and word.split("/")[0] in places - made
+    ]
+    missing = [path for path in paths if not (ROOT / path).exists()]
+    assert not missing
+    assert paths
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_relative_link_resolves(document: str) -> None:
+    for link in links(document):
+        if link.startswith("#"):
+            assert link[1:] in anchors(document), link
+        elif not link.startswith("https://"):
+            assert ((ROOT / document).parent / link).is_file(), link
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.ja.md"])
+def test_the_sample_output_is_between_its_markers(document: str) -> None:
+    assert len(re.findall(r"<!-- make-up-output -->.*<!-- /make-up-output -->", text(document), re.DOTALL)) == 1
+
+
+# --- Tables that come from the settings -----------------------------------------------------------------------------
+
+
+def settings(model: type[Settings], prefix: str = "", optional: bool = False) -> Iterator[tuple[str, str, str]]:
+    """Name, type and default of every setting, groups resolved; those of an optional group have no default."""
+    for name, field in model.model_fields.items():
+        kind, default = field.annotation, field.default
+        if typing.get_origin(kind) in (types.UnionType, typing.Union):
+            (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            yield from settings(kind, f"{prefix}{name}.", optional=default is None)
+        else:
+            yield f"`{prefix}{name}`", f"`{type_name(kind)}`", "none" if optional else default_of(field)
+
+
+def default_of(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    return "none" if field.default is None else f"`{field.default}`"
+
+
+def type_name(kind: Any) -> str:  # noqa: ANN401 - an annotation
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return type_name(arguments[0])
+    if origin:
+        return f"{origin.__name__}[{', '.join('...' if part is ... else type_name(part) for part in arguments)}]"
+    return "IPv4Network" if kind is ipaddress.IPv4Network else str(kind.__name__)
+
+
+def test_the_settings_are_those_of_the_models() -> None:
+    assert [tuple(row[:3]) for row in table("README.md", "`name`")] == list(settings(Environment))
+
+
+def test_the_environments_are_those_of_the_settings() -> None:
+    chosen = [environments()[name] for name in DEPLOYED]
+    yes_no = {True: "yes", False: "no"}
+    expected = {
+        "Availability zones": [str(len(one.network.zones)) for one in chosen],
+        "NAT gateways": [str(one.network.nat_gateways) for one in chosen],
+        "Interface endpoints": [str(len(one.network.interface_endpoints)) for one in chosen],
+        "Tasks": [f"{one.gateway.min_tasks}–{one.gateway.max_tasks}" for one in chosen],  # noqa: RUF001
+        "Aurora capacity (ACU)": [
+            f"{one.database.min_capacity:g}–{one.database.max_capacity:g}"  # noqa: RUF001
+            for one in chosen
+        ],
+        "Aurora reader": [yes_no[one.database.reader] for one in chosen],
+        "Backups (days)": [str(one.database.backup_days) for one in chosen],
+        "Logs (days)": [str(one.log_retention_days) for one in chosen],
+        "Deletion protection": [yes_no[one.deletion_protection] for one in chosen],
+    }
+    rows = {name: cells for name, *cells in table("README.md", "Availability zones")}
+    assert {name: rows.get(name) for name in expected} == expected
+
+
+def quantities(one: Environment) -> dict[str, float]:
+    """How many of each cost driver an environment has at rest."""
+    zones, tasks = len(one.network.zones), one.gateway.min_tasks
+    return {
+        "NAT gateways": one.network.nat_gateways,
+        "Fargate on ARM, vCPU": tasks * one.gateway.cpu / 1024,
+        "Fargate on ARM, GB": tasks * one.gateway.memory / 1024,
+        "Aurora Serverless v2, ACU": one.database.min_capacity * (1 + one.database.reader),
+        "Application Load Balancer": 1,
+        "Interface endpoints, each per zone": len(one.network.interface_endpoints) * zones,
+        "Public IPv4 addresses": zones * one.ingress.public + one.network.nat_gateways,
+        "AWS WAF, web ACL": 1,
+        "AWS WAF, rules": 5,
+        "AWS KMS, key": 1,
+    }
+
+
+def test_the_costs_are_the_prices_times_what_the_settings_say() -> None:
+    *drivers, total = table("README.md", "Fargate on ARM, GB")
+    found = {name: [int(cell) for cell in cells] for name, _, *cells in drivers}
+    expected = {
+        name: [
+            round(quantities(environments()[each])[name] * float(price.split()[0]) * (HOURS if "/h" in price else 1))
+            for each in DEPLOYED
+        ]
+        for name, price, *_ in drivers
+    }
+    assert found == expected
+    assert found.keys() == quantities(environments()["dev"]).keys()
+    assert [int(cell) for cell in total[2:]] == [sum(column) for column in zip(*found.values(), strict=True)]
+
+
+# --- The picture ----------------------------------------------------------------------------------------------------
+
+
+def test_the_picture_is_in_step_with_the_templates() -> None:
+    drawn = diagram.draw(diagram.synthesize())
+    assert drawn == diagram.PICTURE.read_text("utf-8"), "run: make diagram"
+
+
+def test_a_text_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not fit in 100 pixels"):
+        list(diagram.card(diagram.Box(0, 0, 100, 40), "network", "A title that is far too long"))

@@ -1,0 +1,189 @@
+"""The functions behind the migration custom resource, against botocore's own description of ECS and CloudFormation."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import pytest
+from botocore.stub import Stubber
+
+HANDLER = Path(__file__).parents[2] / "lambda" / "migration" / "handler.py"
+STACK = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/litellm-dev-gateway/0123"
+TASK = "arn:aws:ecs:ap-northeast-1:123456789012:task/cluster/0123456789abcdef"
+PROPERTIES = {
+    "Cluster": "arn:aws:ecs:ap-northeast-1:123456789012:cluster/cluster",
+    "TaskDefinition": "arn:aws:ecs:ap-northeast-1:123456789012:task-definition/migration:7",
+    "Subnets": ["subnet-0a", "subnet-0b"],
+    "SecurityGroups": ["sg-0a"],
+    "LogGroup": "/litellm",
+    "LogStreamPrefix": "litellm/litellm",
+}
+RUN_TASK = {
+    "cluster": PROPERTIES["Cluster"],
+    "taskDefinition": PROPERTIES["TaskDefinition"],
+    "capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1}],
+    "networkConfiguration": {
+        "awsvpcConfiguration": {
+            "subnets": PROPERTIES["Subnets"],
+            "securityGroups": PROPERTIES["SecurityGroups"],
+            "assignPublicIp": "DISABLED",
+        }
+    },
+    "clientToken": "request-1",
+    "startedBy": "cloudformation-migration",
+}
+
+
+@pytest.fixture(scope="module")
+def handler() -> ModuleType:
+    """The function's module, imported as Lambda does: with a region, and no package around it."""
+    spec = importlib.util.spec_from_file_location("migration_handler", HANDLER)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "ap-northeast-1", **keys}):
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def ecs(handler: ModuleType) -> Iterator[Stubber]:
+    with Stubber(handler.ecs) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def cloudformation(handler: ModuleType) -> Iterator[Stubber]:
+    with Stubber(handler.cloudformation) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def _event(kind: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - an event is JSON
+    return {"RequestType": kind, "RequestId": "request-1", "StackId": STACK, "ResourceProperties": PROPERTIES, **more}
+
+
+def _stack_is(stubber: Stubber, status: str) -> None:
+    stack = {"StackName": "litellm-dev-gateway", "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status}
+    stubber.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": STACK})
+
+
+def _task_is(stubber: Stubber, *tasks: dict[str, Any]) -> None:
+    asked = {"cluster": PROPERTIES["Cluster"], "tasks": [TASK]}
+    stubber.add_response("describe_tasks", {"tasks": list(tasks), "failures": []}, asked)
+
+
+# on_event
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("Create", "CREATE_IN_PROGRESS"),
+        ("Create", "UPDATE_IN_PROGRESS"),
+        ("Update", "UPDATE_IN_PROGRESS"),
+    ],
+)
+def test_a_deployment_starts_one_task(
+    handler: ModuleType, ecs: Stubber, cloudformation: Stubber, kind: str, status: str
+) -> None:
+    _stack_is(cloudformation, status)
+    ecs.add_response("run_task", {"tasks": [{"taskArn": TASK}], "failures": []}, RUN_TASK)
+    assert handler.on_event(_event(kind), None) == {"PhysicalResourceId": "migration", "Data": {"Task": TASK}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("Update", "UPDATE_ROLLBACK_IN_PROGRESS"),
+        ("Create", "ROLLBACK_IN_PROGRESS"),
+        ("Update", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"),
+    ],
+)
+@pytest.mark.usefixtures("ecs")
+def test_a_rollback_runs_nothing(handler: ModuleType, cloudformation: Stubber, kind: str, status: str) -> None:
+    _stack_is(cloudformation, status)
+    assert handler.on_event(_event(kind), None) == {"PhysicalResourceId": "migration", "Data": {}}
+
+
+@pytest.mark.usefixtures("ecs", "cloudformation")
+def test_a_deletion_runs_nothing(handler: ModuleType) -> None:
+    assert handler.on_event(_event("Delete"), None) == {"PhysicalResourceId": "migration", "Data": {}}
+
+
+@pytest.mark.parametrize(
+    ("failures", "reasons"),
+    [
+        ([{"reason": "RESOURCE:ENI"}], "RESOURCE:ENI"),
+        ([{"reason": "AGENT"}, {"arn": "x"}], "AGENT; unknown"),
+    ],
+)
+def test_a_task_that_cannot_be_placed(
+    handler: ModuleType, ecs: Stubber, cloudformation: Stubber, failures: list[dict[str, str]], reasons: str
+) -> None:
+    _stack_is(cloudformation, "UPDATE_IN_PROGRESS")
+    ecs.add_response("run_task", {"tasks": [], "failures": failures}, RUN_TASK)
+    with pytest.raises(handler.MigrationError) as failure:
+        handler.on_event(_event("Update"), None)
+    assert str(failure.value) == f"ECS did not start the database migration ({reasons}): see the cluster's events"
+
+
+# is_complete
+
+
+@pytest.mark.usefixtures("ecs")
+@pytest.mark.parametrize("more", [{}, {"Data": {}}])
+def test_nothing_was_started(handler: ModuleType, more: dict[str, Any]) -> None:
+    assert handler.is_complete(_event("Delete", **more), None) == {"IsComplete": True}
+
+
+@pytest.mark.parametrize(
+    ("task", "complete"),
+    [
+        ({"lastStatus": "PROVISIONING", "containers": []}, False),
+        ({"lastStatus": "RUNNING", "containers": [{"name": "litellm"}]}, False),
+        ({"lastStatus": "DEPROVISIONING", "containers": [{"name": "litellm", "exitCode": 0}]}, False),
+        ({"lastStatus": "STOPPED", "containers": [{"name": "litellm", "exitCode": 0}]}, True),
+    ],
+)
+def test_waits_until_the_task_has_stopped(
+    handler: ModuleType, ecs: Stubber, task: dict[str, Any], complete: bool
+) -> None:
+    _task_is(ecs, task)
+    assert handler.is_complete(_event("Update", Data={"Task": TASK}), None) == {"IsComplete": complete}
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        ({"containers": [{"exitCode": 78}], "stoppedReason": "Essential container in task exited"}, "exit code 78"),
+        ({"containers": [{"exitCode": 137}]}, "exit code 137"),
+        (
+            {"containers": [{"name": "litellm"}], "stoppedReason": "ResourceInitializationError: no such parameter"},
+            "ResourceInitializationError: no such parameter",
+        ),
+        ({"containers": [{"name": "litellm"}]}, "it never started"),
+    ],
+)
+def test_a_failed_migration_fails_the_deployment(
+    handler: ModuleType, ecs: Stubber, task: dict[str, Any], reason: str
+) -> None:
+    _task_is(ecs, {"lastStatus": "STOPPED", **task})
+    with pytest.raises(handler.MigrationError) as failure:
+        handler.is_complete(_event("Update", Data={"Task": TASK}), None)
+    assert str(failure.value) == (
+        f"the database migration failed ({reason}) and the service stays as it was: "
+        "read log stream litellm/litellm/0123456789abcdef of log group /litellm"
+    )
+
+
+def test_a_task_that_is_gone(handler: ModuleType, ecs: Stubber) -> None:
+    _task_is(ecs)
+    with pytest.raises(handler.MigrationError, match="is gone: deploy again"):
+        handler.is_complete(_event("Create", Data={"Task": TASK}), None)

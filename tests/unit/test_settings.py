@@ -1,0 +1,430 @@
+"""What the settings accept, what they refuse and how they say so, and what is derived from them."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from stacks.environments import environments
+from stacks.settings import (
+    FARGATE_MEMORY,
+    RETENTION_DAYS,
+    Database,
+    Environment,
+    ExistingVpc,
+    Gateway,
+    HostedZone,
+    Ingress,
+    Network,
+    Providers,
+    SettingsError,
+    by_name,
+    read,
+)
+
+ZONES = ("ap-northeast-1a", "ap-northeast-1c")
+NETWORK: dict[str, Any] = {"zones": ZONES, "cidr": "10.1.0.0/16"}
+INGRESS: dict[str, Any] = {"public": True, "cidrs": ("203.0.113.0/24",), "management_cidrs": ("203.0.113.0/26",)}
+ZONE: dict[str, Any] = {"id": "Z0123456789EXAMPLE", "name": "example.com"}
+PROVIDERS: dict[str, Any] = {"azure_api_base": "https://example.openai.azure.com", "vertexai_project": "example-llm"}
+VPC: dict[str, Any] = {
+    "id": "vpc-0123456789abcdef0",
+    "public_subnet_ids": ("subnet-0a0a0a01", "subnet-0a0a0a02"),
+    "private_subnet_ids": ("subnet-0b0b0b01", "subnet-0b0b0b02"),
+    "isolated_subnet_ids": ("subnet-0c0c0c01", "subnet-0c0c0c02"),
+}
+CERTIFICATE = "arn:aws:acm:{region}:{account}:certificate/11111111-2222-3333-4444-555555555555"
+SIZES = "1024, 2048, 4096, 8192, 16384"
+
+
+def environment(**changes: Any) -> Environment:  # noqa: ANN401 - any setting
+    """A valid environment, but for the changes."""
+    values: dict[str, Any] = {
+        "name": "test",
+        "account": "123456789012",
+        "hosted_zone": HostedZone(**ZONE),
+        "domain": "llm.example.com",
+        "network": Network(**NETWORK),
+        "ingress": Ingress(**INGRESS),
+        "providers": Providers(**PROVIDERS),
+    }
+    return Environment(**values | changes)
+
+
+def network(**changes: Any) -> Environment:  # noqa: ANN401
+    return environment(network=Network(**NETWORK | changes))
+
+
+def ingress(**changes: Any) -> Environment:  # noqa: ANN401
+    return environment(ingress=Ingress(**INGRESS | changes))
+
+
+def gateway(**changes: Any) -> Environment:  # noqa: ANN401
+    return environment(gateway=Gateway(**changes))
+
+
+def database(**changes: Any) -> Environment:  # noqa: ANN401
+    return environment(database=Database(**changes))
+
+
+def providers(**changes: Any) -> Environment:  # noqa: ANN401
+    return environment(providers=Providers(**PROVIDERS | changes))
+
+
+def hosted_zone(**changes: Any) -> Environment:  # noqa: ANN401
+    return environment(hosted_zone=HostedZone(**ZONE | changes))
+
+
+def existing_vpc(**changes: Any) -> Environment:  # noqa: ANN401
+    return network(vpc=ExistingVpc(**VPC | changes))
+
+
+Make = Callable[..., Environment]
+REFUSED: list[tuple[Make, dict[str, Any], str]] = [
+    # The environment
+    (environment, {"nmae": "x"}, "nmae: there is no such setting: see stacks/settings.py for those that there are"),
+    (environment, {"name": "Prod"}, "name: 'Prod': string should match pattern '^[a-z][a-z0-9]{1,11}$'"),
+    (environment, {"account": "1234"}, r"account: '1234': string should match pattern '^\d{12}$'"),
+    (
+        environment,
+        {"region": "ap-northeast-9"},
+        "region: 'ap-northeast-9' is not an AWS region: use one such as ap-northeast-1",
+    ),
+    (
+        environment,
+        {"region": "us-east-1"},
+        "network.zones has 'ap-northeast-1a', which is no zone of us-east-1: use us-east-1a and the like",
+    ),
+    (
+        environment,
+        {"domain": "llm.example.org"},
+        "domain llm.example.org is not in hosted_zone example.com: its records would have no place",
+    ),
+    (
+        environment,
+        {"domain": "notexample.com"},
+        "domain notexample.com is not in hosted_zone example.com: its records would have no place",
+    ),
+    (
+        environment,
+        {"certificate_arn": CERTIFICATE.format(region="us-east-1", account="123456789012")},
+        "certificate_arn is of another region or account than ap-northeast-1 and 123456789012: "
+        "a load balancer takes only its own",
+    ),
+    (
+        environment,
+        {"certificate_arn": CERTIFICATE.format(region="ap-northeast-1", account="999999999999")},
+        "certificate_arn is of another region or account than ap-northeast-1 and 123456789012: "
+        "a load balancer takes only its own",
+    ),
+    (
+        environment,
+        {"certificate_arn": "example.com"},
+        "certificate_arn: 'example.com': string should match pattern '^arn:aws[a-z-]*:acm:'",
+    ),
+    (
+        environment,
+        {"log_retention_days": 31},
+        "log_retention_days: CloudWatch Logs keeps no log for 31 days: choose one of "
+        + ", ".join(map(str, RETENTION_DAYS)),
+    ),
+    (hosted_zone, {"id": "example"}, "hosted_zone.id: 'example': string should match pattern '^Z[A-Z0-9]{5,31}$'"),
+    # The network
+    (
+        network,
+        {"zones": ("ap-northeast-1a",)},
+        "network.zones: Tuple should have at least 2 items after validation, not 1",
+    ),
+    (
+        network,
+        {"zones": ("ap-northeast-1a", "ap-northeast-1a")},
+        "network: zones names one twice (ap-northeast-1a, ap-northeast-1a): the gateway needs two different ones",
+    ),
+    (
+        network,
+        {"zones": ("ap-northeast-1a", "us-east-1a")},
+        "network.zones has 'us-east-1a', which is no zone of ap-northeast-1: use ap-northeast-1a and the like",
+    ),
+    (
+        network,
+        {"cidr": "10.1.0.1/16"},
+        "network.cidr: '10.1.0.1/16' is not an IPv4 range (10.1.0.1/16 has host bits set): write it as 10.0.0.0/16",
+    ),
+    (
+        network,
+        {"cidr": "10.1.0.0/24"},
+        "network: cidr 10.1.0.0/24 does not hold the subnets: use a size from /16 to /22",
+    ),
+    (network, {"cidr": "10.0.0.0/8"}, "network: cidr 10.0.0.0/8 does not hold the subnets: use a size from /16 to /22"),
+    (
+        network,
+        {"cidr": "8.8.0.0/16"},
+        "network: cidr 8.8.0.0/16 is public address space: use a private range such as 10.0.0.0/16",
+    ),
+    (network, {"nat_gateways": 3}, "network: nat_gateways is 3 for 2 zones: use one per zone at most"),
+    (network, {"nat_gateways": 0}, "network.nat_gateways: 0: input should be greater than or equal to 1"),
+    (existing_vpc, {"id": "main"}, "existing_vpc.id: 'main': string should match pattern '^vpc-[0-9a-f]{8,17}$'"),
+    (
+        existing_vpc,
+        {"private_subnet_ids": ("private-1", "subnet-0b0b0b02")},
+        "existing_vpc.private_subnet_ids.0: 'private-1': string should match pattern '^subnet-[0-9a-f]{8,17}$'",
+    ),
+    *(
+        (
+            existing_vpc,
+            {f"{kind}_subnet_ids": ("subnet-0d0d0d01",)},
+            f"network: vpc.{kind}_subnet_ids names 1 subnets for 2 zones: name one per zone, in the order of zones",
+        )
+        for kind in ("public", "private", "isolated")
+    ),
+    # Who may reach it
+    *(
+        (
+            ingress,
+            {key: (cidr,)},
+            f"ingress.{key}.0: {cidr} is open to the world: name your company's own ranges (a /8 at the widest)",
+        )
+        for key in ("cidrs", "management_cidrs")
+        for cidr in ("0.0.0.0/0", "128.0.0.0/1", "10.0.0.0/7")
+    ),
+    (ingress, {"cidrs": ()}, "ingress.cidrs: Tuple should have at least 1 item after validation, not 0"),
+    (
+        ingress,
+        {"cidrs": ("office",)},
+        "ingress.cidrs.0: 'office' is not an IPv4 range (Expected 4 octets in 'office'): write it as 10.0.0.0/16",
+    ),
+    (
+        ingress,
+        {"management_cidrs": ("198.51.100.0/24",)},
+        "ingress: management_cidrs has 198.51.100.0/24, which cidrs does not let in: add it to cidrs or remove it",
+    ),
+    (
+        ingress,
+        {"requests_per_address": 10},
+        "ingress.requests_per_address: 10: input should be greater than or equal to 100",
+    ),
+    # The tasks
+    (gateway, {"cpu": 512}, f"gateway: cpu 512 is no size that LiteLLM fits in: use {SIZES}"),
+    (
+        gateway,
+        {"cpu": 1024, "memory": 16384},
+        "gateway: Fargate offers no memory of 16384 MiB with cpu 1024: use 2048 to 8192 MiB in steps of 1024",
+    ),
+    (
+        gateway,
+        {"cpu": 8192, "memory": 17408},
+        "gateway: Fargate offers no memory of 17408 MiB with cpu 8192: use 16384 to 61440 MiB in steps of 4096",
+    ),
+    (
+        gateway,
+        {"workers": 2},
+        "gateway: cpu 1024 and memory 4096 are too little for 2 workers: LiteLLM needs 1024 CPU units and 4096 MiB for "
+        "each, so raise them to 2048 and 8192 or lower workers",
+    ),
+    (
+        gateway,
+        {"cpu": 2048, "memory": 4096, "workers": 2},
+        "gateway: cpu 2048 and memory 4096 are too little for 2 workers: LiteLLM needs 1024 CPU units and 4096 MiB for "
+        "each, so raise them to 2048 and 8192 or lower workers",
+    ),
+    (
+        gateway,
+        {"min_tasks": 3, "max_tasks": 2},
+        "gateway: min_tasks 3 is above max_tasks 2: swap or raise max_tasks",
+    ),
+    (gateway, {"workers": 0}, "gateway.workers: 0: input should be greater than or equal to 1"),
+    (gateway, {"min_tasks": 0}, "gateway.min_tasks: 0: input should be greater than or equal to 1"),
+    # The database
+    (
+        database,
+        {"min_capacity": 4},
+        "database: min_capacity 4.0 is above max_capacity 2: swap them or raise max_capacity",
+    ),
+    (database, {"min_capacity": 0}, "database.min_capacity: 0: input should be greater than or equal to 0.5"),
+    (database, {"max_capacity": 0.5}, "database.max_capacity: 0.5: input should be greater than or equal to 1"),
+    (database, {"max_capacity": 300}, "database.max_capacity: 300: input should be less than or equal to 256"),
+    (database, {"max_capacity": 1.3}, "database.max_capacity: 1.3: input should be a multiple of 0.5"),
+    (database, {"backup_days": 0}, "database.backup_days: 0: input should be greater than or equal to 1"),
+    (database, {"backup_days": 36}, "database.backup_days: 36: input should be less than or equal to 35"),
+    # The providers
+    (
+        providers,
+        {"azure_api_base": "http://example.com"},
+        "providers.azure_api_base: 'http://example.com': string should match pattern "
+        r"'^https://[a-z0-9-]+\.(openai|cognitiveservices)\.azure\.com/?$'",
+    ),
+    (
+        providers,
+        {"vertexai_project": "A"},
+        "providers.vertexai_project: 'A': string should match pattern '^[a-z][a-z0-9-]{4,28}[a-z0-9]$'",
+    ),
+    (
+        providers,
+        {"vertexai_location": "tokyo"},
+        "providers.vertexai_location: 'tokyo': string should match pattern "
+        r"'^(global|[a-z]+-[a-z]+\d+)$'",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "sentence"), REFUSED, ids=[f"{m.__name__} {c}"[:60] for m, c, _ in REFUSED]
+)
+def test_refused(make: Make, changes: dict[str, Any], sentence: str) -> None:
+    def test() -> Environment:
+        return make(**changes)
+
+    with pytest.raises(SettingsError) as refusal:
+        read(test)
+    assert str(refusal.value) == f"test: {sentence}"
+
+
+def test_a_missing_setting_is_named() -> None:
+    def test() -> Environment:
+        return environment(gateway={"cpu": 1024}, database={"reader": True}, providers={})
+
+    with pytest.raises(SettingsError) as refusal:
+        read(test)
+    what = "is not set: it has no default, so give it a value"
+    assert str(refusal.value).splitlines() == [
+        f"test: providers.azure_api_base: {what}",
+        f"test: providers.vertexai_project: {what}",
+    ]
+
+
+ACCEPTED: list[tuple[Make, dict[str, Any]]] = [
+    (environment, {}),
+    (environment, {"domain": "example.com"}),
+    (environment, {"certificate_arn": CERTIFICATE.format(region="ap-northeast-1", account="123456789012")}),
+    (environment, {"region": "us-west-2", "network": Network(zones=("us-west-2a", "us-west-2b"), cidr="10.1.0.0/16")}),
+    (network, {"cidr": "172.16.0.0/22", "nat_gateways": 2}),
+    (network, {"interface_endpoints": ("ecr.api", "ssm")}),
+    (existing_vpc, {}),
+    (ingress, {"public": False, "cidrs": ("10.0.0.0/8",), "management_cidrs": ("10.1.0.0/16",)}),
+    (gateway, {"cpu": 2048, "memory": 8192, "workers": 2, "min_tasks": 2, "max_tasks": 2, "spot": True}),
+    (database, {"min_capacity": 0.5, "max_capacity": 256, "reader": True, "backup_days": 35}),
+    (providers, {"azure_api_base": "https://x.cognitiveservices.azure.com/", "vertexai_location": "us-central1"}),
+]
+
+
+@pytest.mark.parametrize(("make", "changes"), ACCEPTED, ids=[f"{m.__name__} {c}"[:60] for m, c in ACCEPTED])
+def test_accepted(make: Make, changes: dict[str, Any]) -> None:
+    assert make(**changes)
+
+
+@pytest.mark.parametrize("cpu", FARGATE_MEMORY)
+def test_every_size_of_fargate_that_holds_a_worker(cpu: int) -> None:
+    for memory in FARGATE_MEMORY[cpu]:
+        if memory >= 4096:
+            assert gateway(cpu=cpu, memory=memory).gateway.memory == memory
+
+
+@pytest.mark.parametrize("days", RETENTION_DAYS)
+def test_every_retention(days: int) -> None:
+    from aws_cdk.aws_logs import RetentionDays  # here, as it takes a second that the other tests need not wait
+
+    assert environment(log_retention_days=days).log_retention in RetentionDays.__members__
+
+
+def test_frozen() -> None:
+    made = existing_vpc()
+    groups: list[tuple[BaseModel, str]] = [
+        *((made, name) for name in Environment.model_fields),
+        (made.network, "cidr"),
+        (made.ingress, "cidrs"),
+        (made.gateway, "cpu"),
+        (made.database, "reader"),
+        (made.providers, "dd_site"),
+    ]
+    for group, name in groups:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(group, name, None)
+
+
+def test_plain_variables() -> None:
+    made = environment(name="dev")
+    assert {
+        name: made.plain_variables[name] for name in ("DD_ENV", "SMTP_HOST", "SMTP_SENDER_EMAIL", "AZURE_API_BASE")
+    } == {
+        "DD_ENV": "dev",
+        "SMTP_HOST": "email-smtp.ap-northeast-1.amazonaws.com",
+        "SMTP_SENDER_EMAIL": "llm-gateway@llm.example.com",
+        "AZURE_API_BASE": "https://example.openai.azure.com",
+    }
+    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in made.plain_variables)
+    assert all(isinstance(value, str) and value for value in made.plain_variables.values())
+
+
+def test_parameters() -> None:
+    made = environment(name="dev")
+    assert made.parameter_prefix == "/litellm/dev"
+    assert made.parameter("DD_API_KEY") == "/litellm/dev/DD_API_KEY"
+
+
+# Connections
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "connections"),
+    [
+        (0.5, 1, 225),  # 2 GiB / 9531392
+        (0.5, 2, 450),
+        (1, 4, 901),
+        (0.5, 16, 2000),  # capped, as the smallest capacity is 0.5
+        (1, 16, 3604),
+        (1, 64, 5000),  # capped
+    ],
+)
+def test_connections_that_aurora_takes(minimum: float, maximum: float, connections: int) -> None:
+    assert Database(min_capacity=minimum, max_capacity=maximum).max_connections == connections
+
+
+@pytest.mark.parametrize("maximum_tasks", [1, 21])
+def test_connections_within_the_limit(maximum_tasks: int) -> None:
+    gateway(max_tasks=maximum_tasks).check_connections(10)  # (2 x 21 + 1) x 10 = 430 of 435
+
+
+def test_too_many_connections() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        gateway(max_tasks=22).check_connections(10)
+    assert str(refusal.value) == (
+        "test: a deployment may open 450 database connections (2 x 22 tasks x 1 workers x 10, and 10 for the "
+        "migration), but Aurora takes 435 at 2 ACU: raise database.max_capacity, or lower gateway.max_tasks or "
+        "database_connection_pool_limit in container/config.yaml"
+    )
+
+
+# Between environments
+
+
+OVERLAPPING: list[tuple[dict[str, Any], str]] = [
+    (
+        {"domain": "b.example.com", "network": Network(zones=ZONES, cidr="10.2.0.0/16")},
+        "two environments are called test: give each its own name",
+    ),
+    (
+        {"name": "other", "network": Network(zones=ZONES, cidr="10.2.0.0/16")},
+        "test and other have one domain, llm.example.com: give each its own",
+    ),
+    (
+        {"name": "other", "domain": "b.example.com", "network": Network(zones=ZONES, cidr="10.1.128.0/20")},
+        "test and other have overlapping ranges, 10.1.0.0/16 and 10.1.128.0/20: give each its own network.cidr",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), OVERLAPPING)
+def test_environments_must_differ(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        by_name((environment(), environment(**changes)))
+    assert str(refusal.value) == sentence
+
+
+def test_environments() -> None:
+    found = environments()
+    assert list(found) == ["dev", "stg", "prod", "local"]
+    assert all(made.name == name for name, made in found.items())
+    assert all(made.region == "ap-northeast-1" for made in found.values())
+    assert {made.name for made in found.values() if made.deletion_protection} == {"stg", "prod"}
