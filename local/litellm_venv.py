@@ -125,3 +125,10 @@ def _run(command: list[str], environment: Mapping[str, str] | None = None) -> No
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
     if done.returncode:
         raise InstallError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-800:]}")
+
+
+if __name__ == "__main__":
+    try:
+        install(Path(__file__).parents[1], report=lambda step: print(f"setup: {step}", flush=True))
+    except InstallError as error:
+        sys.exit(f"error: {error}")
