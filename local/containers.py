@@ -543,7 +543,7 @@ class LocalDocker:
 
 
 # The variables that name a port to listen on. Two tasks share 127.0.0.1, so each gets ports of its own.
-LISTENING = ("PORT", "SEPARATE_HEALTH_PORT")
+LISTENING = ("PORT",)
 # The variables that ECS itself adds; they hold the address of the task's host.
 FROM_ECS = ("ECS_CONTAINER_METADATA_URI_V4", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 

