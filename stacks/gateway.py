@@ -1,6 +1,5 @@
 """The gateway: LiteLLM as a Fargate service behind the edge, migrated before it changes."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.edge import Edge
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import LiteLlmConfig, image_version
 from stacks.migration import Migration
 from stacks.network import GATEWAY_PORT, POSTGRES_PORT
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
@@ -59,7 +58,6 @@ class GatewayStack(Stack):
         super().__init__(scope, construct_id, **kwargs)
         self._environment = environment
         self._config = config
-        self._vpc = vpc
         self._database = database
         # Every rule of the groups is written where they are made; here nothing may add one.
         self._group = _as_it_is(self, "GatewayGroup", gateway_group)
@@ -250,20 +248,12 @@ class GatewayStack(Stack):
             "base-url": self.edge.url,
             "cluster": self.cluster.cluster_name,
             "service": self.service.service_name,
-            "litellm-version": litellm_version(),
+            "litellm-version": image_version(CONTAINER / "Dockerfile"),
         }
         for name, value in facts.items():
             ssm.StringParameter(
                 self, f"Parameter-{name}", parameter_name=self._environment.parameter(name), string_value=value
             )
-
-
-def litellm_version() -> str:
-    """The version of LiteLLM in the image: the Dockerfile is the one place for it."""
-    found = re.search(r"^ARG LITELLM_VERSION=(\S+)$", (CONTAINER / "Dockerfile").read_text(), re.MULTILINE)
-    if not found:
-        raise ValueError("container/Dockerfile: there is no line 'ARG LITELLM_VERSION=X.Y.Z': put it back")
-    return found[1]
 
 
 def _as_it_is(scope: Construct, construct_id: str, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:

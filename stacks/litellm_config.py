@@ -80,8 +80,8 @@ UNSUPPORTED: Final = {
 CALLBACK_SETTINGS: Final = ("callbacks", "success_callback", "failure_callback", "service_callback")
 FALLBACK_SETTINGS: Final = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks")
 
-MAX_REQUEST_TIMEOUT: Final = 4000
-"""Seconds: the longest idle timeout of an Application Load Balancer, which would cut a longer request."""
+MAX_REQUEST_TIMEOUT: Final = 3600
+"""Seconds: a target group waits no longer for the last answers of a task that goes (deregistration delay)."""
 
 BEDROCK_ACTIONS: Final = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 """Converse and ConverseStream have no action of their own: they need these two.
@@ -549,6 +549,20 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def image_version(dockerfile: Path) -> str:
+    """The version of LiteLLM that the image is built on: the Dockerfile is the one place for it.
+
+    Raises
+    ------
+    ConfigError
+        The Dockerfile has no line for it.
+    """
+    found = re.search(r"^ARG LITELLM_VERSION=(\S+)$", dockerfile.read_text("utf-8"), re.MULTILINE)
+    if not found:
+        raise ConfigError(f"{dockerfile}: there is no line ARG LITELLM_VERSION=X.Y.Z: put it back")
+    return found[1]
 
 
 @functools.cache

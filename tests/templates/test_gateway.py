@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from stacks.environments import environments
-from stacks.gateway import CONTAINER, START_SECONDS, litellm_version
-from stacks.litellm_config import SECRET_SUFFIXES, LiteLlmConfig
+from stacks.gateway import CONTAINER, START_SECONDS
+from stacks.litellm_config import SECRET_SUFFIXES, LiteLlmConfig, image_version
 from stacks.settings import Environment
 from tests.templates.conftest import Template, only, resources, statements
 from tests.templates.synthesis import plain, resolved, text, variant
@@ -370,7 +370,7 @@ def test_parameters(templates: Templates, environment: Environment) -> None:
         f"/litellm/{environment.name}/base-url": f"https://{environment.domain}",
         f"/litellm/{environment.name}/cluster": "<Cluster>",
         f"/litellm/{environment.name}/service": "<Service.Name>",
-        f"/litellm/{environment.name}/litellm-version": litellm_version(),
+        f"/litellm/{environment.name}/litellm-version": image_version(CONTAINER / "Dockerfile"),
     }
 
 

@@ -442,11 +442,11 @@ REFUSALS = [
     ),
     (
         changed(litellm_settings__request_timeout=None),
-        "litellm_settings.request_timeout: it must be a whole number from 1 to 4000, not None",
+        "litellm_settings.request_timeout: it must be a whole number from 1 to 3600, not None",
     ),
     (
         changed(litellm_settings__request_timeout=6000),
-        "litellm_settings.request_timeout: it must be a whole number from 1 to 4000, not 6000",
+        "litellm_settings.request_timeout: it must be a whole number from 1 to 3600, not 6000",
     ),
     (
         changed(general_settings__database_connection_pool_limit="10"),

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from local import litellm_venv
+from stacks.litellm_config import image_version
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def test_image_and_local_run_have_the_same_version() -> None:
-    version = litellm_venv.image_version(CHECKOUT)
+    version = image_version(CHECKOUT / litellm_venv.DOCKERFILE)
     assert litellm_venv.locked_version(CHECKOUT) == version
     assert f"litellm[proxy]=={version}" in (CHECKOUT / "local/litellm.in").read_text()
 
