@@ -57,7 +57,7 @@ def client(gateway: LocalGateway, user: str) -> openai.OpenAI:
     return sdk(gateway, gateway.user_key(user))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture  # not for the session: Playwright's event loop would run on under every later test of this process
 def chromium() -> Iterator[Browser]:
     """An installed Chromium. Without one a test is skipped on a person's machine, and fails in CI."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
