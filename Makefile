@@ -8,6 +8,8 @@ export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
 export PYTHONDONTWRITEBYTECODE := 1
+# A file's tests share what is costly (a running gateway, a synthesis); in their order the slowest, e2e, come first.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV := .tools/uv/bin/uv
 LINTED := app.py container lambda local ops stacks tests
 
@@ -27,14 +29,14 @@ down: .venv/.done ## End what `make up` runs, and remove its accounts and its da
 
 test: setup ## All checks: lint, unit, templates, e2e
 	@$(MAKE) --no-print-directory lint
-	@pytest -n $(WORKERS) --dist loadgroup tests
+	@pytest $(PARALLEL) tests
 
 check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates
 	@$(MAKE) --no-print-directory lint
-	@pytest -n $(WORKERS) --dist loadgroup tests/unit tests/templates
+	@pytest $(PARALLEL) tests/unit tests/templates
 
 unit templates e2e: setup ## One suite of the tests
-	@pytest -n $(WORKERS) --dist loadgroup tests/$@
+	@pytest $(PARALLEL) tests/$@
 
 lint: .venv/.done ## ruff, mypy, shellcheck, hadolint
 	@echo "lint: ruff, mypy, shellcheck, hadolint"
