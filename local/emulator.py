@@ -415,8 +415,6 @@ class Emulator:
     keep
         Keep what is deployed: at the next start with the same folder it is there, and its services start at once. It is
         written at `stop`; an emulator that was killed, or stopped during a deployment, leaves nothing newer.
-    function_environment
-        What Lambda functions get besides their own variables: the proxy to the simulated outside world.
     """
 
     def __init__(
@@ -428,9 +426,7 @@ class Emulator:
         balancer_port: int | None = None,
         hosted_zone: tuple[str, str] | None = None,
         keep: bool = False,
-        function_environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._environment = {**os.environ, **(function_environment or {})}
         self._port = port
         self.endpoint = f"http://127.0.0.1:{port}"
         self.balancer = f"http://127.0.0.1:{balancer_port}"
@@ -468,7 +464,6 @@ class Emulator:
             self._process = subprocess.Popen(  # noqa: S603 - this very module
                 self._command,
                 cwd=CHECKOUT,
-                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -56,13 +56,15 @@ class LocalGateway:
         self.environment: Environment = environments()["local"]
         self.state = _folder(state.resolve())
         self._report = report
-        emulator_port, self._database_port, free = free_ports(3)
-        self.url = f"http://127.0.0.1:{port or free}"
+        self._emulator_port, self._database_port, free = free_ports(3)
+        self._port = port or free
+        self.url = f"http://127.0.0.1:{self._port}"
+        outside = _folder(self.state / "outside")
         credentials = Credentials.load_or_generate(
-            _folder(self.state / "outside") / "credentials.json", self.environment.providers.vertexai_project
+            outside / "credentials.json", self.environment.providers.vertexai_project
         )
-        self.outside = OutsideWorld(self.state / "outside", credentials=credentials)
-        self._emulator_ports = (emulator_port, port or free)
+        self.outside = OutsideWorld(outside, credentials=credentials)
+        self._access: dict[str, str] = {}  # to the emulated AWS, once it runs
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -82,14 +84,16 @@ class LocalGateway:
                 database = starting.enter_context(ExitStack())  # to be ended after the tasks that use it
                 self.emulator = self._start_emulator()
                 starting.callback(self.emulator.stop)
+                self._access = self.emulator.environment()
                 bootstrapped = pool.submit(self._bootstrap)
                 self._report("Storing the secrets in the emulated Parameter Store")
                 self._store_secrets()
                 self._report("Starting PostgreSQL")
                 database.enter_context(self._start_postgres())
-                self._wait_for(synthesized, bootstrapped)
+                for step in (synthesized, bootstrapped):
+                    step.result()
             self._report("Deploying the stacks; this migrates the database and starts LiteLLM (about a minute)")
-            self.deploy()
+            self._deploy()
             self._await_healthy()
             self._running = starting.pop_all()
         return self
@@ -98,17 +102,6 @@ class LocalGateway:
         """End everything that was started; what is in the folder stays."""
         self._running.close()
 
-    def deploy(self, assembly: Path | None = None) -> None:
-        """Deploy an assembly (the one that was synthesized at the start) with the CDK CLI.
-
-        Raises
-        ------
-        LocalGatewayError
-            The deployment failed; the message has CloudFormation's reason.
-        """
-        app = assembly or self._assembly
-        self._cdk("deploy", "local/*", "--app", str(app), "--require-approval", "never", "--progress", "events")
-
     def secret(self, name: str) -> str:
         """The value of one of the environment's secrets, as the task gets it."""
         answer = self.client("ssm").get_parameter(Name=self.environment.parameter(name), WithDecryption=True)
@@ -116,7 +109,7 @@ class LocalGateway:
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
         """A boto3 client of the emulated AWS."""
-        access = self.emulator.environment()
+        access = self._access
         return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=access["AWS_ENDPOINT_URL"],
@@ -168,13 +161,12 @@ class LocalGateway:
     def _start_emulator(self) -> Emulator:
         container = CHECKOUT / "container"
         image = Image((str(container / "entrypoint.sh"),), container, self._differences())
-        port, balancer_port = self._emulator_ports
         zone = self.environment.hosted_zone
         emulator = Emulator(
-            port=port,
+            port=self._emulator_port,
             state=self.state / "aws",
             image=image,
-            balancer_port=balancer_port,
+            balancer_port=self._port,
             hosted_zone=(zone.id, zone.name),
         )
         emulator.start()
@@ -207,19 +199,21 @@ class LocalGateway:
 
     def _bootstrap(self) -> None:
         target = f"aws://{self.environment.account}/{self.environment.region}"
-        self._cdk("bootstrap", target, "--app", "", log="bootstrap.log")
+        self._cdk("bootstrap", target, "--app", "")
 
-    def _cdk(self, *arguments: str, log: str | None = None) -> None:
+    def _deploy(self) -> None:
+        app = ("--app", str(self._assembly))
+        self._cdk("deploy", "local/*", *app, "--require-approval", "never", "--progress", "events")
+
+    def _cdk(self, *arguments: str) -> None:
         command = ["node", str(CDK), *arguments, "--output", str(self._assembly), "--no-notices"]
-        self._run(command, log=log or f"{arguments[0]}.log")
+        self._run(command, log=f"{arguments[0]}.log")
 
     def _run(self, command: list[str], *, log: str, stdin: str = "") -> None:
         """Run a command to its end, with what it prints in a log of the folder."""
         place = self.state / log
         # The rules have been checked when a change was made (`make check`), and take as long as the rest of synth.
-        environment = {**os.environ, "CDK_VALIDATION": "false"}
-        if hasattr(self, "emulator"):
-            environment |= self.emulator.environment()
+        environment = {**os.environ, "CDK_VALIDATION": "false", **self._access}
         with place.open("w") as output:
             run = subprocess.run(  # noqa: S603 - our own commands
                 command,
@@ -233,11 +227,6 @@ class LocalGateway:
             )
         if run.returncode:
             raise LocalGatewayError(f"{' '.join(command[1:4])} failed; {place} ends:\n{_tail(place)}")
-
-    @staticmethod
-    def _wait_for(*steps: Future[None]) -> None:
-        for step in steps:
-            step.result()
 
     def _await_healthy(self) -> None:
         end = time.monotonic() + START_TIMEOUT

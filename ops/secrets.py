@@ -48,35 +48,29 @@ class SecretsError(Exception):
 # --- What is known of each secret -----------------------------------------------------------------------------------
 
 
-def _one_word(value: str) -> str:
-    if re.search(r"\s", value):
-        raise SecretsError("it must not contain white space")
-    return value
+def _matching(pattern: str, otherwise: str) -> Callable[[str], str]:
+    """A check that the whole value matches the pattern, and says `otherwise` if not."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.DOTALL):
+            raise SecretsError(otherwise)
+        return value
+
+    return check
 
 
-def _litellm_key(value: str) -> str:
-    if not re.fullmatch(r"sk-[!-~]{20,}", value):
-        raise SecretsError('it must begin with "sk-", with at least 20 more characters: LiteLLM refuses weak ones')
-    return value
-
-
-def _database_password(value: str) -> str:
-    # Amazon Aurora PostgreSQL: 8 to 128 printable ASCII characters without / " @ and space.
-    if not re.fullmatch(r"[!-~]{8,128}", value) or set(value) & set('/"@'):
-        raise SecretsError('it must have 8 to 128 printable ASCII characters, without / " @ and space')
-    return value
-
-
-def _long_enough(value: str) -> str:
-    if len(value) < 12:
-        raise SecretsError("it must have at least 12 characters")
-    return value
-
-
-def _slack_webhook(value: str) -> str:
-    if not re.fullmatch(r"https://hooks\.slack\.com/\S+", value):
-        raise SecretsError("it must be an incoming web hook, https://hooks.slack.com/…")
-    return value
+_one_word = _matching(r"\S*", "it must not contain white space")
+_litellm_key = _matching(
+    r"sk-[!-~]{20,}", 'it must begin with "sk-", with at least 20 more characters: LiteLLM refuses weak ones'
+)
+# Amazon Aurora PostgreSQL's own rule for a master password.
+_database_password = _matching(
+    r'(?!.*[/"@])[!-~]{8,128}', 'it must have 8 to 128 printable ASCII characters, without / " @ and space'
+)
+_long_enough = _matching(r".{12,}", "it must have at least 12 characters")
+_slack_webhook = _matching(
+    r"https://hooks\.slack\.com/\S+", "it must be an incoming web hook, https://hooks.slack.com/…"
+)
 
 
 def _google_credentials(value: str) -> str:

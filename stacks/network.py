@@ -111,10 +111,7 @@ class NetworkStack(Stack):
             f"{source.node.id}To{target.node.id}",
             group_id=source.security_group_id,
             destination_security_group_id=target.security_group_id,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            description=why,
+            **_traffic(port, why),
         )
 
     def _let_in(self, source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, why: str) -> None:
@@ -123,10 +120,7 @@ class NetworkStack(Stack):
             f"{target.node.id}From{source.node.id}",
             group_id=target.security_group_id,
             source_security_group_id=source.security_group_id,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            description=why,
+            **_traffic(port, why),
         )
 
     def _interface_endpoints(self, environment: Environment) -> None:
@@ -140,3 +134,7 @@ class NetworkStack(Stack):
                 open=False,
                 lookup_supported_azs=False,
             )
+
+
+def _traffic(port: int, why: str) -> dict[str, Any]:
+    return {"ip_protocol": "tcp", "from_port": port, "to_port": port, "description": why}
