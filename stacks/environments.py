@@ -4,11 +4,13 @@ from functools import cache
 
 from stacks.settings import (
     Database,
+    Email,
     Environment,
     Gateway,
     HostedZone,
     Ingress,
     Network,
+    Onboarding,
     Providers,
     by_name,
     read,
@@ -16,6 +18,18 @@ from stacks.settings import (
 
 OFFICE = "203.0.113.0/24"  # where people work: your company's own public ranges
 OPERATORS = "203.0.113.64/27"  # where accounts are managed from: a part of the above
+
+
+def accounts(command: str) -> Onboarding:
+    """Who gets an account by asking for it in Slack, and what with: the same in every environment but for its name."""
+    return Onboarding(
+        command=command,
+        workspace="T0123456789",
+        audit_channel="C0123456789",
+        approver_group="S0123456789",
+        mail_domains=("example.com",),
+        teams=("platform", "product", "research", "sales"),
+    )
 
 
 def dev() -> Environment:
@@ -31,6 +45,8 @@ def dev() -> Environment:
             azure_api_base="https://example-llm-dev.openai.azure.com",
             vertexai_project="example-llm-dev",
         ),
+        onboarding=accounts("/llm-account-dev"),
+        alarm_emails=("sre@example.com",),
         deletion_protection=False,
         log_retention_days=14,
         tags={"service": "litellm-gateway", "environment": "dev"},
@@ -52,6 +68,8 @@ def stg() -> Environment:
             azure_api_base="https://example-llm-stg.openai.azure.com",
             vertexai_project="example-llm-stg",
         ),
+        onboarding=accounts("/llm-account-stg"),
+        alarm_emails=("sre@example.com",),
         tags={"service": "litellm-gateway", "environment": "stg"},
     )
 
@@ -77,6 +95,9 @@ def prod() -> Environment:
             azure_api_base="https://example-llm.openai.azure.com",
             vertexai_project="example-llm",
         ),
+        onboarding=accounts("/llm-account"),
+        email=Email(reply_to="it-help@example.com", dmarc_policy="reject", dmarc_reports="sre@example.com"),
+        alarm_emails=("sre@example.com",),
         log_retention_days=365,
         tags={"service": "litellm-gateway", "environment": "prod"},
     )

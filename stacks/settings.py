@@ -6,10 +6,10 @@ sentence that names the environment, the setting and what to do.
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from itertools import combinations
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import botocore.session
 from pydantic import (
@@ -122,6 +122,13 @@ Region = Annotated[str, AfterValidator(_known_region)]
 Cidr = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
 NamedRange = Annotated[Cidr, AfterValidator(_not_the_world)]
 HostName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+MailAddress = Annotated[
+    str,
+    BeforeValidator(lambda address: address.lower() if isinstance(address, str) else address),
+    StringConstraints(pattern=r"^[a-z0-9._+-]{1,64}@([a-z0-9-]+\.)+[a-z]{2,63}$"),
+]
+TeamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+UsDollars = Annotated[float, Field(gt=0, le=1_000_000)]
 RetentionDays = Annotated[int, AfterValidator(_retention)]
 Acu = Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5)]
 
@@ -192,9 +199,10 @@ class Ingress(Settings):
     """Who may reach the load balancer.
 
     `public` puts it on the internet side, for `cidrs` only; otherwise it is internal and `cidrs` are the company's
-    ranges that are routed to the VPC. `management_cidrs`, a part of them, are those from which the admin UI and the
-    management routes answer too. `requests_per_address` is the most that one address may send in five minutes; a whole
-    office may share one.
+    ranges that are routed to the VPC. From all of them answer the LLM routes, and what people need of LiteLLM's UI for
+    themselves: an invitation, sign-in, their own keys and usage. From `management_cidrs`, a part of them, everything
+    else answers too: the management routes, and so the administrators' pages. `requests_per_address` is the most that
+    one address may send in five minutes, where sign-ins have a lower limit; a whole office may share one.
     """
 
     public: bool
@@ -288,6 +296,62 @@ class Providers(Settings):
     dd_site: HostName = "ap1.datadoghq.com"
 
 
+class Email(Settings):
+    """The mails of the gateway: invitations, and LiteLLM's notices about budgets. The sender is `llm-gateway@<domain>`.
+
+    Answers go to `reply_to`. `dmarc_policy` is what receivers are asked to do with a forged mail of the domain, and
+    `dmarc_reports` where they report it. Another `smtp_key` makes a new key for LiteLLM's notices, by SMTP, and removes
+    the one that there was: change it to rotate the key.
+    """
+
+    reply_to: MailAddress | None = None
+    dmarc_policy: Literal["none", "quarantine", "reject"] = "quarantine"
+    dmarc_reports: MailAddress | None = None
+    smtp_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")] = "1"
+
+
+class Onboarding(Settings):
+    """Accounts that people ask for in Slack, and that close when they leave.
+
+    `command` is the slash command, another one in each environment of one workspace. `workspace` (T… or E…),
+    `audit_channel` (C… or G…) and `approver_group` (S…) are Slack's ids. A mail address is taken from the Slack profile
+    and must be of `mail_domains`. An account starts with `max_budget` US dollars per `budget_duration`, for `models`
+    (all of config.yaml if none is named), with at most `tpm_limit` tokens and `rpm_limit` requests a minute. Who asks
+    for more, up to `budget_ceiling`, waits for one of `approver_group`; without such a group nobody gets more. Accounts
+    of `protected` addresses never close by themselves; with `dry_run` none does, and the audit channel is told which
+    would. The daily sweep closes no more than `close_limit` at once.
+    """
+
+    command: Annotated[str, StringConstraints(pattern=r"^/[a-z0-9_-]{1,31}$")] = "/llm-account"
+    workspace: Annotated[str, StringConstraints(pattern=r"^[TE][A-Z0-9]{6,20}$")]
+    audit_channel: Annotated[str, StringConstraints(pattern=r"^[CG][A-Z0-9]{6,20}$")]
+    approver_group: Annotated[str, StringConstraints(pattern=r"^S[A-Z0-9]{6,20}$")] | None = None
+    mail_domains: Annotated[tuple[HostName, ...], Field(min_length=1)]
+    teams: Annotated[tuple[TeamName, ...], Field(min_length=1, max_length=100)]  # Slack's most options in a select
+    max_budget: UsDollars = 100
+    budget_ceiling: UsDollars = 1000
+    budget_duration: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,2}(h|d|mo)$")] = "30d"
+    models: tuple[str, ...] = ()
+    tpm_limit: Annotated[int, Field(ge=1)] | None = None
+    rpm_limit: Annotated[int, Field(ge=1)] | None = None
+    protected: tuple[MailAddress, ...] = ()
+    dry_run: bool = False
+    close_limit: Annotated[int, Field(ge=1)] = 20
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_budget > self.budget_ceiling:
+            raise ValueError(
+                f"max_budget {self.max_budget:g} is above budget_ceiling {self.budget_ceiling:g}: swap them or raise "
+                "budget_ceiling"
+            )
+        for name in ("teams", "mail_domains"):
+            values: tuple[str, ...] = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} names one twice ({', '.join(values)}): name each once")
+        return self
+
+
 class Environment(Settings):
     """One environment: everything that may differ from the others."""
 
@@ -302,6 +366,9 @@ class Environment(Settings):
     gateway: Gateway = Gateway()
     database: Database = Database()
     providers: Providers
+    email: Email = Email()
+    onboarding: Onboarding | None = None
+    alarm_emails: tuple[MailAddress, ...] = ()
     litellm_license: bool = False
     deletion_protection: bool = True
     log_retention_days: RetentionDays = 30
@@ -327,6 +394,21 @@ class Environment(Settings):
             raise ValueError("database.reader needs a second zone in network.zones")
         return self
 
+    def check_models(self, models: Collection[str]) -> None:
+        """Refuse accounts for models that there are not; `models` are the names in config.yaml.
+
+        Raises
+        ------
+        SettingsError
+            `onboarding.models` has another name.
+        """
+        unknown = sorted(set(self.onboarding.models if self.onboarding else ()) - set(models))
+        if unknown:
+            raise SettingsError(
+                f"{self.name}: onboarding.models has {', '.join(unknown)}, which container/config.yaml does not offer: "
+                f"it has {', '.join(sorted(models))}"
+            )
+
     @property
     def parameter_prefix(self) -> str:
         """Where this environment's parameters are in SSM Parameter Store, without a closing slash."""
@@ -342,6 +424,16 @@ class Environment(Settings):
         return RETENTION_DAYS[self.log_retention_days]
 
     @property
+    def mail_sender(self) -> str:
+        """The address that mails of the gateway come from."""
+        return f"llm-gateway@{self.domain}"
+
+    @property
+    def slack_domain(self) -> str:
+        """The name under which Slack reaches the onboarding function."""
+        return f"slack.{self.domain}"
+
+    @property
     def plain_variables(self) -> dict[str, str]:
         """The task's plain variables that come from the settings, by LiteLLM's names for them."""
         return {
@@ -355,7 +447,7 @@ class Environment(Settings):
             "SMTP_HOST": f"email-smtp.{self.region}.amazonaws.com",
             "SMTP_PORT": "587",
             "SMTP_TLS": "True",
-            "SMTP_SENDER_EMAIL": f"llm-gateway@{self.domain}",
+            "SMTP_SENDER_EMAIL": self.mail_sender,
             "TRUSTED_PROXY_RANGES": str(self.network.cidr),  # where the load balancer is
         }
 

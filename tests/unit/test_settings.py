@@ -12,12 +12,14 @@ from stacks.settings import (
     FARGATE_MEMORY,
     RETENTION_DAYS,
     Database,
+    Email,
     Environment,
     ExistingVpc,
     Gateway,
     HostedZone,
     Ingress,
     Network,
+    Onboarding,
     Providers,
     SettingsError,
     by_name,
@@ -29,6 +31,12 @@ NETWORK: dict[str, Any] = {"zones": ZONES, "cidr": "10.1.0.0/16"}
 INGRESS: dict[str, Any] = {"public": True, "cidrs": ("203.0.113.0/24",), "management_cidrs": ("203.0.113.0/26",)}
 ZONE: dict[str, Any] = {"id": "Z0123456789EXAMPLE", "name": "example.com"}
 PROVIDERS: dict[str, Any] = {"azure_api_base": "https://example.openai.azure.com", "vertexai_project": "example-llm"}
+ONBOARDING: dict[str, Any] = {
+    "workspace": "T0123456789",
+    "audit_channel": "C0123456789",
+    "mail_domains": ("example.com",),
+    "teams": ("platform",),
+}
 VPC: dict[str, Any] = {
     "id": "vpc-0123456789abcdef0",
     "public_subnet_ids": ("subnet-0a0a0a01", "subnet-0a0a0a02"),
@@ -36,6 +44,7 @@ VPC: dict[str, Any] = {
     "isolated_subnet_ids": ("subnet-0c0c0c01", "subnet-0c0c0c02"),
 }
 CERTIFICATE = "arn:aws:acm:{region}:{account}:certificate/11111111-2222-3333-4444-555555555555"
+MAIL_ADDRESS = r"string should match pattern '^[a-z0-9._+-]{1,64}@([a-z0-9-]+\.)+[a-z]{2,63}$'"
 SIZES = "1024, 2048, 4096, 8192, 16384"
 
 
@@ -75,6 +84,14 @@ def providers(**changes: Any) -> Environment:  # noqa: ANN401
 
 def hosted_zone(**changes: Any) -> Environment:  # noqa: ANN401
     return environment(hosted_zone=HostedZone(**ZONE | changes))
+
+
+def email(**changes: Any) -> Environment:  # noqa: ANN401
+    return environment(email=Email(**changes))
+
+
+def onboarding(**changes: Any) -> Environment:  # noqa: ANN401
+    return environment(onboarding=Onboarding(**ONBOARDING | changes))
 
 
 def existing_vpc(**changes: Any) -> Environment:  # noqa: ANN401
@@ -266,6 +283,74 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         "providers.vertexai_location: 'tokyo': string should match pattern "
         r"'^(global|[a-z]+-[a-z]+\d+)$'",
     ),
+    # Mail
+    (
+        email,
+        {"sender": "a@example.com"},
+        "email.sender: there is no such setting: see stacks/settings.py for those that there are",
+    ),
+    (email, {"reply_to": "IT Help"}, f"email.reply_to: 'it help': {MAIL_ADDRESS}"),
+    (email, {"dmarc_reports": "example.com"}, f"email.dmarc_reports: 'example.com': {MAIL_ADDRESS}"),
+    (
+        email,
+        {"dmarc_policy": "strict"},
+        "email.dmarc_policy: 'strict': input should be 'none', 'quarantine' or 'reject'",
+    ),
+    *(
+        (email, {"smtp_key": key}, f"email.smtp_key: '{key}': string should match pattern '^[A-Za-z0-9-]{{1,32}}$'")
+        for key in ("", "the second", "1" * 33)
+    ),
+    (environment, {"alarm_emails": ("sre",)}, f"alarm_emails.0: 'sre': {MAIL_ADDRESS}"),
+    # Accounts
+    *(
+        (onboarding, {key: value}, f"onboarding.{key}: '{value}': string should match pattern '{pattern}'")
+        for key, value, pattern in (
+            ("workspace", "example.slack.com", "^[TE][A-Z0-9]{6,20}$"),
+            ("workspace", "C0123456789", "^[TE][A-Z0-9]{6,20}$"),
+            ("audit_channel", "#llm-audit", "^[CG][A-Z0-9]{6,20}$"),
+            ("audit_channel", "D0123456789", "^[CG][A-Z0-9]{6,20}$"),
+            ("approver_group", "@llm-admins", "^S[A-Z0-9]{6,20}$"),
+            ("budget_duration", "monthly", r"^[1-9]\d{0,2}(h|d|mo)$"),
+            ("budget_duration", "0d", r"^[1-9]\d{0,2}(h|d|mo)$"),
+            ("budget_duration", "30s", r"^[1-9]\d{0,2}(h|d|mo)$"),
+        )
+    ),
+    *(
+        (onboarding, {key: ()}, f"onboarding.{key}: Tuple should have at least 1 item after validation, not 0")
+        for key in ("mail_domains", "teams")
+    ),
+    (
+        onboarding,
+        {"mail_domains": ("@example.com",)},
+        "onboarding.mail_domains.0: '@example.com': string should match pattern "
+        r"'^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$'",
+    ),
+    (
+        onboarding,
+        {"teams": ("platform", "Sales Team")},
+        "onboarding.teams.1: 'Sales Team': string should match pattern '^[a-z0-9][a-z0-9-]{0,39}$'",
+    ),
+    (
+        onboarding,
+        {"teams": tuple(f"team-{number}" for number in range(101))},
+        "onboarding.teams: Tuple should have at most 100 items after validation, not 101",
+    ),
+    (onboarding, {"protected": ("ci",)}, f"onboarding.protected.0: 'ci': {MAIL_ADDRESS}"),
+    (onboarding, {"max_budget": 0}, "onboarding.max_budget: 0: input should be greater than 0"),
+    (
+        onboarding,
+        {"max_budget": 2000},
+        "onboarding: max_budget 2000 is above budget_ceiling 1000: swap them or raise budget_ceiling",
+    ),
+    (
+        onboarding,
+        {"budget_ceiling": 2_000_000},
+        "onboarding.budget_ceiling: 2000000: input should be less than or equal to 1000000",
+    ),
+    *(
+        (onboarding, {key: 0}, f"onboarding.{key}: 0: input should be greater than or equal to 1")
+        for key in ("tpm_limit", "rpm_limit", "close_limit")
+    ),
 ]
 
 
@@ -279,6 +364,18 @@ def test_refused(make: Make, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         read(test)
     assert str(refusal.value) == f"test: {sentence}"
+
+
+def test_missing_settings_of_the_accounts_are_named() -> None:
+    def test() -> Environment:
+        return environment(onboarding=Onboarding(workspace="T0123456789"))  # type: ignore[call-arg]
+
+    with pytest.raises(SettingsError) as refusal:
+        read(test)
+    what = "is not set: it has no default, so give it a value"
+    assert str(refusal.value).splitlines() == [
+        f"test: onboarding.{name}: {what}" for name in ("audit_channel", "mail_domains", "teams")
+    ]
 
 
 def test_a_missing_setting_is_named() -> None:
@@ -306,6 +403,15 @@ ACCEPTED: list[tuple[Make, dict[str, Any]]] = [
     (gateway, {"cpu": 2048, "memory": 8192, "workers": 2, "min_tasks": 2, "max_tasks": 2, "spot": True}),
     (database, {"min_capacity": 0.5, "max_capacity": 256, "reader": True, "backup_days": 35}),
     (providers, {"azure_api_base": "https://x.cognitiveservices.azure.com/", "vertexai_location": "us-central1"}),
+    (email, {"reply_to": "it-help@example.com", "dmarc_policy": "none", "dmarc_reports": "dmarc@reports.example.org"}),
+    (email, {"smtp_key": "2026-11-24"}),
+    (environment, {"alarm_emails": ("sre@example.com", "on+call@example.com")}),
+    (onboarding, {}),
+    (onboarding, {"workspace": "E0123456789", "audit_channel": "G0123456789", "approver_group": "S0123456789"}),
+    (onboarding, {"teams": tuple(f"team-{number}" for number in range(100))}),  # Slack's most in a select
+    (onboarding, {"max_budget": 0.5, "budget_ceiling": 0.5}),
+    *((onboarding, {"budget_duration": duration}) for duration in ("24h", "7d", "1mo")),
+    (onboarding, {"models": ("claude",), "tpm_limit": 1, "rpm_limit": 1, "close_limit": 1, "dry_run": True}),
 ]
 
 
@@ -330,13 +436,15 @@ def test_every_retention(days: int) -> None:
 
 def test_frozen() -> None:
     made = existing_vpc()
-    groups: list[tuple[BaseModel, str]] = [
+    groups: list[tuple[BaseModel | None, str]] = [
         *((made, name) for name in Environment.model_fields),
         (made.network, "cidr"),
         (made.ingress, "cidrs"),
         (made.gateway, "cpu"),
         (made.database, "reader"),
         (made.providers, "dd_site"),
+        (made.email, "reply_to"),
+        (onboarding().onboarding, "teams"),
     ]
     for group, name in groups:
         with pytest.raises(ValidationError, match="frozen"):
@@ -361,6 +469,28 @@ def test_parameters() -> None:
     made = environment(name="dev")
     assert made.parameter_prefix == "/litellm/dev"
     assert made.parameter("DD_API_KEY") == "/litellm/dev/DD_API_KEY"
+
+
+def test_names_of_mail_and_slack() -> None:
+    made = environment(domain="llm.dev.example.com")
+    assert made.mail_sender == made.plain_variables["SMTP_SENDER_EMAIL"] == "llm-gateway@llm.dev.example.com"
+    assert made.slack_domain == "slack.llm.dev.example.com"
+
+
+# Models of the accounts
+
+
+@pytest.mark.parametrize("make", [environment, onboarding, lambda: onboarding(models=("claude", "gemini"))])
+def test_models_that_there_are(make: Make) -> None:
+    make().check_models(["gemini", "claude", "gpt"])
+
+
+def test_models_that_there_are_not() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        onboarding(models=("sonnet", "claude", "flash")).check_models(["gemini", "claude"])
+    assert str(refusal.value) == (
+        "test: onboarding.models has flash, sonnet, which container/config.yaml does not offer: it has claude, gemini"
+    )
 
 
 # Connections
