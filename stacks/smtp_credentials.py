@@ -1,0 +1,124 @@
+"""The SMTP credentials with which LiteLLM sends its notices, made by the deployment and rotated by a setting."""
+
+from typing import cast
+
+from aws_cdk import Acknowledgment, CfnElement, CustomResource, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_ses as ses
+from aws_cdk import custom_resources as cr
+from constructs import Construct
+
+from stacks.python_function import LAMBDA
+from stacks.settings import Environment
+
+USERNAME = "SMTP_USERNAME"
+PASSWORD = "SMTP_PASSWORD"  # noqa: S105 - the parameter's name
+
+
+class SmtpCredentials(Construct):
+    """An IAM user that may send mail as `environment.mail_sender` and nothing else, and its key as SMTP credentials.
+
+    A custom resource makes the user's access key, derives from it what SES takes over SMTP, and stores both as the
+    SecureStrings `SMTP_USERNAME` and `SMTP_PASSWORD`. Another `environment.email.smtp_key` makes a new key. `label` is
+    that setting: a task that carries it as a plain variable is replaced with each rotation. What reads the parameters
+    depends on this construct, in the same stack: CloudFormation removes the old key only at the end of the stack's
+    update, when the new tasks run, and a rollback before that puts the old key back.
+
+    The user is for this key only: any other key of it is taken for a leftover, and removed. Removing the construct
+    removes the key, the user and both parameters.
+
+    The parameters are encrypted with the account's key aws/ssm, whose own policy lets who may write or read a parameter
+    encrypt and decrypt it: no permission for KMS is needed.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        identity: ses.IEmailIdentity,
+        configuration_set: ses.IConfigurationSet,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.label = environment.email.smtp_key
+        self.user = self._sender(environment, identity, configuration_set)
+        log = logs.LogGroup(self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY)
+        function = lambda_.Function(
+            self,
+            "Make",
+            description="Makes the SMTP credentials of the LLM gateway",
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+            code=lambda_.Code.from_asset(str(LAMBDA / "smtp_credentials"), exclude=["__pycache__"]),
+            handler="handler.on_event",
+            memory_size=256,
+            timeout=Duration.minutes(5),  # so that botocore gives up first, and what was begun is taken back
+            log_group=log,
+        )
+        self._permit(function, environment)
+        provider = cr.Provider(self, "Provider", on_event_handler=function, log_group=log)
+        self._acknowledge(provider, function)
+        credentials = CustomResource(
+            self,
+            "Default",
+            resource_type="Custom::SmtpCredentials",
+            service_token=provider.service_token,
+            properties={
+                "User": self.user.user_name,
+                "Region": environment.region,
+                "UsernameParameter": environment.parameter(USERNAME),
+                "PasswordParameter": environment.parameter(PASSWORD),
+                "Label": self.label,
+            },
+        )
+        # It is deleted before what its function may do.
+        credentials.node.add_dependency(function)
+
+    def _sender(
+        self, environment: Environment, identity: ses.IEmailIdentity, configuration_set: ses.IConfigurationSet
+    ) -> iam.User:
+        user = iam.User(self, "User")
+        user.add_to_policy(
+            iam.PolicyStatement(
+                actions=["ses:SendRawEmail"],
+                # SES asks for both, where the identity has a configuration set by default.
+                resources=[
+                    identity.email_identity_arn,
+                    Stack.of(self).format_arn(
+                        service="ses",
+                        resource="configuration-set",
+                        resource_name=configuration_set.configuration_set_name,
+                    ),
+                ],
+                conditions={"StringEquals": {"ses:FromAddress": environment.mail_sender}},
+            )
+        )
+        return user
+
+    def _permit(self, function: lambda_.Function, environment: Environment) -> None:
+        parameters = [
+            Stack.of(self).format_arn(
+                service="ssm", resource="parameter", resource_name=environment.parameter(name).removeprefix("/")
+            )
+            for name in (USERNAME, PASSWORD)
+        ]
+        for actions, resources in (
+            (["iam:CreateAccessKey", "iam:DeleteAccessKey", "iam:ListAccessKeys"], [self.user.user_arn]),
+            # The history, since a rollback needs the old password, which IAM does not give a second time.
+            (["ssm:PutParameter", "ssm:GetParameterHistory", "ssm:DeleteParameters"], parameters),
+        ):
+            function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))
+
+    def _acknowledge(self, provider: cr.Provider, function: lambda_.Function) -> None:
+        logical_id = Stack.of(self).get_logical_id(cast(CfnElement, function.node.default_child))
+        policy = "arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+        findings = {
+            f"AwsSolutions-IAM4[Policy::{policy}]": "AWS's policy for writing a function's log, attached by the CDK",
+            f"AwsSolutions-IAM5[Resource::<{logical_id}.Arn>:*]": (
+                "The CDK's provider framework lets its own functions call any version"
+            ),
+        }
+        Validations.of(self).acknowledge(*(Acknowledgment(id=rule, reason=reason) for rule, reason in findings.items()))
