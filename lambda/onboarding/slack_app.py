@@ -1,0 +1,297 @@
+"""The Slack app: what each event, command and click makes of itself in the queue, and what the person is told.
+
+Integrates with SQS (SendMessage), Parameter Store (the bot's token) and Slack (users.info, views.open,
+functions.completeSuccess, chat.postEphemeral).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+from dataclasses import asdict, fields
+from functools import cache
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from slack_bolt import Ack, App, BoltResponse, Complete
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltUnhandledRequestError
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from onboarding import form, modal
+from onboarding.environment import places, secret, settings
+from onboarding.errors import place_of
+from onboarding.requests import Close, Create, Decide, Request, step_of, to_json
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+SLACK_TIMEOUT = 1  # seconds for a call: of two calls, with a cold start before them, Slack waits for 3 in all
+AWS_TIMEOUT = 1  # seconds, for the same reason
+ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")  # of what Slack numbers: events, executions, views, channels, messages
+SLACK_FAILURES = (SlackClientError, HTTPException, OSError)
+
+logger = Logger()
+
+
+class RefusedError(Exception):
+    """The request is answered with this status and this sentence, which says nothing of what is in the request."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+
+
+@cache
+def app() -> App:
+    """The app with its listeners, once per process; each request reads the bot's token anew, from the cache."""
+    # Bolt and its client write bodies and profiles into their logs below this level (and take a level that is not set
+    # for DEBUG); what went wrong is logged here, with ids only.
+    quiet = logging.getLogger("slack_bolt")
+    quiet.setLevel(logging.CRITICAL)
+    slack = App(
+        name="onboarding",
+        logger=quiet,
+        client=WebClient(timeout=SLACK_TIMEOUT, logger=quiet, retry_handlers=[]),
+        authorize=_authorize,
+        process_before_response=True,  # a function is frozen once it has answered
+        raise_error_for_unhandled_request=True,
+        request_verification_enabled=False,  # done by the receiver, before anything is parsed
+        ignoring_self_events_enabled=False,  # needs auth.test; the app causes none of its own events
+        attaching_function_token_enabled=False,  # the bot's token completes a step too, and outlives it
+    )
+    slack.error(_answer_error)
+    slack.function("create_account")(_on_step)
+    slack.event("user_change")(_on_user_change)
+    slack.command(settings().command)(_on_command)
+    slack.view(modal.CALLBACK_ID)(_on_submission)
+    slack.action("approve_account")(_on_decision)
+    slack.action("deny_account")(_on_decision)
+    return slack
+
+
+@cache
+def sqs() -> SQSClient:
+    """The queue's client."""
+    config = Config(connect_timeout=AWS_TIMEOUT, read_timeout=AWS_TIMEOUT, retries={"total_max_attempts": 2})
+    return boto3.client("sqs", config=config)
+
+
+def read_secret(name: str) -> str:
+    """The value of a Slack secret.
+
+    Raises
+    ------
+    RefusedError
+        503, and the log says which parameter it is and what to do.
+    """
+    try:
+        value = secret(name)
+    except (GetParameterError, BotoCoreError) as error:
+        reason = re.sub(r"\s+", " ", str(error))
+    else:
+        if value.strip():
+            return value
+        reason = "it is empty"
+    logger.error(
+        f"cannot read the parameter {os.environ['PARAMETER_PREFIX']}/{name} ({reason}): store it with make secrets, or "
+        "see whether the function's role and Parameter Store allow it"
+    )
+    raise RefusedError(503, "The app's secrets cannot be read at the moment: try again in a minute.")
+
+
+def ids(values: dict[str, Any]) -> dict[str, str]:
+    """Those of the values that are ids, for the log."""
+    return {name: value for name, value in values.items() if isinstance(value, str) and ID.fullmatch(value)}
+
+
+def _authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+    return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=read_secret("SLACK_BOT_TOKEN"))
+
+
+def _answer_error(error: Exception) -> BoltResponse:
+    if isinstance(error, BoltUnhandledRequestError):
+        error = RefusedError(404, "The app does not handle this event, command or action: see its manifest.")
+    if isinstance(error, RefusedError):
+        logger.warning("refused", status=error.status, reason=error.sentence)
+        return BoltResponse(status=error.status, body={"error": error.sentence})
+    logger.error("failed", error=type(error).__name__, place=place_of(error))
+    return BoltResponse(status=500, body={"error": "The request could not be handled: see the function's log."})
+
+
+def _on_step(event: dict[str, Any], client: WebClient, complete: Complete) -> None:
+    """Queue the step's account; a step with wrong inputs ends here, with the reasons as its outputs."""
+    execution = _id(event["function_execution_id"], "function_execution_id")
+    inputs = event.get("inputs")
+    if not isinstance(inputs, dict):
+        raise RefusedError(400, "The step has no inputs.")
+    try:
+        asked = form.read(inputs, settings())
+    except form.FormError as error:
+        who = inputs.get("who") if "who" not in error.problems else None
+        said = modal.sentences(error.problems, _language(client, who), settings())
+        _complete(complete, {"status": "refused", "message": " ".join(said.values())})
+        logger.info("step refused", fields=sorted(error.problems))
+        return
+    # The event does not tell who started the workflow: the person the account is for is answered.
+    _queue(Create(id=execution, requester=asked.who, execution=execution, **asdict(asked)))
+
+
+def _complete(complete: Complete, outputs: dict[str, str]) -> None:
+    try:
+        complete(outputs=outputs)
+    except SlackApiError as error:
+        # Slack's own no stays a no, as when an earlier attempt has ended the step already.
+        logger.warning("the step could not be completed", error=error.response.get("error"))
+    except SLACK_FAILURES as error:
+        logger.warning("Slack did not answer functions.completeSuccess", error=type(error).__name__)
+        raise RefusedError(503, "Slack could not be told about the step's inputs: send the event again.") from error
+
+
+def _on_user_change(event: dict[str, Any], body: dict[str, Any]) -> None:
+    user = event.get("user")
+    if not isinstance(user, dict):
+        raise RefusedError(400, "The event user_change has no user.")
+    if user.get("deleted") is True:
+        _queue(Close(id=_id(body.get("event_id"), "event_id"), who=_user(user.get("id"))))
+
+
+def _on_command(body: dict[str, Any], client: WebClient, ack: Ack) -> None:
+    asker = _user(body.get("user_id"))
+    lang = _language(client, asker)
+    try:
+        client.views_open(trigger_id=str(body.get("trigger_id")), view=modal.form_view(asker, lang, settings()))
+    except SLACK_FAILURES as error:
+        reason = error.response.get("error") if isinstance(error, SlackApiError) else type(error).__name__
+        logger.warning("the modal could not be opened", error=reason)
+        ack(modal.TEXTS[lang].not_opened)
+    else:
+        ack()
+
+
+def _on_submission(body: dict[str, Any], view: dict[str, Any], ack: Ack) -> None:
+    """Queue the modal's account under the view's id: a second click on Request is the same request."""
+    lang = modal.language(view.get("private_metadata"))
+    asker, number = _user(body["user"].get("id")), _id(view.get("id"), "view's id")
+    try:
+        asked = form.read(modal.answers(view), settings())
+    except form.FormError as error:
+        ack(response_action="errors", errors=modal.sentences(error.problems, lang, settings()))
+        return
+    except ValueError as error:
+        raise RefusedError(400, "The view has no state of the form.") from error
+    try:
+        _queue(Create(id=number, requester=asker, **asdict(asked)))
+    except RefusedError:
+        # Slack does not send a form again: it stays open, with the answers in it, for the person to do so.
+        ack(response_action="errors", errors={"purpose": modal.TEXTS[lang].busy})
+    else:
+        ack(response_action="update", view=modal.received_view(lang))
+
+
+def _on_decision(body: dict[str, Any], action: dict[str, Any], client: WebClient, ack: Ack) -> None:
+    by = _user(body["user"].get("id"))
+    channel = _id((body.get("channel") or {}).get("id"), "channel")
+    message = _id((body.get("message") or {}).get("ts"), "message's ts")
+    decision = Decide(
+        id=f"{channel}:{message}",
+        approve=action["action_id"] == "approve_account",
+        by=by,
+        channel=channel,
+        message=message,
+        request=_waiting(action.get("value")),
+    )
+    try:
+        _queue(decision)
+    except RefusedError:
+        _tell_busy(client, channel, by)
+    ack()
+
+
+def _waiting(value: object) -> Create:
+    """The request in a button's value, which the worker wrote: the JSON object of a Create.
+
+    Raises
+    ------
+    RefusedError
+        400: the value is none, or asks for what no form could ask for.
+    """
+    try:
+        values = json.loads(str(value))
+        request = Create(**values)
+        asked = form.read(values, settings())
+        _id(request.id, "id")
+        _user(request.requester)
+        if request.execution is not None:
+            _id(request.execution, "execution")
+    except (TypeError, ValueError, RecursionError, RefusedError) as error:
+        raise RefusedError(400, "The button's value is no request for an account.") from error
+    if request.approved_by is not None or asdict(asked) != {
+        field.name: values.get(field.name) for field in fields(asked)
+    }:
+        raise RefusedError(400, "The button's value is no request for an account.")
+    return request
+
+
+def _tell_busy(client: WebClient, channel: str, user: str) -> None:
+    try:
+        client.chat_postEphemeral(channel=channel, user=user, text=modal.TEXTS[_language(client, user)].busy)
+    except SLACK_FAILURES as error:
+        logger.warning("Slack did not take chat.postEphemeral", error=type(error).__name__)
+
+
+def _language(client: WebClient, user: object) -> str:
+    """The user's language; English if Slack does not tell in time."""
+    if not isinstance(user, str):
+        return "en"
+    try:
+        known = client.users_info(user=user, include_locale=True).get("user")
+    except SLACK_FAILURES as error:
+        logger.info("no locale from users.info", user=user, error=type(error).__name__)
+        return "en"
+    return modal.language(known.get("locale") if isinstance(known, dict) else None)
+
+
+def _queue(request: Request) -> None:
+    """Hand the request to the worker; SQS drops a second one with the same id.
+
+    Raises
+    ------
+    RefusedError
+        503: SQS did not take it. Slack sends an event again.
+    """
+    try:
+        sqs().send_message(
+            QueueUrl=places().queue_url,
+            MessageBody=to_json(request),
+            MessageGroupId=request.who,
+            # The id's digest: no id is then too long for SQS, or has a character that it does not allow.
+            MessageDeduplicationId=hashlib.sha256(step_of(request).encode()).hexdigest(),
+        )
+    except (BotoCoreError, ClientError) as error:
+        code = error.response["Error"].get("Code") if isinstance(error, ClientError) else type(error).__name__
+        logger.error("SQS did not take the request", error=code, request=request.id, queue=places().queue_url)
+        raise RefusedError(503, "The request cannot be queued at the moment: send it again.") from error
+    logger.info("queued", kind=type(request).__name__.lower(), request=request.id, who=request.who)
+
+
+def _id(value: object, name: str) -> str:
+    if isinstance(value, str) and ID.fullmatch(value):
+        return value
+    raise RefusedError(400, f"The payload has no {name}.")
+
+
+def _user(value: object) -> str:
+    if isinstance(value, str) and form.USER_ID.fullmatch(value):
+        return value
+    raise RefusedError(400, "The payload names no user.")
