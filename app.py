@@ -9,6 +9,7 @@ from cdk_nag import AwsSolutionsChecks
 from stacks.environments import environments
 from stacks.gateway_stage import GatewayStage
 from stacks.litellm_config import ConfigError
+from stacks.python_function import BundlingError
 from stacks.settings import SettingsError
 
 DEPLOYED = ("dev", "stg", "prod")
@@ -19,7 +20,7 @@ def build(app: cdk.App) -> None:
 
     Raises
     ------
-    SettingsError, ConfigError
+    SettingsError, ConfigError, BundlingError
         What a person has to mend, in one sentence.
     """
     known = environments()
@@ -41,7 +42,7 @@ def main() -> None:
     try:
         build(app)
         apply_rules(app)
-    except (SettingsError, ConfigError) as error:
+    except (SettingsError, ConfigError, BundlingError) as error:
         sys.exit(f"error: {error}")
     try:
         app.synth()

@@ -12,14 +12,17 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
+from aws_cdk import aws_servicediscovery as servicediscovery
+from aws_cdk import aws_ses as ses
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.edge import Edge
 from stacks.litellm_config import LiteLlmConfig, image_version
 from stacks.migration import Migration
-from stacks.network import GATEWAY_PORT, POSTGRES_PORT
+from stacks.network import GATEWAY_PORT, POSTGRES_PORT, as_it_is
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
+from stacks.smtp_credentials import SmtpCredentials
 
 CONTAINER = Path(__file__).parent.parent / "container"
 CONTAINER_NAME = "litellm"
@@ -33,6 +36,7 @@ HEALTH_CHECK = (
 # The only places that the container can write to; its root file system is read-only.
 WRITABLE = {"state": "/var/lib/litellm", "tmp": "/tmp"}  # noqa: S108 - the container's, not this machine's
 CPU_TARGET_PERCENT = 60  # LiteLLM's advice: scale on CPU, never on memory
+PRIVATE_NAME = "gateway"
 START_SECONDS = 45  # measured on two cores, until the first answer
 
 
@@ -40,6 +44,10 @@ class GatewayStack(Stack):
     """LiteLLM on ECS Fargate: image, task, migration, service, scaling, load balancer and web ACL.
 
     Nothing in it is state: it can be deleted and made again, and finds its accounts in the database.
+
+    `private_url` is the way for functions in the VPC, past the public edge, its web ACL and its log: a name that only
+    the VPC resolves, to the tasks' own addresses. It is plain HTTP, as from the load balancer to the tasks: within the
+    VPC, and only for who is in the security groups that the network stack lets in.
     """
 
     def __init__(
@@ -53,20 +61,21 @@ class GatewayStack(Stack):
         load_balancer_group: ec2.ISecurityGroup,
         gateway_group: ec2.ISecurityGroup,
         database: rds.IDatabaseCluster,
+        identity: ses.IEmailIdentity,
+        configuration_set: ses.IConfigurationSet,
         **kwargs: Any,  # noqa: ANN401 - a stack's own properties
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
         self._environment = environment
         self._config = config
         self._database = database
-        # Every rule of the groups is written where they are made; here nothing may add one.
-        self._group = _as_it_is(self, "GatewayGroup", gateway_group)
+        self._group = as_it_is(self, "GatewayGroup", gateway_group)
         self.edge = Edge(
             self,
             "Edge",
             environment=environment,
             vpc=vpc,
-            security_group=_as_it_is(self, "LoadBalancerGroup", load_balancer_group),
+            security_group=as_it_is(self, "LoadBalancerGroup", load_balancer_group),
             request_timeout=config.request_timeout,
         )
         self.cluster = ecs.Cluster(
@@ -96,6 +105,17 @@ class GatewayStack(Stack):
             )
             for name in config.secrets
         }
+        self._smtp = (
+            SmtpCredentials(
+                self,
+                "SmtpCredentials",
+                environment=environment,
+                identity=identity,
+                configuration_set=configuration_set,
+            )
+            if "SMTP_USERNAME" in config.secrets
+            else None
+        )
         migration = Migration(
             self,
             "Migration",
@@ -107,9 +127,13 @@ class GatewayStack(Stack):
         )
         task = self._task("Task", SERVE, DISABLE_SCHEMA_UPDATE="true")
         self._permit_bedrock(task)
-        self.service = self._service(task)
+        self.private_url, registration = self._private_name(vpc)
+        self.service = self._service(task, registration)
         # The cluster too: its capacity providers come before the service, and leave after it.
         self.service.node.add_dependency(migration, self.cluster)
+        if self._smtp:  # makes two of the tasks' secrets
+            migration.node.add_dependency(self._smtp)
+            self.service.node.add_dependency(self._smtp)
         self._scale(self.edge.forward_to(self._target()))
         self._publish()
 
@@ -172,6 +196,9 @@ class GatewayStack(Stack):
         """The task's plain variables, but for the one that tells a migration from the service."""
         environment, state = self._environment, WRITABLE["state"]
         needed = {name: environment.plain_variables[name] for name in self._config.variables}
+        if self._smtp:
+            # LiteLLM does not read it. Tasks read secrets when they start: another key starts new ones.
+            needed["SMTP_CREDENTIALS_LABEL"] = self._smtp.label
         return needed | {
             "PORT": str(GATEWAY_PORT),
             "NUM_WORKERS": str(environment.gateway.workers),
@@ -203,7 +230,24 @@ class GatewayStack(Stack):
             )
         )
 
-    def _service(self, task: ecs.FargateTaskDefinition) -> ecs.FargateService:
+    def _private_name(self, vpc: ec2.IVpc) -> tuple[str, ecs.CloudMapOptions]:
+        """The URL of the service in the VPC, and how its tasks register there."""
+        namespace = servicediscovery.PrivateDnsNamespace(
+            self,
+            "Namespace",
+            vpc=vpc,
+            name=f"{self._environment.name}.litellm.internal",
+            description="LiteLLM's tasks, for the functions that manage accounts",
+        )
+        registration = ecs.CloudMapOptions(
+            cloud_map_namespace=namespace,
+            name=PRIVATE_NAME,
+            dns_record_type=servicediscovery.DnsRecordType.A,
+            dns_ttl=Duration.seconds(10),  # how long a task that has ended may still be asked
+        )
+        return f"http://{PRIVATE_NAME}.{namespace.namespace_name}:{GATEWAY_PORT}", registration
+
+    def _service(self, task: ecs.FargateTaskDefinition, registration: ecs.CloudMapOptions) -> ecs.FargateService:
         provider = "FARGATE_SPOT" if self._environment.gateway.spot else "FARGATE"
         return ecs.FargateService(
             self,
@@ -213,6 +257,7 @@ class GatewayStack(Stack):
             capacity_provider_strategies=[ecs.CapacityProviderStrategy(capacity_provider=provider, weight=1)],
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             security_groups=[self._group],
+            cloud_map_options=registration,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             min_healthy_percent=100,
             max_healthy_percent=200,
@@ -254,7 +299,3 @@ class GatewayStack(Stack):
             ssm.StringParameter(
                 self, f"Parameter-{name}", parameter_name=self._environment.parameter(name), string_value=value
             )
-
-
-def _as_it_is(scope: Construct, construct_id: str, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:
-    return ec2.SecurityGroup.from_security_group_id(scope, construct_id, group.security_group_id, mutable=False)

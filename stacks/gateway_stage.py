@@ -5,21 +5,27 @@ from aws_cdk import Environment as AwsEnvironment
 from constructs import Construct
 
 from stacks.database import DatabaseStack
+from stacks.email import EmailStack
 from stacks.gateway import CONTAINER, GatewayStack
 from stacks.litellm_config import LiteLlmConfig
 from stacks.network import NetworkStack
-from stacks.settings import Environment
+from stacks.observability import ObservabilityStack
+from stacks.onboarding import OnboardingStack
+from stacks.settings import Environment, Onboarding
 
 
 class GatewayStage(Stage):
-    """The gateway in one environment: network, database and the gateway itself, in this order.
+    """The gateway in one environment: network, database, mail, the gateway itself, onboarding (where the settings have
+    it) and observability, in this order.
 
     Raises
     ------
     ConfigError
         config.yaml has a mistake, or asks for what the environment does not provide.
     SettingsError
-        The service could open more database connections than the cluster takes.
+        The service could open more database connections than the cluster takes, or accounts are for unknown models.
+    BundlingError
+        The onboarding functions' package could not be put together.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
@@ -30,6 +36,7 @@ class GatewayStage(Stage):
             CONTAINER / "config.yaml", provided=environment.plain_variables, licensed=environment.litellm_license
         )
         environment.check_connections(config.database_pool_limit)
+        environment.check_models({model.name for model in config.models})
         self.network = NetworkStack(
             self,
             "Network",
@@ -46,6 +53,13 @@ class GatewayStage(Stage):
             vpc=self.network.vpc,
             security_group=self.network.database_group,
         )
+        self.email = EmailStack(
+            self,
+            "Email",
+            stack_name=f"litellm-{environment.name}-email",
+            tags=environment.tags,
+            environment=environment,
+        )
         self.gateway = GatewayStack(
             self,
             "Gateway",
@@ -57,7 +71,20 @@ class GatewayStage(Stage):
             load_balancer_group=self.network.load_balancer_group,
             gateway_group=self.network.gateway_group,
             database=self.database.cluster,
+            identity=self.email.identity,
+            configuration_set=self.email.configuration_set,
         )
+        self.onboarding = self._onboarding(environment, environment.onboarding) if environment.onboarding else None
+        self.observability = ObservabilityStack(
+            self,
+            "Observability",
+            stack_name=f"litellm-{environment.name}-observability",
+            tags=environment.tags,
+            environment=environment,
+            onboarding=self.onboarding,
+        )
+        # No reference between them, and no alarm before what it watches.
+        self.observability.add_stack_dependency(self.email)
         Validations.of(self).acknowledge(
             Acknowledgment(
                 id="CloudFormation-Validate::W3010",
@@ -68,3 +95,22 @@ class GatewayStage(Stage):
             Annotations.of(self.gateway).add_warning_v2("litellm:config", warning)
         for key, value in environment.tags.items():
             Tags.of(self).add(key, value)
+
+    def _onboarding(self, environment: Environment, settings: Onboarding) -> OnboardingStack:
+        stack = OnboardingStack(
+            self,
+            "Onboarding",
+            stack_name=f"litellm-{environment.name}-onboarding",
+            tags=environment.tags,
+            environment=environment,
+            settings=settings,
+            vpc=self.network.vpc,
+            security_group=self.network.onboarding_group,
+            litellm_url=self.gateway.private_url,
+            identity=self.email.identity,
+            configuration_set=self.email.configuration_set,
+            mail_events=self.email.events,
+        )
+        # It asks LiteLLM for a key while it is deployed, and gives it back while it is removed.
+        stack.add_stack_dependency(self.gateway)
+        return stack

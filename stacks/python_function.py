@@ -1,0 +1,143 @@
+"""Lambda functions in Python: a package of `lambda/` with its dependencies, and a function that runs a part of it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsii
+from aws_cdk import AssetHashType, BundlingOptions, ILocalBundling, RemovalPolicy
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+from uv import find_uv_bin
+
+from stacks.settings import Environment
+
+LAMBDA = Path(__file__).parent.parent / "lambda"
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+# The same files on every machine: wheels of Lambda's platform only, each with its hash.
+WHEELS = (
+    *("--python-platform", "aarch64-manylinux2014", "--python-version", "3.13", "--only-binary", ":all:"),
+    *("--require-hashes", "--no-deps", "--no-config", "--quiet"),
+)
+NOT_SOURCE = ("__pycache__", "tests")
+
+
+class BundlingError(RuntimeError):
+    """A package could not be put together. The message is one sentence for the person who synthesizes."""
+
+
+def bundle(package: Path, target: Path) -> None:
+    """Put a package of `lambda/`, and what its requirements.txt locks beside it, into a folder. Needs no Docker.
+
+    Raises
+    ------
+    BundlingError
+        uv is not there, or could not install what is locked.
+    """
+    requirements = package / "requirements.txt"
+    try:
+        command = [
+            find_uv_bin(),
+            "pip",
+            "install",
+            *WHEELS,
+            "--target",
+            str(target),
+            "--requirements",
+            str(requirements),
+        ]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    except OSError as error:
+        raise BundlingError(f"lambda/{package.name} needs uv, which did not start ({error}): run make setup") from error
+    if run.returncode:
+        raise BundlingError(
+            f"lambda/{package.name}/requirements.txt could not be installed ({' '.join(run.stderr.split())}): "
+            "look at the network, and make lock resolves it anew"
+        )
+    # Scripts name the interpreter that installed them, and an installer's notes differ from machine to machine.
+    shutil.rmtree(target / "bin", ignore_errors=True)
+    (target / ".lock").unlink(missing_ok=True)
+    shutil.copytree(package, target / package.name, ignore=shutil.ignore_patterns(*NOT_SOURCE, requirements.name))
+
+
+@jsii.implements(ILocalBundling)
+class _WithoutDocker:
+    """Bundles with `bundle`; what went wrong is kept, as it would come back as a trace of jsii's."""
+
+    def __init__(self, package: Path) -> None:
+        self._package = package
+        self.problem: BundlingError | None = None
+
+    def try_bundle(self, output_dir: str, *_options: Any, **_more: Any) -> bool:  # noqa: ANN401 - jsii's signature
+        try:
+            bundle(self._package, Path(output_dir))
+        except BundlingError as problem:
+            self.problem = problem
+            raise
+        return True
+
+
+class PythonPackage:
+    """A package of `lambda/`, bundled once for all functions and all environments that run it.
+
+    Its hash is that of its source, its locked requirements and `WHEELS`: the same on every machine, and known without
+    bundling. With the context `"aws:cdk:bundling-stacks": []` nothing is bundled.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.bundling = _WithoutDocker(LAMBDA / name)
+        self.code = lambda_.Code.from_asset(
+            str(LAMBDA / name),
+            exclude=[pattern for name in NOT_SOURCE for pattern in (name, f"**/{name}")],
+            asset_hash_type=AssetHashType.SOURCE,
+            # The image is never run. The command is a part of the hash.
+            bundling=BundlingOptions(image=RUNTIME.bundling_image, local=self.bundling, command=list(WHEELS)),
+        )
+
+
+class PythonFunction(lambda_.Function):
+    """A function on ARM64 that runs `handler` of a package's module, with a log group of its own, in JSON.
+
+    Not traced by X-Ray: its permission would be on everything, and the log lines of one request carry one id.
+
+    Raises
+    ------
+    BundlingError
+        The package could not be put together.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        package: PythonPackage,
+        module: str,
+        environment: Environment,
+        variables: dict[str, str],
+        **kwargs: Any,  # noqa: ANN401 - a function's own properties
+    ) -> None:
+        log_group = logs.LogGroup(
+            scope,
+            f"{construct_id}Logs",
+            retention=logs.RetentionDays[environment.log_retention],
+            removal_policy=RemovalPolicy.RETAIN if environment.deletion_protection else RemovalPolicy.DESTROY,
+        )
+        try:
+            super().__init__(
+                scope,
+                construct_id,
+                code=package.code,
+                handler=f"{package.name}.{module}.handler",
+                runtime=RUNTIME,
+                architecture=lambda_.Architecture.ARM_64,
+                environment=variables,
+                log_group=log_group,
+                logging_format=lambda_.LoggingFormat.JSON,
+                **kwargs,
+            )
+        except RuntimeError as error:
+            raise package.bundling.problem or error from None

@@ -1,0 +1,365 @@
+"""The functions behind the LiteLLM key custom resource, against a LiteLLM and a Parameter Store of our own."""
+
+import importlib.util
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+HANDLER = Path(__file__).parents[2] / "lambda" / "litellm_key" / "handler.py"
+STACK = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/litellm-dev-onboarding/0123"
+PREFIX = "/litellm/dev"
+MASTER_KEY = "sk-the-master-key-of-this-test"
+ROUTES = ["/user/new", "/user/info"]
+USER = "onboarding-service"
+NOW = 1_000_000.0
+
+
+class LiteLlm(ThreadingHTTPServer):
+    """What the function asks of LiteLLM, with the answers that the real one gives (1.106.2)."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Request)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.users: dict[str, dict[str, Any]] = {}
+        self.keys: dict[str, dict[str, Any]] = {}  # by alias
+        self.values: list[str] = []
+        self.calls: list[str] = []
+        self.failing: dict[str, int] = {}  # a status instead of an answer, by path
+
+    def answer(self, path: str, query: dict[str, list[str]], body: dict[str, Any]) -> tuple[int, Any]:
+        match path:
+            case "/user/new":
+                if body["user_id"] in self.users:
+                    return 409, {"error": {"code": "409"}}
+                self.users[body["user_id"]] = body
+                return 200, {"user_id": body["user_id"], "key": ""}
+            case "/user/info":
+                (user,) = query["user_id"]
+                if user not in self.users:
+                    return 404, {"error": {"code": "404"}}
+                return 200, {"user_id": user, "keys": [{"key_alias": alias} for alias in self.keys]}
+            case "/user/delete":
+                found = [self.users.pop(user, None) for user in body["user_ids"]]
+                return (200, len(found)) if all(found) else (404, {"detail": "User not found"})
+            case "/key/generate":
+                if body["key_alias"] in self.keys:
+                    return 400, {"error": {"code": "400"}}
+                self.keys[body["key_alias"]] = body
+                self.values.append(f"sk-made-in-this-test-{len(self.values)}")
+                return 200, {"key": self.values[-1], "key_alias": body["key_alias"]}
+            case "/key/delete":
+                (alias,) = body["key_aliases"]
+                return (200, {"deleted_keys": str(alias)}) if self.keys.pop(alias, None) else (404, {"error": "none"})
+        return 404, {"detail": "Not Found"}
+
+
+class _Request(BaseHTTPRequestHandler):
+    def _serve(self) -> None:
+        server = self.server
+        assert isinstance(server, LiteLlm)
+        parts = urlsplit(self.path)
+        text = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        server.calls.append(parts.path)
+        if parts.path in server.failing:
+            status, answer = server.failing[parts.path], {"error": f"see {MASTER_KEY}"}
+        elif self.headers["Authorization"] != f"Bearer {MASTER_KEY}":
+            status, answer = 401, {"error": "none"}
+        else:
+            status, answer = server.answer(parts.path, parse_qs(parts.query), json.loads(text or "{}"))
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = _serve  # noqa: N815 - the names that the server calls
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Keep the test's output for failures."""
+
+
+@pytest.fixture(scope="module")
+def handler() -> ModuleType:
+    """The function's module, imported as Lambda does: with a region, and no package around it."""
+    spec = importlib.util.spec_from_file_location("litellm_key_handler", HANDLER)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "ap-northeast-1", **keys}):
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def litellm(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiteLlm]:
+    with LiteLlm() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        monkeypatch.setenv("LITELLM_URL", server.url)
+        monkeypatch.setenv("PARAMETER_PREFIX", PREFIX)
+        monkeypatch.setattr(handler.time, "time", lambda: NOW)
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def ssm(handler: ModuleType) -> Iterator[Stubber]:
+    with Stubber(handler.ssm) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def _event(request: str = "Create", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - CloudFormation's JSON
+    properties = {"Label": "1", "AllowedRoutes": ROUTES}
+    return {"RequestType": request, "StackId": STACK, "ResourceProperties": properties} | more
+
+
+def _named(handler: ModuleType, event: dict[str, Any]) -> dict[str, Any]:
+    """The event as the framework hands it on, with what `on_event` answered."""
+    return event | dict(handler.on_event(event, None))
+
+
+def _has_master_key(ssm: Stubber, value: str = MASTER_KEY) -> None:
+    name = f"{PREFIX}/LITELLM_MASTER_KEY"
+    ssm.add_response(
+        "get_parameter", {"Parameter": {"Name": name, "Value": value}}, {"Name": name, "WithDecryption": True}
+    )
+
+
+def _description(alias: str) -> str:
+    return f"LiteLLM key {alias} of the onboarding functions, made by the deployment"
+
+
+def _stored(alias: str, value: str) -> dict[str, Any]:
+    return {
+        "Name": f"{PREFIX}/ONBOARDING_KEY",
+        "Value": value,
+        "Type": "SecureString",
+        "Overwrite": True,
+        "Description": _description(alias),
+    }
+
+
+def _has_parameter(ssm: Stubber, *aliases: str) -> None:
+    """The parameter has a version for each of these keys, the last one being the current."""
+    name = f"{PREFIX}/ONBOARDING_KEY"
+    versions = [
+        {"Name": name, "Version": number, "Description": _description(alias)} for number, alias in enumerate(aliases, 1)
+    ]
+    asked = {"Name": name, "WithDecryption": False}
+    ssm.add_response("get_parameter_history", {"Parameters": versions[:1], "NextToken": "2"}, asked)
+    ssm.add_response("get_parameter_history", {"Parameters": versions[1:]}, asked | {"NextToken": "2"})
+
+
+def _expects_deletion(ssm: Stubber) -> None:
+    ssm.add_response("delete_parameter", {}, {"Name": f"{PREFIX}/ONBOARDING_KEY"})
+
+
+def _has_no_parameter(ssm: Stubber) -> None:
+    ssm.add_client_error("get_parameter_history", "ParameterNotFound")
+
+
+# Names
+
+
+def test_name_follows_from_what_the_key_is(handler: ModuleType) -> None:
+    """So that a rollback comes back to it, and CloudFormation removes a key only for another."""
+
+    def name(**properties: object) -> str:
+        event = _event()
+        event["ResourceProperties"] |= properties
+        return str(handler.on_event(event, None)["PhysicalResourceId"])
+
+    assert name() == name()
+    assert name() == handler.on_event(_event("Update", PhysicalResourceId="onboarding-old"), None)["PhysicalResourceId"]
+    names = [name(), name(Label="2"), name(AllowedRoutes=["/user/new"])]
+    assert len(set(names)) == len(names)
+
+
+def test_deletion_is_of_the_key_that_there_is(handler: ModuleType) -> None:
+    event = _event("Delete", PhysicalResourceId="onboarding-old")
+    assert handler.on_event(event, None)["PhysicalResourceId"] == "onboarding-old"
+
+
+# Making
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_key_is_made(handler: ModuleType, litellm: LiteLlm, ssm: Stubber, request_type: str) -> None:
+    event = _named(handler, _event(request_type, PhysicalResourceId="onboarding-old"))
+    alias = event["PhysicalResourceId"]
+    _has_master_key(ssm)
+    ssm.add_response("put_parameter", {"Version": 1}, _stored(alias, "sk-made-in-this-test-0"))
+    assert handler.is_complete(event, None) == {"IsComplete": True}
+    assert litellm.users[USER]["user_role"] == "proxy_admin"
+    assert litellm.users[USER]["auto_create_key"] is False
+    assert litellm.keys == {alias: {"key_alias": alias, "user_id": USER, "allowed_routes": ROUTES}}
+
+
+def test_made_again_it_is_still_one_key(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:
+    event = _named(handler, _event())
+    for number in range(2):
+        _has_master_key(ssm)
+        stored = _stored(event["PhysicalResourceId"], f"sk-made-in-this-test-{number}")
+        ssm.add_response("put_parameter", {"Version": number + 1}, stored)
+        assert handler.is_complete(event, None) == {"IsComplete": True}
+    assert list(litellm.keys) == [event["PhysicalResourceId"]]
+    assert list(litellm.users) == [USER]
+
+
+def test_a_key_that_cannot_be_stored_is_removed(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:
+    event = _named(handler, _event())
+    _has_master_key(ssm)
+    ssm.add_client_error("put_parameter", "InternalServerError")
+    with pytest.raises(ClientError):
+        handler.is_complete(event, None)
+    assert litellm.values
+    assert not litellm.keys
+    # CloudFormation then deletes what it could not make.
+    _has_master_key(ssm)
+    _has_no_parameter(ssm)
+    assert handler.is_complete(event | {"RequestType": "Delete"}, None) == {"IsComplete": True}
+    assert not litellm.users
+
+
+def test_without_a_master_key(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:
+    ssm.add_client_error("get_parameter", "ParameterNotFound")
+    with pytest.raises(handler.LiteLlmKeyError, match=r"^there is no parameter .*MASTER_KEY: make sec"):
+        handler.is_complete(_named(handler, _event()), None)
+    assert not litellm.calls
+
+
+def test_another_master_key(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:
+    _has_master_key(ssm, "sk-another-one")
+    with pytest.raises(handler.LiteLlmKeyError, match=r"does not accept the master key .* start them anew$"):
+        handler.is_complete(_named(handler, _event()), None)
+    assert not litellm.users
+
+
+@pytest.mark.parametrize(
+    ("path", "users"), [("/user/new", 0), ("/key/delete", 1), ("/key/generate", 1)], ids=lambda value: str(value)
+)
+def test_refused(handler: ModuleType, litellm: LiteLlm, ssm: Stubber, path: str, users: int) -> None:
+    litellm.failing[path] = 400
+    _has_master_key(ssm)
+    with pytest.raises(handler.LiteLlmKeyError, match=rf"^LiteLLM refused {path} with status 400: see") as raised:
+        handler.is_complete(_named(handler, _event()), None)
+    assert MASTER_KEY not in str(raised.value)
+    assert not litellm.keys
+    assert len(litellm.users) == users
+
+
+# Waiting
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_waits_until_it_answers(handler: ModuleType, litellm: LiteLlm, ssm: Stubber, status: int) -> None:
+    event = _named(handler, _event())
+    litellm.failing["/key/generate"] = status
+    _has_master_key(ssm)
+    assert handler.is_complete(event, None) == {"IsComplete": False}
+    litellm.failing.clear()
+    _has_master_key(ssm)
+    ssm.add_response("put_parameter", {"Version": 1}, _stored(event["PhysicalResourceId"], "sk-made-in-this-test-0"))
+    assert handler.is_complete(event, None) == {"IsComplete": True}
+
+
+def test_gives_up_after_ten_minutes(
+    handler: ModuleType, litellm: LiteLlm, ssm: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = _named(handler, _event())
+    litellm.shutdown()
+    litellm.server_close()
+    _has_master_key(ssm)
+    monkeypatch.setattr(handler.time, "time", lambda: NOW + 599)
+    assert handler.is_complete(event, None) == {"IsComplete": False}
+    _has_master_key(ssm)
+    monkeypatch.setattr(handler.time, "time", lambda: NOW + 600)
+    expected = rf"^LiteLLM did not answer at {litellm.url} within 10 minutes \(\w+\), .*: see the log"
+    with pytest.raises(handler.LiteLlmKeyError, match=expected):
+        handler.is_complete(event, None)
+
+
+# Removing
+
+
+def _made(litellm: LiteLlm, *aliases: str) -> None:
+    litellm.users[USER] = {"user_id": USER}
+    litellm.keys |= {alias: {"key_alias": alias} for alias in aliases}
+
+
+def test_the_old_key_goes_alone(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:
+    _made(litellm, "onboarding-old", "onboarding-new")
+    _has_master_key(ssm)
+    _has_parameter(ssm, "onboarding-old", "onboarding-new")
+    event = _named(handler, _event("Delete", PhysicalResourceId="onboarding-old"))
+    assert handler.is_complete(event, None) == {"IsComplete": True}
+    assert set(litellm.keys) == {"onboarding-new"}
+    assert set(litellm.users) == {USER}
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "gone already"])
+def test_with_the_last_key_goes_everything(handler: ModuleType, litellm: LiteLlm, ssm: Stubber, there: bool) -> None:
+    if there:
+        _made(litellm, "onboarding-new")
+    _has_master_key(ssm)
+    _has_parameter(ssm, "onboarding-old", "onboarding-new")
+    _expects_deletion(ssm)
+    event = _named(handler, _event("Delete", PhysicalResourceId="onboarding-new"))
+    assert handler.is_complete(event, None) == {"IsComplete": True}
+    assert not litellm.keys
+    assert not litellm.users
+
+
+def test_removed_without_litellm(
+    handler: ModuleType, litellm: LiteLlm, ssm: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = _named(handler, _event("Delete", PhysicalResourceId="onboarding-new"))
+    litellm.shutdown()
+    litellm.server_close()
+    _has_master_key(ssm)
+    assert handler.is_complete(event, None) == {"IsComplete": False}
+    monkeypatch.setattr(handler.time, "time", lambda: NOW + 120)
+    _has_master_key(ssm)
+    _has_parameter(ssm, "onboarding-old", "onboarding-new")
+    _expects_deletion(ssm)
+    assert handler.is_complete(event, None) == {"IsComplete": True}
+
+
+def test_removed_without_a_master_key(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:
+    ssm.add_client_error("get_parameter", "ParameterNotFound")
+    _has_no_parameter(ssm)
+    event = _named(handler, _event("Delete", PhysicalResourceId="onboarding-new"))
+    assert handler.is_complete(event, None) == {"IsComplete": True}
+    assert not litellm.calls
+
+
+# Secrecy
+
+
+def test_no_key_in_answers_and_logs(
+    handler: ModuleType, litellm: LiteLlm, ssm: Stubber, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    event = _named(handler, _event())
+    _has_master_key(ssm)
+    ssm.add_response("put_parameter", {"Version": 1}, _stored(event["PhysicalResourceId"], "sk-made-in-this-test-0"))
+    answer = handler.is_complete(event, None)
+    (value,) = litellm.values
+    for secret in (value, MASTER_KEY):
+        assert secret not in json.dumps([event, answer])
+        assert not [record for record in caplog.records if record.name == "root" and secret in record.getMessage()]

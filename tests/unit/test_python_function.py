@@ -1,0 +1,90 @@
+"""How the package of the functions is put together, without Docker."""
+
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from stacks import python_function
+from stacks.environments import environments
+from stacks.python_function import BundlingError, PythonFunction, PythonPackage, bundle
+
+LOCKED = "typing-extensions==4.16.0 --hash=sha256:"
+HASH = "481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with one dependency, where the packages are."""
+    monkeypatch.setattr(python_function, "LAMBDA", tmp_path)
+    folder = tmp_path / "example"
+    for name in ("receiver.py", "requirements.txt", "tests/test_receiver.py", "__pycache__/receiver.pyc"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "requirements.txt").write_text(LOCKED + HASH)
+    return folder
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_package_is_the_same_each_time(package: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        bundle(package, tmp_path / name)
+    files = _files(tmp_path / "one")
+    assert files == _files(tmp_path / "two")
+    assert {"typing_extensions.py", "example/receiver.py"} <= set(files)
+    ours = {name for name in files if name.startswith("example/")}
+    assert ours == {"example/receiver.py"}
+    assert not [name for name in files if "__pycache__" in name or name.startswith(("bin/", "."))]
+
+
+def _asset(package: Path, outdir: Path, context: dict[str, Any]) -> str:
+    """The key of the file that two functions are deployed from."""
+    app = cdk.App(outdir=str(outdir), context=context)
+    stack = cdk.Stack(app, "Stack")
+    shared = PythonPackage(package.name)
+    for name in ("One", "Two"):
+        PythonFunction(stack, name, package=shared, module="receiver", environment=environments()["dev"], variables={})
+    resources = app.synth().get_stack_by_name("Stack").template["Resources"].values()
+    (key,) = {each["Properties"]["Code"]["S3Key"] for each in resources if each["Type"] == "AWS::Lambda::Function"}
+    return str(key)
+
+
+def test_key_is_known_without_bundling(package: Path, tmp_path: Path) -> None:
+    bundled = _asset(package, tmp_path / "a", {})
+    assert (tmp_path / "a" / f"asset.{bundled.removesuffix('.zip')}" / "typing_extensions.py").exists()
+    assert _asset(package, tmp_path / "b", {"aws:cdk:bundling-stacks": []}) == bundled
+
+
+@pytest.mark.parametrize("name", ["receiver.py", "requirements.txt"])
+def test_key_changes_with_source_and_requirements(package: Path, tmp_path: Path, name: str) -> None:
+    context = {"aws:cdk:bundling-stacks": list[str]()}
+    before = _asset(package, tmp_path / "a", context)
+    (package / "tests" / "test_receiver.py").write_text("# not deployed")
+    assert _asset(package, tmp_path / "b", context) == before
+    with (package / name).open("a") as file:
+        file.write("\n# changed\n")
+    assert _asset(package, tmp_path / "c", context) != before
+
+
+def test_another_file_than_was_locked(package: Path, tmp_path: Path) -> None:
+    (package / "requirements.txt").write_text(LOCKED + "0" * 64)
+    with pytest.raises(BundlingError, match=r"^lambda/example/requirements.txt could not be .*[Hh]ash") as error:
+        bundle(package, tmp_path / "target")
+    assert "\n" not in str(error.value)
+
+
+def test_without_uv(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python_function, "find_uv_bin", lambda: str(tmp_path / "uv"))
+    with pytest.raises(BundlingError, match=r"^lambda/example needs uv, which did not start \(.*\): run make setup$"):
+        bundle(package, tmp_path / "target")
+
+
+def test_the_problem_comes_through_the_cdk(package: Path, tmp_path: Path) -> None:
+    """As the one sentence, not as a trace of jsii's."""
+    (package / "requirements.txt").write_text(LOCKED + "0" * 64)
+    with pytest.raises(BundlingError, match=r"^lambda/example/requirements.txt could not be installed"):
+        _asset(package, tmp_path / "a", {})
