@@ -9,9 +9,10 @@ from constructs import Construct
 
 from stacks.settings import Environment
 
-# What everyone who may reach the load balancer may call: LiteLLM's routes for completions, in the formats of OpenAI,
-# Anthropic and Google, and its two health routes. Everything else (the admin UI, accounts, keys, routes that a later
-# version brings) answers only from the management ranges. Matched after decoding and normalizing the path.
+# What everyone who may reach the load balancer may call, with any method: LiteLLM's routes for completions, in the
+# formats of OpenAI, Anthropic and Google, and its health routes. Besides these and the self-service routes, everything
+# (accounts, teams, models, settings, routes that a later version brings) answers only from the management ranges.
+# Matched after decoding and normalizing the path.
 LLM_ROUTES = (
     r"^/(v1/)?(chat/completions|completions|embeddings|moderations|rerank|models(/[^/]+)?|model/info)$",
     r"^/(v1/)?(responses|batches|files)(/[^/]+(/(input_items|cancel|content))?)?$",
@@ -21,6 +22,33 @@ LLM_ROUTES = (
     r"^/(v1beta/)?models/[^/]+:(countTokens|generateContent|streamGenerateContent)$",
     r"^/health/(liveliness|liveness|readiness)$",
 )
+# What LiteLLM's UI needs to let people look after themselves, for everyone who may reach the load balancer: open an
+# invitation, sign in and out, change one's password, make, list and delete one's own keys (also for one's teams), see
+# one's usage and the models, and try them. LiteLLM checks whose data it is. The UI asks for more (banners, its license,
+# guardrails, tags, …) and does without. Recorded with LiteLLM 1.106.2: UI_REQUESTS in tests/templates/test_web_acl.py.
+# Two lists, by method, so that what may be read cannot be written.
+SELF_SERVICE_READS = (  # GET and HEAD
+    r"^/ui(/.*)?$",  # static files, like the next; LiteLLM has no other route below
+    r"^(/litellm-asset-prefix)?/_next/.+$",
+    r"^(/litellm)?/\.well-known/litellm-ui-config$",
+    r"^/get_(image|favicon)$",
+    r"^/onboarding/get_token$",
+    r"^/key/list$",
+    r"^/(v2/)?team/list$",
+    r"^/v2/(user|model)/info$",
+    r"^/user/daily/activity/aggregated(/keys)?$",
+    r"^/(model_group/info|public/litellm_(model_cost_map|blog_posts))$",
+)
+SELF_SERVICE_WRITES = (  # POST
+    r"^/onboarding/claim_token$",
+    r"^/(v2/login|session/logout|user/password/change)$",
+    r"^/key/(generate|delete)$",
+)
+# Where someone could try passwords and invitations; /login and /v3/login answer management only.
+SIGN_IN_ROUTES = r"^/(login|v[23]/login|v3/login/exchange|onboarding/(get|claim)_token|user/password/change)$"
+# The most that one address, maybe of a whole office, may send to SIGN_IN_ROUTES in five minutes; an invitation takes
+# two. LiteLLM itself turns an address away for five minutes after ten wrong passwords in one (auth/login_throttle.py).
+SIGN_INS_PER_ADDRESS = 100
 # Closed to everyone. Metrics name users and models; the others run code that a caller sends (advisories GHSA of
 # LiteLLM before 1.83.10 went through them). Matched in lower case too.
 CLOSED_ROUTES = (
@@ -44,7 +72,8 @@ _Statement = wafv2.CfnWebACL.StatementProperty
 class WebAcl(Construct):
     """A regional web ACL for the load balancer.
 
-    It closes some routes to everyone, keeps management to its ranges, limits each address, and keeps out known bad
+    It closes some routes to everyone, opens LLM and self-service routes to whom the load balancer lets in and all
+    others to the management ranges only, limits each address (its sign-ins more tightly), and keeps out known bad
     addresses and inputs. It never looks into, or limits, the body of a request to `LLM_ROUTES`: prompts are long and
     full of code. Blocked requests are logged, without the headers that carry keys.
     """
@@ -61,11 +90,11 @@ class WebAcl(Construct):
         from_management = _Statement(ip_set_reference_statement={"arn": management.attr_arn})
         llm_route = _path_in(self._patterns("LlmRoutes", LLM_ROUTES))
         closed_route = _path_in(self._patterns("ClosedRoutes", CLOSED_ROUTES), "LOWERCASE")
-        rate = _Statement(
-            rate_based_statement=wafv2.CfnWebACL.RateBasedStatementProperty(
-                aggregate_key_type="IP", limit=environment.ingress.requests_per_address, evaluation_window_sec=300
-            )
+        self_service = _any(
+            _all(_method("^(GET|HEAD)$"), _path_in(self._patterns("SelfServiceReads", SELF_SERVICE_READS))),
+            _all(_method("^POST$"), _path_in(self._patterns("SelfServiceWrites", SELF_SERVICE_WRITES))),
         )
+        sign_in = _path_like(SIGN_IN_ROUTES, "URL_DECODE", "NORMALIZE_PATH")
         web_acl = wafv2.CfnWebACL(
             self,
             "Default",
@@ -73,13 +102,14 @@ class WebAcl(Construct):
             default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
             visibility_config=_visibility("WebAcl"),
             rules=[
-                _block(0, "WaysBack", _way_back()),
+                _block(0, "WaysBack", _path_like(WAY_BACK, "URL_DECODE")),
                 _block(1, "ClosedRoutes", closed_route),
-                _block(2, "ManagementRoutes", _all(_not(llm_route), _not(from_management))),
-                _block(3, "RatePerAddress", rate, status=429),
-                _managed(4, "AWSManagedRulesAmazonIpReputationList"),
+                _block(2, "ManagementRoutes", _all(_not(llm_route), _not(self_service), _not(from_management))),
+                _block(3, "RatePerAddress", _rate(environment.ingress.requests_per_address), status=429),
+                _block(4, "SignInRatePerAddress", _rate(SIGN_INS_PER_ADDRESS, of=sign_in), status=429),
+                _managed(5, "AWSManagedRulesAmazonIpReputationList"),
                 # It inspects bodies, so it is kept away from prompts.
-                _managed(5, "AWSManagedRulesKnownBadInputsRuleSet", scope_down=_not(llm_route)),
+                _managed(6, "AWSManagedRulesKnownBadInputsRuleSet", scope_down=_not(llm_route)),
             ],
         )
         self.arn = web_acl.attr_arn
@@ -139,12 +169,31 @@ def _path_in(pattern_set_arn: str, *more_transformations: str) -> _Statement:
     )
 
 
-def _way_back() -> _Statement:
+def _path_like(regex: str, *transformations: str) -> _Statement:
     return _Statement(
         regex_match_statement=wafv2.CfnWebACL.RegexMatchStatementProperty(
-            regex_string=WAY_BACK,
+            regex_string=regex,
             field_to_match=wafv2.CfnWebACL.FieldToMatchProperty(uri_path={}),
-            text_transformations=_transformations("URL_DECODE"),
+            text_transformations=_transformations(*transformations),
+        )
+    )
+
+
+def _method(regex: str) -> _Statement:
+    return _Statement(
+        regex_match_statement=wafv2.CfnWebACL.RegexMatchStatementProperty(
+            regex_string=regex,
+            field_to_match=wafv2.CfnWebACL.FieldToMatchProperty(method={}),
+            text_transformations=_transformations("NONE"),
+        )
+    )
+
+
+def _rate(limit: int, *, of: _Statement | None = None) -> _Statement:
+    """More than `limit` requests in five minutes from one address, of those that match `of`, or of all."""
+    return _Statement(
+        rate_based_statement=wafv2.CfnWebACL.RateBasedStatementProperty(
+            aggregate_key_type="IP", limit=limit, evaluation_window_sec=300, scope_down_statement=of
         )
     )
 
@@ -161,6 +210,10 @@ def _not(statement: _Statement) -> _Statement:
 
 def _all(*statements: _Statement) -> _Statement:
     return _Statement(and_statement=wafv2.CfnWebACL.AndStatementProperty(statements=list(statements)))
+
+
+def _any(*statements: _Statement) -> _Statement:
+    return _Statement(or_statement=wafv2.CfnWebACL.OrStatementProperty(statements=list(statements)))
 
 
 def _visibility(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:

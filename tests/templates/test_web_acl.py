@@ -1,16 +1,20 @@
-"""The web ACL, asked about requests: prompts pass untouched, management has its ranges, some routes answer nobody."""
+"""The web ACL, asked about requests: prompts pass untouched, people reach what is theirs in the UI, management has its
+ranges, some routes answer nobody.
+"""
 
 import re
 from ipaddress import ip_network
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from stacks.environments import environments
 from stacks.settings import Environment
+from stacks.web_acl import SIGN_IN_ROUTES, SIGN_INS_PER_ADDRESS
 from tests.templates.conftest import Template, only, resources
 from tests.templates.synthesis import text
-from tests.templates.waf import Request, Verdict, WebAcl, normalize_path
+from tests.templates.waf import Request, Verdict, WebAcl, allows, normalize_path
 
 ENVIRONMENTS = environments()
 PROD = ENVIRONMENTS["prod"]
@@ -72,14 +76,81 @@ READ_ROUTES = (
     "/health/readiness",
 )
 
-# The admin UI, and whatever manages accounts, keys, models, or the gateway itself.
+# What the UI of LiteLLM 1.106.2 requests for a user of the role internal_user, by what the person does, and cannot do
+# without: recorded in Chromium, and once more with everything else answered by 403. Each page also asks for its static
+# files, whose names change with every version.
+UI_REQUESTS = {
+    "any page": (
+        *(("GET", "/ui/"), ("HEAD", "/ui/home/"), ("GET", "/ui/api-keys/__next._tree.txt")),
+        ("GET", "/ui/home/__next.!KGRhc2hib2FyZCk.home.__PAGE__.txt"),
+        ("GET", "/litellm-asset-prefix/_next/static/chunks/0po6dcxc4c7oi.js"),
+        *(("GET", "/litellm/.well-known/litellm-ui-config"), ("GET", "/get_favicon"), ("GET", "/get_image")),
+        ("GET", "/v2/user/info"),
+    ),
+    "open an invitation": (
+        *(("GET", "/ui"), ("GET", "/ui/onboarding/"), ("GET", "/ui/onboarding/index.txt")),
+        *(("GET", "/onboarding/get_token"), ("POST", "/onboarding/claim_token")),
+    ),
+    "sign in": (("GET", "/ui/login/"), ("POST", "/v2/login")),
+    "sign out": (("POST", "/session/logout"),),
+    "change the password": (("GET", "/ui/change-password/"), ("POST", "/user/password/change")),
+    "home": (("GET", "/ui/home/"), ("GET", "/user/daily/activity/aggregated"), ("GET", "/public/litellm_blog_posts")),
+    "keys": (
+        *(("GET", "/ui/api-keys/"), ("GET", "/key/list"), ("GET", "/team/list"), ("GET", "/v2/team/list")),
+        *(("GET", "/models"), ("POST", "/key/generate"), ("POST", "/key/delete")),
+    ),
+    "usage": (
+        *(("GET", "/ui/usage/"), ("GET", "/user/daily/activity/aggregated")),
+        ("GET", "/user/daily/activity/aggregated/keys"),
+    ),
+    "models": (
+        *(("GET", "/ui/models-and-endpoints/"), ("GET", "/v2/model/info")),
+        ("GET", "/public/litellm_model_cost_map"),
+    ),
+    "playground": (
+        *(("GET", "/ui/playground/"), ("GET", "/v2/model/info"), ("GET", "/model_group/info")),
+        ("POST", "/chat/completions"),
+    ),
+}
+# What the same pages ask for too, and do without.
+UI_WANTS = (
+    *("/api/plugins", "/config/list", "/get/latest_release_info", "/get/ui_settings", "/get/ui_theme_settings"),
+    *("/get/user_banner", "/guardrails/list", "/health/license", "/health/readiness/details", "/project/list"),
+    *("/sso/get/ui_settings", "/tag/list", "/user/available_roles", "/v1/agents", "/v1/mcp/server", "/v1/mcp/toolset"),
+    *("/v2/guardrails/list", "/vector_store/list"),
+)
+# Beside what people may do: another method, a longer or a similar path, the same thing for others.
+BESIDE_SELF_SERVICE = (
+    *(("POST", "/ui/"), ("PUT", "/ui/x"), ("DELETE", "/ui"), ("OPTIONS", "/ui/"), ("GET", "/uix"), ("GET", "/UI/")),
+    *(("GET", "/key/generate"), ("POST", "/key/generate/"), ("POST", "/key/generate/x"), ("POST", "/key/generatex")),
+    *(("POST", "/key/service-account/generate"), ("POST", "/Key/Generate"), ("POST", "/key/generate%00")),
+    *(("POST", "/key/generate;x"), ("POST", "/x/key/generate"), ("POST", "/ui/key/generate"), ("PUT", "/key/generate")),
+    *(("POST", "/key/list"), ("GET", "/key/info"), ("POST", "/key/update"), ("POST", "/key/bulk_update")),
+    *(("POST", "/key/block"), ("POST", "/key/sk-0/regenerate"), ("POST", "/key/sk-0/reset_spend")),
+    *(("DELETE", "/key/delete"), ("GET", "/key/delete"), ("GET", "/key/aliases"), ("GET", "/key/list/x")),
+    *(("GET", "/user/info"), ("GET", "/user/list"), ("POST", "/user/new"), ("POST", "/user/update")),
+    *(("POST", "/user/delete"), ("GET", "/user/daily/activity"), ("GET", "/user/daily/activity/export")),
+    *(("POST", "/v2/user/info"), ("GET", "/v2/user/info/x"), ("GET", "/v2/user/list"), ("GET", "/v2/key/info")),
+    *(("POST", "/team/list"), ("GET", "/team/info"), ("POST", "/team/new"), ("POST", "/team/member_add")),
+    *(("GET", "/v2/team/list/x"), ("POST", "/team/update"), ("GET", "/v3/team/list"), ("GET", "/team/daily/activity")),
+    *(("GET", "/v2/login"), ("POST", "/login"), ("GET", "/login"), ("POST", "/v3/login"), ("GET", "/fallback/login")),
+    *(("GET", "/sso/key/generate"), ("POST", "/v2/login/exchange"), ("GET", "/session/logout")),
+    *(("POST", "/onboarding/get_token"), ("GET", "/onboarding/claim_token"), ("POST", "/invitation/new")),
+    *(("GET", "/invitation/info"), ("POST", "/model/new"), ("POST", "/v2/model/info"), ("POST", "/model_group/info")),
+    *(("GET", "/public/model_hub"), ("GET", "/spend/logs/ui"), ("GET", "/global/spend/report")),
+    *(("GET", "/.well-known/oauth-authorization-server"), ("GET", "/.well-knownx/litellm-ui-config")),
+    *(("GET", "/get_image/x"), ("GET", "/_next"), ("GET", "/litellm-asset-prefix/x"), ("GET", "/config/yaml")),
+    *(("GET", "/%75ser/info"), ("POST", "/user%2Fnew"), ("POST", "//user//new"), ("POST", "/./user/new")),
+    *(("POST", "/key/generate%252f..%252f..%252fuser%252fnew"), ("GET", "/ui%252f..%252fuser%252finfo")),
+)
+
+# Whatever manages accounts, models, other people's keys, or the gateway itself.
 MANAGEMENT_ROUTES = (
-    *("/", "/ui", "/ui/", "/ui/login/", "/ui/chat", "/_next/static/chunk.js", "/litellm-asset-prefix/_next/x.js"),
-    *("/docs", "/redoc", "/openapi.json", "/swagger/swagger-ui.css", "/routes", "/test", "/config/yaml"),
-    *("/login", "/v2/login", "/sso/key/generate", "/sso/callback", "/fallback/login", "/onboarding/get_token"),
-    *("/key/generate", "/key/info", "/key/list", "/key/sk-0/regenerate", "/user/new", "/user/info", "/user/list"),
+    *("/", "/docs", "/redoc", "/openapi.json", "/swagger/swagger-ui.css", "/routes", "/test", "/config/yaml"),
+    *("/login", "/v3/login", "/sso/key/generate", "/sso/callback", "/fallback/login", "/get/ui_settings"),
+    *("/key/info", "/key/update", "/key/sk-0/regenerate", "/user/new", "/user/info", "/user/list"),
     *("/team/new", "/organization/new", "/customer/new", "/invitation/new", "/budget/new", "/scim/v2/Users"),
-    *("/model/new", "/model/update", "/model/delete", "/model_group/info", "/credentials", "/config/update"),
+    *("/model/new", "/model/update", "/model/delete", "/credentials", "/config/update"),
     *("/spend/logs", "/global/spend/report", "/user/daily/activity", "/cache/ping", "/debug/asyncio-tasks"),
     *("/health", "/health/services", "/health/test_connection", "/utils/transform_request", "/memory-usage"),
     # Straight through to a provider: without the model list, its prices, and what each key may use.
@@ -98,9 +169,9 @@ DISGUISES = (
     "/ui;x=/v1/models",
     "/ui%2f",
     "/ui%00/v1/models",
-    "/key%2Fgenerate",
-    "/%6bey/generate",
-    "//key//generate",
+    "/user%2Fnew",
+    "/%75ser/new",
+    "//user//new",
     "/v1/models;/key/generate",
     "/v1/chat/completions/key/generate",
     "/v1/chat/completions%2f..",
@@ -131,6 +202,11 @@ WAYS_BACK = (
     "/ui/%2e%2e/v1/models",
     "/ui/.%2E/v1/models",
     "/ui%2f..%2fv1/models",
+    "/ui/../user/new",
+    "/ui/..%2fkey/list",
+    "/user/new/../../ui/",
+    "/user/x/../../key/generate",
+    "/key/generate/../../user/new",
     "/../v1/models",
     "/v1/models/..",
 )
@@ -182,7 +258,29 @@ def test_a_disguise_does_not_open_management(web_acl: WebAcl, path: str) -> None
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
 def test_management_is_closed_to_every_method(web_acl: WebAcl, method: str) -> None:
-    assert web_acl.verdict(Request("/key/generate", OFFICE, method=method)).status == 403
+    for path in ("/user/new", "/model/new", "/config/update"):
+        assert web_acl.verdict(Request(path, OFFICE, method=method)).status == 403
+
+
+# Self-service
+
+
+@pytest.mark.parametrize("address", [OFFICE, OPERATOR])
+@pytest.mark.parametrize("doing", UI_REQUESTS)
+def test_people_look_after_themselves(templates: Templates, doing: str, address: str) -> None:
+    template = templates["prod"]["Gateway"]
+    assert [request for request in UI_REQUESTS[doing] if not allows(template, *request, address)] == []
+
+
+@pytest.mark.parametrize(("method", "path"), BESIDE_SELF_SERVICE)
+def test_self_service_is_narrow(web_acl: WebAcl, method: str, path: str) -> None:
+    assert web_acl.verdict(Request(path, OFFICE, method=method)) == Verdict(403, "ManagementRoutes")
+    assert web_acl.verdict(Request(path, OPERATOR, method=method)) == Verdict()
+
+
+@pytest.mark.parametrize("path", UI_WANTS)
+def test_what_the_ui_does_without_stays_with_management(web_acl: WebAcl, path: str) -> None:
+    assert web_acl.verdict(Request(path, OFFICE, method="GET")) == Verdict(403, "ManagementRoutes")
 
 
 # Routes that answer nobody
@@ -242,14 +340,49 @@ def test_known_bad_inputs_are_looked_for_where_no_prompt_goes(web_acl: WebAcl) -
 @in_every_environment
 def test_rate_of_each_address(templates: Templates, environment: Environment) -> None:
     """By address alone, whatever is asked for, with an answer that clients take for what it is."""
-    rules = WebAcl(templates[environment.name]["Gateway"]).rules
-    (rate,) = (rule for rule in rules if "RateBasedStatement" in rule["Statement"])
-    assert rate["Statement"]["RateBasedStatement"] == {
+    rule = _rule(WebAcl(templates[environment.name]["Gateway"]), "RatePerAddress")
+    assert rule["Statement"]["RateBasedStatement"] == {
         "AggregateKeyType": "IP",
         "Limit": environment.ingress.requests_per_address,
         "EvaluationWindowSec": 300,
     }
-    assert rate["Action"]["Block"]["CustomResponse"] == {"ResponseCode": 429}
+    assert rule["Action"]["Block"]["CustomResponse"] == {"ResponseCode": 429}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "counted"),
+    [
+        ("POST", "/v2/login", True),
+        ("POST", "/%762/login", True),
+        ("POST", "//v2/login", True),
+        ("POST", "/login", True),
+        ("POST", "/v3/login", True),
+        ("POST", "/v3/login/exchange", True),
+        ("GET", "/onboarding/get_token", True),
+        ("POST", "/onboarding/claim_token", True),
+        ("POST", "/user/password/change", True),
+        ("GET", "/ui/login/", False),
+        ("POST", "/key/generate", False),
+        ("POST", "/v1/chat/completions", False),
+    ],
+)
+def test_rate_of_sign_ins(web_acl: WebAcl, method: str, path: str, counted: bool) -> None:
+    rule = _rule(web_acl, "SignInRatePerAddress")
+    rate = rule["Statement"]["RateBasedStatement"]
+    assert (rate["AggregateKeyType"], rate["Limit"], rate["EvaluationWindowSec"]) == ("IP", SIGN_INS_PER_ADDRESS, 300)
+    assert rule["Action"]["Block"]["CustomResponse"] == {"ResponseCode": 429}
+    assert web_acl.matches(rate["ScopeDownStatement"], Request(path, OFFICE, method=method)) is counted
+
+
+def test_capacity(web_acl: WebAcl) -> None:
+    """At most 1500 units, what a web ACL has without further cost (AWS WAF pricing and quotas)."""
+    assert web_acl.capacity() <= 1500
+
+
+def _rule(web_acl: WebAcl, name: str) -> dict[str, Any]:
+    found: dict[str, Any]
+    (found,) = (rule for rule in web_acl.rules if rule["Name"] == name)
+    return found
 
 
 def test_regular_expressions_are_within_the_limits(templates: Templates) -> None:
@@ -258,10 +391,11 @@ def test_regular_expressions_are_within_the_limits(templates: Templates) -> None
     for properties in resources(templates["prod"]["Gateway"], "AWS::WAFv2::RegexPatternSet").values():
         patterns = properties["RegularExpressionList"]
         assert 1 <= len(patterns) <= 10
-        for pattern in patterns:
+        for pattern in (*patterns, SIGN_IN_ROUTES):
             re.compile(pattern)
             assert len(pattern) <= 200
             assert not unsupported.search(pattern)
+    assert len(resources(templates["prod"]["Gateway"], "AWS::WAFv2::RegexPatternSet")) <= 10
 
 
 # The log

@@ -21,6 +21,16 @@ MANAGED_INSPECTS_BODY = {
     "AWSManagedRulesKnownBadInputsRuleSet": True,
     "AWSManagedRulesSQLiRuleSet": True,
 }
+# The units that a managed group takes, by the same page; and a statement and each of its transformations, by
+# https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statements-list.html
+MANAGED_CAPACITY = {"AWSManagedRulesAmazonIpReputationList": 25, "AWSManagedRulesKnownBadInputsRuleSet": 200}
+STATEMENT_CAPACITY = {
+    "IPSetReferenceStatement": 1,
+    "RegexPatternSetReferenceStatement": 25,
+    "RegexMatchStatement": 3,
+    "RateBasedStatement": 2,
+}
+TRANSFORMATION_CAPACITY = 10
 BODY_FIELDS = {"Body", "JsonBody"}
 
 
@@ -66,6 +76,10 @@ class WebAcl:
         """The rules that would look into this request's body, or limit its size, were it to reach them."""
         return {rule["Name"] for rule in self.rules if self._inspects_body(rule["Statement"], request)}
 
+    def capacity(self) -> int:
+        """The web ACL capacity units of all rules, if AWS counts every transformation: it may count fewer."""
+        return sum(_capacity(rule["Statement"]) for rule in self.rules)
+
     def matches(self, statement: dict[str, Any], request: Request) -> bool:
         """Whether a statement is true of a request."""
         ((kind, details),) = statement.items()
@@ -103,6 +117,11 @@ class WebAcl:
         return any(not BODY_FIELDS.isdisjoint(field) for field in _fields(statement))
 
 
+def allows(template: Template, method: str, path: str, address: str) -> bool:
+    """Whether the web ACL of a template lets a request from an IPv4 address pass. `path` is encoded, without query."""
+    return WebAcl(template).verdict(Request(path, address, method)).status is None
+
+
 def normalize_path(path: str) -> str:
     """NORMALIZE_PATH: without `//`, `.` and `..`, except for a `..` that nothing comes before.
 
@@ -124,6 +143,22 @@ TRANSFORMATIONS: dict[str, Callable[[str], str]] = {
     "NORMALIZE_PATH": normalize_path,
     "LOWERCASE": str.lower,
 }
+
+
+def _capacity(statement: dict[str, Any]) -> int:
+    ((kind, details),) = statement.items()
+    match kind:
+        case "AndStatement" | "OrStatement":
+            return sum(_capacity(part) for part in details["Statements"])
+        case "NotStatement":
+            return _capacity(details["Statement"])
+        case "ManagedRuleGroupStatement":
+            own = MANAGED_CAPACITY[details["Name"]]
+        case _:
+            own = STATEMENT_CAPACITY[kind]
+    steps = [step for step in details.get("TextTransformations", []) if step["Type"] != "NONE"]
+    scope = details.get("ScopeDownStatement")
+    return own + TRANSFORMATION_CAPACITY * len(steps) + (_capacity(scope) if scope else 0)
 
 
 def _transformed(statement: dict[str, Any], request: Request) -> str:
