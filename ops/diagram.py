@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +29,9 @@ ENVIRONMENT: Final = "prod"
 
 Properties = dict[str, Any]
 Templates = dict[str, dict[str, Any]]
-"""One environment's templates by the name of the stack: Network, Database, Gateway."""
+"""One environment's templates by the name of the stack: Network, Database, Email, Gateway, …"""
 
-WIDTH, HEIGHT = 1280, 856
+WIDTH, HEIGHT = 1280, 1060
 COLUMNS = (256, 712)  # where the zones begin, and how much room they share
 GAP, ZONE_GAP = 16, 28
 STYLE = """
@@ -142,6 +143,18 @@ class Facts:
         rules = self.only("AWS::EC2::SecurityGroup", "LoadBalancerGroup")["SecurityGroupIngress"]
         return tuple(dict.fromkeys(rule["CidrIp"] for rule in rules))
 
+    def function(self, handler: str) -> Properties:
+        """The Lambda function that a module of `lambda/onboarding/` is."""
+        found = self.resources("AWS::Lambda::Function").values()
+        (properties,) = (function for function in found if function.get("Handler") == f"onboarding.{handler}.handler")
+        return properties
+
+    def attempts(self) -> int:
+        """How often the queue hands a request to the worker before it goes to the dead-letter queue."""
+        queues = self.resources("AWS::SQS::Queue").values()
+        (attempts,) = (queue["RedrivePolicy"]["maxReceiveCount"] for queue in queues if "RedrivePolicy" in queue)
+        return int(attempts)
+
     def retention(self) -> str:
         """How long logs are kept: the shortest and the longest, in days."""
         days = sorted({group["RetentionInDays"] for group in self.resources("AWS::Logs::LogGroup").values()})
@@ -236,8 +249,9 @@ def draw(templates: Templates) -> str:
         *_vpc(facts),
         *_edge(facts),
         *_people(facts),
+        *_accounts(facts),
         *_services(facts),
-        *_outside(config, config.hosts(variables)),
+        *_outside(facts, config, config.hosts(variables)),
     )
     tips = "".join(
         f'<marker id="{style}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
@@ -257,8 +271,10 @@ def draw(templates: Templates) -> str:
     )
 
 
-ACCOUNT = Box(208, 56, 808, 776)
+ACCOUNT = Box(208, 56, 808, 980)
 VPC = Box(232, 180, 760, 472)
+ACCOUNTS = Box(232, 668, 760, 188)
+LANE_X = 978  # between the zones and the VPC's edge: the private way from the worker to LiteLLM
 OUTSIDE_X, OUTSIDE_WIDTH, BUS_X = 1056, 200, 1036
 
 
@@ -272,7 +288,7 @@ def _frame(facts: Facts) -> Iterator[str]:
 
 def _edge(facts: Facts) -> Iterator[str]:
     rules = facts.only("AWS::WAFv2::WebACL")["Rules"]
-    host = facts.only("AWS::Route53::RecordSet", "Alias")["Name"].rstrip(".")
+    host = facts.only("AWS::Route53::RecordSet", "EdgeAlias")["Name"].rstrip(".")
     certificates = facts.resources("AWS::CertificateManager::Certificate")
     validation = "validated by DNS" if certificates else "given by its ARN"
     cards = (
@@ -293,7 +309,7 @@ def _people(facts: Facts) -> Iterator[str]:
     yield text(24, 240, "Named ranges only", "group")
     people = Box(24, 252, 152, 84)
     yield from card(
-        people, "people", "Everyone", "applications, agents,", "SDKs: LLM routes", joined(facts.callers(), 1)
+        people, "people", "Everyone", "applications, agents,", "SDKs; their own keys", joined(facts.callers(), 1)
     )
     managers = Box(24, 352, 152, 84)
     yield from card(managers, "people", "Operators", "admin UI, accounts,", "keys, everything", joined(management, 1))
@@ -391,6 +407,48 @@ def _isolated(facts: Facts, columns: dict[str, tuple[float, float]]) -> Iterator
         yield from card(Box(x + 24, 588, each - 48, 36), "database", role)
 
 
+def _accounts(facts: Facts) -> Iterator[str]:
+    host = facts.only("AWS::ApiGatewayV2::DomainName")["DomainName"]
+    route = facts.only("AWS::ApiGatewayV2::Route")["RouteKey"]
+    schedule = facts.only("AWS::Scheduler::Schedule")["ScheduleExpression"]
+    receiver, worker, *_ = map(facts.function, ("receiver", "worker", "sweep", "bounces"))
+    assert "VpcConfig" in worker  # noqa: S101 - the picture says so
+    assert "VpcConfig" not in receiver  # noqa: S101
+    yield ACCOUNTS.rect("tier", radius=6)
+    yield text(ACCOUNTS.x + 16, ACCOUNTS.y + 20, "Accounts on request, from Slack", "group")
+    ways, side = ACCOUNTS.y + 32, ACCOUNTS.y + 114
+    flow = (
+        ("network", "API Gateway: HTTP", host, route),
+        ("compute", "Lambda: receiver", "checks the signature,", f"answers; {receiver['MemorySize']} MB"),
+        ("storage", "Amazon SQS, FIFO", f"{facts.attempts()} attempts, then the", "dead-letter queue"),
+        (
+            "compute",
+            "Lambda: worker",
+            "in the private subnets;",
+            f"retries; {worker['Timeout']} s, {worker['MemorySize']} MB",
+        ),
+    )
+    boxes = [Box(x, ways, width, 66) for x, width in row(ACCOUNTS.x + 12, ACCOUNTS.width - 40, len(flow), 22)]
+    slack = Box(24, ways, 152, 66)
+    yield from card(slack, "outside", "Slack", "form, /llm-account,", "buttons; who has left")
+    yield arrow((slack.right, ways + 33), (boxes[0].x - 2, ways + 33))
+    yield text(182, ways + 25, "HTTPS", "label")
+    for left, right in pairwise(boxes):
+        yield arrow((left.right, ways + 33), (right.x - 2, ways + 33))
+    for box, words in zip(boxes, flow, strict=True):
+        yield from card(box, *words)
+    lane = boxes[-1].right
+    yield arrow((lane, ways + 22), (LANE_X, ways + 22), (LANE_X, 443), (COLUMNS[0] + COLUMNS[1] - GAP + 2, 443))
+    yield arrow((lane, ways + 46), (BUS_X, ways + 46), tip=False)
+    others = (
+        ("compute", "Lambda: sweep", f"EventBridge, {schedule}:", "closes accounts of who has left"),
+        ("compute", "Lambda: bounces", "mail that did not arrive, by", "Amazon SNS to the audit channel"),
+        ("database", "Amazon DynamoDB", "requests that were done,", "so that each is done once"),
+    )
+    for (x, width), words in zip(row(ACCOUNTS.x + 12, ACCOUNTS.width - 40, 3, 22), others, strict=True):
+        yield from card(Box(x, side, width, 62), *words)
+
+
 def _gap(columns: dict[str, tuple[float, float]]) -> float:
     """The x between the first two zones, where nothing stands in an arrow's way."""
     x, width = next(iter(columns.values()))
@@ -404,25 +462,26 @@ def _services(facts: Facts) -> Iterator[str]:
     bucket = facts.only("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"]
     functions = [name for name in facts.resources("AWS::Lambda::Function") if "/Migration" in name]
     machines = facts.resources("AWS::StepFunctions::StateMachine")
-    keys = facts.resources("AWS::KMS::Key").values()
-    rotated = all(key["EnableKeyRotation"] for key in keys)
-    store = (f"{len(secrets)} secrets (SecureString)", f"{len(published)} values for other systems")
-    logs = (f"{len(groups)} log groups: tasks, database,", f"flows, WAF; {facts.retention()} days")
-    runs = (f"{len(functions)} functions, {len(machines)} state machine:", "run the migration task")
+    keys = facts.resources("AWS::KMS::Key")
+    owners = joined(dict.fromkeys(name.split("/")[0].lower() for name in keys))
+    rotated = all(key["EnableKeyRotation"] for key in keys.values())
+    store = (f"{len(secrets)} secrets of the tasks, and Slack's", f"{len(published)} values for other systems")
+    logs = (f"{len(groups)} log groups: tasks, database,", f"flows, WAF, functions; {facts.retention()} days")
+    runs = (f"{len(functions)} functions, {len(machines)} state machines: the", "migration, keys, mail logins")
     cards = (
         ("management", "SSM Parameter Store", *store),
         ("management", "CloudWatch Logs", *logs),
         ("storage", "Amazon S3", "access logs of the balancer,", f"{bucket} days"),
         ("compute", "Amazon ECR", f"image: LiteLLM {facts.parameter('litellmversion')}", "with our config.yaml"),
         ("compute", "Lambda and Step Functions", *runs),
-        ("security", "AWS KMS", f"{len(keys)} key of the database,", "rotated yearly" if rotated else "not rotated"),
+        ("security", "AWS KMS", f"{len(keys)} of our own: {owners},", "rotated yearly" if rotated else "not rotated"),
     )
     for number, (kind, title, *lines) in enumerate(cards):
         x, width = row(VPC.x, VPC.width, 3)[number % 3]
-        yield from card(Box(x, 668 + 78 * (number // 3), width, 66), kind, title, *lines)
+        yield from card(Box(x, 872 + 78 * (number // 3), width, 66), kind, title, *lines)
 
 
-def _outside(config: LiteLlmConfig, hosts: tuple[str, ...]) -> Iterator[str]:
+def _outside(facts: Facts, config: LiteLlmConfig, hosts: tuple[str, ...]) -> Iterator[str]:
     def names(provider: str) -> list[str]:
         return list(dict.fromkeys(model.name for model in config.models if model.provider == provider))
 
@@ -435,8 +494,8 @@ def _outside(config: LiteLlmConfig, hosts: tuple[str, ...]) -> Iterator[str]:
         ("Azure OpenAI", f"{len(names('azure'))} models", *_wrapped(host("azure"), 28)),
         ("Vertex AI", f"{len(names('vertex_ai'))} models", *_wrapped(host("aiplatform"), 28)),
         ("Datadog", "usage, without prompts", *_wrapped(host("datadog"), 28)),
-        ("Slack", "alerts for operators", host("slack")),
-        ("Amazon SES", "mail to users, SMTP 587", *_wrapped(host("email-smtp"), 28)),
+        ("Slack", "answers, the audit channel,", "alerts for operators"),
+        ("Amazon SES", f"mail of {_mail_domain(facts)}:", "invitations by its API,", "notices by SMTP, port 587"),
     )
     yield text(OUTSIDE_X, 84, "Outside, called by name", "group")
     y, middles = 96.0, []
@@ -448,6 +507,10 @@ def _outside(config: LiteLlmConfig, hosts: tuple[str, ...]) -> Iterator[str]:
         yield from card(box, "outside", title, *lines)
         y = box.bottom + space
     yield arrow((BUS_X, middles[0]), (BUS_X, middles[-1]), tip=False)
+
+
+def _mail_domain(facts: Facts) -> str:
+    return str(facts.only("AWS::SES::EmailIdentity")["EmailIdentity"])
 
 
 def _wrapped(words: str, width: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 Which secrets an environment needs is derived from `container/config.yaml` and the environment's settings. Each is an
 SSM SecureString `/litellm/<environment>/<NAME>`. The random ones are made here; the others are asked for without echo,
-or read from a file. No value is ever read back or printed.
+or read from a file. No value is ever read back or printed. Those that the deployment itself makes are left to it.
 
 Integrates with AWS Systems Manager Parameter Store and AWS STS, through boto3's own credentials and settings
 (AWS_PROFILE, AWS_ENDPOINT_URL, …).
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 CONFIG: Final = Path(__file__).parents[1] / "container" / "config.yaml"
 MAXIMUM_BYTES: Final = 8192  # of an Advanced parameter's value; a Standard one takes 4096
 
+MADE_BY_DEPLOYMENT: Final = ("ONBOARDING_KEY", "SMTP_PASSWORD", "SMTP_USERNAME")
+"""Secrets that custom resources make and store: no person has them, and the first deployment needs none."""
+
+SLACK_APP: Final = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET")
+"""Secrets of the Slack app, which an environment with onboarding needs."""
+
 Ask = Callable[[str], str]
 """Asks for one line without echo, given the prompt: `getpass.getpass`."""
 
@@ -70,6 +76,12 @@ _database_password = _matching(
 _long_enough = _matching(r".{12,}", "it must have at least 12 characters")
 _slack_webhook = _matching(
     r"https://hooks\.slack\.com/\S+", "it must be an incoming web hook, https://hooks.slack.com/…"
+)
+_slack_bot_token = _matching(
+    r"xoxb-[A-Za-z0-9-]+", 'it must begin with "xoxb-": the Bot User OAuth Token, and no other of Slack\'s tokens'
+)
+_slack_signing_secret = _matching(
+    r"[0-9a-f]{32}", "it must have 32 hexadecimal digits in lower case, as Slack shows the Signing Secret"
 )
 
 
@@ -133,8 +145,16 @@ KNOWN: Final[Mapping[str, Secret]] = {
     "SLACK_WEBHOOK_URL": Secret("Slack's incoming web hook for alerts", _slack_webhook),
     "AZURE_API_KEY": Secret("Key of the Azure OpenAI resource", confirm=True),
     "DD_API_KEY": Secret("Datadog's API key", confirm=True),
-    "SMTP_USERNAME": Secret("User name for Amazon SES over SMTP", confirm=True),
-    "SMTP_PASSWORD": Secret("Password for Amazon SES over SMTP", confirm=True),
+    "SLACK_BOT_TOKEN": Secret(
+        "Token of the Slack app's bot",
+        _slack_bot_token,
+        hint=" (api.slack.com/apps, the app, OAuth & Permissions: Bot User OAuth Token)",
+    ),
+    "SLACK_SIGNING_SECRET": Secret(
+        "What Slack signs its requests with",
+        _slack_signing_secret,
+        hint=" (api.slack.com/apps, the app, Basic Information: Signing Secret)",
+    ),
     "LITELLM_LICENSE": Secret("LiteLLM's licence", confirm=True),
 }
 
@@ -145,7 +165,7 @@ def known(name: str) -> Secret:
 
 
 def required_secrets(environment: Environment) -> tuple[str, ...]:
-    """Names of the secrets that the environment's tasks need, sorted.
+    """Names of the secrets that people give the environment's tasks and functions, sorted.
 
     Raises
     ------
@@ -153,7 +173,20 @@ def required_secrets(environment: Environment) -> tuple[str, ...]:
         `container/config.yaml` has a mistake.
     """
     config = LiteLlmConfig.load(CONFIG, provided=environment.plain_variables, licensed=environment.litellm_license)
-    return tuple(sorted(config.secrets))
+    slack_app = SLACK_APP if environment.onboarding else ()
+    return tuple(sorted({*config.secrets, *slack_app} - set(MADE_BY_DEPLOYMENT)))
+
+
+def refuse_made_by_deployment(names: Iterable[str], source: str) -> None:
+    """Refuse names whose value a person would only spoil.
+
+    Raises
+    ------
+    SecretsError
+        `source` (a file, or an argument) has one of `MADE_BY_DEPLOYMENT`.
+    """
+    if made := sorted(set(names) & set(MADE_BY_DEPLOYMENT)):
+        raise SecretsError(f"{source}: leave out {', '.join(made)}: the deployment makes and stores that itself.")
 
 
 # --- The parameter store --------------------------------------------------------------------------------------------
@@ -447,6 +480,7 @@ def manage(arguments: argparse.Namespace, store: Store, names: tuple[str, ...], 
 def _given(source: str, names: tuple[str, ...]) -> dict[str, str]:
     """The values of a file, all checked before the first one is stored."""
     values = read_values(source)
+    refuse_made_by_deployment(values, source)
     if unknown := sorted(values.keys() - set(names)):
         raise SecretsError(f"{source}: this environment has no secret {', '.join(unknown)}: it has {', '.join(names)}.")
     values = {name: checked(name, value) for name, value in values.items()}
@@ -483,6 +517,7 @@ def main(argv: list[str] | None = None, *, session: boto3.Session | None = None,
     try:
         environment = _environment(arguments.env)
         names = required_secrets(environment)
+        refuse_made_by_deployment(arguments.replace, "--replace")
         if unknown := [name for name in arguments.replace if name not in names]:
             raise SecretsError(f"--replace: {environment.name} has no secret {', '.join(unknown)}.")
         store = open_store(environment, session)

@@ -14,7 +14,7 @@ from botocore import exceptions as aws
 
 from ops import secrets
 from stacks.environments import environments
-from stacks.litellm_config import CORE_SECRETS
+from stacks.litellm_config import CORE_SECRETS, LiteLlmConfig
 
 DEV = environments()["dev"]
 NAMES = secrets.required_secrets(DEV)
@@ -23,8 +23,8 @@ GIVEN = {
     "AZURE_API_KEY": "azure-hunter2",
     "DD_API_KEY": "datadog-hunter2",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/hunter2",
-    "SMTP_USERNAME": "AKIAHUNTER2",
-    "SMTP_PASSWORD": "smtp-hunter2",
+    "SLACK_BOT_TOKEN": "xoxb-1-2-hunter2",
+    "SLACK_SIGNING_SECRET": "0123456789abcdef" * 2,
     "LITELLM_LICENSE": "license-hunter2",
     "VERTEX_CREDENTIALS": json.dumps(
         {"type": "service_account", "project_id": "p", "private_key": "hunter2\n", "client_email": "a@example.com"}
@@ -142,6 +142,47 @@ def test_what_is_needed_is_what_the_configuration_needs() -> None:
     assert set(CORE_SECRETS) <= set(NAMES)
     assert tuple(sorted(set(NAMES))) == NAMES
     assert {"LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "DATABASE_PASSWORD", "UI_PASSWORD"} == RANDOM
+
+
+def test_what_the_deployment_makes_is_not_asked_for() -> None:
+    config = LiteLlmConfig.load(secrets.CONFIG, provided=DEV.plain_variables)
+    assert {"SMTP_PASSWORD", "SMTP_USERNAME"} <= set(config.secrets)  # the task needs them all the same
+    assert not set(secrets.MADE_BY_DEPLOYMENT) & {*NAMES, *secrets.KNOWN}
+
+
+def test_the_slack_apps_are_needed_with_onboarding_only() -> None:
+    assert set(secrets.SLACK_APP) <= set(NAMES)
+    without = secrets.required_secrets(DEV.model_copy(update={"onboarding": None}))
+    assert set(NAMES) - set(without) == set(secrets.SLACK_APP)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("SLACK_BOT_TOKEN", "OAuth & Permissions"), ("SLACK_SIGNING_SECRET", "Basic Information")],
+)
+def test_the_question_says_where_slack_shows_it(command: Command, name: str, where: str) -> None:
+    prompts: list[str] = []
+
+    def ask(prompt: str) -> str:
+        prompts.append(prompt)
+        return ""
+
+    command(ask=ask)
+    (prompt,) = (prompt for prompt in prompts if prompt.startswith(name))
+    assert where in prompt
+
+
+def test_check_passes_before_the_first_deployment(command: Command, store: ParameterStore, file: Path) -> None:
+    command("--file", str(file))
+    assert not set(secrets.MADE_BY_DEPLOYMENT) & store.values().keys()
+    assert command("--check") == 0
+
+
+def test_what_the_deployment_makes_cannot_be_replaced(command: Command) -> None:
+    sentence = command.refused("--replace", "SMTP_PASSWORD", "ONBOARDING_KEY")
+    assert (
+        "--replace: leave out ONBOARDING_KEY, SMTP_PASSWORD: the deployment makes and stores that itself." in sentence
+    )
 
 
 def test_check_names_what_is_missing_and_stores_nothing(command: Command, store: ParameterStore) -> None:
@@ -282,6 +323,13 @@ def test_an_object_in_a_json_file_is_taken_as_json(command: Command, store: Para
         ("# x\nazure key=hunter2", "line 2: that is not NAME=value"),
         ('{"AZURE_API_KEY": hunter2}', "line 1: that is not valid JSON"),
         ("OTHER=hunter2", "has no secret OTHER"),
+        ("SMTP_USERNAME=AKIAHUNTER2\nSMTP_PASSWORD=hunter2", "leave out SMTP_PASSWORD, SMTP_USERNAME: the deployment"),
+        ("ONBOARDING_KEY=sk-hunter2", "leave out ONBOARDING_KEY: the deployment"),
+        ("SLACK_BOT_TOKEN=xoxp-1-2-hunter2", 'it must begin with "xoxb-"'),
+        ("SLACK_BOT_TOKEN=xoxb-", 'it must begin with "xoxb-"'),
+        ("SLACK_SIGNING_SECRET=hunter2", "it must have 32 hexadecimal digits in lower case"),
+        ("SLACK_SIGNING_SECRET=" + "0123456789ABCDEF" * 2, "it must have 32 hexadecimal digits in lower case"),
+        ("SLACK_SIGNING_SECRET=" + "0" * 33, "it must have 32 hexadecimal digits in lower case"),
         ("AZURE_API_KEY=two words hunter2", "AZURE_API_KEY is not valid: it must not contain white space"),
         ("LITELLM_MASTER_KEY=sk-hunter2", 'must begin with "sk-", with at least 20'),
         ("LITELLM_MASTER_KEY=hunter2-hunter2-hunter2-hunter2", 'must begin with "sk-"'),

@@ -1,0 +1,217 @@
+"""Measures what people wait for: `make bench`, with `--json` for machines.
+
+- The onboarding functions' cold imports, from a package that is made as the deployed one is, without bytecode: Lambda's
+  file system is read-only, so that every cold start compiles it. boto3 is this machine's, as it is the runtime's there.
+- The size of that package.
+- The synthesis of every environment, with and without the rules (cdk-nag's and CloudFormation's), and by the CDK CLI.
+
+Times are those of this machine, while it does nothing else. A test checks the table and the exit code, and no time.
+
+Exit codes: 0 every aim holds; 1 one does not; 2 something could not be measured, in one sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from stacks.environments import environments
+from stacks.python_function import BundlingError, bundle
+
+ROOT: Final = Path(__file__).parents[1]
+ONBOARDING: Final = ROOT / "lambda" / "onboarding"
+CDK: Final = ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+
+HANDLERS: Final = ("receiver", "worker", "sweep", "bounces")
+IMPORTS: Final = 7  # fresh processes each, of which the median counts
+
+# Aims. Slack wants an answer within 3 s, of which Lambda's own start takes most; the others are twice what was measured
+# when they were set, so that a package or a synthesis does not grow unnoticed.
+IMPORT_AIM: Final = 600  # ms
+ZIPPED_AIM: Final = 5  # MB
+UNZIPPED_AIM: Final = 15  # MB
+SYNTH_AIM: Final = 10  # s, without the rules
+RULES_AIM: Final = 20  # s, with the rules
+CLI_AIM: Final = 25  # s
+
+
+class BenchError(Exception):
+    """Something could not be measured, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement, and what it must stay below."""
+
+    name: str
+    value: float
+    unit: str
+    aim: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the aim is met."""
+        return self.value < self.aim
+
+
+# --- Measuring ------------------------------------------------------------------------------------------------------
+
+
+def import_time(module: str, folder: Path) -> float:
+    """Milliseconds that a fresh process needs to import a module from a package.
+
+    Raises
+    ------
+    BenchError
+        It cannot be imported.
+    """
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); start = time.perf_counter(); "
+        "__import__(sys.argv[2]); print((time.perf_counter() - start) * 1000)"
+    )
+    environment = environments()["dev"]
+    assert environment.onboarding  # noqa: S101 - dev has it; what is measured is the same in each environment
+    variables = {
+        "AWS_DEFAULT_REGION": environment.region,
+        "ONBOARDING": environment.onboarding.model_dump_json(),
+        "PARAMETER_PREFIX": environment.parameter_prefix,
+        "POWERTOOLS_SERVICE_NAME": "onboarding",
+        "QUEUE_URL": "https://sqs.invalid/queue.fifo",
+        "TABLE_NAME": "onboarding",
+    }
+    return float(_run([sys.executable, "-c", code, folder, module], variables))
+
+
+def sizes(folder: Path) -> tuple[float, float]:
+    """Megabytes (of 10**6 bytes) of a folder's files, zipped and not."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    with tempfile.TemporaryFile() as stream:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, file.relative_to(folder))
+        zipped = stream.tell()
+    return zipped / 1e6, sum(file.stat().st_size for file in files) / 1e6
+
+
+def synth_time(*, rules: bool) -> float:
+    """Seconds that `python app.py` needs for the templates of every deployed environment."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]  # which the CDK CLI hands over otherwise
+    with tempfile.TemporaryDirectory() as out:
+        variables = {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": out}
+        return _seconds([sys.executable, "app.py"], variables | ({} if rules else {"CDK_VALIDATION": "false"}))
+
+
+def cli_time() -> float:
+    """Seconds that `cdk synth` needs for the same, with the rules."""
+    with tempfile.TemporaryDirectory() as out:
+        return _seconds(["node", CDK, "synth", "--quiet", "--no-notices", "--output", out], {})
+
+
+def measure() -> Iterator[Figure]:
+    """Every figure, one after another, so that none is measured while another runs.
+
+    Raises
+    ------
+    BenchError
+        Something could not be measured.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bundle(ONBOARDING, folder)
+        for handler in HANDLERS:
+            times = [import_time(f"onboarding.{handler}", folder) for _ in range(IMPORTS)]
+            yield Figure(f"cold import of onboarding.{handler}", statistics.median(times), "ms", IMPORT_AIM)
+        zipped, unzipped = sizes(folder)
+        yield Figure("package, zipped", zipped, "MB", ZIPPED_AIM)
+        yield Figure("package, unzipped", unzipped, "MB", UNZIPPED_AIM)
+    yield Figure("synthesis without the rules", synth_time(rules=False), "s", SYNTH_AIM)
+    yield Figure("synthesis with the rules", synth_time(rules=True), "s", RULES_AIM)
+    yield Figure("cdk synth", cli_time(), "s", CLI_AIM)
+
+
+def _run(command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> str:
+    """What a command prints, run in the checkout; its own error's last line says why it failed."""
+    inherited = {name: value for name, value in os.environ.items() if name != "CDK_VALIDATION"}
+    bytecode = {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(  # noqa: S603 - the commands are above
+        command,
+        cwd=ROOT,
+        env=inherited | bytecode | dict(variables or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        what = str(command[-1]) if command[0] == sys.executable else Path(command[0]).name
+        reason = (done.stderr.strip() or done.stdout.strip() or "no word why").splitlines()[-1]
+        raise BenchError(f"{what} failed with code {done.returncode}: {reason}")
+    return done.stdout
+
+
+def _seconds(command: Sequence[str | Path], variables: Mapping[str, str]) -> float:
+    start = time.perf_counter()
+    _run(command, variables)
+    return time.perf_counter() - start
+
+
+# --- Telling --------------------------------------------------------------------------------------------------------
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """One line a figure: what, how much, its aim, and whether that holds."""
+    rows = [
+        (
+            figure.name,
+            _amount(figure.value, figure.unit),
+            f"< {figure.aim:g} {figure.unit}",
+            "yes" if figure.holds else "NO",
+        )
+        for figure in figures
+    ]
+    heads = ("", "measured", "aim", "holds")
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    first, *others = widths
+    return "\n".join(
+        "  ".join((name.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, others, strict=True)))).rstrip()
+        for name, *cells in (heads, *rows)
+    )
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:.0f} {unit}" if unit == "ms" else f"{value:.1f} {unit}"
+
+
+def report(figures: Sequence[Figure], *, as_json: bool) -> int:
+    """Print the figures, and return the exit code."""
+    if as_json:
+        print(json.dumps([vars(figure) | {"holds": figure.holds} for figure in figures], indent=2))
+    else:
+        print(table(figures))
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ops.bench", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
+    arguments = parser.parse_args(argv)
+    try:
+        return report(list(measure()), as_json=arguments.json)
+    except (BenchError, BundlingError, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

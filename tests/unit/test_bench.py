@@ -1,0 +1,75 @@
+"""ops/bench.py: what it tells of given figures, and how it measures a package. No time is asserted."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops import bench
+from ops.bench import Figure
+
+FIGURES = (Figure("cold import of onboarding.receiver", 412.3, "ms", 600), Figure("package, zipped", 1.94, "MB", 5))
+MISSED = Figure("synthesis", 10.0, "s", 10)
+
+
+def test_the_table_and_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.report(FIGURES, as_json=False) == 0
+    assert capsys.readouterr().out == (
+        "                                    measured       aim  holds\n"
+        "cold import of onboarding.receiver    412 ms  < 600 ms    yes\n"
+        "package, zipped                       1.9 MB    < 5 MB    yes\n"
+    )
+
+
+def test_a_missed_aim_is_told_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.report((*FIGURES, MISSED), as_json=False) == 1
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["synthesis", "10.0", "s", "<", "10", "s", "NO"]
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.report((FIGURES[0], MISSED), as_json=True) == 1
+    assert json.loads(capsys.readouterr().out) == [
+        {"name": "cold import of onboarding.receiver", "value": 412.3, "unit": "ms", "aim": 600, "holds": True},
+        {"name": "synthesis", "value": 10.0, "unit": "s", "aim": 10, "holds": False},
+    ]
+
+
+def test_what_cannot_be_measured_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Iterator[Figure]:
+        yield FIGURES[0]
+        raise bench.BenchError("uv failed with code 1: no such package")
+
+    monkeypatch.setattr(bench, "measure", broken)
+    assert bench.main([]) == 2
+    assert capsys.readouterr() == ("", "bench: uv failed with code 1: no such package\n")
+
+
+def test_an_import_is_of_the_package(tmp_path: Path) -> None:
+    (tmp_path / "only_here.py").write_text("import os; assert os.environ['ONBOARDING'].startswith('{')")
+    assert bench.import_time("only_here", tmp_path) > 0
+    assert not (tmp_path / "__pycache__").exists()  # the next one is as cold
+
+
+def test_an_import_that_fails_names_the_module_and_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(bench.BenchError) as error:
+        bench.import_time("nowhere", tmp_path)
+    assert str(error.value) == "nowhere failed with code 1: ModuleNotFoundError: No module named 'nowhere'"
+
+
+def test_sizes(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "zeros").write_bytes(bytes(2_000_000))
+    zipped, unzipped = bench.sizes(tmp_path)
+    assert unzipped == 2
+    assert 0 < zipped < 0.1
+
+
+def test_every_function_is_measured() -> None:
+    with_handler = {
+        file.stem for file in bench.ONBOARDING.glob("*.py") if re.search(r"^(def )?handler\b", file.read_text(), re.M)
+    }
+    assert with_handler == set(bench.HANDLERS)
