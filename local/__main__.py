@@ -99,7 +99,7 @@ def _summary(gateway: LocalGateway, key: str) -> str:
     return f"""
 API            {gateway.url}   (key of {USER}: {key})
 Admin UI       {gateway.url}/ui   (user admin; the password is UI_PASSWORD in {_short(gateway.state)}/secrets.json)
-Outside world  {gateway.outside.control_url}   (what providers, Datadog and Slack were sent; faults to inject)
+Outside world  {gateway.outside.control_url}   (ask for an account in Slack, read the mails; calls, faults to inject)
 Logs           {_short(gateway.state)}/aws
 
 Deployed, but without effect on this machine:

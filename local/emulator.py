@@ -1,11 +1,13 @@
 """The AWS that `make up` and the end-to-end tests deploy to: ministack, in a process of ours.
 
-    python -m local.emulator --port 4566 --state .local/aws --image image.json [--balancer-port 4000] [--keep]
+    python -m local.emulator --port 4566 --state .local/aws --image image.json [--balancer-port 4000]
 
 It listens on 127.0.0.1 only. ministack's ECS runs containers as local processes (`local.containers`), judges them as
-AWS does (`local.ecs`), and its load balancer listens (`local.balancer`). CloudFormation types that have no behaviour on
-one machine get inert handlers (`INERT`); what was deployed of them is listed in `not-emulated.json` in the state
-folder. A type that neither ministack nor the table knows fails the deployment.
+AWS does (`local.ecs`), its load balancer listens (`local.balancer`), its functions run with the differences of this
+machine (`local.functions`), and its mails are relayed whole (`local.mail`). CloudFormation types that have no behaviour
+on one machine get inert handlers (`INERT`); what was deployed of them is listed in `not-emulated.json` in the state
+folder. A type that neither ministack nor the table knows fails the deployment. What the containers and functions print
+is in `logs` in that folder.
 """
 
 from __future__ import annotations
@@ -38,13 +40,17 @@ from hypercorn.config import Config
 from local.balancer import Balancer
 from local.containers import Image, LocalDocker
 from local.ecs import Json, Provisioned, Services, definition_of, digest_of, ministack
+from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_logs
+from local.mail import mend_mail
 
 CHECKOUT = Path(__file__).parents[1]
 ACCOUNT = "000000000000"
 REGION = "ap-northeast-1"
 START_TIMEOUT = 60.0  # seconds
 NOT_EMULATED = "not-emulated.json"
-KEPT = "deployed"  # the folder, inside the state folder, of what is kept for the next start
+ACCESS_KEYS = 2  # of an IAM user: docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+# What the emulator has of the environment of whoever starts it: the functions that it runs get it too.
+INHERITED = ("HOME", "LANG", "LC_ALL", "LOG_LEVEL", "PATH", "TZ")
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,12 @@ INERT: dict[str, Inert] = {
     "Custom::VpcRestrictDefaultSG": Inert("default-security-group"),  # a Lambda function that needs the SDK for EC2
 }
 # Types that ministack keeps and answers for, and whose effect it does not have.
-WITHOUT_EFFECT = ("AWS::WAFv2::WebACL",)
+WITHOUT_EFFECT = (
+    "AWS::EC2::VPCEndpoint",
+    "AWS::ServiceDiscovery::PrivateDnsNamespace",
+    "AWS::ServiceDiscovery::Service",
+    "AWS::WAFv2::WebACL",
+)
 
 
 class Ledger:
@@ -176,6 +187,18 @@ def mend_vpc(provisioned: Provisioned, properties: Json) -> Provisioned:
     return physical_id, {**attributes, "CidrBlock": properties.get("CidrBlock", "")}
 
 
+def mend_email_identity(provisioned: Provisioned, properties: Json) -> Provisioned:
+    """Add the attributes of the DKIM records, which ministack leaves out."""
+    physical_id, attributes = provisioned
+    domain = properties["EmailIdentity"]
+    records = {
+        f"DkimDNSToken{part}{number}": f"token{number}.{zone}"
+        for part, zone in (("Name", f"_domainkey.{domain}"), ("Value", "dkim.amazonses.com"))
+        for number in (1, 2, 3)
+    }
+    return physical_id, {**attributes, **records}
+
+
 def mend_task_definition(provisioned: Provisioned, properties: Json) -> Provisioned:
     """Restore what ministack loses: all that is nested in a container definition (secrets, …), and the platform."""
     camel = ministack("services.cloudformation.provisioners")._pascal_to_camel
@@ -221,6 +244,21 @@ def mend_parameters() -> None:
     ssm.resolve_parameter_value = functools.partial(ssm.resolve_parameter_value, decrypt=True)
 
 
+def mend_access_keys() -> None:
+    """Have IAM refuse a user's third access key."""
+    iam = ministack("services.iam")
+    create = iam._IAM_HANDLERS["CreateAccessKey"]
+
+    def create_access_key(request: Json) -> Any:  # noqa: ANN401 - ministack's response
+        user = iam._p(request, "UserName")
+        if sum(key["UserName"] == user for key in iam._access_keys.values()) >= ACCESS_KEYS:
+            reason = f"Cannot exceed quota for AccessKeysPerUser: {ACCESS_KEYS}"
+            return iam._error(409, "LimitExceeded", reason, ns="iam")
+        return create(request)
+
+    iam._IAM_HANDLERS["CreateAccessKey"] = create_access_key
+
+
 def add_hosted_zone(zone_id: str, name: str) -> None:
     """Make the hosted zone that an operator has before a deployment, under the id that the settings name."""
     route53 = ministack("services.route53")
@@ -262,7 +300,7 @@ def service_handler(handler: Handler, services: Services) -> Handler:
     return {**handler, "create": create, "update": update, "delete": delete}
 
 
-def install(image: Image, state: Path) -> tuple[LocalDocker, Balancer]:
+def install(image: Image, state: Path, function_environment: Mapping[str, str]) -> tuple[LocalDocker, Balancer]:
     """Put everything of this module and its neighbours into the imported ministack."""
     balancer = Balancer(ACCOUNT, REGION)
     docker = LocalDocker(
@@ -277,11 +315,18 @@ def install(image: Image, state: Path) -> tuple[LocalDocker, Balancer]:
     services = Services(docker)
     mend_registry()
     mend_parameters()
+    mend_access_keys()
+    mend_environment(function_environment)
+    mend_logs(state / "logs")
+    mend_event_sources()
+    mend_http_api()
+    mend_mail()
     handlers = ministack("services.cloudformation.provisioners")._RESOURCE_HANDLERS
     ledger = Ledger(state / NOT_EMULATED)
     handlers.update({kind: inert_handler(kind, inert, ledger) for kind, inert in INERT.items() if kind not in handlers})
     handlers.update({kind: recorded(kind, handlers[kind], ledger) for kind in WITHOUT_EFFECT})
     handlers["AWS::EC2::VPC"] = after(handlers["AWS::EC2::VPC"], mend_vpc)
+    handlers["AWS::SES::EmailIdentity"] = after(handlers["AWS::SES::EmailIdentity"], mend_email_identity)
     handlers["AWS::ECS::TaskDefinition"] = after(handlers["AWS::ECS::TaskDefinition"], mend_task_definition)
     handlers["AWS::ECS::Service"] = service_handler(handlers["AWS::ECS::Service"], services)
     stacks = ministack("services.cloudformation.stacks")
@@ -290,10 +335,11 @@ def install(image: Image, state: Path) -> tuple[LocalDocker, Balancer]:
     return docker, balancer
 
 
-def ministack_environment(port: int, state: Path, *, keep: bool) -> dict[str, str]:
+def ministack_environment(port: int, state: Path, smtp_port: int | None) -> dict[str, str]:
     """What ministack reads from its environment, and hands on to the Lambda functions that it runs."""
-    kept = state / KEPT
+    relay = {"SMTP_HOST": f"127.0.0.1:{smtp_port}"} if smtp_port else {}
     return {
+        **relay,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
@@ -309,11 +355,10 @@ def ministack_environment(port: int, state: Path, *, keep: bool) -> dict[str, st
         "MINISTACK_REGION": REGION,
         "NODE_PATH": str(CHECKOUT / "node_modules"),  # an AWS SDK for functions in JavaScript, where one is installed
         "PATH": os.pathsep.join([str(_node_folder()), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "PERSIST_STATE": str(int(keep)),
-        "S3_DATA_DIR": str(kept / "s3"),
-        "S3_PERSIST": str(int(keep)),
+        "PERSIST_STATE": "0",
+        "S3_PERSIST": "0",
         "SFTP_ENABLED": "0",
-        "STATE_DIR": str(kept),
+        "STATE_DIR": str(state / "tmp"),
         "TMPDIR": str(state / "tmp"),
     }
 
@@ -342,25 +387,12 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
     os._exit(0)
 
 
-def prepare(state: Path, *, keep: bool) -> None:
-    """Empty the state folder, but for the emulator's own log and, with `keep`, for what was deployed."""
+def prepare(state: Path) -> None:
+    """Empty the state folder, but for the emulator's own log."""
     for leftover in ("containers", "logs", "tmp"):
         shutil.rmtree(state / leftover, ignore_errors=True)
     (state / "tmp").mkdir(parents=True)
-    if not keep or not (state / KEPT).exists():
-        forget(state)
-
-
-def forget(state: Path) -> None:
-    """Remove what is kept for the next start."""
-    shutil.rmtree(state / KEPT, ignore_errors=True)
     (state / NOT_EMULATED).unlink(missing_ok=True)
-
-
-def deploying() -> bool:
-    """Whether a stack is in the middle of an operation, which nothing would go on with at the next start."""
-    stacks = ministack("services.cloudformation")._stacks.values()
-    return any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -370,23 +402,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--state", type=Path, required=True, help="folder for containers, logs and records")
     parser.add_argument("--image", type=Path, required=True, help="JSON: entrypoint, directory, environment")
     parser.add_argument("--balancer-port", type=int, help="of the load balancer's data plane")
-    parser.add_argument("--keep", action="store_true", help="what is deployed is there again at the next start")
+    parser.add_argument("--function-environment", default="{}", type=json.loads, metavar="JSON", help="see Emulator")
+    parser.add_argument("--smtp-port", type=int, help="where mails are relayed to")
     parser.add_argument("--hosted-zone", nargs=2, metavar=("ID", "NAME"), help="a zone that is there already")
     options = parser.parse_args(arguments)
     state = options.state.resolve()
-    os.umask(0o077)  # what is kept has secrets in it
-    prepare(state, keep=options.keep)
+    os.umask(0o077)  # the logs may have what is nobody else's business
+    prepare(state)
     # Before ministack is imported: it reads its environment then.
-    os.environ.update(ministack_environment(options.port, state, keep=options.keep))
-    docker, balancer = install(Image.from_json(json.loads(options.image.read_text())), state)
+    os.environ.update(ministack_environment(options.port, state, options.smtp_port))
+    docker, balancer = install(
+        Image.from_json(json.loads(options.image.read_text())), state, options.function_environment
+    )
     if options.hosted_zone:
         add_hosted_zone(*options.hosted_zone)
 
     def finish() -> None:
         docker.stop_all()
         balancer.close()
-        if options.keep and deploying():
-            forget(state)
 
     try:
         if options.balancer_port:
@@ -412,9 +445,11 @@ class Emulator:
         Where the load balancer listens on 127.0.0.1; None for nowhere.
     hosted_zone
         Id and name of a hosted zone that is there before the first deployment.
-    keep
-        Keep what is deployed: at the next start with the same folder it is there, and its services start at once. It is
-        written at `stop`; an emulator that was killed, or stopped during a deployment, leaves nothing newer.
+    function_environment
+        What differs from AWS for the Lambda functions: values for the variables that a function is deployed with, and
+        the way to the outside world (`local.functions.WAY_OUT`) for all. No secrets: it is an argument of a process.
+    smtp_port
+        Where on 127.0.0.1 the mails that SES accepts are relayed to; None for nowhere.
     """
 
     def __init__(
@@ -425,7 +460,8 @@ class Emulator:
         image: Image,
         balancer_port: int | None = None,
         hosted_zone: tuple[str, str] | None = None,
-        keep: bool = False,
+        function_environment: Mapping[str, str] | None = None,
+        smtp_port: int | None = None,
     ) -> None:
         self._port = port
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -441,11 +477,13 @@ class Emulator:
         image_file.touch(mode=0o600)
         image_file.write_text(json.dumps(described, indent=1))
         self.log = state / "emulator.log"
+        self.logs = state / "logs"  # what the containers and functions print
         self._command = [
             *(sys.executable, "-m", "local.emulator"),
             *("--port", str(port), "--state", str(state), "--image", str(image_file)),
             *(("--balancer-port", str(balancer_port)) if balancer_port else ()),
-            *(("--keep",) if keep else ()),
+            *(("--smtp-port", str(smtp_port)) if smtp_port else ()),
+            *("--function-environment", json.dumps(dict(function_environment or {}))),
             *(("--hosted-zone", *hosted_zone) if hosted_zone else ()),
         ]
 
@@ -464,6 +502,7 @@ class Emulator:
             self._process = subprocess.Popen(  # noqa: S603 - this very module
                 self._command,
                 cwd=CHECKOUT,
+                env={name: os.environ[name] for name in INHERITED if name in os.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

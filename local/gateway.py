@@ -25,11 +25,13 @@ from local.containers import Image, free_ports
 from local.emulator import Emulator
 from local.litellm_venv import process_environment
 from local.outside import Credentials, OutsideWorld
+from ops.secrets import MADE_BY_DEPLOYMENT
 from stacks.environments import environments
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 CHECKOUT = Path(__file__).parents[1]
 CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+TRIGGER_SECONDS = 15.0  # Slack's 3 are for a function of AWS's, not for processes that share this machine
 START_TIMEOUT = 240.0  # seconds until the first healthy answer, on a slow machine
 
 Report = Callable[[str], None]
@@ -63,7 +65,11 @@ class LocalGateway:
         credentials = Credentials.load_or_generate(
             outside / "credentials.json", self.environment.providers.vertexai_project
         )
-        self.outside = OutsideWorld(outside, credentials=credentials)
+        onboarding = self.environment.onboarding
+        assert onboarding  # noqa: S101 - the environment `local` has it
+        self.outside = OutsideWorld(outside, credentials=credentials, slack_workspace=onboarding)
+        self.outside.mailbox.allowed_sender = self.environment.mail_sender
+        self.outside.slack_workspace.trigger_seconds = TRIGGER_SECONDS
         self._access: dict[str, str] = {}  # to the emulated AWS, once it runs
         self._running = ExitStack()
 
@@ -94,6 +100,7 @@ class LocalGateway:
                     step.result()
             self._report("Deploying the stacks; this migrates the database and starts LiteLLM (about a minute)")
             self._deploy()
+            self._connect_outside()
             self._await_healthy()
             self._running = starting.pop_all()
         return self
@@ -156,6 +163,15 @@ class LocalGateway:
             "DATABASE_CA_FILE": str(self.outside.ca_file),
             "PROXY_BASE_URL": self.url,
             "SMTP_HOST": "127.0.0.1",  # no mail leaves this machine
+            "SMTP_PORT": str(self.outside.mailbox.submission_port),
+        }
+
+    def _function_differences(self) -> dict[str, str]:
+        """What differs from AWS for the Lambda functions."""
+        return {
+            **self.outside.environment(),
+            "LITELLM_URL": self.url,  # a private name in the VPC
+            "GATEWAY_URL": self.url,
         }
 
     def _start_emulator(self) -> Emulator:
@@ -168,6 +184,8 @@ class LocalGateway:
             image=image,
             balancer_port=self._port,
             hosted_zone=(zone.id, zone.name),
+            function_environment=self._function_differences(),
+            smtp_port=self.outside.mailbox.relay_port,
         )
         emulator.start()
         return emulator
@@ -187,15 +205,15 @@ class LocalGateway:
         """Have the operators' command store what it needs: what an earlier start made, or new ones."""
         file = self.state / "secrets.json"
         known = json.loads(file.read_text()) if file.exists() else {}
-        given = self.outside.credentials.as_secrets() | {"SMTP_USERNAME": "local", "SMTP_PASSWORD": "local"} | known
+        known = {name: known[name] for name in known.keys() - MADE_BY_DEPLOYMENT}  # an older start had these
+        given = self.outside.credentials.as_secrets() | known
         command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-"]
         self._run(command, log="secrets.log", stdin=json.dumps(given))
         path = self.environment.parameter_prefix
         pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path, WithDecryption=True)
         parameters = (parameter for page in pages for parameter in page["Parameters"])
-        _write_private(
-            file, {p["Name"].removeprefix(f"{path}/"): p["Value"] for p in parameters if p["Type"] == "SecureString"}
-        )
+        stored = {p["Name"].removeprefix(f"{path}/"): p["Value"] for p in parameters if p["Type"] == "SecureString"}
+        _write_private(file, {name: stored[name] for name in stored.keys() - MADE_BY_DEPLOYMENT})
 
     def _bootstrap(self) -> None:
         target = f"aws://{self.environment.account}/{self.environment.region}"
@@ -204,6 +222,14 @@ class LocalGateway:
     def _deploy(self) -> None:
         app = ("--app", str(self._assembly))
         self._cdk("deploy", "local/*", *app, "--require-approval", "never", "--progress", "events")
+
+    def _connect_outside(self) -> None:
+        """Tell Slack where its requests go, and the mail server whom it knows: both are known once it is deployed."""
+        (api,) = self.client("apigatewayv2").get_apis()["Items"]
+        endpoint = self._access["AWS_ENDPOINT_URL"]
+        self.outside.slack_workspace.request_url = f"{endpoint}/_aws/execute-api/{api['ApiId']}/$default/slack/events"
+        login = (self.secret("SMTP_USERNAME"), self.secret("SMTP_PASSWORD"))
+        self.outside.mailbox.accepts = lambda username, password: (username, password) == login
 
     def _cdk(self, *arguments: str) -> None:
         command = ["node", str(CDK), *arguments, "--output", str(self._assembly), "--no-notices"]

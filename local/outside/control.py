@@ -1,27 +1,44 @@
-"""The control API: what the outside world has recorded, and the faults that it is told to have."""
+"""The control API: what the outside world has recorded, the faults that it is told to have, and what people do.
+
+For people there is a page at its root. Only this machine's own pages and programs may use it: a browser that shows a
+page of somebody else's is refused, whatever name it has found for this address.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
-from html import escape
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
+import httpx
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from local.outside import page
+from local.outside.mailbox import Mailbox
 from local.outside.records import Fault, Journal
+from local.outside.slack import SlackWorkspace
+from local.outside.slack_workspace import SlackError
 
-HOSTS = (
-    ("bedrock-runtime.<region>.amazonaws.com", "Amazon Bedrock, in the regions given"),
-    ("<resource>.openai.azure.com", "Azure OpenAI; also .cognitiveservices.azure.com and .services.ai.azure.com"),
-    ("<location>-aiplatform.googleapis.com", "Vertex AI; also aiplatform.googleapis.com and aiplatform.{us,eu}.rep"),
-    ("oauth2.googleapis.com", "Google's access tokens"),
-    ("http-intake.logs.<site>", "Datadog's log intake"),
-    ("hooks.slack.com", "Slack's incoming web hook"),
-)
+Action = Callable[[SlackWorkspace, dict[str, str]], str]
+
 _KINDS = ("calls", "datadog", "slack", "refused")
+_HOSTS = ("127.0.0.1", "localhost")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_MOST_FORM_BYTES = 20_000
+# The mails are others' HTML: their frames run no script and load nothing.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
 _FAULT_TYPES: dict[str, tuple[type, ...]] = {
     "status": (int, type(None)),
     "count": (int, type(None)),
@@ -32,54 +49,165 @@ _FAULT_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def control_app(journal: Journal) -> Starlette:
+def control_app(journal: Journal, slack: SlackWorkspace, mailbox: Mailbox) -> Starlette:
     """Make the web application.
 
-    - GET / : this list, for people; DELETE / : forget all records.
-    - GET, DELETE /calls, /datadog, /slack, /refused : the records of one kind, as JSON.
+    - GET / : the page for people; DELETE / : forget all records, mails and Slack messages.
+    - GET, DELETE /calls, /datadog, /slack, /refused : the records of one kind, as JSON (/slack: the web hook's).
+    - GET, DELETE /mails : the mails, with ?to= those to one address; /workspace : what is in the Slack workspace.
     - GET, DELETE /faults : all faults; PUT, DELETE /faults/{host} : those of one host, with the fields of `Fault`.
+    - POST /ask, /click, /deactivate : the page's forms: what a person does in Slack.
     """
+    control = _Control(journal, slack, mailbox)
+    both = ["GET", "DELETE"]
+    forms = {"/ask": _ask, "/click": _click, "/deactivate": _deactivate}
+    return Starlette(
+        routes=[
+            Route("/", control.index, methods=both),
+            *(Route(f"/{kind}", control.records, methods=both) for kind in _KINDS),
+            Route("/mails", control.mails, methods=both),
+            Route("/workspace", control.workspace, methods=both),
+            Route("/faults", control.faults, methods=both),
+            Route("/faults/{host}", control.fault_of_host, methods=["PUT", "DELETE"]),
+            *(Route(path, partial(control.form, act), methods=["POST"]) for path, act in forms.items()),
+        ],
+        middleware=[Middleware(_OwnPagesOnly)],
+    )
 
-    async def index(request: Request) -> Response:
+
+@dataclass(frozen=True, slots=True)
+class _Control:
+    journal: Journal
+    slack: SlackWorkspace
+    mailbox: Mailbox
+
+    async def index(self, request: Request) -> Response:
         if request.method == "DELETE":
-            journal.clear()
+            self.journal.clear()
+            self.mailbox.clear()
+            self.slack.clear()
             return Response(status_code=204)
-        return HTMLResponse(_index(journal))
+        counts = {kind: len(found) for kind, found in _records(self.journal).items()}
+        notice, failed = request.query_params.get("notice", ""), "failed" in request.query_params
+        html = page.render(counts, self.journal.faults(), self.slack, self.mailbox, notice=notice, failed=failed)
+        return HTMLResponse(html, headers={"content-security-policy": _POLICY, "referrer-policy": "same-origin"})
 
-    async def records(request: Request) -> Response:
+    async def records(self, request: Request) -> Response:
         kind = request.url.path.strip("/")
         if request.method == "DELETE":
-            journal.clear(kind)
+            self.journal.clear(kind)
             return Response(status_code=204)
-        return JSONResponse(_records(journal)[kind])
+        return JSONResponse(_records(self.journal)[kind])
 
-    async def faults(request: Request) -> Response:
+    async def mails(self, request: Request) -> Response:
         if request.method == "DELETE":
-            journal.clear_fault()
+            self.mailbox.clear()
             return Response(status_code=204)
-        return JSONResponse({host: asdict(fault) for host, fault in journal.faults().items()})
+        return JSONResponse([asdict(mail) for mail in self.mailbox.mails(request.query_params.get("to"))])
 
-    async def fault_of_host(request: Request) -> Response:
+    async def workspace(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.slack.clear()
+            return Response(status_code=204)
+        return JSONResponse(
+            {
+                "messages": [asdict(message) for message in self.slack.messages()],
+                "views": [asdict(view) for view in self.slack.views()],
+                "executions": [asdict(execution) for execution in self.slack.executions()],
+            }
+        )
+
+    async def faults(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.journal.clear_fault()
+            return Response(status_code=204)
+        return JSONResponse({host: asdict(fault) for host, fault in self.journal.faults().items()})
+
+    async def fault_of_host(self, request: Request) -> Response:
         host = request.path_params["host"]
         if request.method == "DELETE":
-            journal.clear_fault(host)
+            self.journal.clear_fault(host)
             return Response(status_code=204)
         try:
             fault = _fault(await request.json())
         except ValueError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
-        journal.set_fault(host, fault)
+        self.journal.set_fault(host, fault)
         return JSONResponse(asdict(fault))
 
-    both = ["GET", "DELETE"]
-    return Starlette(
-        routes=[
-            Route("/", index, methods=both),
-            *(Route(f"/{kind}", records, methods=both) for kind in _KINDS),
-            Route("/faults", faults, methods=both),
-            Route("/faults/{host}", fault_of_host, methods=["PUT", "DELETE"]),
-        ]
-    )
+    async def form(self, act: Action, request: Request) -> Response:
+        """Do what a form asks for, in another thread, and lead back to the page with the outcome."""
+        body = await request.body()
+        if len(body) > _MOST_FORM_BYTES:
+            return JSONResponse({"error": "The form is too large."}, status_code=413)
+        try:
+            values = {name: given[-1].strip() for name, given in parse_qs(body.decode()).items()}
+            outcome = {"notice": await run_in_threadpool(act, self.slack, values)}
+        except (KeyError, ValueError, RuntimeError, SlackError, httpx.TransportError) as error:
+            outcome = {"failed": "1", "notice": str(error.args[0]) if error.args else type(error).__name__}
+        return RedirectResponse(f"/?{urlencode(outcome)}", status_code=303)
+
+
+class _OwnPagesOnly:
+    """Refuses what another site's page has a browser send: by its name for this host, or by its origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on one request, or refuse it."""
+        request = Request(scope)
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        reason = ""
+        if host.rpartition(":")[0] not in _HOSTS and host not in _HOSTS:
+            reason = "This page is for 127.0.0.1 and localhost only."
+        elif request.method not in _SAFE and (
+            origin not in (None, f"http://{host}")
+            or request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        ):
+            reason = "Another site's page may not change anything here."
+        if reason:
+            await JSONResponse({"error": reason}, status_code=403)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _ask(slack: SlackWorkspace, form: dict[str, str]) -> str:
+    budget = form.get("max_budget", "")
+    for name in ("team", "purpose"):
+        if not form.get(name):
+            raise ValueError(f"The form needs a {name}.")
+    person = slack.person(form.get("who", ""))
+    slack.run_step(person.id, form["team"], form["purpose"], _number(budget) if budget else None)
+    return f"Asked for an account for {person.name}{_answer(slack)} Its outcome appears below; reload to see it."
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,2})?", text):
+        raise ValueError(f"The budget must be a number of US dollars, not {text!r}.")
+    number = float(text)
+    return int(number) if number.is_integer() else number  # as Slack writes it in JSON
+
+
+def _click(slack: SlackWorkspace, form: dict[str, str]) -> str:
+    messages = slack.messages(form.get("channel"))
+    message = next((message for message in messages if message.ts == form.get("ts")), None)
+    if message is None:
+        raise ValueError("The message is no longer there.")
+    person = slack.person(form.get("user", ""))
+    slack.click(message, form.get("action_id", ""), person.id)
+    return f"{person.name} pressed the button{_answer(slack)}"
+
+
+def _deactivate(slack: SlackWorkspace, form: dict[str, str]) -> str:
+    person = slack.person(form.get("user", ""))
+    slack.deactivate(person.id)
+    return f"{person.name} is deactivated{_answer(slack)}"
+
+
+def _answer(slack: SlackWorkspace) -> str:
+    last = slack.deliveries()[-1]
+    return f"; the app answered {last.response.status_code} in {last.seconds:.1f} s."
 
 
 def _records(journal: Journal) -> dict[str, list[Any]]:
@@ -101,18 +229,3 @@ def _fault(body: object) -> Fault:
         if isinstance(value, bool) or not isinstance(value, _FAULT_TYPES[name]):
             raise ValueError(f"A fault's {name} must be a number, not {value!r}.")
     return Fault(**body)
-
-
-def _index(journal: Journal) -> str:
-    counts = {kind: len(found) for kind, found in _records(journal).items()}
-    links = "".join(f'<li><a href="/{kind}">{kind}</a>: {count}</li>' for kind, count in counts.items())
-    hosts = "".join(f"<tr><td><code>{escape(host)}</code><td>{escape(what)}" for host, what in HOSTS)
-    faults = "".join(f"<li><code>{escape(host)}</code>: {escape(str(f))}</li>" for host, f in journal.faults().items())
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>The simulated outside world</title>
-<style>body {{ font: 1rem/1.5 system-ui; max-width: 50rem; margin: 2rem auto }} td {{ padding-right: 1rem }}</style>
-<h1>The simulated outside world</h1>
-<h2>Recorded</h2><ul>{links}</ul>
-<h2>Hosts</h2><table>{hosts}</table>
-<h2>Faults</h2><ul>{faults or "<li>none</li>"}</ul>
-<p>PUT <code>/faults/&lt;host&gt;</code> with <code>{{"status": 429, "count": 3}}</code> throttles a host;
-DELETE <code>/faults</code> ends it. DELETE <code>/calls</code> forgets the calls.</p></html>"""

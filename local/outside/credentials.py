@@ -29,12 +29,18 @@ class Credentials:
         Datadog's API key.
     slack_webhook_url
         The URL of Slack's incoming web hook.
+    slack_bot_token
+        The token of the Slack app's bot, xoxb-….
+    slack_signing_secret
+        With which Slack signs its requests to the app.
     """
 
     azure_api_key: str
     vertex_credentials: str
     dd_api_key: str
     slack_webhook_url: str
+    slack_bot_token: str
+    slack_signing_secret: str
 
     @classmethod
     def generate(cls, google_project: str = "local-project") -> Credentials:
@@ -45,11 +51,14 @@ class Credentials:
             vertex_credentials=json.dumps(_service_account(google_project), indent=2),
             dd_api_key=secrets.token_hex(16),
             slack_webhook_url=f"https://hooks.slack.com/services/T{team}/B{app}/{_random(24, _ALPHANUMERIC)}",
+            **_slack_app(),
         )
 
     @classmethod
     def load_or_generate(cls, file: Path, google_project: str = "local-project") -> Credentials:
         """Read them from a file (mode 0600), which is made at the first time.
+
+        A file from before there was a Slack app gets what it lacks.
 
         Raises
         ------
@@ -58,12 +67,16 @@ class Credentials:
         """
         if file.exists():
             try:
-                return cls(**json.loads(file.read_text()))
+                known = json.loads(file.read_text())
+                credentials = cls(**(_slack_app() | known))
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"{file} does not hold the credentials it should; delete it to make new ones."
                 ) from error
-        credentials = cls.generate(google_project)
+            if known == asdict(credentials):
+                return credentials
+        else:
+            credentials = cls.generate(google_project)
         file.touch(mode=0o600)
         file.write_text(json.dumps(asdict(credentials)))
         return credentials
@@ -71,6 +84,14 @@ class Credentials:
     def as_secrets(self) -> dict[str, str]:
         """Return them under the names of the task's secrets."""
         return {name.upper(): value for name, value in asdict(self).items()}
+
+
+def _slack_app() -> dict[str, str]:
+    numbers = f"{_random(12, string.digits)}-{_random(13, string.digits)}"
+    return {
+        "slack_bot_token": f"xoxb-{numbers}-{_random(24, _ALPHANUMERIC)}",
+        "slack_signing_secret": secrets.token_hex(16),
+    }
 
 
 def _service_account(project: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.records import Journal
+from local.outside.slack_workspace import SlackError, Workspace
 
 _INTAKE = re.compile(r"http-intake\.logs\.[a-z0-9.-]+")
 
@@ -55,26 +56,36 @@ class DatadogLogs:
 
 
 class SlackWebhook:
-    """Takes messages at the one web hook."""
+    """Takes messages at the one web hook, and answers of the Slack app at the response URLs that it was given."""
 
     name = "slack"
 
-    def __init__(self, webhook_url: str, journal: Journal) -> None:
-        self._url, self._journal = urlsplit(webhook_url), journal
+    def __init__(self, webhook_url: str, journal: Journal, workspace: Workspace) -> None:
+        self._url, self._journal, self._workspace = urlsplit(webhook_url), journal, workspace
 
     def serves(self, host: str) -> bool:
         """Return whether the host is the web hook's."""
         return host == self._url.hostname
 
     def target(self, request: Request) -> Target:
-        """Return the one operation there is."""
-        if request.method != "POST" or request.path != self._url.path:
+        """Return which of the two it is."""
+        if request.method != "POST":
             raise ApiError(404)
-        return Target("webhook")
+        if request.path == self._url.path:
+            return Target("webhook")
+        if request.path.startswith(("/commands/", "/actions/")):
+            return Target("response")
+        raise ApiError(404)
 
-    def answer(self, request: Request, target: Target) -> Answer:  # there is but one operation
+    def answer(self, request: Request, target: Target) -> Answer:
         """Keep one message."""
         message = request.json()
+        if target.operation == "response":
+            try:
+                self._workspace.respond(request.path, message)
+            except SlackError as error:
+                raise ApiError(404, code=error.code) from None
+            return _text(200, "ok")
         if not {"text", "blocks", "attachments"} & message.keys():
             raise ApiError(400, code="no_text")
         self._journal.add_slack(message)

@@ -21,8 +21,12 @@ from local.outside.control import control_app
 from local.outside.credentials import Credentials
 from local.outside.exchange import Dispatcher
 from local.outside.google import GoogleToken, VertexAI
+from local.outside.mailbox import Mailbox
 from local.outside.records import Call, Fault, Journal, Json, Refusal
 from local.outside.reporting import DatadogLogs, SlackWebhook
+from local.outside.slack import SlackWorkspace
+from local.outside.slack_api import SlackApi
+from local.outside.slack_workspace import WorkspaceSettings
 
 _LOOPBACK = "127.0.0.1"
 _STOP_SECONDS = 30.0
@@ -42,8 +46,12 @@ class OutsideWorld:
         What the providers accept; read from or made in the folder if not given.
     bedrock_regions
         The AWS regions that have a Bedrock.
-    port, control_port
-        Of the proxy and of the control API, on 127.0.0.1; 0 takes a free one.
+    slack_workspace
+        The ids and mail domains of the Slack workspace: an environment's `onboarding` settings fit; an example's if not
+        given.
+    port, control_port, submission_port, relay_port
+        Of the proxy, of the control page and API, and of the mailbox, on 127.0.0.1; 0 takes a free one. The mailbox has
+        them as `mailbox.submission_port` and `mailbox.relay_port`.
 
     Raises
     ------
@@ -59,8 +67,11 @@ class OutsideWorld:
         *,
         credentials: Credentials | None = None,
         bedrock_regions: Collection[str] = REGIONS,
+        slack_workspace: WorkspaceSettings | None = None,
         port: int = 0,
         control_port: int = 0,
+        submission_port: int = 0,
+        relay_port: int = 0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.credentials = credentials or Credentials.load_or_generate(folder / "credentials.json")
@@ -68,6 +79,9 @@ class OutsideWorld:
         self.port, self.control_port = port, control_port
         self.journal = Journal()
         self._ca = _load_or_make_ca(self.ca_file, folder / "ca.key")
+        self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
+        self.mailbox = Mailbox(_certificate(self._ca, _LOOPBACK, "localhost"))
+        self.mailbox.submission_port, self.mailbox.relay_port = submission_port, relay_port
         tokens = GoogleToken(self.credentials.vertex_credentials)
         self._providers = Dispatcher(
             (
@@ -76,7 +90,8 @@ class OutsideWorld:
                 tokens,
                 VertexAI(tokens),
                 DatadogLogs(self.credentials.dd_api_key, self.journal),
-                SlackWebhook(self.credentials.slack_webhook_url, self.journal),
+                SlackWebhook(self.credentials.slack_webhook_url, self.journal, self.slack_workspace),
+                SlackApi(self.slack_workspace, self.credentials.slack_bot_token),
             ),
             self.journal,
         )
@@ -92,7 +107,7 @@ class OutsideWorld:
 
     @property
     def control_url(self) -> str:
-        """The control API's address."""
+        """The address of the control page and API."""
         return f"http://{_LOOPBACK}:{self.control_port}"
 
     def environment(self) -> dict[str, str]:
@@ -113,17 +128,21 @@ class OutsideWorld:
         }
 
     def start(self) -> OutsideWorld:
-        """Start; when it returns, the proxy and the control API answer."""
+        """Start; when it returns, the proxy, the mailbox and the control API answer."""
         if self._thread is not None:
             raise RuntimeError("The outside world is already started.")
         with _Sockets() as sockets:
-            proxy, control, tls = (sockets.listen(port) for port in (self.port, self.control_port, 0))
-            self.port, self.control_port = proxy.getsockname()[1], control.getsockname()[1]
+            mailbox = self.mailbox
+            ports = (self.port, self.control_port, 0, mailbox.submission_port, mailbox.relay_port)
+            proxy, control, tls, *mail = listening = [sockets.listen(port) for port in ports]
+            self.port, self.control_port, _, mailbox.submission_port, mailbox.relay_port = (
+                listener.getsockname()[1] for listener in listening
+            )
             loop, self._end = asyncio.new_event_loop(), asyncio.Event()
 
             def run() -> None:
                 with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                    runner.run(self._serve(proxy, control, tls))
+                    runner.run(self._serve(proxy, control, tls, mail))
 
             self._loop = loop
             self._thread = threading.Thread(target=run, name="outside", daemon=True)
@@ -160,7 +179,7 @@ class OutsideWorld:
         return self.journal.datadog()
 
     def slack(self) -> list[Json]:
-        """Return the messages that Slack was sent."""
+        """Return the messages that Slack's web hook was sent."""
         return self.journal.slack()
 
     def refused(self) -> list[Refusal]:
@@ -168,7 +187,10 @@ class OutsideWorld:
         return self.journal.refused()
 
     def clear(self, *kinds: str) -> None:
-        """Forget the records of the kinds "calls", "datadog", "slack", "refused"; all of them without arguments."""
+        """Forget the records of the kinds "calls", "datadog", "slack", "refused"; all of them without arguments.
+
+        The mails and what is in the Slack workspace stay: `mailbox` and `slack_workspace` have a `clear` of their own.
+        """
         self.journal.clear(*kinds)
 
     def set_fault(self, host: str, fault: Fault) -> None:
@@ -179,17 +201,21 @@ class OutsideWorld:
         """Let a host behave again; every host if none is named."""
         self.journal.clear_fault(host)
 
-    async def _serve(self, proxy: socket.socket, control: socket.socket, tls: socket.socket) -> None:
+    async def _serve(
+        self, proxy: socket.socket, control: socket.socket, tls: socket.socket, mail: list[socket.socket]
+    ) -> None:
         outbound = ConnectProxy(
             knows=lambda host: self._providers.provider_of(host) is not None,
             tls_port=tls.getsockname()[1],
             refuse=self.journal.add_refusal,
         )
-        servers = (_server(self._providers, self._tls_context()), _server(control_app(self.journal)))
+        page = control_app(self.journal, self.slack_workspace, self.mailbox)
+        servers = (_server(self._providers, self._tls_context()), _server(page))
         serving = [
             asyncio.create_task(server.serve(sockets=[sock]))
             for server, sock in zip(servers, (tls, control), strict=True)
         ]
+        serving.append(asyncio.create_task(self.mailbox.serve(mail[0], mail[1], self._end)))
         await outbound.serve(proxy, self._end)
         for server in servers:
             server.should_exit = True
@@ -203,8 +229,7 @@ class OutsideWorld:
             if host is None or self._providers.provider_of(host) is None:
                 return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
             if host not in self._certificates:
-                self._certificates[host] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                self._ca.issue_cert(host).configure_cert(self._certificates[host])
+                self._certificates[host] = _certificate(self._ca, host)
             connection.context = self._certificates[host]
             return None
 
@@ -254,6 +279,12 @@ def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> uvicorn.Serv
         ssl_context_factory=(lambda *_: context) if context else None,
     )
     return uvicorn.Server(config)
+
+
+def _certificate(ca: trustme.CA, *names: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert(*names).configure_cert(context)
+    return context
 
 
 def _load_or_make_ca(certificate: Path, key: Path) -> trustme.CA:

@@ -1,0 +1,89 @@
+"""What AWS Lambda and its neighbours do and ministack's leave out, for functions that run as processes of this machine.
+
+A function runs from its deployed package, with its deployed environment and the differences of this machine. What it
+printed in an invocation, and why it failed, is in `<function's name>.log`, beside what ministack keeps in its
+CloudWatch Logs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local.ecs import Json, ministack
+
+# The way to the outside world, which every function takes here and none is deployed with.
+WAY_OUT = frozenset({"AWS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"})
+# docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: payload size
+LARGEST_BODY_BYTES = 10 * 1024 * 1024
+
+
+def with_differences(configuration: Json, differences: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration of a function with other values for variables that it has, and the way out for all."""
+    environment = configuration.get("Environment") or {}
+    deployed = environment.get("Variables") or {}
+    applied = {name: value for name, value in differences.items() if name in deployed or name in WAY_OUT}
+    return {**configuration, "Environment": {**environment, "Variables": {**deployed, **applied}}}
+
+
+def mend_environment(differences: Mapping[str, str]) -> None:
+    """Have functions' processes start `with_differences`."""
+    runtime = ministack("core.lambda_runtime")
+    worker = runtime.Worker
+
+    class LocalWorker(worker):  # type: ignore[misc, valid-type]
+        def __init__(self, name: str, configuration: Json, package: bytes) -> None:
+            super().__init__(name, with_differences(configuration, differences), package)
+
+    runtime.Worker = LocalWorker
+
+
+def mend_logs(folder: Path) -> None:
+    """Write what a function prints, and the error of an invocation that failed, to a file of its name."""
+    service = ministack("services.lambda_svc")
+    dispatch = service._execute_function_dispatch
+
+    def execute(function: Json, configuration: Json, *rest: object) -> Any:  # noqa: ANN401 - ministack's result
+        result = dispatch(function, configuration, *rest)
+        said = result.get("log") or (json.dumps(result.get("body")) if result.get("error") else "")
+        if said:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f"{configuration['FunctionName']}.log").open("a") as log:
+                log.write(said.rstrip("\n") + "\n")
+        return result
+
+    service._execute_function_dispatch = execute
+
+
+def mend_event_sources() -> None:
+    """Have the messages of a FIFO queue's groups worked on side by side: ministack takes one batch at a time.
+
+    Only where a batch is one message: a larger one may span groups, and ministack does not tell them apart.
+    """
+    service = ministack("services.lambda_svc")
+    concurrency = service._sqs_esm_concurrency
+
+    def of_source(source: Json, function: Json, configuration: Json, queue: Json | None = None) -> int:
+        known = {**(queue or {})}
+        if source.get("BatchSize") == 1:
+            known["is_fifo"] = False  # a queue gives no message of a group of which one is in flight
+        return int(concurrency(source, function, configuration, known))
+
+    service._sqs_esm_concurrency = of_source
+
+
+def mend_http_api() -> None:
+    """Have an HTTP API refuse a body that is larger than API Gateway takes."""
+    service = ministack("services.apigateway")
+    execute = service.handle_execute
+
+    async def handle(
+        api: str, stage: str, path: str, method: str, headers: Json, body: bytes, *rest: object, **named: object
+    ) -> Any:  # noqa: ANN401 - ministack's response
+        if len(body) > LARGEST_BODY_BYTES:
+            return 413, {"Content-Type": "application/json"}, b'{"message":"Request Entity Too Large"}'
+        return await execute(api, stage, path, method, headers, body, *rest, **named)
+
+    service.handle_execute = handle
