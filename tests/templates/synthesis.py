@@ -10,7 +10,7 @@ from aws_cdk import cx_api
 from stacks.environments import environments
 from stacks.gateway_stage import GatewayStage
 from stacks.settings import Environment, ExistingVpc, Gateway, Ingress, Network
-from tests.templates.conftest import CHECKOUT, Template
+from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template
 
 ZONES = ("ap-northeast-1a", "ap-northeast-1c")
 VARIANT = Environment(
@@ -41,7 +41,7 @@ VARIANT = Environment(
 @cache
 def artifacts() -> dict[str, dict[str, cx_api.CloudFormationStackArtifact]]:
     """What the CLI gets of dev and of `VARIANT`, by environment and stack: the template and how to deploy it."""
-    app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"])
+    app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
     chosen = (environments()["dev"], VARIANT)
     for environment in chosen:
         GatewayStage(app, environment=environment)

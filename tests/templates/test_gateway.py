@@ -26,13 +26,15 @@ WILDCARDS = {
     ("TaskExecutionRole", "ecr:GetAuthorizationToken", "*"),  # knows no resources
     ("MigrationTaskExecutionRole", "ecr:GetAuthorizationToken", "*"),
     ("MigrationWatchServiceRole", "ecs:DescribeTasks", "task/<Cluster>/*"),  # a task's id is known once it runs
+    ("SmtpCredentialsProviderframeworkonEventServiceRole", "lambda:InvokeFunction", "<SmtpCredentialsMake.Arn>:*"),
 } | {  # the CDK's provider framework may call any version of its own functions
-    (f"MigrationProvider{caller}Role", "lambda:InvokeFunction", f"<{function}.Arn>:*")
+    (f"{resource}Provider{caller}Role", "lambda:InvokeFunction", f"<{resource}{function}.Arn>:*")
+    for resource, own in {"Migration": ("Start", "Watch"), "LiteLlmKey": ("Name", "Make")}.items()
     for caller, functions in {
-        "frameworkonEventService": ("MigrationStart", "MigrationWatch"),
-        "frameworkisCompleteService": ("MigrationStart", "MigrationWatch"),
-        "frameworkonTimeoutService": ("MigrationStart", "MigrationWatch"),
-        "waiterstatemachine": ("MigrationProviderframeworkisComplete", "MigrationProviderframeworkonTimeout"),
+        "frameworkonEventService": own,
+        "frameworkisCompleteService": own,
+        "frameworkonTimeoutService": own,
+        "waiterstatemachine": ("ProviderframeworkisComplete", "ProviderframeworkonTimeout"),
     }.items()
     for function in functions
 }
@@ -208,6 +210,7 @@ def test_plain_variables(templates: Templates, environment: Environment, task: s
         "DATABASE_NAME": "litellm",
         "DATABASE_USERNAME": "litellm",
         "HOME": "/var/lib/litellm",
+        "SMTP_CREDENTIALS_LABEL": environment.email.smtp_key,  # another key starts new tasks, which then read it
         "DISABLE_SCHEMA_UPDATE": {"Task": "true", "MigrationTask": "false"}[task],
     }
     assert expected.items() <= variables.items()
@@ -289,11 +292,15 @@ def test_wildcards(templates: Templates, environment: Environment) -> None:
 
 @in_every_environment
 def test_managed_policies(templates: Templates, environment: Environment) -> None:
-    """Only AWS's policy for writing a function's log."""
+    """Only AWS's policies for writing a function's log and, for those in the VPC, for its network interfaces."""
     for template in templates[environment.name].values():
-        for role in resources(template, "AWS::IAM::Role").values():
+        for logical_id, role in resources(template, "AWS::IAM::Role").items():
+            in_vpc = plain(logical_id) in {
+                f"{function}ServiceRole" for function in ("Worker", "Sweep", "LiteLlmKeyMake")
+            }
             for arn in map(text, role.get("ManagedPolicyArns", ())):
-                assert arn.endswith(":iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
+                name = arn.rpartition(":iam::aws:policy/service-role/")[2]
+                assert name == "AWSLambdaBasicExecutionRole" or (in_vpc and name == "AWSLambdaVPCAccessExecutionRole")
                 assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
                     "Service": "lambda.amazonaws.com"
                 }
@@ -357,6 +364,35 @@ def test_migration_functions_may_run_that_task_only(templates: Templates, enviro
     watching = [(action, resource) for role, action, resource, _ in grants if role == "MigrationWatchServiceRole"]
     tasks = f"arn:aws:ecs:{environment.region}:{environment.account}:task/<Cluster>/*"
     assert watching == [("ecs:DescribeTasks", tasks)]
+
+
+# Mails, and the private path
+
+
+@in_every_environment
+@pytest.mark.parametrize("kind", ["AWS::ECS::Service", "Custom::DatabaseMigration"])
+def test_smtp_credentials_are_there_before_a_task_starts(
+    templates: Templates, environment: Environment, kind: str
+) -> None:
+    template = templates[environment.name]["Gateway"]
+    ((credentials, _),) = resources(template, "Custom::SmtpCredentials").items()
+    (user,) = (resource for resource in template["Resources"].values() if resource["Type"] == kind)
+    assert credentials in user["DependsOn"]
+
+
+@in_every_environment
+def test_private_name(templates: Templates, environment: Environment) -> None:
+    stacks = templates[environment.name]
+    template = stacks["Gateway"]
+    namespace = only(template, "AWS::ServiceDiscovery::PrivateDnsNamespace")
+    assert namespace["Name"] == f"{environment.name}.litellm.internal"
+    assert text(resolved(stacks, namespace["Vpc"])) == "<Vpc>"
+    name = only(template, "AWS::ServiceDiscovery::Service")
+    assert name["Name"] == "gateway"
+    assert name["DnsConfig"]["DnsRecords"] == [{"TTL": 10, "Type": "A"}]
+    assert text(name["DnsConfig"]["NamespaceId"]) == "<Namespace.Id>"
+    (registry,) = only(template, "AWS::ECS::Service")["ServiceRegistries"]
+    assert text(registry["RegistryArn"]) == "<ServiceCloudmapService.Arn>"
 
 
 # What other systems read

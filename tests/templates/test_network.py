@@ -69,9 +69,12 @@ def test_flow_logs(templates: Templates, environment: Environment) -> None:
 def test_endpoints(templates: Templates, environment: Environment) -> None:
     template = templates[environment.name]["Network"]
     endpoints = resources(template, "AWS::EC2::VPCEndpoint").values()
-    (s3,) = (endpoint for endpoint in endpoints if endpoint["VpcEndpointType"] == "Gateway")
-    assert text(s3["ServiceName"]) == "com.amazonaws.<AWS::Region>.s3"
-    assert len(s3["RouteTableIds"]) == len(TIERS) * len(environment.network.zones)
+    gateways = {
+        text(endpoint["ServiceName"]): endpoint for endpoint in endpoints if endpoint["VpcEndpointType"] == "Gateway"
+    }
+    assert set(gateways) == {f"com.amazonaws.<AWS::Region>.{name}" for name in ("s3", "dynamodb")}
+    for gateway in gateways.values():
+        assert len(gateway["RouteTableIds"]) == len(TIERS) * len(environment.network.zones)
     interfaces = [endpoint for endpoint in endpoints if endpoint["VpcEndpointType"] == "Interface"]
     assert {endpoint["ServiceName"] for endpoint in interfaces} == {
         f"com.amazonaws.{environment.region}.{name}" for name in environment.network.interface_endpoints
@@ -113,7 +116,9 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
         ("LoadBalancerGroup", "Ingress", port, str(cidr)) for port in (80, 443) for cidr in environment.ingress.cidrs
     }
     endpoints = (
-        {("EndpointGroup", "Ingress", 443, "GatewayGroup")} if environment.network.interface_endpoints else set()
+        {("EndpointGroup", "Ingress", 443, group) for group in ("GatewayGroup", "OnboardingGroup")}
+        if environment.network.interface_endpoints
+        else set()
     )
     return (
         callers
@@ -121,6 +126,9 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
         | {
             ("LoadBalancerGroup", "Egress", 4000, "GatewayGroup"),
             ("GatewayGroup", "Ingress", 4000, "LoadBalancerGroup"),
+            ("GatewayGroup", "Ingress", 4000, "OnboardingGroup"),
+            ("OnboardingGroup", "Egress", 4000, "GatewayGroup"),
+            ("OnboardingGroup", "Egress", 443, "0.0.0.0/0"),
             ("GatewayGroup", "Egress", 443, "0.0.0.0/0"),
             ("GatewayGroup", "Egress", 587, "0.0.0.0/0"),
             ("GatewayGroup", "Egress", 5432, "DatabaseGroup"),
@@ -147,7 +155,7 @@ def test_nothing_is_open_to_the_world(templates: Templates, environment: Environ
 
 def test_the_other_stacks_add_no_rule(templates: Templates) -> None:
     for stacks in templates.values():
-        for name in ("Database", "Gateway"):
+        for name in stacks.keys() - {"Network"}:
             assert not [kind for kind in _kinds(stacks[name]) if kind.startswith("AWS::EC2::SecurityGroup")]
 
 

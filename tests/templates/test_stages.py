@@ -17,6 +17,9 @@ as_deployed = pytest.mark.parametrize("environment", [ENVIRONMENTS["dev"], VARIA
 
 # Types that take no tags.
 NOT_TAGGABLE = {
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::EC2::Route",
     "AWS::EC2::SecurityGroupEgress",
@@ -25,11 +28,20 @@ NOT_TAGGABLE = {
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::ECS::ClusterCapacityProviderAssociations",
     "AWS::IAM::Policy",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
     "AWS::Route53::RecordSet",
     "AWS::S3::BucketPolicy",
+    "AWS::SES::ConfigurationSetEventDestination",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
     "AWS::WAFv2::LoggingConfiguration",
     "AWS::WAFv2::WebACLAssociation",
     "Custom::DatabaseMigration",
+    "Custom::LiteLlmKey",
+    "Custom::SmtpCredentials",
     "Custom::VpcRestrictDefaultSG",
 }
 # The CDK's own function that empties the default security group; it gets its tags from the stack.
@@ -44,7 +56,10 @@ BY_SETTING = {
         "EndpointGroup",
     ),
     "Database": ("ClusterReader",),
+    "Email": (),
     "Gateway": (),
+    "Onboarding": (),
+    "Observability": (),
 }
 
 # Names that another system or person needs to know, or that keep a resource from being replaced unseen.
@@ -58,19 +73,28 @@ NAMED = {
         "Name",
         {f"/litellm/{{name}}/{fact}" for fact in ("base-url", "cluster", "service", "litellm-version")},
     ),
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": ("Name", {"{name}.litellm.internal"}),
+    "AWS::ServiceDiscovery::Service": ("Name", {"gateway"}),
 }
 NAME_PROPERTIES = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::DynamoDB::Table": "TableName",
     "AWS::EC2::SecurityGroup": "GroupName",
     "AWS::ECS::Cluster": "ClusterName",
     "AWS::ECS::Service": "ServiceName",
     "AWS::ElasticLoadBalancingV2::LoadBalancer": "Name",
     "AWS::ElasticLoadBalancingV2::TargetGroup": "Name",
     "AWS::IAM::Role": "RoleName",
+    "AWS::IAM::User": "UserName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::RDS::DBClusterParameterGroup": "DBClusterParameterGroupName",
     "AWS::RDS::DBInstance": "DBInstanceIdentifier",
     "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
     "AWS::S3::Bucket": "BucketName",
+    "AWS::SES::ConfigurationSet": "Name",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::Scheduler::Schedule": "Name",
     "AWS::StepFunctions::StateMachine": "StateMachineName",
     "AWS::WAFv2::IPSet": "Name",
     "AWS::WAFv2::RegexPatternSet": "Name",
