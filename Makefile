@@ -14,10 +14,10 @@ UV := .tools/uv/bin/uv
 LINTED := app.py container lambda local ops stacks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets deploy lock clean
+.PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets slack-manifest deploy bench lock clean
 
 help: ## What there is to call
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything, into the checkout
 
@@ -64,13 +64,21 @@ diff: .venv/.done node_modules/.done ## What a deployment of ENV would change
 secrets: .venv/.done ## List ENV's secrets; make and ask for those that are missing
 	@python -m ops.secrets --env $(ENV) $(ARGS)
 
+slack-manifest: .venv/.done ## Print the manifest of ENV's Slack app, to paste into Slack
+	@python -m ops.slack_manifest --env $(ENV)
+
 deploy: .venv/.done node_modules/.done ## Deploy ENV, once its secrets are there
 	@python -m ops.secrets --env $(ENV) --check
 	@cdk deploy -c environments=$(ENV) '$(ENV)/*' --require-approval $(or $(APPROVAL),broadening)
 
+bench: .venv/.done node_modules/.done ## Measure cold imports, the package and synthesis against their aims
+	@python -m ops.bench $(ARGS)
+
 lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.txt, package-lock.json
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		--group test --group local pyproject.toml -o requirements.txt
+		--group test --group local --group onboarding pyproject.toml -o requirements.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate \
+		--group onboarding --constraint requirements.txt -o lambda/onboarding/requirements.txt
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		local/litellm.in -o local/litellm.txt
 	@rm -rf node_modules package-lock.json # what is installed would decide which platforms the lock knows
