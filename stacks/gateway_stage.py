@@ -1,5 +1,7 @@
 """One environment: its stacks, each handed what it needs."""
 
+from typing import Any
+
 from aws_cdk import Acknowledgment, Annotations, Stage, Tags, Validations
 from aws_cdk import Environment as AwsEnvironment
 from constructs import Construct
@@ -40,32 +42,23 @@ class GatewayStage(Stage):
         self.network = NetworkStack(
             self,
             "Network",
-            stack_name=f"litellm-{environment.name}-network",
-            environment=environment,
-            tags=environment.tags,
+            **_common(environment, "network"),
         )
         self.database = DatabaseStack(
             self,
             "Database",
-            stack_name=f"litellm-{environment.name}-database",
-            tags=environment.tags,
-            environment=environment,
             vpc=self.network.vpc,
             security_group=self.network.database_group,
+            **_common(environment, "database"),
         )
         self.email = EmailStack(
             self,
             "Email",
-            stack_name=f"litellm-{environment.name}-email",
-            tags=environment.tags,
-            environment=environment,
+            **_common(environment, "email"),
         )
         self.gateway = GatewayStack(
             self,
             "Gateway",
-            stack_name=f"litellm-{environment.name}-gateway",
-            tags=environment.tags,
-            environment=environment,
             config=config,
             vpc=self.network.vpc,
             load_balancer_group=self.network.load_balancer_group,
@@ -73,15 +66,14 @@ class GatewayStage(Stage):
             database=self.database.cluster,
             identity=self.email.identity,
             configuration_set=self.email.configuration_set,
+            **_common(environment, "gateway"),
         )
         self.onboarding = self._onboarding(environment, environment.onboarding) if environment.onboarding else None
         self.observability = ObservabilityStack(
             self,
             "Observability",
-            stack_name=f"litellm-{environment.name}-observability",
-            tags=environment.tags,
-            environment=environment,
             onboarding=self.onboarding,
+            **_common(environment, "observability"),
         )
         # No reference between them, and no alarm before what it watches.
         self.observability.add_stack_dependency(self.email)
@@ -100,9 +92,6 @@ class GatewayStage(Stage):
         stack = OnboardingStack(
             self,
             "Onboarding",
-            stack_name=f"litellm-{environment.name}-onboarding",
-            tags=environment.tags,
-            environment=environment,
             settings=settings,
             vpc=self.network.vpc,
             security_group=self.network.onboarding_group,
@@ -110,7 +99,17 @@ class GatewayStage(Stage):
             identity=self.email.identity,
             configuration_set=self.email.configuration_set,
             mail_events=self.email.events,
+            **_common(environment, "onboarding"),
         )
         # It asks LiteLLM for a key while it is deployed, and gives it back while it is removed.
         stack.add_stack_dependency(self.gateway)
         return stack
+
+
+def _common(environment: Environment, name: str) -> dict[str, Any]:
+    """What every stack of an environment is given."""
+    return {
+        "stack_name": f"litellm-{environment.name}-{name}",
+        "tags": environment.tags,
+        "environment": environment,
+    }
