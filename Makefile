@@ -11,10 +11,11 @@ export PYTHONDONTWRITEBYTECODE := 1
 # A file's tests share what is costly (a running gateway, a synthesis); in their order the slowest, e2e, come first.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV := .tools/uv/bin/uv
+PACKAGES := onboarding datadog usage
 LINTED := app.py container lambda local ops stacks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets slack-manifest deploy bench lock clean
+.PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets slack-manifest usage deploy bench lock clean
 
 help: ## What there is to call
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,6 +68,9 @@ secrets: .venv/.done ## List ENV's secrets; make and ask for those that are miss
 slack-manifest: .venv/.done ## Print the manifest of ENV's Slack app, to paste into Slack
 	@python -m ops.slack_manifest --env $(ENV)
 
+usage: .venv/.done ## Print who used which model, how many tokens, at what cost: FROM=2026-11-01 TO=2026-11-30
+	@python -m ops.usage --env $(ENV) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(ARGS)
+
 deploy: .venv/.done node_modules/.done ## Deploy ENV, once its secrets are there
 	@python -m ops.secrets --env $(ENV) --check
 	@cdk deploy -c environments=$(ENV) '$(ENV)/*' --require-approval $(or $(APPROVAL),broadening)
@@ -76,9 +80,11 @@ bench: .venv/.done node_modules/.done ## Measure cold imports, the package and s
 
 lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.txt, package-lock.json
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		--group test --group local --group onboarding pyproject.toml -o requirements.txt
-	@$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate \
-		--group onboarding --constraint requirements.txt -o lambda/onboarding/requirements.txt
+		--group test --group local $(PACKAGES:%=--group %) pyproject.toml -o requirements.txt
+	@for package in $(PACKAGES); do \
+		$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate \
+			--group $$package --constraint requirements.txt -o lambda/$$package/requirements.txt || exit; \
+	done
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		local/litellm.in -o local/litellm.txt
 	@rm -rf node_modules package-lock.json # what is installed would decide which platforms the lock knows

@@ -37,11 +37,8 @@ if TYPE_CHECKING:
 CONFIG: Final = Path(__file__).parents[1] / "container" / "config.yaml"
 MAXIMUM_BYTES: Final = 8192  # of an Advanced parameter's value; a Standard one takes 4096
 
-MADE_BY_DEPLOYMENT: Final = ("ONBOARDING_KEY", "SMTP_PASSWORD", "SMTP_USERNAME")
+MADE_BY_DEPLOYMENT: Final = ("ONBOARDING_KEY", "SMTP_PASSWORD", "SMTP_USERNAME", "USAGE_KEY")
 """Secrets that custom resources make and store: no person has them, and the first deployment needs none."""
-
-SLACK_APP: Final = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET")
-"""Secrets of the Slack app, which an environment with onboarding needs."""
 
 Ask = Callable[[str], str]
 """Asks for one line without echo, given the prompt: `getpass.getpass`."""
@@ -145,6 +142,18 @@ KNOWN: Final[Mapping[str, Secret]] = {
     "SLACK_WEBHOOK_URL": Secret("Slack's incoming web hook for alerts", _slack_webhook),
     "AZURE_API_KEY": Secret("Key of the Azure OpenAI resource", confirm=True),
     "DD_API_KEY": Secret("Datadog's API key", confirm=True),
+    "DD_APP_KEY": Secret(
+        "Datadog's application key",
+        confirm=True,
+        hint=" (Organization Settings, Application Keys; of a service account that may write dashboards, monitors and "
+        "log-based metrics)",
+    ),
+    "AZURE_BILLING_SECRET": Secret("Client secret of the app that may read Azure's costs", confirm=True),
+    "GOOGLE_BILLING_CREDENTIALS": Secret(
+        "Google credentials for the billing export",
+        _google_credentials,
+        hint=" (path of the JSON key file, or JSON on one line)",
+    ),
     "SLACK_BOT_TOKEN": Secret(
         "Token of the Slack app's bot",
         _slack_bot_token,
@@ -173,8 +182,7 @@ def required_secrets(environment: Environment) -> tuple[str, ...]:
         `container/config.yaml` has a mistake.
     """
     config = LiteLlmConfig.load(CONFIG, provided=environment.plain_variables, licensed=environment.litellm_license)
-    slack_app = SLACK_APP if environment.onboarding else ()
-    return tuple(sorted({*config.secrets, *slack_app} - set(MADE_BY_DEPLOYMENT)))
+    return tuple(sorted({*config.secrets, *environment.function_secrets} - set(MADE_BY_DEPLOYMENT)))
 
 
 def refuse_made_by_deployment(names: Iterable[str], source: str) -> None:

@@ -3,15 +3,22 @@
 from functools import cache
 
 from stacks.settings import (
+    Alarms,
+    AzureBill,
+    Bill,
     Database,
+    Datadog,
     Email,
     Environment,
     Gateway,
+    GoogleBill,
     HostedZone,
     Ingress,
     Network,
     Onboarding,
+    Plan,
     Providers,
+    Report,
     by_name,
     read,
 )
@@ -32,6 +39,27 @@ def accounts(command: str) -> Onboarding:
     )
 
 
+def report(channel: str) -> Report:
+    """What a channel is told every week and every month, and the plans that people could be cheaper on.
+
+    The prices are those that providers publish for one seat; the allowances are yours to set by what you see.
+    """
+    return Report(
+        channel=channel,
+        timezone="Asia/Tokyo",
+        plans=(
+            Plan(
+                name="Claude Team Premium",
+                monthly_price=125,
+                covers=("claude-*",),
+                monthly_allowance=600,
+                seats="S0CLAUDE789",
+            ),
+            Plan(name="ChatGPT Business", monthly_price=30, covers=("gpt-*",), monthly_allowance=90),
+        ),
+    )
+
+
 def dev() -> Environment:
     """To try changes on: small, one NAT gateway, gone when it is destroyed."""
     return Environment(
@@ -46,7 +74,10 @@ def dev() -> Environment:
             vertexai_project="example-llm-dev",
         ),
         onboarding=accounts("/llm-account-dev"),
-        alarm_emails=("sre@example.com",),
+        alarms=Alarms(emails=("sre@example.com",), monthly_budget=500),
+        datadog=Datadog(),
+        report=report("C0DEV56789A"),
+        bill=Bill(),
         deletion_protection=False,
         log_retention_days=14,
         tags={"service": "litellm-gateway", "environment": "dev"},
@@ -69,7 +100,10 @@ def stg() -> Environment:
             vertexai_project="example-llm-stg",
         ),
         onboarding=accounts("/llm-account-stg"),
-        alarm_emails=("sre@example.com",),
+        alarms=Alarms(emails=("sre@example.com",), monthly_budget=1000),
+        datadog=Datadog(notify=("@slack-llm-gateway-stg",)),
+        report=report("C0STG56789A"),
+        bill=Bill(),
         tags={"service": "litellm-gateway", "environment": "stg"},
     )
 
@@ -97,7 +131,12 @@ def prod() -> Environment:
         ),
         onboarding=accounts("/llm-account"),
         email=Email(reply_to="it-help@example.com", dmarc_policy="reject", dmarc_reports="sre@example.com"),
-        alarm_emails=("sre@example.com",),
+        alarms=Alarms(
+            emails=("sre@example.com",), workspace="T0123456789", channel="C0ALARMS789", monthly_budget=20_000
+        ),
+        datadog=Datadog(notify=("@slack-llm-gateway", "@pagerduty-llm-gateway"), spend_jump=100),
+        report=report("C0PROD56789"),
+        bill=Bill(),
         log_retention_days=365,
         tags={"service": "litellm-gateway", "environment": "prod"},
     )
@@ -112,6 +151,14 @@ def local() -> Environment:
         "domain": "llm.local.example.com",
         "network": Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.40.0.0/16"),
         "gateway": Gateway(max_tasks=1),
+        "bill": Bill(
+            azure=AzureBill(
+                tenant="00000000-0000-4000-8000-000000000001",
+                client="00000000-0000-4000-8000-000000000002",
+                subscription="00000000-0000-4000-8000-000000000003",
+            ),
+            google=GoogleBill(table="example-llm-dev.billing.gcp_billing_export_resource_v1_000000"),
+        ),
         "tags": {"service": "litellm-gateway", "environment": "local"},
     }
     return Environment(**settings)

@@ -21,7 +21,7 @@ MINUTES = Duration.minutes(5)
 
 
 class ObservabilityStack(Stack):
-    """A topic for alarms, mailed to `alarm_emails`, and the alarms of mail and onboarding (without it: of mail only).
+    """A topic for alarms, mailed to `alarms.emails`, and the alarms of mail and onboarding (without it: of mail only).
 
     Each alarm's description says what it means and why its threshold is where it is. They tell when they are over, too.
     The topic is not encrypted with AWS's key for SNS, through which CloudWatch cannot publish; its messages are names
@@ -55,7 +55,7 @@ class ObservabilityStack(Stack):
                 conditions={"StringEquals": {"aws:SourceAccount": self.account}},
             )
         )
-        for address in environment.alarm_emails:
+        for address in environment.alarms.emails:
             topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic
 

@@ -4,12 +4,14 @@ Every model is frozen and refuses unknown names. A value that cannot work is ref
 sentence that names the environment, the setting and what to do.
 """
 
+import fnmatch
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
 
 import botocore.session
 from pydantic import (
@@ -116,6 +118,12 @@ def _retention(days: int) -> int:
     return days
 
 
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"'{name}' is no time zone: use one such as Asia/Tokyo or UTC")
+    return name
+
+
 SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 Region = Annotated[str, AfterValidator(_known_region)]
@@ -129,6 +137,11 @@ MailAddress = Annotated[
 ]
 TeamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 UsDollars = Annotated[float, Field(gt=0, le=1_000_000)]
+Percent = Annotated[float, Field(gt=0, le=100)]
+SlackWorkspaceId = Annotated[str, StringConstraints(pattern=r"^[TE][A-Z0-9]{6,20}$")]
+SlackChannelId = Annotated[str, StringConstraints(pattern=r"^[CG][A-Z0-9]{6,20}$")]
+SlackGroupId = Annotated[str, StringConstraints(pattern=r"^S[A-Z0-9]{6,20}$")]
+Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 RetentionDays = Annotated[int, AfterValidator(_retention)]
 Acu = Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5)]
 
@@ -323,9 +336,9 @@ class Onboarding(Settings):
     """
 
     command: Annotated[str, StringConstraints(pattern=r"^/[a-z0-9_-]{1,31}$")] = "/llm-account"
-    workspace: Annotated[str, StringConstraints(pattern=r"^[TE][A-Z0-9]{6,20}$")]
-    audit_channel: Annotated[str, StringConstraints(pattern=r"^[CG][A-Z0-9]{6,20}$")]
-    approver_group: Annotated[str, StringConstraints(pattern=r"^S[A-Z0-9]{6,20}$")] | None = None
+    workspace: SlackWorkspaceId
+    audit_channel: SlackChannelId
+    approver_group: SlackGroupId | None = None
     mail_domains: Annotated[tuple[HostName, ...], Field(min_length=1)]
     teams: Annotated[tuple[TeamName, ...], Field(min_length=1, max_length=100)]  # Slack's most options in a select
     max_budget: UsDollars = 100
@@ -352,6 +365,124 @@ class Onboarding(Settings):
         return self
 
 
+class Alarms(Settings):
+    """Who hears of alarms: mail addresses, and a channel of Slack (`workspace` T…, `channel` C… or G…).
+
+    The channel is served by Amazon Q Developer in chat applications, which somebody lets into the workspace once, in
+    AWS's console. `monthly_budget` is what all of the account may cost in a month, in US dollars, before AWS Budgets
+    says so; without it there is no budget.
+    """
+
+    emails: tuple[MailAddress, ...] = ()
+    workspace: SlackWorkspaceId | None = None
+    channel: SlackChannelId | None = None
+    monthly_budget: UsDollars | None = None
+
+    @model_validator(mode="after")
+    def _whole_place(self) -> Self:
+        if (self.workspace is None) != (self.channel is None):
+            raise ValueError("workspace and channel name one place in Slack together: set both or neither")
+        return self
+
+
+class Datadog(Settings):
+    """Metrics, dashboard and monitors in Datadog, made from the records of calls, in the organisation of the API key.
+
+    Monitors tell `notify`, in Datadog's words: @slack-channel, @pagerduty-service, @name@example.com. They say when a
+    person's day costs three times the same day a week before and `spend_jump` US dollars more, when `error_percent` of
+    a provider's answers in 15 minutes are errors, and when a person has used `budget_percent` of a budget.
+    """
+
+    notify: tuple[Annotated[str, StringConstraints(pattern=r"^@[A-Za-z0-9._@+-]{2,100}$")], ...] = ()
+    spend_jump: UsDollars = 20
+    error_percent: Percent = 10
+    budget_percent: Percent = 80
+
+
+class Plan(Settings):
+    """A flat-rate plan of a provider, for one person: `monthly_price` in US dollars.
+
+    It covers the models of `covers` (names in config.yaml; * stands for any characters), of whose use, at the prices
+    that the gateway counts with, `monthly_allowance` US dollars a month are included; without it, all. `seats` is the
+    Slack user group of those who have one. With `through_gateway` the use of a seat passes through the gateway, so that
+    who hardly uses it can be told.
+    """
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+    monthly_price: UsDollars
+    covers: Annotated[tuple[str, ...], Field(min_length=1)]
+    monthly_allowance: UsDollars | None = None
+    seats: SlackGroupId | None = None
+    through_gateway: bool = False
+
+
+class Report(Settings):
+    """What Slack's `channel` (C… or G…) is told of usage: `weekly` on Mondays, `monthly` on the first, at `hour`.
+
+    It names the `top` users, who would be cheaper on one of the `plans`, who uses less than `seat_percent` of what a
+    seat costs, and whose spend is more than `jump_factor` times and `jump_minimum` US dollars above that of the period
+    before. Its days are LiteLLM's, which are of UTC; `timezone` is that of `hour`.
+    """
+
+    channel: SlackChannelId
+    weekly: bool = True
+    monthly: bool = True
+    hour: Annotated[int, Field(ge=0, le=23)] = 9
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
+    top: Annotated[int, Field(ge=1, le=50)] = 10
+    jump_factor: Annotated[float, Field(gt=1, le=1000)] = 3
+    jump_minimum: UsDollars = 20
+    seat_percent: Percent = 20
+    plans: Annotated[tuple[Plan, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [plan.name for plan in self.plans]
+        if len(set(names)) != len(names):
+            raise ValueError(f"plans has one name twice ({', '.join(names)}): give each its own")
+        if not (self.weekly or self.monthly):
+            raise ValueError("weekly and monthly are both off: turn one on, or leave report out")
+        return self
+
+
+class AzureBill(Settings):
+    """Azure's bill: the subscription of the OpenAI resource, and an app registration that may read its costs.
+
+    The app needs the role Cost Management Reader on the subscription; its client secret is the secret
+    AZURE_BILLING_SECRET.
+    """
+
+    tenant: Uuid
+    client: Uuid
+    subscription: Uuid
+
+
+class GoogleBill(Settings):
+    """Google's bill: the table project.dataset.table of the billing export to BigQuery, and where its jobs run.
+
+    GOOGLE_BILLING_CREDENTIALS is the key of a service account with the roles BigQuery Data Viewer on the table and
+    BigQuery Job User on the project.
+    """
+
+    table: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]+$")]
+    location: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{2,30}$")] = "US"
+
+
+class Bill(Settings):
+    """The monthly comparison of LiteLLM's costs with what AWS (and, where given, Azure and Google) has on the bill.
+
+    An alarm tells of a difference above `tolerance_percent`, and the channel of `report`, where there is one, of all of
+    them. `profile_tag` is the cost allocation tag of the Bedrock
+    application inference profiles, where config.yaml uses such. The other clouds' accounts must not be used past the
+    gateway, or their bill is higher than what it has seen.
+    """
+
+    tolerance_percent: Percent = 3
+    profile_tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 _.:/=+@-]{1,128}$")] | None = None
+    azure: AzureBill | None = None
+    google: GoogleBill | None = None
+
+
 class Environment(Settings):
     """One environment: everything that may differ from the others."""
 
@@ -368,7 +499,10 @@ class Environment(Settings):
     providers: Providers
     email: Email = Email()
     onboarding: Onboarding | None = None
-    alarm_emails: tuple[MailAddress, ...] = ()
+    alarms: Alarms = Alarms()
+    datadog: Datadog | None = None
+    report: Report | None = None
+    bill: Bill | None = None
     litellm_license: bool = False
     deletion_protection: bool = True
     log_retention_days: RetentionDays = 30
@@ -395,12 +529,12 @@ class Environment(Settings):
         return self
 
     def check_models(self, models: Collection[str]) -> None:
-        """Refuse accounts for models that there are not; `models` are the names in config.yaml.
+        """Refuse accounts and plans for models that there are not; `models` are the names in config.yaml.
 
         Raises
         ------
         SettingsError
-            `onboarding.models` has another name.
+            `onboarding.models` has another name, or a plan of `report` covers none.
         """
         unknown = sorted(set(self.onboarding.models if self.onboarding else ()) - set(models))
         if unknown:
@@ -408,6 +542,13 @@ class Environment(Settings):
                 f"{self.name}: onboarding.models has {', '.join(unknown)}, which container/config.yaml does not offer: "
                 f"it has {', '.join(sorted(models))}"
             )
+        for plan in self.report.plans if self.report else ():
+            for pattern in plan.covers:
+                if not fnmatch.filter(models, pattern):
+                    raise SettingsError(
+                        f"{self.name}: report.plans: {plan.name} covers {pattern}, which fits no model of "
+                        f"container/config.yaml: it has {', '.join(sorted(models))}"
+                    )
 
     @property
     def parameter_prefix(self) -> str:
@@ -417,6 +558,19 @@ class Environment(Settings):
     def parameter(self, name: str) -> str:
         """The full name of one of this environment's SSM parameters."""
         return f"{self.parameter_prefix}/{name}"
+
+    @property
+    def function_secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that the functions need of people, beside those of config.yaml."""
+        needed = {
+            "SLACK_SIGNING_SECRET": self.onboarding,
+            "SLACK_BOT_TOKEN": self.onboarding or self.report,
+            "DD_API_KEY": self.datadog,
+            "DD_APP_KEY": self.datadog,
+            "AZURE_BILLING_SECRET": self.bill and self.bill.azure,
+            "GOOGLE_BILLING_CREDENTIALS": self.bill and self.bill.google,
+        }
+        return tuple(name for name, settings in needed.items() if settings)
 
     @property
     def log_retention(self) -> str:

@@ -25,14 +25,18 @@ class Credentials:
         The key of the Azure OpenAI resource.
     vertex_credentials
         A Google service account's JSON file, with its private key.
-    dd_api_key
-        Datadog's API key.
+    dd_api_key, dd_app_key
+        Datadog's API key, and its application key.
     slack_webhook_url
         The URL of Slack's incoming web hook.
     slack_bot_token
         The token of the Slack app's bot, xoxb-….
     slack_signing_secret
         With which Slack signs its requests to the app.
+    azure_billing_secret
+        The client secret of the app registration that may read Azure's costs.
+    google_billing_credentials
+        The JSON file of the Google service account that may read the billing export.
     """
 
     azure_api_key: str
@@ -41,6 +45,9 @@ class Credentials:
     slack_webhook_url: str
     slack_bot_token: str
     slack_signing_secret: str
+    dd_app_key: str
+    azure_billing_secret: str
+    google_billing_credentials: str
 
     @classmethod
     def generate(cls, google_project: str = "local-project") -> Credentials:
@@ -52,13 +59,14 @@ class Credentials:
             dd_api_key=secrets.token_hex(16),
             slack_webhook_url=f"https://hooks.slack.com/services/T{team}/B{app}/{_random(24, _ALPHANUMERIC)}",
             **_slack_app(),
+            **_readers(google_project),
         )
 
     @classmethod
     def load_or_generate(cls, file: Path, google_project: str = "local-project") -> Credentials:
         """Read them from a file (mode 0600), which is made at the first time.
 
-        A file from before there was a Slack app gets what it lacks.
+        A file from before there was a Slack app, or a bill to read, gets what it lacks.
 
         Raises
         ------
@@ -68,7 +76,7 @@ class Credentials:
         if file.exists():
             try:
                 known = json.loads(file.read_text())
-                credentials = cls(**(_slack_app() | known))
+                credentials = cls(**(_slack_app() | _readers(google_project) | known))
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"{file} does not hold the credentials it should; delete it to make new ones."
@@ -94,12 +102,20 @@ def _slack_app() -> dict[str, str]:
     }
 
 
-def _service_account(project: str) -> dict[str, str]:
+def _readers(google_project: str) -> dict[str, str]:
+    return {
+        "dd_app_key": secrets.token_hex(20),
+        "azure_billing_secret": _random(40, _ALPHANUMERIC),
+        "google_billing_credentials": json.dumps(_service_account(google_project, name="billing-reader"), indent=2),
+    }
+
+
+def _service_account(project: str, name: str = "litellm-gateway") -> dict[str, str]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
-    email = f"litellm-gateway@{project}.iam.gserviceaccount.com"
+    email = f"{name}@{project}.iam.gserviceaccount.com"
     return {
         "type": "service_account",
         "project_id": project,

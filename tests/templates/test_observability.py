@@ -55,9 +55,9 @@ def test_alarms_say_why_and_reach_someone(templates: Templates, environment: Env
 @in_every_environment
 def test_topic_is_mailed(templates: Templates, environment: Environment) -> None:
     subscriptions = resources(templates[environment.name]["Observability"], "AWS::SNS::Subscription").values()
-    assert environment.alarm_emails
+    assert environment.alarms.emails
     assert {(each["Protocol"], each["Endpoint"]) for each in subscriptions} == {
-        ("email", address) for address in environment.alarm_emails
+        ("email", address) for address in environment.alarms.emails
     }
 
 

@@ -180,7 +180,9 @@ def settings(model: type[Settings], prefix: str = "", optional: bool = False) ->
         if typing.get_origin(kind) in (types.UnionType, typing.Union):
             (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
         if isinstance(kind, type) and issubclass(kind, Settings):
-            yield from settings(kind, f"{prefix}{name}.", optional=default is None)
+            yield from settings(kind, f"{prefix}{name}.", optional=optional or default is None)
+        elif groups := [one for one in typing.get_args(kind) if isinstance(one, type) and issubclass(one, Settings)]:
+            yield from settings(groups[0], f"{prefix}{name}[].")  # what each of them needs
         else:
             yield f"`{prefix}{name}`", f"`{type_name(kind)}`", default_of(field, "none" if optional else "required")
 

@@ -22,6 +22,7 @@ RANDOM = {name for name in NAMES if secrets.known(name).make}
 GIVEN = {
     "AZURE_API_KEY": "azure-hunter2",
     "DD_API_KEY": "datadog-hunter2",
+    "DD_APP_KEY": "datadog-app-hunter2",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/hunter2",
     "SLACK_BOT_TOKEN": "xoxb-1-2-hunter2",
     "SLACK_SIGNING_SECRET": "0123456789abcdef" * 2,
@@ -150,17 +151,22 @@ def test_what_the_deployment_makes_is_not_asked_for() -> None:
     assert not set(secrets.MADE_BY_DEPLOYMENT) & {*NAMES, *secrets.KNOWN}
 
 
-def test_the_slack_apps_are_needed_with_onboarding_only() -> None:
-    assert set(secrets.SLACK_APP) <= set(NAMES)
-    without = secrets.required_secrets(DEV.model_copy(update={"onboarding": None}))
-    assert set(NAMES) - set(without) == set(secrets.SLACK_APP)
+def test_the_secrets_of_functions_are_needed_where_these_are_only() -> None:
+    assert set(DEV.function_secrets) <= set(NAMES)
+    without = DEV.model_copy(update={"onboarding": None, "datadog": None, "report": None})
+    gone = {"SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "DD_APP_KEY"}  # LiteLLM itself needs DD_API_KEY
+    assert set(NAMES) - set(secrets.required_secrets(without)) == gone
 
 
 @pytest.mark.parametrize(
     ("name", "where"),
-    [("SLACK_BOT_TOKEN", "OAuth & Permissions"), ("SLACK_SIGNING_SECRET", "Basic Information")],
+    [
+        ("SLACK_BOT_TOKEN", "OAuth & Permissions"),
+        ("SLACK_SIGNING_SECRET", "Basic Information"),
+        ("DD_APP_KEY", "Application Keys"),
+    ],
 )
-def test_the_question_says_where_slack_shows_it(command: Command, name: str, where: str) -> None:
+def test_the_question_says_where_it_is_shown(command: Command, name: str, where: str) -> None:
     prompts: list[str] = []
 
     def ask(prompt: str) -> str:

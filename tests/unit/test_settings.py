@@ -11,7 +11,10 @@ from stacks.environments import environments
 from stacks.settings import (
     FARGATE_MEMORY,
     RETENTION_DAYS,
+    Alarms,
+    Bill,
     Database,
+    Datadog,
     Email,
     Environment,
     ExistingVpc,
@@ -21,6 +24,7 @@ from stacks.settings import (
     Network,
     Onboarding,
     Providers,
+    Report,
     SettingsError,
     by_name,
     read,
@@ -45,6 +49,9 @@ VPC: dict[str, Any] = {
 }
 CERTIFICATE = "arn:aws:acm:{region}:{account}:certificate/11111111-2222-3333-4444-555555555555"
 MAIL_ADDRESS = r"string should match pattern '^[a-z0-9._+-]{1,64}@([a-z0-9-]+\.)+[a-z]{2,63}$'"
+AT_LEAST_ONE = "Tuple should have at least 1 item after validation, not 0"
+PLAN: dict[str, Any] = {"name": "Claude Team", "monthly_price": 125, "covers": ("claude-*",), "seats": "S0123456789"}
+AZURE = dict.fromkeys(("tenant", "client", "subscription"), "01234567-89ab-4def-8123-456789abcdef")
 SIZES = "1024, 2048, 4096, 8192, 16384"
 
 
@@ -92,6 +99,26 @@ def email(**changes: Any) -> Environment:  # noqa: ANN401
 
 def onboarding(**changes: Any) -> Environment:  # noqa: ANN401
     return environment(onboarding=Onboarding(**ONBOARDING | changes))
+
+
+def alarms(**changes: Any) -> Environment:  # noqa: ANN401 - any setting
+    """A valid environment with these alarms."""
+    return environment(alarms=Alarms(**changes))
+
+
+def datadog(**changes: Any) -> Environment:  # noqa: ANN401 - any setting
+    """A valid environment with Datadog, but for the changes."""
+    return environment(datadog=Datadog(**changes))
+
+
+def report(**changes: Any) -> Environment:  # noqa: ANN401 - any setting
+    """A valid environment with a report, but for the changes."""
+    return environment(report=Report(**{"channel": "C0123456789", **changes}))
+
+
+def bill(**changes: Any) -> Environment:  # noqa: ANN401 - any setting
+    """A valid environment that compares the bill, but for the changes."""
+    return environment(bill=Bill(**changes))
 
 
 def existing_vpc(**changes: Any) -> Environment:  # noqa: ANN401
@@ -300,7 +327,58 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         (email, {"smtp_key": key}, f"email.smtp_key: '{key}': string should match pattern '^[A-Za-z0-9-]{{1,32}}$'")
         for key in ("", "the second", "1" * 33)
     ),
-    (environment, {"alarm_emails": ("sre",)}, f"alarm_emails.0: 'sre': {MAIL_ADDRESS}"),
+    # Alarms
+    (alarms, {"emails": ("sre",)}, f"alarms.emails.0: 'sre': {MAIL_ADDRESS}"),
+    *(
+        (alarms, place, "alarms: workspace and channel name one place in Slack together: set both or neither")
+        for place in ({"workspace": "T0123456789"}, {"channel": "C0123456789"})
+    ),
+    (alarms, {"monthly_budget": 0}, "alarms.monthly_budget: 0: input should be greater than 0"),
+    # Datadog
+    (
+        datadog,
+        {"notify": ("#llm",)},
+        "datadog.notify.0: '#llm': string should match pattern '^@[A-Za-z0-9._@+-]{2,100}$'",
+    ),
+    *(
+        (datadog, {key: 101}, f"datadog.{key}: 101: input should be less than or equal to 100")
+        for key in ("error_percent", "budget_percent")
+    ),
+    # The report and its plans
+    (report, {"channel": "#llm"}, "report.channel: '#llm': string should match pattern '^[CG][A-Z0-9]{6,20}$'"),
+    (report, {"hour": 24}, "report.hour: 24: input should be less than or equal to 23"),
+    (report, {"timezone": "JST"}, "report.timezone: 'JST' is no time zone: use one such as Asia/Tokyo or UTC"),
+    (report, {"jump_factor": 1}, "report.jump_factor: 1: input should be greater than 1"),
+    (
+        report,
+        {"weekly": False, "monthly": False},
+        "report: weekly and monthly are both off: turn one on, or leave report out",
+    ),
+    (
+        report,
+        {"plans": (PLAN, PLAN)},
+        "report: plans has one name twice (Claude Team, Claude Team): give each its own",
+    ),
+    (report, {"plans": ({**PLAN, "covers": ()},)}, f"report.plans.0.covers: {AT_LEAST_ONE}"),
+    (
+        report,
+        {"plans": ({**PLAN, "seats": "@claude"},)},
+        "report.plans.0.seats: '@claude': string should match pattern '^S[A-Z0-9]{6,20}$'",
+    ),
+    # The bill
+    (bill, {"tolerance_percent": 0}, "bill.tolerance_percent: 0: input should be greater than 0"),
+    (
+        bill,
+        {"azure": {**AZURE, "tenant": "example.onmicrosoft.com"}},
+        "bill.azure.tenant: 'example.onmicrosoft.com': string should match pattern "
+        "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'",
+    ),
+    (
+        bill,
+        {"google": {"table": "billing.export"}},
+        "bill.google.table: 'billing.export': string should match pattern "
+        r"'^[a-z][a-z0-9-]{4,28}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]+$'",
+    ),
     # Accounts
     *(
         (onboarding, {key: value}, f"onboarding.{key}: '{value}': string should match pattern '{pattern}'")
@@ -315,10 +393,7 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
             ("budget_duration", "30s", r"^[1-9]\d{0,2}(h|d|mo)$"),
         )
     ),
-    *(
-        (onboarding, {key: ()}, f"onboarding.{key}: Tuple should have at least 1 item after validation, not 0")
-        for key in ("mail_domains", "teams")
-    ),
+    *((onboarding, {key: ()}, f"onboarding.{key}: {AT_LEAST_ONE}") for key in ("mail_domains", "teams")),
     (
         onboarding,
         {"mail_domains": ("@example.com",)},
@@ -405,7 +480,11 @@ ACCEPTED: list[tuple[Make, dict[str, Any]]] = [
     (providers, {"azure_api_base": "https://x.cognitiveservices.azure.com/", "vertexai_location": "us-central1"}),
     (email, {"reply_to": "it-help@example.com", "dmarc_policy": "none", "dmarc_reports": "dmarc@reports.example.org"}),
     (email, {"smtp_key": "2026-11-24"}),
-    (environment, {"alarm_emails": ("sre@example.com", "on+call@example.com")}),
+    (alarms, {"emails": ("sre@example.com", "on+call@example.com")}),
+    (alarms, {"workspace": "T0123456789", "channel": "G0123456789", "monthly_budget": 1000}),
+    (datadog, {"notify": ("@slack-llm-gateway", "@pagerduty-llm", "@sre@example.com"), "error_percent": 100}),
+    (report, {"plans": (PLAN, {**PLAN, "name": "Other", "monthly_allowance": 600, "through_gateway": True})}),
+    (bill, {"azure": AZURE, "google": {"table": "example-llm.billing.gcp_export_v1_0A"}, "profile_tag": "team"}),
     (onboarding, {}),
     (onboarding, {"workspace": "E0123456789", "audit_channel": "G0123456789", "approver_group": "S0123456789"}),
     (onboarding, {"teams": tuple(f"team-{number}" for number in range(100))}),  # Slack's most in a select
@@ -445,6 +524,10 @@ def test_frozen() -> None:
         (made.providers, "dd_site"),
         (made.email, "reply_to"),
         (onboarding().onboarding, "teams"),
+        (alarms().alarms, "emails"),
+        (datadog().datadog, "notify"),
+        (report().report, "plans"),
+        (bill().bill, "azure"),
     ]
     for group, name in groups:
         with pytest.raises(ValidationError, match="frozen"):
@@ -477,7 +560,36 @@ def test_names_of_mail_and_slack() -> None:
     assert made.slack_domain == "slack.llm.dev.example.com"
 
 
-# Models of the accounts
+# The functions' secrets
+
+
+@pytest.mark.parametrize(
+    ("make", "needed"),
+    [
+        (environment, set()),
+        (onboarding, {"SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"}),
+        (report, {"SLACK_BOT_TOKEN"}),
+        (datadog, {"DD_API_KEY", "DD_APP_KEY"}),
+        (bill, set()),
+        (lambda: bill(azure=AZURE), {"AZURE_BILLING_SECRET"}),
+        (lambda: bill(google={"table": "example-llm.billing.export"}), {"GOOGLE_BILLING_CREDENTIALS"}),
+    ],
+)
+def test_the_secrets_of_the_functions(make: Make, needed: set[str]) -> None:
+    assert set(make().function_secrets) == needed
+
+
+# Models of the accounts and of the plans
+
+
+def test_a_plan_covers_models_that_there_are() -> None:
+    report(plans=(PLAN,)).check_models(["claude-sonnet", "gpt"])
+    with pytest.raises(SettingsError) as refusal:
+        report(plans=(PLAN,)).check_models(["gemini", "gpt"])
+    assert str(refusal.value) == (
+        "test: report.plans: Claude Team covers claude-*, which fits no model of container/config.yaml: it has gemini, "
+        "gpt"
+    )
 
 
 @pytest.mark.parametrize("make", [environment, onboarding, lambda: onboarding(models=("claude", "gemini"))])
