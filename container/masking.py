@@ -1,43 +1,174 @@
-"""Keeps prompts out of what LiteLLM reports of failed calls, to Datadog and to its own log.
+"""Keeps prompts out of what LiteLLM reports of calls: to Datadog, and to its own log.
 
 `turn_off_message_logging` empties prompts and answers, but not the texts of errors, and those can quote a prompt:
-LiteLLM itself repeats a message that it cannot read ("Invalid Message passed in {…}"), and so may a provider. What is
-kept is what tells failures apart: the error's class, its status, the provider and the model.
+LiteLLM itself repeats a message that it cannot read ("Invalid Message passed in {…}"), and so may a provider.
 
-config.yaml names `masking.datadog` as a callback; LiteLLM imports this module from the folder of the file.
+- Datadog gets the records of records.py beside this file, and nothing else.
+- Of an error in the log is kept what tells it apart: its class, and where it was raised.
+
+config.yaml names `masking.datadog` as a callback; LiteLLM imports this module from the folder of the file, which is
+its working folder too.
 """
 
 import json
 import logging
 import sys
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import records
 from litellm.integrations.datadog.datadog import DataDogLogger
+from litellm.integrations.datadog.datadog_handler import (
+    get_datadog_hostname,
+    get_datadog_service,
+    get_datadog_source,
+    get_datadog_tags,
+)
+from litellm.types.integrations.datadog import DatadogPayload, DataDogStatus
+from litellm.types.services import ServiceTypes
+from records import Attempt
+
+HEARTBEAT_SECONDS = 300.0
+# LiteLLM does not send what is queued when it ends: with its own five seconds, more would be lost.
+FLUSH_SECONDS = 1.0
+# LiteLLM's word for a request that its proxy refused: it calls the callbacks of failed calls for those too.
+NO_CALL = "litellm_no_upstream_llm_call"
+# What this callback notes of a request, among LiteLLM's own notes.
+ATTEMPT = "datadog_attempt"
 
 MASK = "(not logged: an error's text can quote a prompt)"
-# Where LiteLLM puts an error's text into a record, in the order of its two kinds of records.
-ERROR_TEXTS = ("error_str", "error_message", "exception", "traceback")
 # Errors of the gateway's own connections, whose texts an operator needs and in which no prompt can be.
 PLAIN_MODULES = ("prisma", "httpx", "httpcore", "psycopg", "redis", "ssl", "socket", "asyncio")
 
+# What comes after these in LiteLLM's own sentences is errors again, in another form or those of earlier attempts.
+ENDS = ("Traceback (most recent call last)", "\nDebug Information:")
 
-def masked(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return the record without the texts of errors, however deep they are."""
-    if isinstance(value, dict):
-        return {key: MASK if key in ERROR_TEXTS and text else masked(text) for key, text in value.items()}
-    return [masked(item) for item in value] if isinstance(value, list) else value
+_log = logging.getLogger("LiteLLM")
 
 
-class MaskedDataDogLogger(DataDogLogger):
-    """LiteLLM's Datadog callback, with every record masked on its way out."""
+class RecordLogger(DataDogLogger):
+    """LiteLLM's Datadog callback, with records of our own; queue, batches, splitting and retries are LiteLLM's.
 
-    async def async_send_batch(self) -> None:
-        """Mask what is queued, and send it."""
-        for payload in self.log_queue:
-            payload["message"] = json.dumps(masked(json.loads(payload["message"])))
-        await super().async_send_batch()
+    LiteLLM tells of the first failure of a request only (`async_log_failure_event`), but of each attempt's to another
+    hook; what fails in the middle of a stream it tells to the first alone. So an attempt is noted when it begins, and
+    whichever of the two comes first reports it.
+    """
+
+    _next_heartbeat = 0.0
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
+        """Note that an attempt begins, and tag it with its region."""
+        try:
+            notes = _notes(kwargs)
+            before: Attempt | None = notes.get(ATTEMPT)
+            notes[ATTEMPT] = Attempt(time.time(), retried=before is not None and (before.failed or before.retried))
+            records.tag_region(kwargs)
+        except Exception:  # LiteLLM would let the call fail
+            _log.exception("An attempt could not be noted for Datadog")
+
+    async def async_post_call_failure_deployment_hook(
+        self,
+        request_data: Mapping[str, Any],
+        exception: Exception,
+        call_type: object,
+        fallback_depth: int | None = None,
+    ) -> None:
+        """Report an attempt that a provider refused."""
+        notes = _notes(request_data)
+        attempt: Attempt = notes.setdefault(ATTEMPT, Attempt(time.time()))
+        # One format made from another is a call inside a call, and both fail.
+        if not attempt.failed:
+            attempt.failed = True
+            record = records.failed(request_data, exception, notes, seconds=time.time() - attempt.start)
+            await self._report(record, DataDogStatus.ERROR)
+
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Report an answered attempt."""
+        await self._report(records.succeeded(_payload(kwargs), kwargs.get(ATTEMPT)), DataDogStatus.INFO)
+
+    def log_success_event(
+        self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Send nothing: LiteLLM's own would send its own record, at once. The proxy's calls are all asynchronous."""
+
+    async def async_log_failure_event(
+        self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Report a failed attempt, unless it is reported already or there was none."""
+        attempt: Attempt | None = kwargs.get(ATTEMPT)
+        if not kwargs.get(NO_CALL) and not (attempt and attempt.failed):
+            streamed = kwargs.get("stream") is True
+            record = records.broken(_payload(kwargs), kwargs.get("exception"), attempt, streamed=streamed)
+            await self._report(record, DataDogStatus.ERROR)
+
+    async def async_post_call_failure_hook(
+        self,
+        request_data: dict[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: object,
+        traceback_str: str | None = None,
+    ) -> None:
+        """Report a request that was refused before it was given to a provider."""
+        if records.metadata_of(request_data) is None:
+            record = records.rejected(request_data, original_exception, user_api_key_dict, models=_models())
+            await self._report(record, DataDogStatus.ERROR)
+
+    async def async_service_failure_hook(self, payload: Any, *_: object, **__: object) -> None:  # noqa: ANN401
+        """Report that something of LiteLLM's own work failed, such as a write to the database."""
+        await self._report_service(payload, DataDogStatus.WARN)
+
+    async def async_service_success_hook(self, payload: Any, *_: object, **__: object) -> None:  # noqa: ANN401
+        """Report the one kind of its own work that LiteLLM reports to Datadog when it goes well."""
+        if payload.service == ServiceTypes.RESET_BUDGET_JOB:
+            await self._report_service(payload, DataDogStatus.INFO)
+
+    async def flush_queue(self) -> None:
+        """Send what is queued; LiteLLM calls this every second, traffic or none."""
+        if time.monotonic() >= self._next_heartbeat:
+            self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
+            self._queue(records.heartbeat(), DataDogStatus.INFO)
+        await super().flush_queue()
+
+    async def _report_service(self, payload: Any, status: DataDogStatus) -> None:  # noqa: ANN401
+        ok = status == DataDogStatus.INFO
+        record = records.service(payload.service.value, payload.call_type, ok=ok, seconds=payload.duration)
+        await self._report(record, status)
+
+    async def _report(self, record: records.Json, status: DataDogStatus) -> None:
+        self._queue(record, status)
+        if len(self.log_queue) >= self.batch_size:
+            await self.flush_queue()
+
+    def _queue(self, record: records.Json, status: DataDogStatus) -> None:
+        self.log_queue.append(
+            DatadogPayload(
+                ddsource=get_datadog_source(),
+                ddtags=",".join(get_datadog_tags()),
+                hostname=get_datadog_hostname(),
+                message=json.dumps({"llm": record}, default=str),
+                service=get_datadog_service(),
+                status=status,
+            )
+        )
+
+
+def _notes(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what LiteLLM notes of a request, the same for all its attempts."""
+    return getattr(request.get("litellm_logging_obj"), "model_call_details", {})
+
+
+def _payload(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    return call.get("standard_logging_object") or {}
+
+
+def _models() -> set[str]:
+    from litellm.proxy.proxy_server import llm_router  # it imports this module's callback
+
+    return llm_router.model_names if llm_router else set()
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -68,8 +199,8 @@ def mask_log_record(record: logging.LogRecord) -> None:
     for found in errors:
         for text in (str(found), *(str(getattr(found, name, "")) for name in ("message", "detail"))):
             message = message.replace(text, MASK) if text else message
-    # What comes after it in LiteLLM's own sentences is the error again, in another form, or a stack trace with it.
-    message = message.partition("Traceback (most recent call last)")[0]
+    for end in ENDS:
+        message = message.partition(end)[0]
     record.msg, record.args = f"{message} [{_place(errors[0])}]", None
     record.exc_info = record.exc_text = None
 
@@ -88,4 +219,4 @@ def mask_log() -> None:
 
 
 mask_log()
-datadog = MaskedDataDogLogger()
+datadog = RecordLogger(flush_interval=FLUSH_SECONDS)

@@ -20,12 +20,20 @@ KEPT_RECORDS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `input_tokens` counts the whole prompt, with what came from and went to the cache."""
+    """Tokens of one call, as the provider bills them.
+
+    `input_tokens` counts the whole prompt: its images (`image_tokens`), what was read from the cache (`cached_tokens`)
+    and what was written to it at a charge (`cache_write_tokens`, of which `cache_write_1h_tokens` for an hour).
+    `output_tokens` counts the whole answer, with what the model thought before it (`reasoning_tokens`).
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    image_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ class Journal:
 
     _calls: deque[Call] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
     _refusals: deque[Refusal] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
-    _datadog: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
+    _datadog: deque[tuple[float, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
     _slack: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
     _faults: dict[str, Fault] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -124,7 +132,7 @@ class Journal:
     def add_datadog(self, logs: Iterable[Json]) -> None:
         """Keep the log records of one delivery to Datadog, whole."""
         with self._lock:
-            self._datadog.extend(logs)
+            self._datadog.extend((time.time(), log) for log in logs)
 
     def add_slack(self, message: Json) -> None:
         """Keep one message to Slack, whole."""
@@ -143,6 +151,11 @@ class Journal:
 
     def datadog(self) -> list[Json]:
         """Return the log records that Datadog was sent, oldest first."""
+        with self._lock:
+            return [log for _, log in self._datadog]
+
+    def datadog_arrivals(self) -> list[tuple[float, Json]]:
+        """Return the same with the time of each one's arrival, in seconds since 1970."""
         with self._lock:
             return list(self._datadog)
 
