@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import cast
 
-from aws_cdk import Acknowledgment, CfnElement, CustomResource, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import CfnElement, CustomResource, Duration, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import custom_resources as cr
-from constructs import Construct, IConstruct
+from constructs import Construct
+
+from stacks.provider import provide, provider_log
 
 HANDLER = Path(__file__).parent.parent / "lambda" / "migration"
 
@@ -33,29 +34,34 @@ class Migration(Construct):
         log_stream_prefix: str,
     ) -> None:
         super().__init__(scope, construct_id)
-        log = logs.LogGroup(self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY)
+        stack = Stack.of(self)
+        log = provider_log(self)
         start = self._function("Start", "on_event", log)
         self._permit_start(start, cluster, task_definition)
         watch = self._function("Watch", "is_complete", log)
         watch.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["ecs:DescribeTasks"],
-                resources=[
-                    Stack.of(self).format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
-                ],
+                resources=[stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")],
             )
         )
-        provider = cr.Provider(
+        clusters_tasks = (
+            f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:task/"
+            f"<{stack.get_logical_id(cast(CfnElement, cluster.node.default_child))}>/*"
+        )
+        provider = provide(
             self,
-            "Provider",
-            on_event_handler=start,
-            is_complete_handler=watch,
+            log_group=log,
+            on_event=start,
+            is_complete=watch,
             query_interval=Duration.seconds(5),
             total_timeout=Duration.hours(1),
-            log_group=log,
-            disable_waiter_state_machine_logging=True,
+            findings={
+                f"AwsSolutions-IAM5[Resource::{clusters_tasks}]": (
+                    "A task's ARN is known only once it runs; the cluster is this gateway's own"
+                )
+            },
         )
-        self._acknowledge(provider, start, watch, cluster)
         run = CustomResource(
             self,
             "Default",
@@ -106,28 +112,3 @@ class Migration(Construct):
             iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[Stack.of(cluster).stack_id]),
         ):
             function.add_to_role_policy(statement)
-
-    def _acknowledge(
-        self, provider: cr.Provider, start: lambda_.Function, watch: lambda_.Function, cluster: ecs.ICluster
-    ) -> None:
-        stack = Stack.of(provider)
-
-        def logical_id(construct: IConstruct) -> str:
-            return stack.get_logical_id(cast(CfnElement, construct.node.default_child))
-
-        wildcards = {
-            f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:task/<{logical_id(cluster)}>/*": (
-                "A task's ARN is known only once it runs; the cluster is this gateway's own"
-            )
-        } | {
-            f"<{logical_id(function)}.Arn>:*": "The CDK's provider framework lets its own functions call any version"
-            for function in (start, watch, *provider.node.find_all())
-            if isinstance(function, lambda_.Function)
-        }
-        policy = "arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-        findings = {
-            f"AwsSolutions-IAM4[Policy::{policy}]": "AWS's policy for writing a function's log, attached by the CDK",
-            "AwsSolutions-SF1": "A state machine of the CDK's that only waits: what it calls is logged",
-            "AwsSolutions-SF2": "A state machine of the CDK's that only waits: there is nothing to trace",
-        } | {f"AwsSolutions-IAM5[Resource::{arn}]": reason for arn, reason in wildcards.items()}
-        Validations.of(self).acknowledge(*(Acknowledgment(id=rule, reason=reason) for rule, reason in findings.items()))

@@ -1,15 +1,12 @@
 """The SMTP credentials with which LiteLLM sends its notices, made by the deployment and rotated by a setting."""
 
-from typing import cast
-
-from aws_cdk import Acknowledgment, CfnElement, CustomResource, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ses as ses
-from aws_cdk import custom_resources as cr
 from constructs import Construct
 
+from stacks.provider import provide, provider_log
 from stacks.python_function import LAMBDA
 from stacks.settings import Environment
 
@@ -45,7 +42,7 @@ class SmtpCredentials(Construct):
         super().__init__(scope, construct_id)
         self.label = environment.email.smtp_key
         self.user = self._sender(environment, identity, configuration_set)
-        log = logs.LogGroup(self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY)
+        log = provider_log(self)
         function = lambda_.Function(
             self,
             "Make",
@@ -59,8 +56,7 @@ class SmtpCredentials(Construct):
             log_group=log,
         )
         self._permit(function, environment)
-        provider = cr.Provider(self, "Provider", on_event_handler=function, log_group=log)
-        self._acknowledge(provider, function)
+        provider = provide(self, log_group=log, on_event=function)
         credentials = CustomResource(
             self,
             "Default",
@@ -111,14 +107,3 @@ class SmtpCredentials(Construct):
             (["ssm:PutParameter", "ssm:GetParameterHistory", "ssm:DeleteParameters"], parameters),
         ):
             function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))
-
-    def _acknowledge(self, provider: cr.Provider, function: lambda_.Function) -> None:
-        logical_id = Stack.of(self).get_logical_id(cast(CfnElement, function.node.default_child))
-        policy = "arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-        findings = {
-            f"AwsSolutions-IAM4[Policy::{policy}]": "AWS's policy for writing a function's log, attached by the CDK",
-            f"AwsSolutions-IAM5[Resource::<{logical_id}.Arn>:*]": (
-                "The CDK's provider framework lets its own functions call any version"
-            ),
-        }
-        Validations.of(self).acknowledge(*(Acknowledgment(id=rule, reason=reason) for rule, reason in findings.items()))

@@ -1,8 +1,8 @@
 """The outside world of a local run: an HTTPS proxy on loopback that answers for the providers.
 
 `OutsideWorld` starts it; `Fault` says how a host misbehaves; `Credentials` are the secrets that it accepts. Amazon
-Bedrock, Azure OpenAI, Google's token endpoint and Vertex AI, Datadog's log intake and Slack answer in their own wire
-formats, so that the gateway's configuration is the deployed one. Every other host is refused and reported. Its
+Bedrock, Azure OpenAI, Google's token endpoint and Vertex AI, Datadog and Slack answer in their own wire formats, so
+that the gateway's configuration is the deployed one. Every other host is refused and reported. Its
 `slack_workspace` has the people who ask for accounts, its `mailbox` every mail.
 """
 

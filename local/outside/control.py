@@ -7,6 +7,7 @@ page of somebody else's is refused, whatever name it has found for this address.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -22,7 +23,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from local.outside import page
+from local.outside import datadog_page, page
+from local.outside.datadog import DatadogObjects
 from local.outside.mailbox import Mailbox
 from local.outside.records import Fault, Journal
 from local.outside.slack import SlackWorkspace
@@ -39,6 +41,7 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+_HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "same-origin"}
 _FAULT_TYPES: dict[str, tuple[type, ...]] = {
     "status": (int, type(None)),
     "count": (int, type(None)),
@@ -49,21 +52,26 @@ _FAULT_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def control_app(journal: Journal, slack: SlackWorkspace, mailbox: Mailbox) -> Starlette:
+def control_app(
+    journal: Journal, slack: SlackWorkspace, mailbox: Mailbox, datadog_objects: DatadogObjects
+) -> Starlette:
     """Make the web application.
 
     - GET / : the page for people; DELETE / : forget all records, mails and Slack messages.
+    - GET /dashboard : the page that draws the dashboard; /datadog/objects : what was made in Datadog, as JSON.
     - GET, DELETE /calls, /datadog, /slack, /refused : the records of one kind, as JSON (/slack: the web hook's).
     - GET, DELETE /mails : the mails, with ?to= those to one address; /workspace : what is in the Slack workspace.
     - GET, DELETE /faults : all faults; PUT, DELETE /faults/{host} : those of one host, with the fields of `Fault`.
     - POST /ask, /click, /deactivate : the page's forms: what a person does in Slack.
     """
-    control = _Control(journal, slack, mailbox)
+    control = _Control(journal, slack, mailbox, datadog_objects)
     both = ["GET", "DELETE"]
     forms = {"/ask": _ask, "/click": _click, "/deactivate": _deactivate}
     return Starlette(
         routes=[
             Route("/", control.index, methods=both),
+            Route("/dashboard", control.dashboard),
+            Route("/datadog/objects", control.objects),
             *(Route(f"/{kind}", control.records, methods=both) for kind in _KINDS),
             Route("/mails", control.mails, methods=both),
             Route("/workspace", control.workspace, methods=both),
@@ -80,6 +88,7 @@ class _Control:
     journal: Journal
     slack: SlackWorkspace
     mailbox: Mailbox
+    datadog_objects: DatadogObjects
 
     async def index(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -90,7 +99,19 @@ class _Control:
         counts = {kind: len(found) for kind, found in _records(self.journal).items()}
         notice, failed = request.query_params.get("notice", ""), "failed" in request.query_params
         html = page.render(counts, self.journal.faults(), self.slack, self.mailbox, notice=notice, failed=failed)
-        return HTMLResponse(html, headers={"content-security-policy": _POLICY, "referrer-policy": "same-origin"})
+        return HTMLResponse(html, headers=_HEADERS)
+
+    async def dashboard(self, request: Request) -> Response:
+        records = self.journal.datadog_arrivals()
+        choices, now = dict(request.query_params), time.time()
+        # In another thread: the providers answer in this one.
+        html = await run_in_threadpool(datadog_page.render, self.datadog_objects, records, choices, now=now)
+        return HTMLResponse(html, headers=_HEADERS)
+
+    async def objects(self, request: Request) -> Response:
+        objects = self.datadog_objects
+        kinds = {"metrics": objects.metrics(), "dashboards": objects.dashboards(), "monitors": objects.monitors()}
+        return JSONResponse({**kinds, "writes": objects.writes})
 
     async def records(self, request: Request) -> Response:
         kind = request.url.path.strip("/")

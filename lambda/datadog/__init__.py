@@ -1,0 +1,1 @@
+"""What keeps Datadog's objects as the stack defines them: CloudFormation's custom resources for Datadog."""

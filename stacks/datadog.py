@@ -1,0 +1,101 @@
+"""Datadog's side of the gateway: metrics, a dashboard and monitors, made and removed with this stack."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import custom_resources as cr
+from constructs import Construct
+
+from stacks.datadog_dashboard import dashboard
+from stacks.datadog_metrics import METRICS, Json
+from stacks.datadog_monitors import monitors
+from stacks.litellm_key import parameter_arn
+from stacks.provider import provide
+from stacks.python_function import PythonFunction, PythonPackage
+from stacks.settings import Datadog, Environment
+
+KEYS = ("DD_API_KEY", "DD_APP_KEY")
+
+
+class DatadogStack(Stack):
+    """Each object is a resource, whose `Definition` is what Datadog's API takes, in JSON of ASCII characters only.
+
+    A function outside the VPC asks Datadog, with the keys that it reads when it runs. The dashboard and the monitors
+    are made after the metrics that they ask, and removed before them. The metrics are made side by side: what Datadog's
+    rate limits do not take at once, the function sends again.
+
+    Raises
+    ------
+    BundlingError
+        The function's package could not be put together.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        settings: Datadog,
+        **kwargs: Any,  # noqa: ANN401 - a stack's own properties
+    ) -> None:
+        super().__init__(scope, construct_id, **kwargs)
+        self.function = self._function(environment)
+        self._provider = self._provide()
+        metrics = [
+            self._resource(_construct_id("Metric", metric.name), "LogsMetric", metric.definition(environment.name))
+            for metric in METRICS
+        ]
+        board = dashboard(environment.name, budget_percent=settings.budget_percent)
+        self._resource("Dashboard", "Dashboard", board, after=metrics)
+        for name, monitor in monitors(environment.name, settings).items():
+            self._resource(f"Monitor{name}", "Monitor", monitor, after=metrics)
+
+    def _function(self, environment: Environment) -> PythonFunction:
+        function = PythonFunction(
+            self,
+            "Manage",
+            package=PythonPackage("datadog"),
+            module="handler",
+            environment=environment,
+            variables={"PARAMETER_PREFIX": environment.parameter_prefix, "DD_SITE": environment.providers.dd_site},
+            description="Makes, changes and removes the gateway's metrics, dashboard and monitors in Datadog",
+            memory_size=512,
+            timeout=Duration.minutes(10),  # the provider framework waits for 15
+        )
+        arns = [parameter_arn(self, environment, name) for name in KEYS]
+        function.add_to_role_policy(iam.PolicyStatement(actions=["ssm:GetParameter"], resources=arns))
+        return function
+
+    def _provide(self) -> cr.Provider:
+        return provide(
+            self,
+            log_group=self.function.log_group,
+            on_event=self.function,
+            findings={
+                "AwsSolutions-L1": (
+                    "The newest version that the package is locked for; it is raised with requirements.txt"
+                )
+            },
+        )
+
+    def _resource(
+        self, construct_id: str, kind: str, definition: Json, *, after: Iterable[CustomResource] = ()
+    ) -> CustomResource:
+        resource = CustomResource(
+            self,
+            construct_id,
+            resource_type=f"Custom::Datadog{kind}",
+            service_token=self._provider.service_token,
+            properties={"Definition": json.dumps(definition, separators=(",", ":"))},
+        )
+        # It is removed before what the function may do.
+        resource.node.add_dependency(self.function, *after)
+        return resource
+
+
+def _construct_id(prefix: str, name: str) -> str:
+    return prefix + "".join(part.capitalize() for part in name.replace(".", "_").split("_"))

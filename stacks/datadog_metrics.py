@@ -1,0 +1,90 @@
+"""The log-based metrics in Datadog, of the records that the gateway sends of its calls, and how they are asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A log-based metric: a distribution of an attribute of the records or, without one, their number.
+
+    `name` is the part after the environment's, `kind` the kind of records that count (None: all). `tags` are attributes
+    of the records by which it can be told apart, `env` is the environment. Percentiles can be asked only where it keeps
+    them. Names are letters, digits, points and underscores (docs.datadoghq.com/metrics/custom_metrics/#naming-custom-
+    metrics); of a tag's value, Datadog makes small letters and writes an underscore for what it does not know, such as
+    the @ of a mail address (docs.datadoghq.com/getting_started/tagging/#define-tags).
+
+    Each combination of values of the tags that occurs is a custom metric, a distribution is five of them and with
+    percentiles ten (docs.datadoghq.com/account_management/billing/custom_metrics). So nothing has a tag whose values
+    never end, such as a key or a call, and what is not asked by user has no user. That Datadog's page on log-based
+    metrics advises against user ids is known: who uses what is the question here, and the people of a company end.
+    """
+
+    name: str
+    tags: tuple[str, ...]
+    attribute: str | None = None
+    percentiles: bool = False
+    kind: str | None = "call"
+
+    def full_name(self, environment: str) -> str:
+        """The name by which Datadog knows it."""
+        return f"llm_gateway.{environment}.{self.name}"
+
+    def definition(self, environment: str) -> Json:
+        """What Datadog's API takes to make it (v2, `logs/config/metrics`)."""
+        compute: Json = {"aggregation_type": "count"}
+        if self.attribute:
+            compute = {
+                "aggregation_type": "distribution",
+                "path": f"@llm.{self.attribute}",
+                "include_percentiles": self.percentiles,
+            }
+        records = f"service:litellm-gateway env:{environment}"
+        return {
+            "data": {
+                "id": self.full_name(environment),
+                "type": "logs_metrics",
+                "attributes": {
+                    "compute": compute,
+                    "filter": {"query": f"{records} @llm.kind:{self.kind}" if self.kind else records},
+                    "group_by": [
+                        {"path": tag if tag == "env" else f"@llm.{tag}", "tag_name": tag} for tag in self.tags
+                    ],
+                },
+            }
+        }
+
+    def query(self, environment: str, aggregation: str = "sum", *, scope: str = "*", by: Sequence[str] = ()) -> str:
+        """A query of it. A sum is a count, of which the values of an interval add up, and none is 0.
+
+        https://docs.datadoghq.com/metrics/custom_metrics/type_modifiers
+        """
+        grouped = f" by {{{','.join(by)}}}" if by else ""
+        suffix = ".as_count()" if aggregation == "sum" else ""
+        return f"{aggregation}:{self.full_name(environment)}{{{scope}}}{grouped}{suffix}"
+
+
+_WHO = ("user", "model", "provider", "team", "region", "env", "outcome")
+_WHERE = ("model", "provider", "region", "env")
+
+PROMPT_TOKENS = Metric(name="tokens.prompt", tags=_WHO, attribute="prompt_tokens")
+COMPLETION_TOKENS = Metric(name="tokens.completion", tags=_WHO, attribute="completion_tokens")
+CACHED_TOKENS = Metric(name="tokens.cached", tags=_WHO, attribute="cached_tokens")
+CACHE_WRITE_TOKENS = Metric(name="tokens.cache_write", tags=_WHO, attribute="cache_write_tokens")
+TOTAL_TOKENS = Metric(name="tokens.total", tags=_WHO, attribute="total_tokens")
+COST = Metric(name="cost", tags=_WHO, attribute="cost")
+REQUESTS = Metric(name="requests", tags=(*_WHO, "error_code"))
+DURATION = Metric(name="duration", tags=_WHERE, attribute="seconds", percentiles=True)
+FIRST_TOKEN = Metric(name="first_token", tags=_WHERE, attribute="first_token_seconds", percentiles=True)
+OVERHEAD = Metric(name="overhead", tags=_WHERE, attribute="overhead_ms", percentiles=True)
+BUDGET_USED = Metric(name="budget_used", tags=("user", "team", "env"), attribute="budget_used_percent")
+REJECTIONS = Metric(name="rejections", tags=("user", "team", "model", "error_code", "env"), kind="rejected")
+RECORDS = Metric(name="records", tags=("kind", "env"), kind=None)
+
+METRICS = (
+    *(PROMPT_TOKENS, COMPLETION_TOKENS, CACHED_TOKENS, CACHE_WRITE_TOKENS, TOTAL_TOKENS, COST, REQUESTS),
+    *(DURATION, FIRST_TOKEN, OVERHEAD, BUDGET_USED, REJECTIONS, RECORDS),
+)
