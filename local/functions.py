@@ -3,19 +3,34 @@
 A function runs from its deployed package, with its deployed environment and the differences of this machine. What it
 printed in an invocation, and why it failed, is in `<function's name>.log`, beside what ministack keeps in its
 CloudWatch Logs.
+
+ministack unzips a package for each of a function's processes (core/lambda_runtime.py, Worker), puts the folder first on
+the path and runs it with its own Python, the .venv's, whatever the function's runtime and architecture are. Packages
+compiled for Lambda's Python on ARM64 cannot be imported so, while the .venv has the same versions of them for this
+machine: lambda/*/requirements.txt are locked within requirements.txt.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
+from email.parser import HeaderParser
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from local.ecs import Json, ministack
 
 # The way to the outside world, which every function takes here and none is deployed with.
-WAY_OUT = frozenset({"AWS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"})
+WAY_OUT = frozenset(
+    {
+        *("AWS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
+        "AWS_ENDPOINT_URL_COST_EXPLORER",  # of the services that functions use, the one that ministack has not
+    }
+)
 # docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: payload size
 LARGEST_BODY_BYTES = 10 * 1024 * 1024
 
@@ -28,14 +43,46 @@ def with_differences(configuration: Json, differences: Mapping[str, str]) -> dic
     return {**configuration, "Environment": {**environment, "Variables": {**deployed, **applied}}}
 
 
+@lru_cache(maxsize=8)  # functions share a package, and their processes come and go
+def without_compiled(package: bytes) -> bytes:
+    """The zip of a function without the installed packages that say of themselves that they are not pure Python.
+
+    Each goes as a whole, its Python too: the parts of one version belong together.
+    """
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        compiled = {
+            name
+            for wheel in archive.namelist()
+            if wheel.endswith(".dist-info/WHEEL") and not _is_pure(archive.read(wheel).decode())
+            for name in _recorded(archive.read(wheel.removesuffix("WHEEL") + "RECORD").decode())
+        }
+        if not compiled:
+            return package
+        kept = io.BytesIO()
+        with zipfile.ZipFile(kept, "w") as target:
+            for entry in archive.infolist():
+                if entry.filename not in compiled and not entry.is_dir():  # an empty folder would be a package too
+                    target.writestr(entry, archive.read(entry), zipfile.ZIP_STORED)
+    return kept.getvalue()
+
+
+def _is_pure(wheel: str) -> bool:
+    return HeaderParser().parsestr(wheel)["Root-Is-Purelib"] == "true"
+
+
+def _recorded(record: str) -> Iterable[str]:
+    """The files of an installed package, which names each with its hash and its size."""
+    return (row[0] for row in csv.reader(record.splitlines()))
+
+
 def mend_environment(differences: Mapping[str, str]) -> None:
-    """Have functions' processes start `with_differences`."""
+    """Have functions' execution environments start `with_differences`, and `without_compiled` packages."""
     runtime = ministack("core.lambda_runtime")
     worker = runtime.Worker
 
     class LocalWorker(worker):  # type: ignore[misc, valid-type]
         def __init__(self, name: str, configuration: Json, package: bytes) -> None:
-            super().__init__(name, with_differences(configuration, differences), package)
+            super().__init__(name, with_differences(configuration, differences), without_compiled(package))
 
     runtime.Worker = LocalWorker
 

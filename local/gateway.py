@@ -70,6 +70,11 @@ class LocalGateway:
         self.outside = OutsideWorld(outside, credentials=credentials, slack_workspace=onboarding)
         self.outside.mailbox.allowed_sender = self.environment.mail_sender
         self.outside.slack_workspace.trigger_seconds = TRIGGER_SECONDS
+        usage = self.environment.report
+        assert usage  # noqa: S101 - as above
+        self.outside.slack_workspace.add_channel(usage.channel, "llm-usage")
+        for group in {plan.seats for plan in usage.plans if plan.seats}:
+            self.outside.slack_workspace.add_group(group, "japanese", "english")
         self._access: dict[str, str] = {}  # to the emulated AWS, once it runs
         self._running = ExitStack()
 
@@ -172,6 +177,7 @@ class LocalGateway:
             **self.outside.environment(),
             "LITELLM_URL": self.url,  # a private name in the VPC
             "GATEWAY_URL": self.url,
+            "AWS_ENDPOINT_URL_COST_EXPLORER": "https://ce.us-east-1.amazonaws.com",  # ministack has none
         }
 
     def _start_emulator(self) -> Emulator:

@@ -31,7 +31,7 @@ Properties = dict[str, Any]
 Templates = dict[str, dict[str, Any]]
 """One environment's templates by the name of the stack: Network, Database, Email, Gateway, …"""
 
-WIDTH, HEIGHT = 1280, 1060
+WIDTH, HEIGHT = 1280, 1184
 COLUMNS = (256, 712)  # where the zones begin, and how much room they share
 GAP, ZONE_GAP = 16, 28
 STYLE = """
@@ -143,10 +143,10 @@ class Facts:
         rules = self.only("AWS::EC2::SecurityGroup", "LoadBalancerGroup")["SecurityGroupIngress"]
         return tuple(dict.fromkeys(rule["CidrIp"] for rule in rules))
 
-    def function(self, handler: str) -> Properties:
-        """The Lambda function that a module of `lambda/onboarding/` is."""
+    def function(self, module: str) -> Properties:
+        """The Lambda function that a module of a package in `lambda/` is: `onboarding.receiver`."""
         found = self.resources("AWS::Lambda::Function").values()
-        (properties,) = (function for function in found if function.get("Handler") == f"onboarding.{handler}.handler")
+        (properties,) = (function for function in found if function.get("Handler") == f"{module}.handler")
         return properties
 
     def attempts(self) -> int:
@@ -250,6 +250,7 @@ def draw(templates: Templates) -> str:
         *_edge(facts),
         *_people(facts),
         *_accounts(facts),
+        *_usage(facts),
         *_services(facts),
         *_outside(facts, config, config.hosts(variables)),
     )
@@ -271,10 +272,11 @@ def draw(templates: Templates) -> str:
     )
 
 
-ACCOUNT = Box(208, 56, 808, 980)
+ACCOUNT = Box(208, 56, 808, 1104)
 VPC = Box(232, 180, 760, 472)
 ACCOUNTS = Box(232, 668, 760, 188)
-LANE_X = 978  # between the zones and the VPC's edge: the private way from the worker to LiteLLM
+USAGE = Box(232, 872, 760, 108)
+LANE_X = 978  # between the zones and the VPC's edge: the private way from the functions to LiteLLM
 OUTSIDE_X, OUTSIDE_WIDTH, BUS_X = 1056, 200, 1036
 
 
@@ -410,8 +412,8 @@ def _isolated(facts: Facts, columns: dict[str, tuple[float, float]]) -> Iterator
 def _accounts(facts: Facts) -> Iterator[str]:
     host = facts.only("AWS::ApiGatewayV2::DomainName")["DomainName"]
     route = facts.only("AWS::ApiGatewayV2::Route")["RouteKey"]
-    schedule = facts.only("AWS::Scheduler::Schedule")["ScheduleExpression"]
-    receiver, worker, *_ = map(facts.function, ("receiver", "worker", "sweep", "bounces"))
+    schedule = facts.only("AWS::Scheduler::Schedule", "Onboarding/")["ScheduleExpression"]
+    receiver, worker, *_ = (facts.function(f"onboarding.{name}") for name in ("receiver", "worker", "sweep", "bounces"))
     assert "VpcConfig" in worker  # noqa: S101 - the picture says so
     assert "VpcConfig" not in receiver  # noqa: S101
     yield ACCOUNTS.rect("tier", radius=6)
@@ -449,6 +451,30 @@ def _accounts(facts: Facts) -> Iterator[str]:
         yield from card(Box(x, side, width, 62), *words)
 
 
+def _usage(facts: Facts) -> Iterator[str]:
+    metrics, monitors = (len(facts.resources(f"Custom::Datadog{kind}")) for kind in ("LogsMetric", "Monitor"))
+    assert facts.only("Custom::DatadogDashboard")  # noqa: S101 - the picture says so
+    report, bill = (facts.function(f"usage.{name}") for name in ("report", "bill"))
+    assert "VpcConfig" in report  # noqa: S101 - the arrow to LiteLLM is drawn because of it
+    assert "VpcConfig" in bill  # noqa: S101
+    alarms = len(facts.resources("AWS::CloudWatch::Alarm"))
+    channels = facts.resources("AWS::Chatbot::SlackChannelConfiguration")
+    yield USAGE.rect("tier", radius=6)
+    yield text(USAGE.x + 16, USAGE.y + 20, "Who uses what, and who hears of it", "group")
+    cards = (
+        ("management", "CloudWatch", f"{alarms} alarms, a dashboard;", "SNS: mail" + ", and Slack" * bool(channels)),
+        ("compute", "Lambda: Datadog", f"{metrics} metrics, {monitors} monitors,", "a dashboard, as code"),
+        ("compute", "Lambda: report", "week and month: usage,", "who fits a flat rate"),
+        ("compute", "Lambda: bill", "monthly: costs against", "the clouds' bills"),
+    )
+    boxes = [Box(x, USAGE.y + 32, width, 62) for x, width in row(USAGE.x + 12, USAGE.width - 40, len(cards), 22)]
+    for box, words in zip(boxes, cards, strict=True):
+        yield from card(box, *words)
+    lane, y = boxes[-1].right, boxes[-1].y
+    yield arrow((lane, y + 20), (LANE_X, y + 20), (LANE_X, ACCOUNTS.y + 54), tip=False)
+    yield arrow((lane, y + 42), (BUS_X, y + 42), tip=False)
+
+
 def _gap(columns: dict[str, tuple[float, float]]) -> float:
     """The x between the first two zones, where nothing stands in an arrow's way."""
     x, width = next(iter(columns.values()))
@@ -478,7 +504,7 @@ def _services(facts: Facts) -> Iterator[str]:
     )
     for number, (kind, title, *lines) in enumerate(cards):
         x, width = row(VPC.x, VPC.width, 3)[number % 3]
-        yield from card(Box(x, 872 + 78 * (number // 3), width, 66), kind, title, *lines)
+        yield from card(Box(x, 996 + 78 * (number // 3), width, 66), kind, title, *lines)
 
 
 def _outside(facts: Facts, config: LiteLlmConfig, hosts: tuple[str, ...]) -> Iterator[str]:
@@ -494,7 +520,7 @@ def _outside(facts: Facts, config: LiteLlmConfig, hosts: tuple[str, ...]) -> Ite
         ("Azure OpenAI", f"{len(names('azure'))} models", *_wrapped(host("azure"), 28)),
         ("Vertex AI", f"{len(names('vertex_ai'))} models", *_wrapped(host("aiplatform"), 28)),
         ("Datadog", "usage, without prompts", *_wrapped(host("datadog"), 28)),
-        ("Slack", "answers, the audit channel,", "alerts for operators"),
+        ("Slack", "answers, audit, reports,", "alerts for operators"),
         ("Amazon SES", f"mail of {_mail_domain(facts)}:", "invitations by its API,", "notices by SMTP, port 587"),
     )
     yield text(OUTSIDE_X, 84, "Outside, called by name", "group")

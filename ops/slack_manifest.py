@@ -69,74 +69,89 @@ class ManifestError(Exception):
 
 
 def manifest(environment: Environment) -> dict[str, Any]:
-    """The manifest of the environment's Slack app.
+    """The manifest of the environment's Slack app: it answers requests for accounts, posts reports of usage, or both.
 
     Raises
     ------
     ManifestError
-        The environment has no onboarding, and so no Slack app.
+        The environment has neither onboarding nor a report, and so no Slack app.
     """
-    if environment.onboarding is None:
+    if not environment.onboarding and not environment.report:
         raise ManifestError(
-            f"{environment.name} has no Slack app: give it onboarding=Onboarding(…) in stacks/environments.py first."
+            f"{environment.name} has no Slack app: give it onboarding=Onboarding(…) or report=Report(…) in "
+            "stacks/environments.py first."
         )
-    url = f"https://{environment.slack_domain}{PATH}"
-    return {
+    subjects = {"accounts": environment.onboarding, "reports of usage": environment.report}
+    subject = " and ".join(name for name, made in subjects.items() if made)
+    app: dict[str, Any] = {
         "display_information": {
             "name": f"LLM gateway ({environment.name})",
-            "description": f"Accounts of the LLM gateway, environment {environment.name}",
+            "description": f"{subject[0].upper()}{subject[1:]} of the LLM gateway, environment {environment.name}",
         },
-        "features": {
-            # Without its Messages tab Slack refuses an app's direct messages; nobody need write to the app there.
-            "app_home": {
-                "home_tab_enabled": False,
-                "messages_tab_enabled": True,
-                "messages_tab_read_only_enabled": True,
-            },
-            "bot_user": {"display_name": f"llm-gateway-{environment.name}", "always_online": True},
-            "slash_commands": [
-                {
-                    "command": environment.onboarding.command,
-                    "url": url,
-                    "description": "Ask for an account of the LLM gateway",
-                    "should_escape": False,
-                }
-            ],
+        "features": {"bot_user": {"display_name": f"llm-gateway-{environment.name}", "always_online": True}},
+        "oauth_config": {"scopes": {"bot": scopes(environment)}},
+        "settings": {"org_deploy_enabled": False, "socket_mode_enabled": False, "token_rotation_enabled": False},
+    }
+    return _with_accounts(app, environment, environment.onboarding) if environment.onboarding else app
+
+
+def _with_accounts(app: dict[str, Any], environment: Environment, onboarding: Onboarding) -> dict[str, Any]:
+    """The manifest with all that Slack sends to the app: the command, the events and the workflow's step."""
+    url = f"https://{environment.slack_domain}{PATH}"
+    features = {
+        # Without its Messages tab Slack refuses an app's direct messages; nobody need write to the app there.
+        "app_home": {
+            "home_tab_enabled": False,
+            "messages_tab_enabled": True,
+            "messages_tab_read_only_enabled": True,
         },
-        "oauth_config": {"scopes": {"bot": scopes(environment.onboarding)}},
-        "settings": {
-            "event_subscriptions": {"request_url": url, "bot_events": list(EVENTS)},
-            "interactivity": {"is_enabled": True, "request_url": url},
-            "org_deploy_enabled": True,  # Slack offers custom steps only of apps that an organization may deploy
-            "socket_mode_enabled": False,
-            "token_rotation_enabled": False,
-            "function_runtime": "remote",
-        },
-        "functions": {
-            STEP: {
-                "title": "Create LLM gateway account",
-                "description": "Makes an account of the LLM gateway, and sends an invitation by mail",
-                "input_parameters": _parameters(INPUTS),
-                "output_parameters": _parameters(OUTPUTS),
+        "slash_commands": [
+            {
+                "command": onboarding.command,
+                "url": url,
+                "description": "Ask for an account of the LLM gateway",
+                "should_escape": False,
             }
-        },
+        ],
+    }
+    settings = {
+        "event_subscriptions": {"request_url": url, "bot_events": list(EVENTS)},
+        "interactivity": {"is_enabled": True, "request_url": url},
+        "org_deploy_enabled": True,  # Slack offers custom steps only of apps that an organization may deploy
+        "function_runtime": "remote",
+    }
+    step = {
+        "title": "Create LLM gateway account",
+        "description": "Makes an account of the LLM gateway, and sends an invitation by mail",
+        "input_parameters": _parameters(INPUTS),
+        "output_parameters": _parameters(OUTPUTS),
+    }
+    return app | {
+        "features": app["features"] | features,
+        "settings": app["settings"] | settings,
+        "functions": {STEP: step},
     }
 
 
-def scopes(onboarding: Onboarding) -> list[str]:
+def scopes(environment: Environment) -> list[str]:
     """The bot's OAuth scopes: no more than the functions' calls of the Web API need.
 
     `chat:write` reaches a person by direct message, and the channels that the bot was invited to. So it must be invited
-    to the audit channel: `chat:write.public` would let it write to every public channel, and not to a private one.
+    to the channels of accounts and of reports: `chat:write.public` would let it write to every public channel, and not
+    to a private one.
     """
-    groups = ["usergroups:read"] if onboarding.approver_group else []  # usergroups.users.list: who may approve
-    return [
-        "chat:write",  # chat.postMessage, chat.postEphemeral, chat.update
-        "commands",  # the slash command
-        *groups,
-        "users:read",  # users.info, users.list, and the event user_change
-        "users:read.email",  # the mail address in the profile
-    ]
+    onboarding, report = environment.onboarding, environment.report
+    seats = report is not None and any(plan.seats for plan in report.plans)
+    needed = {
+        "chat:write": True,  # chat.postMessage, chat.postEphemeral, chat.update
+        "commands": onboarding,  # the slash command
+        "files:write": report,  # files.getUploadURLExternal, files.completeUploadExternal: tables and picture
+        # usergroups.users.list: who may approve, who has a seat
+        "usergroups:read": (onboarding and onboarding.approver_group) or seats,
+        "users:read": onboarding or seats,  # users.info, users.list, and the event user_change
+        "users:read.email": onboarding or seats,  # the mail address in the profile
+    }
+    return [scope for scope, why in needed.items() if why]
 
 
 def _parameters(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

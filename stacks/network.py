@@ -36,7 +36,7 @@ class NetworkStack(Stack):
         self.load_balancer_group = self._group("LoadBalancerGroup", "The load balancer: HTTPS from the named ranges")
         self.gateway_group = self._group("GatewayGroup", "LiteLLM tasks: from the load balancer, to the providers")
         self.database_group = self._group("DatabaseGroup", "Aurora: PostgreSQL from LiteLLM tasks")
-        self.onboarding_group = self._group("OnboardingGroup", "Functions for accounts: to LiteLLM, Slack and AWS")
+        self.functions_group = self._group("FunctionsGroup", "Functions: to LiteLLM, Slack, AWS and other clouds")
         self._permit(environment)
         if environment.network.interface_endpoints:
             self._interface_endpoints(environment)
@@ -97,17 +97,17 @@ class NetworkStack(Stack):
 
     def _permit(self, environment: Environment) -> None:
         balancer, gateway, database = self.load_balancer_group, self.gateway_group, self.database_group
-        onboarding = self.onboarding_group
+        functions = self.functions_group
         for cidr in environment.ingress.cidrs:
             for port, why in ((HTTPS_PORT, "HTTPS"), (80, "HTTP, answered with a redirect to HTTPS")):
                 balancer.add_ingress_rule(ec2.Peer.ipv4(str(cidr)), ec2.Port.tcp(port), why)
         self._connect(balancer, gateway, GATEWAY_PORT, "Requests and health checks")
-        self._connect(onboarding, gateway, GATEWAY_PORT, "Accounts, on the private path")
+        self._connect(functions, gateway, GATEWAY_PORT, "Accounts and usage, on the private path")
         self._connect(gateway, database, POSTGRES_PORT, "PostgreSQL")
         anywhere = ec2.Peer.any_ipv4()
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "The providers, Datadog, Slack and AWS, by name")
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(SMTP_SUBMISSION_PORT), "Mails of LiteLLM, by SES")
-        onboarding.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "Slack and AWS, by name")
+        functions.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "Slack, AWS and other clouds, by name")
 
     def _connect(self, source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, why: str) -> None:
         """Permit one connection on both sides, with ids that the CDK's own rules would put the environment into."""
@@ -131,7 +131,7 @@ class NetworkStack(Stack):
 
     def _interface_endpoints(self, environment: Environment) -> None:
         group = self._group("EndpointGroup", "Services of AWS: HTTPS from LiteLLM tasks and functions")
-        for source in (self.gateway_group, self.onboarding_group):
+        for source in (self.gateway_group, self.functions_group):
             self._let_in(source, group, HTTPS_PORT, "HTTPS")
         for name in environment.network.interface_endpoints:
             self.vpc.add_interface_endpoint(

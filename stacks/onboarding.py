@@ -21,14 +21,20 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from stacks import litellm_key
 from stacks.litellm_key import LiteLlmKey, parameter_arn
 from stacks.network import as_it_is
 from stacks.python_function import PythonFunction, PythonPackage
 from stacks.settings import Environment, Onboarding, SettingsError
 
 ROUTE = "/slack/events"
-SIGNING_SECRET, BOT_TOKEN = "SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"
+SIGNING_SECRET, BOT_TOKEN, KEY = "SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "ONBOARDING_KEY"
+# What the functions may ask of LiteLLM, and nothing else: accounts, invitations, teams, and blocking a key.
+LITELLM_ROUTES = (
+    *("/user/new", "/user/info", "/user/list", "/user/update", "/user/delete"),
+    *("/invitation/new", "/invitation/info"),
+    *("/team/new", "/team/info", "/team/member_add"),
+    "/key/block",
+)
 RECEIVER_SECONDS = 10  # Slack gives up after three; a cold start must still be able to end
 WORKER_SECONDS = 120
 # How often a request is tried before it goes to the dead letters. The worker lengthens the time between.
@@ -137,6 +143,11 @@ class OnboardingStack(Stack):
             vpc=vpc,
             security_group=group,
             litellm_url=litellm_url,
+            name=KEY,
+            description="the onboarding functions",
+            user="onboarding-service",
+            role="proxy_admin",  # LiteLLM lets only these manage users
+            routes=LITELLM_ROUTES,
         )
         self.receiver = self._receiver()
         self.worker = self._worker(identity, configuration_set)
@@ -202,20 +213,6 @@ class OnboardingStack(Stack):
         )
         arns = [parameter_arn(self, self._environment, name) for name in secrets]
         function.add_to_role_policy(iam.PolicyStatement(actions=["ssm:GetParameter"], resources=arns))
-        managed = "arn:<AWS::Partition>:iam::aws:policy/service-role"
-        findings = {
-            "AwsSolutions-L1": "The newest version that the package is locked for; it is raised with requirements.txt",
-            f"AwsSolutions-IAM4[Policy::{managed}/AWSLambdaBasicExecutionRole]": (
-                "AWS's policy for writing a function's log, attached by the CDK"
-            ),
-        }
-        if "vpc" in kwargs:
-            findings[f"AwsSolutions-IAM4[Policy::{managed}/AWSLambdaVPCAccessExecutionRole]"] = (
-                "AWS's policy for a function's network interfaces in a VPC, attached by the CDK"
-            )
-        Validations.of(function).acknowledge(
-            *(Acknowledgment(id=rule, reason=reason) for rule, reason in findings.items())
-        )
         return function
 
     def _receiver(self) -> PythonFunction:
@@ -235,7 +232,7 @@ class OnboardingStack(Stack):
             "Worker",
             description="Makes and closes accounts, and tells who asked",
             timeout=Duration.seconds(WORKER_SECONDS),
-            secrets=(BOT_TOKEN, litellm_key.NAME),
+            secrets=(BOT_TOKEN, KEY),
             variables=self._ask_litellm
             | {
                 "QUEUE_URL": self.requests.queue_url,
@@ -275,7 +272,7 @@ class OnboardingStack(Stack):
             "Sweep",
             description="Closes the accounts of people who have left, where Slack's own event was missed",
             timeout=Duration.minutes(15),
-            secrets=(BOT_TOKEN, litellm_key.NAME),
+            secrets=(BOT_TOKEN, KEY),
             variables=self._ask_litellm | {"TABLE_NAME": self.table.table_name},
             on_failure=destinations.SqsDestination(self.undelivered),
             **self._in_vpc,
@@ -333,16 +330,17 @@ class OnboardingStack(Stack):
         zone = route53.HostedZone.from_hosted_zone_attributes(
             self, "HostedZone", hosted_zone_id=environment.hosted_zone.id, zone_name=environment.hosted_zone.name
         )
+        self.certificate = acm.Certificate(
+            self,
+            "Certificate",
+            domain_name=environment.slack_domain,
+            validation=acm.CertificateValidation.from_dns(zone),
+        )
         domain = apigatewayv2.DomainName(
             self,
             "Domain",
             domain_name=environment.slack_domain,
-            certificate=acm.Certificate(
-                self,
-                "Certificate",
-                domain_name=environment.slack_domain,
-                validation=acm.CertificateValidation.from_dns(zone),
-            ),
+            certificate=self.certificate,
             security_policy=apigatewayv2.SecurityPolicy.TLS_1_2,
         )
         api = apigatewayv2.HttpApi(
@@ -357,7 +355,7 @@ class OnboardingStack(Stack):
             methods=[apigatewayv2.HttpMethod.POST],
             integration=integrations.HttpLambdaIntegration("Receiver", self.receiver),
         )
-        log_group = logs.LogGroup(
+        self.access_log = logs.LogGroup(
             self,
             "AccessLogs",
             retention=logs.RetentionDays[environment.log_retention],
@@ -378,7 +376,7 @@ class OnboardingStack(Stack):
             destination_arn=self.format_arn(
                 service="logs",
                 resource="log-group",
-                resource_name=log_group.log_group_name,
+                resource_name=self.access_log.log_group_name,
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             ),
             format=json.dumps(ACCESS_LOG),

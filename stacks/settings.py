@@ -8,10 +8,12 @@ import fnmatch
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import combinations
+from math import ceil
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import botocore.session
 from pydantic import (
@@ -442,6 +444,15 @@ class Report(Settings):
             raise ValueError(f"plans has one name twice ({', '.join(names)}): give each its own")
         if not (self.weekly or self.monthly):
             raise ValueError("weekly and monthly are both off: turn one on, or leave report out")
+        # The largest offset of the year, as of 2026: before that hour UTC's day, and so the period, is not over.
+        zone = ZoneInfo(self.timezone)
+        offsets = [datetime(2026, month, 1, tzinfo=zone).utcoffset() or timedelta() for month in (1, 7)]
+        earliest = max(0, ceil(max(offsets) / timedelta(hours=1)))
+        if self.hour < earliest:
+            raise ValueError(
+                f"hour {self.hour} in {self.timezone} is the day before in UTC, whose days the figures are of: use "
+                f"{earliest} or later"
+            )
         return self
 
 

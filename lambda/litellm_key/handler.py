@@ -1,9 +1,12 @@
-"""Makes and removes the LiteLLM key of the onboarding functions, for CloudFormation.
+"""Makes and removes a LiteLLM key, for CloudFormation.
 
 A custom resource of the CDK's provider framework: `on_event` names the key, `is_complete` is asked again and again
 until LiteLLM has made or removed it. The key's alias is the resource's physical id, and follows from its properties:
 another label or other routes are another key, CloudFormation removes the old one afterwards, and a rollback comes back
 to the same name. Every step can be done again, and the same name never has two keys.
+
+Whose key it is, is in the functions' environment: the user (USER_ID, with LiteLLM's USER_ROLE), the name of the
+parameter that holds the key (KEY), and who asks with it, in words (KEY_OF).
 
 Integrates with LiteLLM on the private path (/user/new, /user/info, /user/delete, /key/generate, /key/delete, with the
 master key) and SSM Parameter Store. The key's value is in no answer and in no log.
@@ -26,9 +29,7 @@ logger.setLevel(logging.INFO)
 ssm = boto3.client("ssm")
 http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=40))
 
-USER = "onboarding-service"
 MASTER_KEY = "LITELLM_MASTER_KEY"  # the parameter's name, below the environment's prefix
-KEY = "ONBOARDING_KEY"
 # Seconds that LiteLLM may take to answer. A task starts within one minute; where it has gone, so have its keys.
 PATIENCE = {"Create": 600, "Update": 600, "Delete": 120}
 
@@ -46,7 +47,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     request = event["RequestType"]
     properties = event["ResourceProperties"]
     identity = json.dumps([event["StackId"], properties["Label"], properties["AllowedRoutes"]])
-    alias = f"onboarding-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    alias = f"{_user().removesuffix('-service')}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     return {
         "PhysicalResourceId": event["PhysicalResourceId"] if request == "Delete" else alias,
         "Data": {"Until": int(time.time()) + PATIENCE[request]},
@@ -74,7 +75,7 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
         if not deletes:
             raise LiteLlmKeyError(
                 f"LiteLLM did not answer at {os.environ['LITELLM_URL']} within {PATIENCE['Create'] // 60} minutes "
-                f"({problem}), so that the onboarding functions have no key: see the log of the gateway's tasks"
+                f"({problem}), so that {os.environ['KEY_OF']} have no key: see the log of the gateway's tasks"
             ) from problem
         logger.warning("LiteLLM does not answer, and key %s is taken for gone with it: %s", alias, problem)
         forget(alias)
@@ -94,15 +95,16 @@ def make(alias: str, routes: list[str]) -> None:
     master_key = _master_key()
     if not master_key:
         raise LiteLlmKeyError(f"there is no parameter {_parameter(MASTER_KEY)}: make secrets stores it")
-    # Only an administrator may manage users; the routes make this one no more than that.
-    user = {"user_id": USER, "user_role": "proxy_admin", "auto_create_key": False, "send_invite_email": False}
+    # The role is one that may do more; the routes keep the key from that.
+    role = os.environ["USER_ROLE"]
+    user = {"user_id": _user(), "user_role": role, "auto_create_key": False, "send_invite_email": False}
     _call(master_key, "POST", "/user/new", user, also=409)
     _delete_key(master_key, alias)
-    wanted = {"key_alias": alias, "user_id": USER, "allowed_routes": routes}
+    wanted = {"key_alias": alias, "user_id": _user(), "allowed_routes": routes}
     value = _call(master_key, "POST", "/key/generate", wanted)["key"]
     try:
         ssm.put_parameter(
-            Name=_parameter(KEY), Value=value, Type="SecureString", Overwrite=True, Description=_description(alias)
+            Name=_key_parameter(), Value=value, Type="SecureString", Overwrite=True, Description=_description(alias)
         )
     except (BotoCoreError, ClientError):
         _delete_key(master_key, alias)
@@ -123,16 +125,16 @@ def remove(alias: str) -> None:
     master_key = _master_key()
     if master_key:
         _delete_key(master_key, alias)
-        user = _call(master_key, "GET", f"/user/info?user_id={USER}", also=404)
+        user = _call(master_key, "GET", f"/user/info?user_id={_user()}", also=404)
         if "keys" in user and not user["keys"]:
-            _call(master_key, "POST", "/user/delete", {"user_ids": [USER]}, also=404)
+            _call(master_key, "POST", "/user/delete", {"user_ids": [_user()]}, also=404)
     forget(alias)
     logger.info("key %s removed", alias)
 
 
 def forget(alias: str) -> None:
     """Delete the parameter, if it holds the key of this name and not a newer one."""
-    name = _parameter(KEY)
+    name = _key_parameter()
     try:
         pages = ssm.get_paginator("get_parameter_history").paginate(Name=name, WithDecryption=False)
         versions = [version for page in pages for version in page["Parameters"]]
@@ -157,8 +159,16 @@ def _parameter(name: str) -> str:
     return f"{os.environ['PARAMETER_PREFIX']}/{name}"
 
 
+def _key_parameter() -> str:
+    return _parameter(os.environ["KEY"])
+
+
+def _user() -> str:
+    return os.environ["USER_ID"]
+
+
 def _description(alias: str) -> str:
-    return f"LiteLLM key {alias} of the onboarding functions, made by the deployment"
+    return f"LiteLLM key {alias} of {os.environ['KEY_OF']}, made by the deployment"
 
 
 def _call(

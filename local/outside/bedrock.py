@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from local.outside import openai_format
 from local.outside.completion import (
     Completion,
+    Prefix,
     Prompt,
     PromptCache,
     Tool,
@@ -27,6 +28,7 @@ from local.outside.completion import (
     embedding,
     join_texts,
     own_text,
+    pieces,
 )
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.records import Json, Usage
@@ -39,6 +41,9 @@ _SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/, ]+/(?P<date>\d{8})/(?P<region>[^/, ]+)/(?P<service>[^/, ]+)/aws4_request,"
     r" ?SignedHeaders=(?P<headers>[a-z0-9;-]+), ?Signature=[0-9a-f]{64}"
 )
+# Where Anthropic counts the thinking, which Converse tells only who asks for it.
+_THINKING_COUNT = "/usage/output_tokens_details"
+_SIGNED = "c2lnbmF0dXJl"  # what the providers sign a thought with, to recognise it in the next request
 _EVENT_STREAM = "application/vnd.amazon.eventstream"
 _ERRORS = {
     400: ("ValidationException", "The provided request is not valid."),
@@ -93,7 +98,8 @@ class Bedrock:
             prompt = converse_prompt(target.model, body)
             completion = complete(prompt)
             usage = self._cache.usage(request.host, prompt, completion)
-            return _converse_stream(completion, usage) if target.streamed else _converse(completion, usage)
+            told = _THINKING_COUNT in body.get("additionalModelResponseFieldPaths", [])
+            return _converse_stream(completion, usage, told) if target.streamed else _converse(completion, usage, told)
         if target.operation == "count-tokens":
             return Answer.of_json({"inputTokens": _count(target.model, body["input"])})
         return self._invoke(request.host, target, body)
@@ -154,7 +160,7 @@ def converse_prompt(model: str, body: Json) -> Prompt:
     tools = body.get("toolConfig", {})
     choice = tools.get("toolChoice", {})
     specs = [tool["toolSpec"] for tool in tools.get("tools", []) if "toolSpec" in tool]
-    prefix, marked = _marked_prefix(blocks, "cachePoint")
+    fields = body.get("additionalModelRequestFields") or {}
     return Prompt(
         model=model,
         text=join_texts(blocks),
@@ -162,9 +168,15 @@ def converse_prompt(model: str, body: Json) -> Prompt:
         tools=tuple(Tool(spec["name"], spec["inputSchema"]["json"]) for spec in specs),
         forced_tool=choice["tool"]["name"] if "tool" in choice else "*" if "any" in choice else "",
         max_tokens=body.get("inferenceConfig", {}).get("maxTokens"),
-        cached_text=prefix,
-        cache_marked=marked,
+        prefixes=_marked_prefixes(blocks, "cachePoint"),
+        images=sum("image" in block for block in blocks),
+        # Claude's and Nova's ways of saying it.
+        thinks=_thinks(fields.get("thinking")) or _thinks(fields.get("reasoningConfig")),
     )
+
+
+def _thinks(setting: Json | None) -> bool:
+    return (setting or {}).get("type") in ("adaptive", "enabled")
 
 
 def anthropic_prompt(model: str, body: Json) -> Prompt:
@@ -172,7 +184,6 @@ def anthropic_prompt(model: str, body: Json) -> Prompt:
     messages = body["messages"]
     blocks = [*_blocks(body.get("system", [])), *(b for message in messages for b in _blocks(message["content"]))]
     choice = body.get("tool_choice", {})
-    prefix, marked = _marked_prefix(blocks, "cache_control")
     return Prompt(
         model=model,
         text=join_texts(blocks),
@@ -182,8 +193,9 @@ def anthropic_prompt(model: str, body: Json) -> Prompt:
         ),
         forced_tool=choice.get("name", "*") if choice.get("type") in ("any", "tool") else "",
         max_tokens=body.get("max_tokens"),
-        cached_text=prefix,
-        cache_marked=marked,
+        prefixes=_marked_prefixes(blocks, "cache_control"),
+        images=sum(block.get("type") == "image" for block in blocks),
+        thinks=_thinks(body.get("thinking")),
     )
 
 
@@ -191,10 +203,13 @@ def _blocks(content: str | list[Json]) -> list[Json]:
     return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
-def _marked_prefix(blocks: list[Json], mark: str) -> tuple[str, bool]:
-    """Return the text up to the last block with a cache mark, and whether there is one."""
-    marked = [index for index, block in enumerate(blocks) if mark in block]
-    return (join_texts(blocks[: marked[-1] + 1]), True) if marked else ("", False)
+def _marked_prefixes(blocks: list[Json], mark: str) -> tuple[Prefix, ...]:
+    """Return the text up to each block with a cache mark; a mark says 1h, or else it is for five minutes."""
+    return tuple(
+        Prefix(join_texts(blocks[:end]), "1h" if block[mark].get("ttl") == "1h" else "5m")
+        for end, block in enumerate(blocks, start=1)
+        if block.get(mark)
+    )
 
 
 def _count(model: str, counted: Json) -> int:
@@ -203,35 +218,55 @@ def _count(model: str, counted: Json) -> int:
     return count_tokens(anthropic_prompt(model, json.loads(base64.b64decode(counted["invokeModel"]["body"]))).text)
 
 
-def _converse(completion: Completion, usage: Usage) -> Answer:
+def _converse(completion: Completion, usage: Usage, told: bool) -> Answer:
     block: Json = {"text": completion.text}
     if call := completion.tool_call:
         block = {"toolUse": {"toolUseId": _tool_id(completion), "name": call.name, "input": call.arguments}}
+    thoughts = {"reasoningContent": {"reasoningText": {"text": completion.thoughts, "signature": _SIGNED}}}
+    content = [thoughts, block] if completion.thoughts else [block]
     answer = {
-        "output": {"message": {"role": "assistant", "content": [block]}},
-        "stopReason": _stop_reason(completion),
+        "output": {"message": {"role": "assistant", "content": content}},
+        **_converse_end(completion, told),
         "usage": _converse_usage(usage),
         "metrics": {"latencyMs": 1},
     }
     return Answer.of_json(answer, headers={"x-amzn-requestid": str(uuid.uuid4())}, usage=usage)
 
 
-def _converse_stream(completion: Completion, usage: Usage) -> Answer:
-    events = (event_message(kind, payload) for kind, payload in _converse_events(completion, usage))
+def _converse_end(completion: Completion, told: bool) -> Json:
+    end: Json = {"stopReason": _stop_reason(completion)}
+    if completion.thoughts and told:
+        end["additionalModelResponseFields"] = {"usage": _thinking_count(completion.reasoning_tokens)}
+    return end
+
+
+def _thinking_count(reasoning_tokens: int) -> Json:
+    return {"output_tokens_details": {"thinking_tokens": reasoning_tokens}}
+
+
+def _converse_stream(completion: Completion, usage: Usage, told: bool) -> Answer:
+    events = (event_message(kind, payload) for kind, payload in _converse_events(completion, usage, told))
     return Answer(200, {"content-type": _EVENT_STREAM, "x-amzn-requestid": str(uuid.uuid4())}, list(events), usage)
 
 
-def _converse_events(completion: Completion, usage: Usage) -> Iterator[tuple[str, Json]]:
+def _converse_events(completion: Completion, usage: Usage, told: bool) -> Iterator[tuple[str, Json]]:
     """Yield the events. As with AWS, only a tool call has a contentBlockStart: a text's begins with its first delta."""
     yield "messageStart", {"role": "assistant"}
+    index = 0
+    if completion.thoughts:
+        thoughts = [*({"text": piece} for piece in pieces(completion.thoughts)), {"signature": _SIGNED}]
+        for part in thoughts:
+            yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"reasoningContent": part}}
+        yield "contentBlockStop", {"contentBlockIndex": index}
+        index += 1
     if call := completion.tool_call:
         start = {"toolUse": {"toolUseId": _tool_id(completion), "name": call.name}}
-        yield "contentBlockStart", {"contentBlockIndex": 0, "start": start}
+        yield "contentBlockStart", {"contentBlockIndex": index, "start": start}
     for piece in completion.chunks():
         delta: Json = {"toolUse": {"input": piece}} if completion.tool_call else {"text": piece}
-        yield "contentBlockDelta", {"contentBlockIndex": 0, "delta": delta}
-    yield "contentBlockStop", {"contentBlockIndex": 0}
-    yield "messageStop", {"stopReason": _stop_reason(completion)}
+        yield "contentBlockDelta", {"contentBlockIndex": index, "delta": delta}
+    yield "contentBlockStop", {"contentBlockIndex": index}
+    yield "messageStop", _converse_end(completion, told)
     yield "metadata", {"usage": _converse_usage(usage), "metrics": {"latencyMs": 1}}
 
 
@@ -243,6 +278,16 @@ def _converse_usage(usage: Usage) -> Json:
         "totalTokens": usage.input_tokens + usage.output_tokens,
         "cacheReadInputTokens": usage.cached_tokens,
         "cacheWriteInputTokens": usage.cache_write_tokens,
+        "cacheDetails": [
+            {"ttl": lifetime, "inputTokens": tokens} for lifetime, tokens in _written(usage).items() if tokens
+        ],
+    }
+
+
+def _written(usage: Usage) -> dict[str, int]:
+    return {
+        "1h": usage.cache_write_1h_tokens,
+        "5m": usage.cache_write_tokens - usage.cache_write_1h_tokens,
     }
 
 
@@ -250,11 +295,12 @@ def _anthropic(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
     block: Json = {"type": "text", "text": completion.text}
     if call := completion.tool_call:
         block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": call.arguments}
+    thoughts = {"type": "thinking", "thinking": completion.thoughts, "signature": _SIGNED}
     message = {
         **_anthropic_head(prompt, completion),
-        "content": [block],
+        "content": [thoughts, block] if completion.thoughts else [block],
         "stop_reason": _stop_reason(completion),
-        "usage": _anthropic_usage(usage),
+        "usage": {**_anthropic_usage(usage), **_anthropic_output(usage)},
     }
     return Answer.of_json(message, headers=_token_counts(usage), usage=usage)
 
@@ -277,18 +323,13 @@ def _anthropic_events(prompt: Prompt, completion: Completion, usage: Usage) -> I
         "usage": {**counts, "output_tokens": 1},
     }
     yield {"type": "message_start", "message": begun}
-    block: Json = {"type": "text", "text": ""}
-    if call := completion.tool_call:
-        block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": {}}
-    yield {"type": "content_block_start", "index": 0, "content_block": block}
-    for piece in completion.chunks():
-        delta = {"type": "input_json_delta", "partial_json": piece}
-        if not completion.tool_call:
-            delta = {"type": "text_delta", "text": piece}
-        yield {"type": "content_block_delta", "index": 0, "delta": delta}
-    yield {"type": "content_block_stop", "index": 0}
+    for index, (block, deltas) in enumerate(_anthropic_blocks(completion)):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
     stop = {"stop_reason": _stop_reason(completion), "stop_sequence": None}
-    yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": usage.output_tokens}}
+    yield {"type": "message_delta", "delta": stop, "usage": _anthropic_output(usage)}
     metrics = {
         "inputTokenCount": counts["input_tokens"],
         "outputTokenCount": usage.output_tokens,
@@ -298,6 +339,19 @@ def _anthropic_events(prompt: Prompt, completion: Completion, usage: Usage) -> I
         "cacheWriteInputTokenCount": usage.cache_write_tokens,
     }
     yield {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}
+
+
+def _anthropic_blocks(completion: Completion) -> Iterator[tuple[Json, list[Json]]]:
+    """Yield each block as a stream announces it, still empty, and what fills it."""
+    if completion.thoughts:
+        thoughts: list[Json] = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(completion.thoughts)]
+        signature = {"type": "signature_delta", "signature": _SIGNED}
+        yield {"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signature]
+    if call := completion.tool_call:
+        block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": {}}
+        yield block, [{"type": "input_json_delta", "partial_json": piece} for piece in completion.chunks()]
+    else:
+        yield {"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in completion.chunks()]
 
 
 def _anthropic_head(prompt: Prompt, completion: Completion) -> Json:
@@ -315,8 +369,15 @@ def _anthropic_usage(usage: Usage) -> Json:
         "input_tokens": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
-        "output_tokens": usage.output_tokens,
+        "cache_creation": {
+            f"ephemeral_{lifetime}_input_tokens": tokens for lifetime, tokens in _written(usage).items()
+        },
     }
+
+
+def _anthropic_output(usage: Usage) -> Json:
+    thinking = _thinking_count(usage.reasoning_tokens) if usage.reasoning_tokens else {}
+    return {"output_tokens": usage.output_tokens, **thinking}
 
 
 def _titan(model: str, body: Json) -> Answer:

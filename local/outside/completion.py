@@ -1,13 +1,17 @@
 """The model behind every simulated provider: one deterministic answer, and one rule for counting tokens.
 
 - Tokens of a text: its characters divided by four, rounded up. A prompt's text is all its texts (system prompt,
-  messages, tool calls and tool results; neither tool definitions nor media) joined with one line feed each.
+  messages, tool calls and tool results; neither tool definitions nor media) joined with one line feed each. An image
+  is `IMAGE_TOKENS`, whatever its size.
 - The answer begins with `COMPLETION_PHRASE`, then has a number made from model and prompt and up to 23 filler words:
   the same request has the same text, and no answer repeats a word of its prompt.
 - A tool is called if the request demands one, or if its last message is the user's and says "use the tool".
+- The model thinks first if the request turns thinking on in its format. It thinks for 64 to 319 tokens, which are
+  output, and shows fewer, as with the providers: what is shown is a summary, what is billed is the whole.
 - Prompt caching: a prefix of at least 1,024 tokens that the same host has seen for the same model is read from the
-  cache. Where the format marks the prefix (Bedrock, Anthropic) the first call writes it; where the provider caches by
-  itself (Azure OpenAI, Gemini) the prefix is the prompt's first 1,024 tokens.
+  cache. Where the format marks prefixes (Bedrock, Anthropic) the longest known one is read and what goes on to the
+  later marks is written; where the provider caches by itself (Azure OpenAI, Gemini) the prefix is the prompt's first
+  1,024 tokens. Images are not cached.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,6 +28,8 @@ from local.outside.records import Json, Usage
 
 CHARACTERS_PER_TOKEN = 4
 CACHE_MINIMUM_TOKENS = 1024
+IMAGE_TOKENS = 1120
+"""What Gemini 3 and later count for an image at the default resolution; the others count by its width and height."""
 COMPLETION_PHRASE = "Answer of the simulated provider"
 TOOL_MARKER = "use the tool"
 _FILLER = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
@@ -58,11 +65,19 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefix:
+    """The beginning of a prompt that is to be cached, and for how long a write is charged; "" if it costs nothing."""
+
+    text: str
+    lifetime: Literal["", "5m", "30m", "1h"]
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A request to a model, whatever the provider's format.
 
     `last_text` is the text of the last message if it is the user's own, else "". `forced_tool` is a tool's name, or
-    "*" for any. `cached_text` is the prefix to cache; `cache_marked` whether the request itself marked it.
+    "*" for any. `prefixes` are those to cache, the shortest first.
     """
 
     model: str
@@ -71,28 +86,31 @@ class Prompt:
     tools: tuple[Tool, ...] = ()
     forced_tool: str = ""
     max_tokens: int | None = None
-    cached_text: str = ""
-    cache_marked: bool = False
+    prefixes: tuple[Prefix, ...] = ()
+    images: int = 0
+    thinks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A model's answer: a text or a tool call."""
+    """A model's answer: a text or a tool call, and what is shown of the thoughts before it."""
 
     text: str
     tool_call: ToolCall | None
     finish: Literal["stop", "length", "tool"]
+    thoughts: str = ""
+    reasoning_tokens: int = 0
     # Of each answer its own, as with the providers: LiteLLM counts a second answer with the same id as the first.
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def output_tokens(self) -> int:
-        """Return the answer's tokens by the rule of this module."""
-        return count_tokens(self.tool_call.arguments_json() if self.tool_call else self.text)
+        """Return the answer's tokens by the rule of this module, thoughts included."""
+        return self.reasoning_tokens + count_tokens(self.tool_call.arguments_json() if self.tool_call else self.text)
 
     def chunks(self) -> list[str]:
         """Return the text, or the tool call's arguments as JSON, in the pieces that a stream carries."""
         whole = self.tool_call.arguments_json() if self.tool_call else self.text
-        return [whole[start : start + _CHUNK_CHARACTERS] for start in range(0, len(whole), _CHUNK_CHARACTERS)]
+        return pieces(whole)
 
 
 @dataclass
@@ -102,19 +120,28 @@ class PromptCache:
     _seen: set[str] = field(default_factory=set)
 
     def usage(self, host: str, prompt: Prompt, completion: Completion) -> Usage:
-        """Return the tokens of a call and remember its prefix."""
-        total, output, prefix = (
-            count_tokens(prompt.text),
-            completion.output_tokens(),
-            count_tokens(prompt.cached_text),
+        """Return the tokens of a call and remember its prefixes."""
+        image_tokens = prompt.images * IMAGE_TOKENS
+        prefixes = [
+            (count_tokens(prefix.text), _digest(host, prompt.model, prefix.text), prefix.lifetime)
+            for prefix in prompt.prefixes
+            if count_tokens(prefix.text) >= CACHE_MINIMUM_TOKENS
+        ]
+        read = reached = max((tokens for tokens, key, _ in prefixes if key in self._seen), default=0)
+        written: Counter[str] = Counter()
+        for tokens, key, lifetime in prefixes:
+            written[lifetime] += max(tokens - reached, 0)
+            reached = max(tokens, reached)
+            self._seen.add(key)
+        return Usage(
+            input_tokens=count_tokens(prompt.text) + image_tokens,
+            output_tokens=completion.output_tokens(),
+            cached_tokens=read,
+            cache_write_tokens=written.total() - written[""],
+            cache_write_1h_tokens=written["1h"],
+            reasoning_tokens=completion.reasoning_tokens,
+            image_tokens=image_tokens,
         )
-        if prefix < CACHE_MINIMUM_TOKENS:
-            return Usage(total, output)
-        key = _digest(host, prompt.model, prompt.cached_text)
-        if key in self._seen:
-            return Usage(total, output, cached_tokens=prefix)
-        self._seen.add(key)
-        return Usage(total, output, cache_write_tokens=prefix if prompt.cache_marked else 0)
 
 
 def count_tokens(text: str) -> int:
@@ -122,22 +149,29 @@ def count_tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def implicit_prefix(text: str) -> str:
+def pieces(text: str) -> list[str]:
+    """Return a text in the pieces that a stream carries."""
+    return [text[start : start + _CHUNK_CHARACTERS] for start in range(0, len(text), _CHUNK_CHARACTERS)]
+
+
+def implicit_prefix(text: str, lifetime: Literal["", "30m"] = "") -> tuple[Prefix, ...]:
     """Return the part of a prompt that Azure OpenAI and Gemini cache by themselves."""
-    return text[: CACHE_MINIMUM_TOKENS * CHARACTERS_PER_TOKEN]
+    return (Prefix(text[: CACHE_MINIMUM_TOKENS * CHARACTERS_PER_TOKEN], lifetime),)
 
 
 def complete(prompt: Prompt) -> Completion:
     """Answer a prompt, always alike."""
     digest = _digest(prompt.model, prompt.text)
     number = digest[:12]
+    thoughts = f"Thoughts of the simulated provider, number {number}." if prompt.thinks else ""
+    reasoning = 64 + int(digest[8:10], 16) if prompt.thinks else 0
     tool = _wanted_tool(prompt)
     if tool is not None:
-        return Completion("", ToolCall(tool.name, example(tool.schema), number), "tool")
+        return Completion("", ToolCall(tool.name, example(tool.schema), number), "tool", thoughts, reasoning)
     filler = "".join(f" {_FILLER[(int(digest[:4], 16) + i) % 8]}" for i in range(int(digest[4:8], 16) % 24))
     text = f"{COMPLETION_PHRASE}, number {number}:{filler}."
-    limit = CHARACTERS_PER_TOKEN * (prompt.max_tokens or len(text))
-    return Completion(text[:limit], None, "stop" if len(text) <= limit else "length")
+    limit = CHARACTERS_PER_TOKEN * max((prompt.max_tokens or reasoning + len(text)) - reasoning, 0)
+    return Completion(text[:limit], None, "stop" if len(text) <= limit else "length", thoughts, reasoning)
 
 
 def embedding(text: str, dimensions: int) -> list[float]:

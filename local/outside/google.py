@@ -177,7 +177,8 @@ class VertexAI:
         completion = complete(prompt)
         usage = self._cache.usage(request.host, prompt, completion)
         if not target.streamed:
-            return Answer.of_json(_content(prompt, completion, usage), usage=usage)
+            parts = [*_thought_parts(completion), _answer_part(completion)]
+            return Answer.of_json(_content(prompt, completion, usage, parts), usage=usage)
         return _stream(prompt, completion, usage, sse=request.query.get("alt") == "sse")
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
@@ -195,6 +196,8 @@ def gemini_prompt(model: str, body: Json) -> Prompt:
     calling = _field(_field(body, "toolConfig") or {}, "functionCallingConfig") or {}
     allowed = _field(calling, "allowedFunctionNames") or ["*"]
     last = contents[-1]
+    generation = _field(body, "generationConfig") or {}
+    thinking = _field(generation, "thinkingConfig")
     return Prompt(
         model=model,
         text=text,
@@ -203,21 +206,35 @@ def gemini_prompt(model: str, body: Json) -> Prompt:
             Tool(tool["name"], tool.get("parameters") or _field(tool, "parametersJsonSchema") or {}) for tool in tools
         ),
         forced_tool=allowed[0] if calling.get("mode") == "ANY" else "",
-        max_tokens=_field(_field(body, "generationConfig") or {}, "maxOutputTokens"),
-        cached_text=implicit_prefix(text),
+        max_tokens=_field(generation, "maxOutputTokens"),
+        prefixes=implicit_prefix(text),
+        images=sum(_is_image(part) for content in contents for part in content["parts"]),
+        thinks=thinking is not None and _field(thinking, "thinkingBudget") != 0,
     )
+
+
+def _is_image(part: Json) -> bool:
+    media = _field(part, "inlineData") or _field(part, "fileData") or {}
+    return str(_field(media, "mimeType")).startswith("image/")
 
 
 def _field(body: Json, name: str) -> Any:  # noqa: ANN401  # any JSON value
     return body.get(name, body.get(re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", name)))
 
 
-def _content(prompt: Prompt, completion: Completion, usage: Usage | None, text: str | None = None) -> Json:
-    """Return a GenerateContentResponse: the whole, or one chunk of a stream, of which only the last has `usage`."""
-    part: Json = {"text": completion.text if text is None else text}
+def _answer_part(completion: Completion) -> Json:
     if call := completion.tool_call:
-        part = {"functionCall": {"name": call.name, "args": call.arguments}}
-    candidate: Json = {"index": 0, "content": {"role": "model", "parts": [part]}}
+        return {"functionCall": {"name": call.name, "args": call.arguments}}
+    return {"text": completion.text}
+
+
+def _thought_parts(completion: Completion) -> list[Json]:
+    return [{"text": completion.thoughts, "thought": True}] if completion.thoughts else []
+
+
+def _content(prompt: Prompt, completion: Completion, usage: Usage | None, parts: list[Json]) -> Json:
+    """Return a GenerateContentResponse: the whole, or one chunk of a stream, of which only the last has `usage`."""
+    candidate: Json = {"index": 0, "content": {"role": "model", "parts": parts}}
     answer: Json = {
         "candidates": [candidate],
         "modelVersion": prompt.model,
@@ -232,10 +249,11 @@ def _content(prompt: Prompt, completion: Completion, usage: Usage | None, text: 
 
 def _stream(prompt: Prompt, completion: Completion, usage: Usage, *, sse: bool) -> Answer:
     # Gemini sends a function call whole, never in pieces.
-    pieces = [""] if completion.tool_call else completion.chunks()
+    answer = [_answer_part(completion)] if completion.tool_call else [{"text": piece} for piece in completion.chunks()]
+    parts = [*_thought_parts(completion), *answer]
     chunks = [
-        json.dumps(_content(prompt, completion, usage if number == len(pieces) else None, piece))
-        for number, piece in enumerate(pieces, start=1)
+        json.dumps(_content(prompt, completion, usage if number == len(parts) else None, [part]))
+        for number, part in enumerate(parts, start=1)
     ]
     if sse:
         return Answer(
@@ -246,17 +264,23 @@ def _stream(prompt: Prompt, completion: Completion, usage: Usage, *, sse: bool) 
 
 
 def _usage_metadata(usage: Usage) -> Json:
-    def details(tokens: int) -> list[Json]:
-        return [{"modality": "TEXT", "tokenCount": tokens}]
+    """Return the counts as Gemini gives them: `candidatesTokenCount` without the thoughts."""
 
+    def details(text_tokens: int, image_tokens: int = 0) -> list[Json]:
+        counts = (("TEXT", text_tokens), ("IMAGE", image_tokens))
+        return [{"modality": modality, "tokenCount": tokens} for modality, tokens in counts if tokens]
+
+    answer = usage.output_tokens - usage.reasoning_tokens
     metadata: Json = {
         "promptTokenCount": usage.input_tokens,
-        "candidatesTokenCount": usage.output_tokens,
+        "candidatesTokenCount": answer,
         "totalTokenCount": usage.input_tokens + usage.output_tokens,
         "trafficType": "ON_DEMAND",
-        "promptTokensDetails": details(usage.input_tokens),
-        "candidatesTokensDetails": details(usage.output_tokens),
+        "promptTokensDetails": details(usage.input_tokens - usage.image_tokens, usage.image_tokens),
+        "candidatesTokensDetails": details(answer),
     }
+    if usage.reasoning_tokens:
+        metadata["thoughtsTokenCount"] = usage.reasoning_tokens
     if usage.cached_tokens:
         metadata["cachedContentTokenCount"] = usage.cached_tokens
         metadata["cacheTokensDetails"] = details(usage.cached_tokens)

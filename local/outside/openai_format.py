@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 from collections.abc import Iterator
 
@@ -25,6 +26,8 @@ from local.outside.records import Json, Usage
 
 CREATED = 1_760_000_000
 """The time of every answer, so that the same request has the same answer."""
+# The first whose prompt cache charges for writes.
+_CACHE_WRITES_SINCE = (5, 6)
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 _FILTERED = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
 
@@ -42,8 +45,24 @@ def chat_prompt(model: str, body: Json) -> Prompt:
         tools=_tools(tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"),
         forced_tool=choice["function"]["name"] if isinstance(choice, dict) else "*" if choice == "required" else "",
         max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
-        cached_text=implicit_prefix(text),
+        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(model) else ""),
+        images=_count_parts(messages, "image_url"),
+        thinks=_thinks(body.get("reasoning_effort")),
     )
+
+
+def _count_parts(messages: list[Json], kind: str) -> int:
+    contents = (message.get("content") for message in messages)
+    return sum(part.get("type") == kind for parts in contents if isinstance(parts, list) for part in parts)
+
+
+def _thinks(effort: str | None) -> bool:
+    return effort not in (None, "none", "minimal")
+
+
+def _charges_cache_writes(model: str) -> bool:
+    match = re.search(r"gpt-(\d)(?:\.(\d+))?\b", model)
+    return match is not None and (int(match[1]), int(match[2] or 0)) >= _CACHE_WRITES_SINCE
 
 
 def chat_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json, *, azure: bool) -> Answer:
@@ -60,7 +79,7 @@ def chat_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json
     answer = {
         **_chat_head(prompt, completion, "chat.completion"),
         "choices": [choice],
-        "usage": _chat_usage(usage),
+        "usage": _chat_usage(prompt, usage),
     }
     if azure:
         choice["content_filter_results"] = _FILTERED
@@ -89,7 +108,7 @@ def _chat_chunks(prompt: Prompt, completion: Completion, usage: Usage | None, *,
             yield chunk({"content": piece})
     yield chunk({}, _finish(completion))
     if usage:
-        yield {**head, "choices": [], "usage": _chat_usage(usage)}
+        yield {**head, "choices": [], "usage": _chat_usage(prompt, usage)}
 
 
 def _chat_head(prompt: Prompt, completion: Completion, kind: str) -> Json:
@@ -102,14 +121,19 @@ def _chat_head(prompt: Prompt, completion: Completion, kind: str) -> Json:
     }
 
 
-def _chat_usage(usage: Usage) -> Json:
+def _chat_usage(prompt: Prompt, usage: Usage) -> Json:
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {**_cache_usage(prompt, usage), "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": 0},
     }
+
+
+def _cache_usage(prompt: Prompt, usage: Usage) -> Json:
+    written = {"cache_write_tokens": usage.cache_write_tokens} if _charges_cache_writes(prompt.model) else {}
+    return {"cached_tokens": usage.cached_tokens, **written}
 
 
 def _finish(completion: Completion) -> str:
@@ -129,7 +153,9 @@ def responses_prompt(body: Json) -> Prompt:
         tools=_tools(tool for tool in body.get("tools") or [] if tool.get("type") == "function"),
         forced_tool=choice.get("name", "*") if isinstance(choice, dict) else "*" if choice == "required" else "",
         max_tokens=body.get("max_output_tokens"),
-        cached_text=implicit_prefix(text),
+        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(body["model"]) else ""),
+        images=_count_parts(items, "input_image"),
+        thinks=_thinks((body.get("reasoning") or {}).get("effort")),
     )
 
 
@@ -155,7 +181,7 @@ def _response(prompt: Prompt, completion: Completion, usage: Usage | None) -> Js
         "instructions": None,
         "metadata": {},
         "model": prompt.model,
-        "output": [] if usage is None else [_output_item(completion)],
+        "output": [] if usage is None else [*_reasoning_items(completion), _output_item(completion)],
         "parallel_tool_calls": True,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None},
@@ -166,22 +192,27 @@ def _response(prompt: Prompt, completion: Completion, usage: Usage | None) -> Js
         "tools": [],
         "top_p": 1.0,
         "truncation": "disabled",
-        "usage": None if usage is None else _response_usage(usage),
+        "usage": None if usage is None else _response_usage(prompt, usage),
     }
 
 
-def _response_usage(usage: Usage) -> Json:
+def _response_usage(prompt: Prompt, usage: Usage) -> Json:
     return {
         "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "input_tokens_details": _cache_usage(prompt, usage),
         "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.input_tokens + usage.output_tokens,
     }
 
 
+def _reasoning_items(completion: Completion) -> list[Json]:
+    """Return the item that stands for the thoughts, of which OpenAI shows nothing unless asked for a summary."""
+    return [{"type": "reasoning", "id": f"rs_{completion.id}", "summary": []}] if completion.reasoning_tokens else []
+
+
 def _output_item(completion: Completion, *, started: bool = False) -> Json:
-    """Return the one item of the output; with `started` as it is when a stream announces it, still empty."""
+    """Return the answer among the output; with `started` as it is when a stream announces it, still empty."""
     status = "in_progress" if started else "completed"
     if call := completion.tool_call:
         return {
@@ -209,8 +240,13 @@ def _response_events(prompt: Prompt, completion: Completion, usage: Usage) -> It
     begun, item = _response(prompt, completion, None), _output_item(completion)
     yield {"type": "response.created", "response": begun}
     yield {"type": "response.in_progress", "response": begun}
-    place = {"output_index": 0, "item_id": item["id"]}
-    yield {"type": "response.output_item.added", "output_index": 0, "item": _output_item(completion, started=True)}
+    reasoning = _reasoning_items(completion)
+    for thoughts in reasoning:
+        yield {"type": "response.output_item.added", "output_index": 0, "item": thoughts}
+        yield {"type": "response.output_item.done", "output_index": 0, "item": thoughts}
+    index = len(reasoning)
+    place = {"output_index": index, "item_id": item["id"]}
+    yield {"type": "response.output_item.added", "output_index": index, "item": _output_item(completion, started=True)}
     if call := completion.tool_call:
         for piece in completion.chunks():
             yield {"type": "response.function_call_arguments.delta", **place, "delta": piece}
@@ -223,7 +259,7 @@ def _response_events(prompt: Prompt, completion: Completion, usage: Usage) -> It
             yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
         yield {"type": "response.output_text.done", **place, "text": completion.text, "logprobs": []}
         yield {"type": "response.content_part.done", **place, "part": _output_text(completion.text)}
-    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}
     done = _response(prompt, completion, usage)
     yield {"type": f"response.{done['status']}", "response": done}
 

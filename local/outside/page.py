@@ -18,8 +18,13 @@ HOSTS = (
     ("<resource>.openai.azure.com", "Azure OpenAI; also .cognitiveservices.azure.com and .services.ai.azure.com"),
     ("<location>-aiplatform.googleapis.com", "Vertex AI; also aiplatform.googleapis.com and aiplatform.{us,eu}.rep"),
     ("oauth2.googleapis.com", "Google's access tokens"),
+    ("ce.us-east-1.amazonaws.com", "AWS's bill: Cost Explorer"),
+    ("management.azure.com", "Azure's bill: Cost Management; its tokens: login.microsoftonline.com"),
+    ("bigquery.googleapis.com", "Google's bill: its export to BigQuery"),
     ("http-intake.logs.<site>", "Datadog's log intake"),
+    ("api.<site>", "Datadog's API: log-based metrics, dashboards, monitors"),
     ("slack.com", "Slack's Web API"),
+    ("files.slack.com", "Slack's uploads of files"),
     ("hooks.slack.com", "Slack's incoming web hook and response URLs"),
 )
 _SHOWN = 100  # the newest of a kind
@@ -59,6 +64,7 @@ td form.inline { margin: 0 } td form.inline button { padding: .1rem .5rem; font-
 .soft, .message small { color: var(--soft); font-size: .82rem } .empty { color: var(--soft) }
 summary { cursor: pointer } summary b { overflow-wrap: anywhere }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--back); padding: .75rem; border-radius: 6px }
+img { max-width: 100% }
 iframe { width: 100%; height: 24rem; border: 1px solid var(--line); border-radius: 6px; background: #fff }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .75rem .3rem 0;
   border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere } th { font-size: .8rem;
@@ -101,7 +107,8 @@ def render(
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>The simulated outside world</title>
 <style>{_STYLE}</style></head><body>
 <header><h1>The simulated outside world</h1><nav><a href="/">Reload</a><a href="#mails">Mailbox</a>
-<a href="#slack">Slack</a><a href="#people">People</a><a href="#records">Records and faults</a></nav></header><main>
+<a href="#slack">Slack</a><a href="#people">People</a><a href="#records">Records and faults</a>
+<a href="/dashboard">The dashboard as Datadog would show it</a></nav></header><main>
 {said if notice else ""}
 <section class="wide"><h2>Ask for an account as …</h2>{_ask_form(slack)}</section>
 <section id="mails"><h2>Mailbox</h2>{_mails(mailbox)}</section>
@@ -171,9 +178,22 @@ def _channel_name(slack: SlackWorkspace, id_: str) -> str:
 def _message(slack: SlackWorkspace, message: Message) -> str:
     body = "".join(_block(slack, block) for block in message.blocks) or f"<p>{_mrkdwn(slack, message.text)}</p>"
     only = f" · only {escape(slack.person(message.ephemeral_to).name)} sees it" if message.ephemeral_to else ""
+    thread = f" · in the thread of {_time(float(message.thread_ts))}" if message.thread_ts else ""
     edited = " · edited" if message.edited else ""
-    head = f"<small>{_time(float(message.ts))}{only}{edited}</small>"
-    return f'<div class="message">{head}{body}{_buttons(slack, message)}</div>'
+    head = f"<small>{_time(float(message.ts))}{thread}{only}{edited}</small>"
+    return f'<div class="message">{head}{body}{_files(slack, message)}{_buttons(slack, message)}</div>'
+
+
+def _files(slack: SlackWorkspace, message: Message) -> str:
+    """Return a message's files: pictures as such, and each to be saved."""
+    parts = []
+    for file in (file for file in slack.files(message.channel) if file.id in message.files):
+        uri = file.data_uri
+        if file.mimetype.startswith("image/"):
+            parts.append(f'<p><img src="{uri}" alt="{escape(file.alt_text)}"></p>')
+        label = f"{escape(file.title)}: {escape(file.name)}"
+        parts.append(f'<p><a href="{uri}" download="{escape(file.name)}">{label}</a> {file.length:,} bytes</p>')
+    return "".join(parts)
 
 
 def _block(slack: SlackWorkspace, block: Json) -> str:
@@ -269,8 +289,12 @@ def _mrkdwn(slack: SlackWorkspace, text: str) -> str:
         found.append(_angle(slack, match[1]))
         return f"\0{len(found) - 1}\0"
 
-    marked = escape(unescape(_ANGLE.sub(keep, text.replace("\0", ""))))
-    marked = _CODE.sub(r"<code>\1</code>", _BOLD.sub(r"<b>\1</b>", marked)).replace("\n", "<br>")
+    def keep_code(match: re.Match[str]) -> str:
+        found.append(f"<code>{escape(unescape(match[1]))}</code>")
+        return f"\0{len(found) - 1}\0"
+
+    marked = escape(unescape(_ANGLE.sub(keep, _CODE.sub(keep_code, text.replace("\0", "")))))
+    marked = _BOLD.sub(r"<b>\1</b>", marked).replace("\n", "<br>")
     return _KEPT.sub(lambda match: found[int(match[1])], marked)
 
 

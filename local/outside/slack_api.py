@@ -1,4 +1,4 @@
-"""Slack's Web API of the simulated workspace: the methods that the onboarding functions call.
+"""Slack's Web API of the simulated workspace: the methods that the functions call.
 
 Names of arguments, answers and errors: docs.slack.dev/reference/methods.
 """
@@ -15,14 +15,16 @@ from urllib.parse import parse_qsl
 
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.records import Json
-from local.outside.slack_blocks import problems
+from local.outside.slack_blocks import problems, text_length
+from local.outside.slack_files import HOST, LONGEST_ALT_TEXT, SlackFile
 from local.outside.slack_workspace import APP, BOT, BOT_USER, Message, SlackError, Workspace, with_block_ids
 
 _PATH = "/api/"
 _LONGEST_TEXT = 40_000
+_LONGEST_BLOCKS = 12_000  # characters: github.com/slackapi/bolt-js/issues/2867, for want of a documented limit
 _LARGEST_VIEW_BYTES = 250_000
 _MOST_USERS = 1000  # of one page of users.list
-_JSON_ARGUMENTS = ("blocks", "view", "outputs", "metadata", "attachments")
+_JSON_ARGUMENTS = ("blocks", "view", "outputs", "metadata", "attachments", "files")
 _STATUS_ERRORS = {429: "ratelimited", 500: "internal_error", 503: "service_unavailable"}
 _STEP_OUTPUTS = {"status", "message"}
 
@@ -51,6 +53,8 @@ class SlackApi:
             "chat.postMessage": _Method(self._post_message, ("channel",), "chat:write"),
             "chat.postEphemeral": _Method(self._post_ephemeral, ("channel", "user"), "chat:write"),
             "chat.update": _Method(self._update_message, ("channel", "ts"), "chat:write"),
+            "files.getUploadURLExternal": _Method(self._upload_url, ("filename", "length"), "files:write"),
+            "files.completeUploadExternal": _Method(self._complete_upload, ("files",), "files:write"),
             "conversations.open": _Method(self._open_conversation, scope="im:write"),
             "functions.completeSuccess": _Method(self._complete, ("function_execution_id", "outputs")),
             "functions.completeError": _Method(self._fail, ("function_execution_id", "error")),
@@ -195,6 +199,42 @@ class SlackApi:
         shown = message_object(message, self._workspace.team)
         return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": shown}
 
+    def _upload_url(self, arguments: Json) -> Json:
+        length, alt_text = str(arguments["length"]), str(arguments.get("alt_txt") or "")
+        if not length.isdecimal():
+            raise _invalid(["must be an integer [json-pointer:/length]"])
+        if length == "0":
+            raise SlackError("missing_argument")  # Slack's word for an empty file
+        if len(alt_text) > LONGEST_ALT_TEXT:
+            raise SlackError("alt_txt_too_large")
+        file = self._workspace.uploads.reserve(str(arguments["filename"]), int(length), alt_text)
+        return {"upload_url": f"https://{HOST}{file.upload_path}", "file_id": file.id}
+
+    def _complete_upload(self, arguments: Json) -> Json:
+        """Share files in one message, whose blocks and text Slack makes of them; the app must be in the channel."""
+        files = [(self._uploaded(item), str(item.get("title") or "")) for item in arguments["files"]]
+        id_, thread, ts = arguments.get("channel_id") or "", arguments.get("thread_ts"), ""
+        if id_:
+            channel = self._workspace.channel(id_)
+            if BOT_USER not in channel.members:
+                raise SlackError("not_in_channel")
+            if thread and not any(message.ts == thread for message in self._workspace.messages(id_)):
+                raise SlackError("thread_not_found")
+            text = str(arguments.get("initial_comment") or "")
+            shared = tuple(file.id for file, _ in files)
+            ts = self._workspace.add_message(id_, text, thread_ts=thread, files=shared).ts
+        done = [
+            self._workspace.uploads.complete(file, title=title or file.name, channel=id_, ts=ts, thread_ts=thread)
+            for file, title in files
+        ]
+        return {"files": [file.file_object(self._workspace.team, BOT_USER) for file in done]}
+
+    def _uploaded(self, item: Json) -> SlackFile:
+        file = self._workspace.uploads.waiting(str(item.get("id")))
+        if file is None:
+            raise SlackError("file_not_found")
+        return file
+
     def _open_conversation(self, arguments: Json) -> Json:
         users = [user for user in (arguments.get("users") or "").split(",") if user]
         if arguments.get("channel"):
@@ -286,6 +326,8 @@ def _content(arguments: Json) -> Json:
     if len(text) > _LONGEST_TEXT:
         raise SlackError("msg_too_long")
     found = problems("message", {"blocks": blocks})
+    if text_length(blocks) > _LONGEST_BLOCKS:
+        raise SlackError("msg_blocks_too_long")
     if found:
         raise SlackError(
             "invalid_blocks", errors=found, response_metadata={"messages": [f"[ERROR] {problem}" for problem in found]}

@@ -77,6 +77,17 @@ def problems(surface: str, content: Json) -> list[str]:
     return found + [f'duplicate block_id "{name}" [json-pointer:/blocks]' for name, count in ids.items() if count > 1]
 
 
+def text_length(blocks: object) -> int:
+    """Return how many characters of text there are in blocks, at any depth."""
+    if isinstance(blocks, list):
+        return sum(map(text_length, blocks))
+    if not isinstance(blocks, dict):
+        return 0
+    own = blocks.get("text")
+    rest = sum(text_length(value) for name, value in blocks.items() if name != "text" or not isinstance(own, str))
+    return rest + (len(own) if isinstance(own, str) else 0)
+
+
 def _check(kind: str, value: Json, place: str) -> Iterator[tuple[str, str]]:
     for name in _REQUIRED.get(kind, ()):
         if name not in value:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from local.outside.records import Json
+from local.outside.slack_files import Files, SlackFile
 from local.outside.slack_people import OTHER_TEAM, Person, cast
 
 Found = TypeVar("Found")
@@ -17,7 +18,7 @@ Found = TypeVar("Found")
 APP, BOT_USER, BOT = "A0LLMGATEWAY", "U0LLMGATEWAY", "B0LLMGATEWAY"
 GENERAL = "C0GENERAL000"
 """A channel that everybody is in, but not the app: as it is where most people type a command."""
-SCOPES = {"chat:write", "commands", "usergroups:read", "users:read", "users:read.email"}
+SCOPES = {"chat:write", "commands", "files:write", "usergroups:read", "users:read", "users:read.email"}
 """Those of the app's manifest."""
 RESPONSE_URL_USES, RESPONSE_URL_SECONDS = 5, 1800
 """docs.slack.dev/interactivity/handling-user-interaction: a response URL takes five messages within 30 minutes."""
@@ -74,6 +75,7 @@ class Message:
     ephemeral_to: str | None = None
     thread_ts: str | None = None
     metadata: Json | None = None
+    files: tuple[str, ...] = ()  # ids
     edited: bool = False
 
     @property
@@ -174,6 +176,7 @@ class Workspace:
             GENERAL: Channel(GENERAL, "general", members),
             self.audit_channel: Channel(self.audit_channel, "llm-accounts", frozenset({BOT_USER, approver})),
         }
+        self.uploads = Files()
         self._messages: list[Message] = []
         self._views: dict[str, View] = {}
         self._executions: dict[str, Execution] = {}
@@ -234,7 +237,18 @@ class Workspace:
                 raise SlackError("no_such_subteam")
             return list(self._groups[group])
 
+    def add_group(self, group: str, *who: str) -> None:
+        """Make a user group (S…) of persons, by role or id; one that is there gets these members."""
+        with self._changed:
+            self._groups[group] = [self.person(one).id for one in who]
+
     # Channels and messages
+
+    def add_channel(self, id_: str, name: str, *, bot: bool = True) -> None:
+        """Make a channel of everybody; `bot` tells whether the app was invited to it."""
+        with self._changed:
+            people = self._channels[GENERAL].members
+            self._channels[id_] = Channel(id_, name, people | {BOT_USER} if bot else people)
 
     def channel(self, id_: str) -> Channel:
         """Return a channel, or a direct message's."""
@@ -282,6 +296,10 @@ class Workspace:
         """Return the messages of a channel or of all, as they now read, oldest first; ephemeral ones included."""
         with self._changed:
             return [message for message in self._messages if channel in (None, message.channel)]
+
+    def files(self, channel: str | None = None) -> list[SlackFile]:
+        """Return the files shared in a channel or in all, in the order of their upload."""
+        return [file for file in self.uploads.shared() if channel in (None, file.channel)]
 
     def audit(self) -> list[Message]:
         """Return the messages in the audit channel."""
@@ -457,7 +475,8 @@ class Workspace:
         return result
 
     def clear(self) -> None:
-        """Forget messages, modals and workflow steps; the people stay."""
+        """Forget messages, files, modals and workflow steps; the people stay."""
+        self.uploads.clear()
         with self._changed:
             self._messages.clear()
             self._views.clear()

@@ -16,16 +16,19 @@ from starlette.types import ASGIApp
 
 from local.outside.azure import AzureOpenAI
 from local.outside.bedrock import REGIONS, Bedrock
+from local.outside.bills import BigQuery, BilledJournal, CostExplorer, CostManagement, GoogleTokens, MicrosoftSignIn
 from local.outside.connect import ConnectProxy
 from local.outside.control import control_app
 from local.outside.credentials import Credentials
+from local.outside.datadog import DatadogApi, DatadogLogs, DatadogObjects
 from local.outside.exchange import Dispatcher
 from local.outside.google import GoogleToken, VertexAI
 from local.outside.mailbox import Mailbox
-from local.outside.records import Call, Fault, Journal, Json, Refusal
-from local.outside.reporting import DatadogLogs, SlackWebhook
+from local.outside.records import Call, Fault, Json, Refusal
+from local.outside.reporting import SlackWebhook
 from local.outside.slack import SlackWorkspace
 from local.outside.slack_api import SlackApi
+from local.outside.slack_files import SlackUploads
 from local.outside.slack_workspace import WorkspaceSettings
 
 _LOOPBACK = "127.0.0.1"
@@ -77,21 +80,31 @@ class OutsideWorld:
         self.credentials = credentials or Credentials.load_or_generate(folder / "credentials.json")
         self.ca_file = folder / "ca.pem"
         self.port, self.control_port = port, control_port
-        self.journal = Journal()
+        self.journal = BilledJournal()
+        self.bills = self.journal.bills
+        self.datadog_objects = DatadogObjects()
         self._ca = _load_or_make_ca(self.ca_file, folder / "ca.key")
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
         self.mailbox = Mailbox(_certificate(self._ca, _LOOPBACK, "localhost"))
         self.mailbox.submission_port, self.mailbox.relay_port = submission_port, relay_port
         tokens = GoogleToken(self.credentials.vertex_credentials)
+        billing_tokens = GoogleToken(self.credentials.google_billing_credentials)
+        sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
         self._providers = Dispatcher(
             (
                 Bedrock(bedrock_regions),
                 AzureOpenAI(self.credentials.azure_api_key),
-                tokens,
+                GoogleTokens(tokens, billing_tokens),
                 VertexAI(tokens),
+                CostExplorer(self.bills),
+                sign_in,
+                CostManagement(self.bills, sign_in),
+                BigQuery(self.bills, billing_tokens),
                 DatadogLogs(self.credentials.dd_api_key, self.journal),
+                DatadogApi(self.credentials.dd_api_key, self.credentials.dd_app_key, self.datadog_objects),
                 SlackWebhook(self.credentials.slack_webhook_url, self.journal, self.slack_workspace),
                 SlackApi(self.slack_workspace, self.credentials.slack_bot_token),
+                SlackUploads(self.slack_workspace.uploads),
             ),
             self.journal,
         )
@@ -209,7 +222,7 @@ class OutsideWorld:
             tls_port=tls.getsockname()[1],
             refuse=self.journal.add_refusal,
         )
-        page = control_app(self.journal, self.slack_workspace, self.mailbox)
+        page = control_app(self.journal, self.slack_workspace, self.mailbox, self.datadog_objects)
         servers = (_server(self._providers, self._tls_context()), _server(page))
         serving = [
             asyncio.create_task(server.serve(sockets=[sock]))

@@ -116,7 +116,7 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
         ("LoadBalancerGroup", "Ingress", port, str(cidr)) for port in (80, 443) for cidr in environment.ingress.cidrs
     }
     endpoints = (
-        {("EndpointGroup", "Ingress", 443, group) for group in ("GatewayGroup", "OnboardingGroup")}
+        {("EndpointGroup", "Ingress", 443, group) for group in ("GatewayGroup", "FunctionsGroup")}
         if environment.network.interface_endpoints
         else set()
     )
@@ -126,9 +126,9 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
         | {
             ("LoadBalancerGroup", "Egress", 4000, "GatewayGroup"),
             ("GatewayGroup", "Ingress", 4000, "LoadBalancerGroup"),
-            ("GatewayGroup", "Ingress", 4000, "OnboardingGroup"),
-            ("OnboardingGroup", "Egress", 4000, "GatewayGroup"),
-            ("OnboardingGroup", "Egress", 443, "0.0.0.0/0"),
+            ("GatewayGroup", "Ingress", 4000, "FunctionsGroup"),
+            ("FunctionsGroup", "Egress", 4000, "GatewayGroup"),
+            ("FunctionsGroup", "Egress", 443, "0.0.0.0/0"),
             ("GatewayGroup", "Egress", 443, "0.0.0.0/0"),
             ("GatewayGroup", "Egress", 587, "0.0.0.0/0"),
             ("GatewayGroup", "Egress", 5432, "DatabaseGroup"),

@@ -10,9 +10,9 @@ import pytest
 
 from stacks.environments import environments
 from stacks.gateway_stage import GatewayStage
-from stacks.litellm_key import ALLOWED_ROUTES
+from stacks.onboarding import LITELLM_ROUTES
 from stacks.settings import Environment, SettingsError
-from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template, only, resources, statements
+from tests.templates.conftest import CHECKOUT, STACKS, WITHOUT_BUNDLING, Template, only, resources, statements
 from tests.templates.synthesis import plain, resolved, text
 
 ENVIRONMENTS = environments()
@@ -144,7 +144,7 @@ def test_function(templates: Templates, environment: Environment, function: str)
     assert ("VpcConfig" in properties) is in_vpc
     if in_vpc:
         network = resolved(stacks, properties["VpcConfig"])
-        assert list(map(text, network["SecurityGroupIds"])) == ["<OnboardingGroup.GroupId>"]
+        assert list(map(text, network["SecurityGroupIds"])) == ["<FunctionsGroup.GroupId>"]
         zones = range(1, len(environment.network.zones) + 1)
         assert list(map(text, network["SubnetIds"])) == [f"<VpcPrivateSubnet{zone}Subnet>" for zone in zones]
     log_group = _by_name(stacks["Onboarding"], "AWS::Logs::LogGroup")[f"{function}Logs"]
@@ -272,12 +272,16 @@ def test_key_is_made_on_the_private_path(templates: Templates, environment: Envi
     stacks = templates[environment.name]
     template = stacks["Onboarding"]
     key = only(template, "Custom::LiteLlmKey")
-    assert (key["Label"], key["AllowedRoutes"]) == ("1", list(ALLOWED_ROUTES))
+    assert (key["Label"], key["AllowedRoutes"]) == ("1", list(LITELLM_ROUTES))
     make = resolved(stacks, _by_name(template, "AWS::Lambda::Function")["LiteLlmKeyMake"])
-    assert list(map(text, make["VpcConfig"]["SecurityGroupIds"])) == ["<OnboardingGroup.GroupId>"]
+    assert list(map(text, make["VpcConfig"]["SecurityGroupIds"])) == ["<FunctionsGroup.GroupId>"]
     assert make["Environment"]["Variables"] == {
         "PARAMETER_PREFIX": f"/litellm/{environment.name}",
         "LITELLM_URL": f"http://gateway.{environment.name}.litellm.internal:4000",
+        "KEY": "ONBOARDING_KEY",
+        "KEY_OF": "the onboarding functions",
+        "USER_ID": "onboarding-service",
+        "USER_ROLE": "proxy_admin",
     }
     assert _grants(stacks, "LiteLlmKeyMakeServiceRole") == {
         "ssm:GetParameter": {"LITELLM_MASTER_KEY"},
@@ -331,9 +335,8 @@ def _without_onboarding() -> dict[str, Template]:
 
 def test_without_onboarding() -> None:
     stacks = _without_onboarding()
-    assert set(stacks) == {"Network", "Database", "Email", "Gateway", "Observability"}
-    alarms = resources(stacks["Observability"], "AWS::CloudWatch::Alarm").values()
-    assert {alarm["Namespace"] for alarm in alarms} == {"AWS/SES"}
+    assert set(stacks) == set(STACKS) - {"Onboarding"}
+    assert "-onboarding" not in json.dumps(stacks["Observability"])  # which watches what there is
 
 
 def test_settings_that_no_function_can_take() -> None:

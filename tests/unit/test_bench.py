@@ -2,13 +2,18 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from usage.litellm import COLUMNS
 
-from ops import bench
+from ops import bench, bench_usage
 from ops.bench import Figure
+from stacks.python_function import LAMBDA
 
 FIGURES = (Figure("cold import of onboarding.receiver", 412.3, "ms", 600), Figure("package, zipped", 1.94, "MB", 5))
 MISSED = Figure("synthesis", 10.0, "s", 10)
@@ -69,7 +74,41 @@ def test_sizes(tmp_path: Path) -> None:
 
 
 def test_every_function_is_measured() -> None:
-    with_handler = {
-        file.stem for file in bench.ONBOARDING.glob("*.py") if re.search(r"^(def )?handler\b", file.read_text(), re.M)
-    }
-    assert with_handler == set(bench.HANDLERS)
+    for package, handlers in bench.HANDLERS.items():
+        files = (LAMBDA / package).glob("*.py")
+        with_handler = {file.stem for file in files if re.search(r"^(def )?handler\b", file.read_text(), re.M)}
+        assert with_handler == set(handlers)
+
+
+def test_what_is_compiled_for_another_processor_is_left_out(tmp_path: Path) -> None:
+    for name, pure in (("compiled", "false"), ("python", "true")):
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "WHEEL").write_text(f"Wheel-Version: 1.0\nRoot-Is-Purelib: {pure}\n")
+        (info / "RECORD").write_text(f"{name}/__init__.py,,\n{name}/part.so,,\n")
+        (tmp_path / name).mkdir()
+        for file in ("__init__.py", "part.so"):
+            (tmp_path / name / file).touch()
+    bench.drop_compiled(tmp_path)
+    assert [file.name for file in (tmp_path / "compiled").iterdir()] == []
+    assert len(list((tmp_path / "python").iterdir())) == 2
+
+
+def test_the_largest_report_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(LAMBDA / "usage", tmp_path / "usage")  # its packages are this machine's
+    monkeypatch.setattr(bench_usage, "USERS", 40)
+    monkeypatch.setattr(bench_usage, "SEATS", 4)
+    seconds, memory = bench.report_cost(tmp_path)
+    assert seconds > 0
+    assert 10 < memory < 1000
+
+
+def test_every_pair_has_two_days_of_seven() -> None:
+    week = [date(2026, 11, 16) + timedelta(days=number) for number in range(7)]
+    rows = [len(list(bench_usage.export(day))) for day in week]
+    assert sum(rows) == 2 * bench_usage.USERS * bench_usage.MODELS
+    assert max(rows) - min(rows) <= 2
+    columns = bench_usage.HEAD.split(",")
+    assert {line.count(",") + 1 for line in islice(bench_usage.export(week[0]), 10)} == {len(columns)}
+    assert set(COLUMNS) <= set(map(str.strip, columns))

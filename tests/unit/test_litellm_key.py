@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,13 @@ PREFIX = "/litellm/dev"
 MASTER_KEY = "sk-the-master-key-of-this-test"
 ROUTES = ["/user/new", "/user/info"]
 USER = "onboarding-service"
+VARIABLES = {
+    "PARAMETER_PREFIX": PREFIX,
+    "KEY": "ONBOARDING_KEY",
+    "KEY_OF": "the onboarding functions",
+    "USER_ID": USER,
+    "USER_ROLE": "proxy_admin",
+}
 NOW = 1_000_000.0
 
 
@@ -105,12 +113,18 @@ def handler() -> ModuleType:
     return module
 
 
+@pytest.fixture(autouse=True)
+def _variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the deployment gives the functions."""
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture
 def litellm(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiteLlm]:
     with LiteLlm() as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         monkeypatch.setenv("LITELLM_URL", server.url)
-        monkeypatch.setenv("PARAMETER_PREFIX", PREFIX)
         monkeypatch.setattr(handler.time, "time", lambda: NOW)
         yield server
         server.shutdown()
@@ -190,6 +204,12 @@ def test_name_follows_from_what_the_key_is(handler: ModuleType) -> None:
     assert len(set(names)) == len(names)
 
 
+def test_name_tells_whose_it_is(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.fullmatch(r"onboarding-[0-9a-f]{12}", handler.on_event(_event(), None)["PhysicalResourceId"])
+    monkeypatch.setenv("USER_ID", "usage-service")
+    assert re.fullmatch(r"usage-[0-9a-f]{12}", handler.on_event(_event(), None)["PhysicalResourceId"])
+
+
 def test_deletion_is_of_the_key_that_there_is(handler: ModuleType) -> None:
     event = _event("Delete", PhysicalResourceId="onboarding-old")
     assert handler.on_event(event, None)["PhysicalResourceId"] == "onboarding-old"
@@ -208,6 +228,24 @@ def test_key_is_made(handler: ModuleType, litellm: LiteLlm, ssm: Stubber, reques
     assert litellm.users[USER]["user_role"] == "proxy_admin"
     assert litellm.users[USER]["auto_create_key"] is False
     assert litellm.keys == {alias: {"key_alias": alias, "user_id": USER, "allowed_routes": ROUTES}}
+
+
+def test_key_of_another(handler: ModuleType, litellm: LiteLlm, ssm: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the environment of the functions, another user, role and parameter."""
+    others = ("USAGE_KEY", "the usage functions", "usage-service", "proxy_admin_viewer")
+    for variable, value in zip(("KEY", "KEY_OF", "USER_ID", "USER_ROLE"), others, strict=True):
+        monkeypatch.setenv(variable, value)
+    event = _named(handler, _event())
+    alias = event["PhysicalResourceId"]
+    _has_master_key(ssm)
+    stored = _stored(alias, "sk-made-in-this-test-0") | {
+        "Name": f"{PREFIX}/USAGE_KEY",
+        "Description": f"LiteLLM key {alias} of the usage functions, made by the deployment",
+    }
+    ssm.add_response("put_parameter", {"Version": 1}, stored)
+    assert handler.is_complete(event, None) == {"IsComplete": True}
+    assert litellm.users["usage-service"]["user_role"] == "proxy_admin_viewer"
+    assert litellm.keys[alias]["user_id"] == "usage-service"
 
 
 def test_made_again_it_is_still_one_key(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:

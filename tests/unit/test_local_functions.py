@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import textwrap
 import time
 import zipfile
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,7 +31,8 @@ from botocore.exceptions import ClientError
 
 from local.containers import Image, free_ports
 from local.emulator import Emulator
-from local.functions import LARGEST_BODY_BYTES, with_differences
+from local.functions import LARGEST_BODY_BYTES, with_differences, without_compiled
+from stacks.python_function import LAMBDA
 from tests.unit.test_emulator import aws, deploy, get_att
 
 PATIENCE = 60.0  # seconds until something that was set going must have happened
@@ -36,6 +40,18 @@ PATIENCE = 60.0  # seconds until something that was set going must have happened
 PACKAGE = {
     "probe/__init__.py": "",
     "iniconfig.py": "BUNDLED = True",  # of this name there is another where the tests run
+    # Two that are installed beside it, of which one is compiled for another Python on another processor.
+    "pillow-13.0.0.dist-info/WHEEL": "Root-Is-Purelib: false\nTag: cp313-cp313-manylinux_2_28_aarch64",
+    "pillow-13.0.0.dist-info/RECORD": """\
+        PIL/__init__.py,,
+        PIL/_imaging.so,,
+        pillow-13.0.0.dist-info/WHEEL,,
+        pillow-13.0.0.dist-info/RECORD,,
+    """,
+    "PIL/__init__.py": "raise ImportError('of another processor')",
+    "PIL/_imaging.so": "of another processor",
+    "iniconfig-2.0.0.dist-info/WHEEL": "Root-Is-Purelib: true\nTag: py3-none-any",
+    "iniconfig-2.0.0.dist-info/RECORD": "iniconfig.py,,",
     "probe/notes.py": """
         import os, time
         import boto3
@@ -65,6 +81,11 @@ PACKAGE = {
             import iniconfig
             print("asked about", event["names"])
             return {name: os.environ.get(name) for name in event["names"]} | {"bundled": hasattr(iniconfig, "BUNDLED")}
+
+        def draw(event, context):
+            from importlib.metadata import version
+            from PIL import Image
+            return {"version": version("pillow"), "pixel": Image.new("RGB", (1, 1), "red").getpixel((0, 0))}
 
         def fail(event, context):
             raise ValueError("this function fails")
@@ -216,6 +237,7 @@ RESOURCES: Mapping[str, Any] = {
         VpcConfig={"SubnetIds": [{"Ref": "Subnet"}], "SecurityGroupIds": [get_att("Group", "GroupId")]},
         LoggingConfig={"LogGroup": {"Ref": "Log"}, "LogFormat": "JSON"},
     ),
+    "Draw": function("probe.main.draw"),
     "Fail": function("probe.main.fail"),
     "Log": resource("AWS::Logs::LogGroup", RetentionInDays=30),
     "Vpc": resource("AWS::EC2::VPC", CidrBlock="10.0.0.0/16"),
@@ -338,16 +360,20 @@ RESOURCES: Mapping[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def stack(emulator: Emulator) -> dict[str, str]:
+def zipped(files: Mapping[str, str]) -> bytes:
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
-        for name, content in PACKAGE.items():
+        for name, content in files.items():
             archive.writestr(name, textwrap.dedent(content))
+    return package.getvalue()
+
+
+@pytest.fixture(scope="module")
+def stack(emulator: Emulator) -> dict[str, str]:
     s3 = aws(emulator, "s3")
     s3.create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-    s3.put_object(Bucket="packages", Key="probe.zip", Body=package.getvalue())
-    names = ("Environment", "Fail", "Idempotent", "Notes", "Api", "Queue", "Dead", "User", "Log")
+    s3.put_object(Bucket="packages", Key="probe.zip", Body=zipped(PACKAGE))
+    names = ("Environment", "Draw", "Fail", "Idempotent", "Notes", "Api", "Queue", "Dead", "User", "Log")
     return deploy(
         emulator, "functions", RESOURCES, Provider=get_att("Provider", "Arn"), **{name: {"Ref": name} for name in names}
     )
@@ -396,9 +422,25 @@ class TestProcess:
         events = aws(emulator, "logs").filter_log_events(logGroupName=stack["Log"])["events"]
         assert any("asked about" in event["message"] for event in events)
 
+    def test_takes_what_is_compiled_from_this_machine(self, emulator: Emulator, stack: Mapping[str, str]) -> None:
+        assert invoke(emulator, stack["Draw"], {}) == {"version": version("pillow"), "pixel": [255, 0, 0]}
+
+    @pytest.mark.parametrize("name", sorted(path.parent.name for path in LAMBDA.glob("*/requirements.txt")))
+    def test_this_machine_has_the_versions_of_the_package(self, name: str) -> None:
+        def locked(path: Path) -> set[str]:
+            return set(re.findall(r"^\S+==\S+", path.read_text(), re.MULTILINE))
+
+        deployed = locked(LAMBDA / name / "requirements.txt")
+        assert deployed
+        assert deployed <= locked(LAMBDA.parent / "requirements.txt")
+
     def test_that_fails_has_its_traceback_in_its_log(self, emulator: Emulator, stack: Mapping[str, str]) -> None:
         assert invoke(emulator, stack["Fail"], {})["errorMessage"] == "this function fails"
         assert "ValueError: this function fails" in (emulator.logs / f"{stack['Fail']}.log").read_text()
+
+    def test_without_anything_compiled_the_package_is_as_deployed(self) -> None:
+        pure = zipped({name: text for name, text in PACKAGE.items() if "pillow" not in name})
+        assert without_compiled(pure) is pure
 
     def test_overrides_only_what_the_function_has(self) -> None:
         configuration = {"FunctionName": "bare"}

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from local.outside import COMPLETION_PHRASE, TOOL_MARKER, Fault, OutsideWorld, Usage, count_tokens
+from local.outside.completion import IMAGE_TOKENS
 
 CLAUDE = "us.anthropic.claude-sonnet-5"
 GEMINI = "/v1/projects/local-project/locations/us-central1/publishers/google/models/gemini-3.8-flash"
@@ -25,6 +26,7 @@ VERTEX = "https://us-central1-aiplatform.googleapis.com"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 ARGUMENTS = {"city": "example", "days": 1}
 LONG = "word " * 1200
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,82 @@ class TestBedrock:
         names = ("inputTokens", "cacheWriteInputTokens", "cacheReadInputTokens")
         assert [[count[name] for name in names] for count in counts] == [[3, 1500, 0], [3, 0, 1500]]
         assert world.calls()[-1].usage.input_tokens == 1503
+
+    def test_a_prompt_is_read_up_to_the_longest_known_mark_and_written_on_to_the_last(
+        self, world: OutsideWorld
+    ) -> None:
+        client, hour = bedrock(world), {"cachePoint": {"type": "default", "ttl": "1h"}}
+        system = [{"text": f"Kept for an hour. {LONG}"}, hour]
+        content: list[Any] = [{"text": LONG}, {"cachePoint": {"type": "default"}}, {"text": "Question"}]
+        request = {"modelId": CLAUDE, "system": system, "messages": [{"role": "user", "content": content}]}
+        first, second = client.converse(**request), client.converse(**request)
+        assert first["usage"]["cacheDetails"] == [
+            {"ttl": "1h", "inputTokens": 1505},
+            {"ttl": "5m", "inputTokens": 1500},
+        ]
+        assert [second["usage"][f"cache{kind}InputTokens"] for kind in ("Read", "Write")] == [3005, 0]
+        content[0]["text"] = f"Another. {LONG}"
+        usage = client.converse(**request)["usage"]
+        assert [usage[f"cache{kind}InputTokens"] for kind in ("Read", "Write")] == [1505, 1502]
+        assert [call.usage.cache_write_1h_tokens for call in world.calls()] == [1505, 0, 0]
+
+    @pytest.mark.parametrize("fields", [{"thinking": {"type": "adaptive"}}, {"reasoningConfig": {"type": "enabled"}}])
+    def test_thoughts_are_output_and_told_who_asks(self, world: OutsideWorld, fields: dict[str, Any]) -> None:
+        client = bedrock(world)
+        request = converse("Say hello.", additionalModelRequestFields=fields)
+        count = "/usage/output_tokens_details"
+        whole = client.converse(**request, additionalModelResponseFieldPaths=[count])
+        shown, answer = whole["output"]["message"]["content"]
+        (call,) = world.calls()
+        assert whole["additionalModelResponseFields"] == {
+            "usage": {"output_tokens_details": {"thinking_tokens": call.usage.reasoning_tokens}}
+        }
+        assert whole["usage"]["outputTokens"] == call.usage.reasoning_tokens + count_tokens(answer["text"])
+        thoughts = shown["reasoningContent"]["reasoningText"]["text"]
+        assert count_tokens(thoughts) < call.usage.reasoning_tokens
+        events = list(client.converse_stream(**request)["stream"])
+        deltas = [event["contentBlockDelta"] for event in events if "contentBlockDelta" in event]
+        streamed = [delta["delta"]["reasoningContent"] for delta in deltas if delta["contentBlockIndex"] == 0]
+        assert "".join(part.get("text", "") for part in streamed) == thoughts
+        assert "".join(delta["delta"]["text"] for delta in deltas if delta["contentBlockIndex"] == 1) == answer["text"]
+        assert "additionalModelResponseFields" not in next(e for e in events if "messageStop" in e)["messageStop"]
+
+    def test_an_image_counts_as_so_many_tokens(self, world: OutsideWorld) -> None:
+        image = {"image": {"format": "png", "source": {"bytes": base64.b64decode(PIXEL)}}}
+        answer = bedrock(world).converse(
+            modelId=CLAUDE, messages=[{"role": "user", "content": [{"text": "four"}, image]}]
+        )
+        assert answer["usage"]["inputTokens"] == 1 + IMAGE_TOKENS
+
+    def test_anthropic_thoughts_images_and_caching(self, world: OutsideWorld) -> None:
+        source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+        body: dict[str, Any] = {
+            "anthropic_version": "bedrock-2023-05-31",
+            "max_tokens": 1000,
+            "thinking": {"type": "adaptive"},
+            "system": [{"type": "text", "text": LONG, "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "four"}, {"type": "image", "source": source}]}
+            ],
+        }
+        request: dict[str, Any] = {"modelId": CLAUDE, "body": json.dumps(body)}
+        plain = json.loads(bedrock(world, "us-east-1").invoke_model(**request)["body"].read())
+        (call,) = world.calls()
+        thoughts, answer = plain["content"]
+        details = {"thinking_tokens": call.usage.reasoning_tokens}
+        assert (thoughts["type"], plain["usage"]["output_tokens_details"]) == ("thinking", details)
+        assert plain["usage"]["cache_creation"] == {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 1500}
+        assert plain["usage"]["input_tokens"] == call.usage.input_tokens - 1500 == count_tokens("\nfour") + IMAGE_TOKENS
+        stream = bedrock(world, "us-east-1").invoke_model_with_response_stream(**request)["body"]
+        events = [json.loads(event["chunk"]["bytes"]) for event in stream]
+        deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+        assert "".join(delta.get("thinking", "") for delta in deltas) == thoughts["thinking"]
+        assert "".join(delta.get("text", "") for delta in deltas) == answer["text"]
+        assert events[0]["message"]["usage"]["cache_read_input_tokens"] == 1500
+        assert events[-2]["usage"] == {
+            "output_tokens": plain["usage"]["output_tokens"],
+            "output_tokens_details": details,
+        }
 
     def test_anthropic_messages_plain_and_streamed(self, world: OutsideWorld) -> None:
         body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 100, "messages": user("Say hello.")}
@@ -236,6 +314,38 @@ class TestAzureOpenAI:
         details = [usage.prompt_tokens_details for usage in usages if usage]
         assert [detail.cached_tokens for detail in details if detail] == [0, 1024]
 
+    def test_writes_to_the_cache_are_charged_since_gpt_5_6(
+        self, world: OutsideWorld, sdk: openai.DefaultHttpxClient
+    ) -> None:
+        for model, written in (("gpt-6.1-sol", 1024), ("gpt-5.6-luna", 1024), ("gpt-5.5", None), ("gpt-35", None)):
+            usage = azure(world, sdk).chat.completions.create(model=model, messages=user(LONG)).usage
+            assert usage and usage.prompt_tokens_details
+            assert usage.prompt_tokens_details.model_dump().get("cache_write_tokens") == written
+            assert world.calls()[-1].usage.cache_write_tokens == (written or 0)
+
+    def test_thoughts_are_within_the_completion(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        chat = azure(world, sdk).chat.completions
+        usage = chat.create(model="gpt-6.1-sol", messages=user("Say hello."), reasoning_effort="low").usage
+        assert usage and usage.completion_tokens_details
+        counted = world.calls()[-1].usage
+        assert usage.completion_tokens == counted.output_tokens > counted.reasoning_tokens > 0
+        assert usage.completion_tokens_details.reasoning_tokens == counted.reasoning_tokens
+
+    def test_responses_with_thoughts_and_an_image(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        image = {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}"}
+        given: Any = [{"role": "user", "content": [{"type": "input_text", "text": "four"}, image]}]
+        responses = azure(world, sdk).responses
+        plain = responses.create(model="gpt-6.1-sol", input=given, reasoning={"effort": "low"})
+        events = list(responses.create(model="gpt-6.1-sol", input=given, reasoning={"effort": "low"}, stream=True))
+        assert [item.type for item in plain.output] == ["reasoning", "message"]
+        assert plain.usage
+        counted = world.calls()[-1].usage
+        assert plain.usage.input_tokens == counted.input_tokens == 1 + IMAGE_TOKENS
+        assert plain.usage.output_tokens_details.reasoning_tokens == counted.reasoning_tokens > 0
+        assert events[-1].type == "response.completed"
+        assert events[-1].response.usage == plain.usage
+        assert {event.output_index for event in events if event.type == "response.output_text.delta"} == {1}
+
     def test_embeddings(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
         answer = azure(world, sdk).embeddings.create(model="text-embedding-3-small", input=["one", "three"])
         assert [len(item.embedding) for item in answer.data] == [1536, 1536]
@@ -312,6 +422,34 @@ class TestGoogle:
         }
         answer = http.post(f"{VERTEX}{GEMINI}:generateContent", json=body, headers=bearer).json()
         assert answer["candidates"][0]["content"]["parts"] == [{"functionCall": {"name": "weather", "args": ARGUMENTS}}]
+
+    def test_thoughts_are_counted_apart_and_images_by_modality(
+        self, world: OutsideWorld, http: httpx.Client, bearer: dict[str, str]
+    ) -> None:
+        parts = [{"text": "four"}, {"inlineData": {"mimeType": "image/png", "data": PIXEL}}]
+        body = {
+            "contents": [{"role": "user", "parts": parts}],
+            "generationConfig": {"thinkingConfig": {"thinkingLevel": "low"}},
+        }
+        plain = http.post(f"{VERTEX}{GEMINI}:generateContent", json=body, headers=bearer).json()
+        usage, metadata = world.calls()[-1].usage, plain["usageMetadata"]
+        thought, answer = plain["candidates"][0]["content"]["parts"]
+        assert (thought["thought"], metadata["thoughtsTokenCount"]) == (True, usage.reasoning_tokens)
+        assert metadata["candidatesTokenCount"] == count_tokens(answer["text"])
+        assert metadata["totalTokenCount"] == usage.input_tokens + usage.output_tokens
+        assert metadata["promptTokensDetails"] == [
+            {"modality": "TEXT", "tokenCount": 1},
+            {"modality": "IMAGE", "tokenCount": IMAGE_TOKENS},
+        ]
+        stream = http.post(f"{VERTEX}{GEMINI}:streamGenerateContent?alt=sse", json=body, headers=bearer).text
+        chunks = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line]
+        assert chunks[-1]["usageMetadata"] == metadata
+
+    def test_a_long_prompt_is_cached_by_itself(self, http: httpx.Client, bearer: dict[str, str]) -> None:
+        body = {"contents": [{"parts": [{"text": LONG}]}]}
+        answers = [http.post(f"{VERTEX}{GEMINI}:generateContent", json=body, headers=bearer).json() for _ in range(2)]
+        counts = [answer["usageMetadata"].get("cachedContentTokenCount") for answer in answers]
+        assert counts == [None, 1024]
 
     def test_the_global_host(self, http: httpx.Client, bearer: dict[str, str]) -> None:
         url = "https://aiplatform.googleapis.com" + GEMINI.replace("us-central1", "global")

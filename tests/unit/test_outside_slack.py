@@ -531,8 +531,7 @@ class TestSlacksSide:
 
 def test_step_and_scopes_are_the_manifests() -> None:
     local = environments()["local"]
-    assert local.onboarding
-    assert set(slack_manifest.scopes(local.onboarding)) == SCOPES
+    assert set(slack_manifest.scopes(local)) == SCOPES
     step = step_definition()
     assert step["callback_id"] == slack_manifest.STEP
     for ours, theirs in (

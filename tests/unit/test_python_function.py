@@ -8,7 +8,7 @@ import pytest
 
 from stacks import python_function
 from stacks.environments import environments
-from stacks.python_function import BundlingError, PythonFunction, PythonPackage, bundle
+from stacks.python_function import LAMBDA, BundlingError, PythonFunction, PythonPackage, bundle
 
 LOCKED = "typing-extensions==4.16.0 --hash=sha256:"
 HASH = "481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8"
@@ -39,6 +39,15 @@ def test_package_is_the_same_each_time(package: Path, tmp_path: Path) -> None:
     ours = {name for name in files if name.startswith("example/")}
     assert ours == {"example/receiver.py"}
     assert not [name for name in files if "__pycache__" in name or name.startswith(("bin/", "."))]
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in LAMBDA.glob("*/requirements.txt")))
+def test_what_is_compiled_is_for_lambdas_processor(tmp_path: Path, name: str) -> None:
+    bundle(LAMBDA / name, tmp_path)
+    compiled = {file.name: file.read_bytes()[:20] for file in tmp_path.rglob("*.so*")}
+    assert bool(compiled) is (name == "usage")  # a picture, and signatures for Google
+    # An ELF file of 64 bits for AArch64: e_ident, and e_machine 183 at byte 18.
+    assert {(head[:5], head[18:]) for head in compiled.values()} <= {(b"\x7fELF\x02", b"\xb7\x00")}
 
 
 def _asset(package: Path, outdir: Path, context: dict[str, Any]) -> str:

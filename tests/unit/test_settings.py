@@ -348,6 +348,11 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     (report, {"channel": "#llm"}, "report.channel: '#llm': string should match pattern '^[CG][A-Z0-9]{6,20}$'"),
     (report, {"hour": 24}, "report.hour: 24: input should be less than or equal to 23"),
     (report, {"timezone": "JST"}, "report.timezone: 'JST' is no time zone: use one such as Asia/Tokyo or UTC"),
+    (
+        report,
+        {"hour": 8, "timezone": "Asia/Tokyo"},
+        "report: hour 8 in Asia/Tokyo is the day before in UTC, whose days the figures are of: use 9 or later",
+    ),
     (report, {"jump_factor": 1}, "report.jump_factor: 1: input should be greater than 1"),
     (
         report,
@@ -483,6 +488,7 @@ ACCEPTED: list[tuple[Make, dict[str, Any]]] = [
     (alarms, {"emails": ("sre@example.com", "on+call@example.com")}),
     (alarms, {"workspace": "T0123456789", "channel": "G0123456789", "monthly_budget": 1000}),
     (datadog, {"notify": ("@slack-llm-gateway", "@pagerduty-llm", "@sre@example.com"), "error_percent": 100}),
+    *((report, {"hour": h, "timezone": z}) for h, z in ((9, "Asia/Tokyo"), (0, "UTC"), (0, "America/New_York"))),
     (report, {"plans": (PLAN, {**PLAN, "name": "Other", "monthly_allowance": 600, "through_gateway": True})}),
     (bill, {"azure": AZURE, "google": {"table": "example-llm.billing.gcp_export_v1_0A"}, "profile_tag": "team"}),
     (onboarding, {}),

@@ -13,9 +13,9 @@ from slack_sdk import WebClient
 
 from ops import slack_manifest
 from stacks.environments import environments
-from stacks.settings import Environment
+from stacks.settings import Environment, Report
 
-FUNCTIONS = Path(__file__).parents[2] / "lambda" / "onboarding"
+FUNCTIONS = Path(__file__).parents[2] / "lambda"
 
 # The scope that each method of the Web API needs of a bot, "" for none. https://docs.slack.dev/reference/methods
 SCOPES = {
@@ -23,6 +23,7 @@ SCOPES = {
     "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
+    "files_upload_v2": "files:write",
     "functions_completeError": "",
     "functions_completeSuccess": "",
     "usergroups_users_list": "usergroups:read",
@@ -64,9 +65,12 @@ class SlashCommand(Group):
     should_escape: bool
 
 
-class Features(Group):
-    app_home: AppHome
+class ReportFeatures(Group):
     bot_user: BotUser
+
+
+class Features(ReportFeatures):
+    app_home: AppHome
     slash_commands: Annotated[list[SlashCommand], Field(min_length=1, max_length=5)]
 
 
@@ -110,6 +114,21 @@ class Function(Group):
     description: Annotated[str, StringConstraints(min_length=1)]
     input_parameters: Annotated[dict[str, Parameter], Field(max_length=20)]
     output_parameters: Annotated[dict[str, Parameter], Field(max_length=20)]
+
+
+class ReportSettings(Group):
+    org_deploy_enabled: Literal[False]
+    socket_mode_enabled: Literal[False]
+    token_rotation_enabled: Literal[False]
+
+
+class ReportManifest(Group):
+    """Of an app that only posts: Slack sends it nothing."""
+
+    display_information: DisplayInformation
+    features: ReportFeatures
+    oauth_config: OauthConfig
+    settings: ReportSettings
 
 
 class Manifest(Group):
@@ -161,24 +180,52 @@ def test_inputs_and_outputs_of_the_step(capsys: pytest.CaptureFixture[str]) -> N
     assert step["output_parameters"].keys() == {"status", "message"}
 
 
-def test_groups_are_read_only_if_one_approves() -> None:
+def dev(**changes: object) -> Environment:
+    return environments()["dev"].model_copy(update=changes)
+
+
+def without_seats() -> Report:
+    report = environments()["dev"].report
+    assert report
+    return report.model_copy(update={"plans": ()})
+
+
+def test_groups_are_read_only_if_one_approves_or_has_seats() -> None:
     onboarding = environments()["dev"].onboarding
     assert onboarding
-    assert "usergroups:read" in slack_manifest.scopes(onboarding)
     without = onboarding.model_copy(update={"approver_group": None})
-    assert "usergroups:read" not in slack_manifest.scopes(without)
+    assert "usergroups:read" in slack_manifest.scopes(dev(onboarding=without))
+    assert "usergroups:read" in slack_manifest.scopes(dev(report=without_seats()))
+    assert "usergroups:read" not in slack_manifest.scopes(dev(onboarding=without, report=without_seats()))
 
 
-def test_an_environment_without_onboarding_is_refused(
+def test_without_a_report_there_are_no_files() -> None:
+    assert "files:write" not in slack_manifest.scopes(dev(report=None))
+
+
+def test_an_app_that_only_reports() -> None:
+    made = slack_manifest.manifest(dev(onboarding=None))
+    assert ReportManifest.model_validate(made).oauth_config.scopes.bot == [
+        "chat:write",
+        "files:write",
+        "usergroups:read",
+        "users:read",
+        "users:read.email",
+    ]
+    assert "https://" not in json.dumps(made)
+    assert slack_manifest.scopes(dev(onboarding=None, report=without_seats())) == ["chat:write", "files:write"]
+
+
+def test_an_environment_without_an_app_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = environments()["dev"].model_copy(update={"onboarding": None})
-    monkeypatch.setattr(slack_manifest, "environments", lambda: {"dev": without})
+    monkeypatch.setattr(slack_manifest, "environments", lambda: {"dev": dev(onboarding=None, report=None)})
     assert slack_manifest.main(["--env", "dev"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "slack-manifest: dev has no Slack app: give it onboarding=Onboarding(…) in stacks/environments.py first.\n"
+        "slack-manifest: dev has no Slack app: give it onboarding=Onboarding(…) or report=Report(…) in "
+        "stacks/environments.py first.\n"
     )
 
 
@@ -190,27 +237,35 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are(capsys: pyt
 # --- The functions --------------------------------------------------------------------------------------------------
 
 
-def nodes() -> Iterator[ast.AST]:
+def nodes(package: str) -> Iterator[ast.AST]:
     """The syntax of the functions' source."""
-    for file in sorted(FUNCTIONS.glob("*.py")):
+    for file in sorted((FUNCTIONS / package).glob("*.py")):
         yield from ast.walk(ast.parse(file.read_text()))
 
 
-def called() -> set[str]:
+def called(package: str) -> set[str]:
     """The methods of the Web API that the functions call."""
     methods = {name for name, value in vars(WebClient).items() if callable(value) and "_" in name.strip("_")}
-    return {node.attr for node in nodes() if isinstance(node, ast.Attribute)} & methods
+    return {node.attr for node in nodes(package) if isinstance(node, ast.Attribute)} & methods
 
 
-def test_the_scopes_are_what_the_functions_need(capsys: pytest.CaptureFixture[str]) -> None:
-    calls = called()
+@pytest.mark.parametrize(
+    ("package", "more", "without"),
+    [
+        ("onboarding", {"commands", "users:read.email"}, {"report": None}),
+        ("usage", {"users:read.email"}, {"onboarding": None}),
+    ],
+)
+def test_the_scopes_are_what_the_functions_need(package: str, more: set[str], without: dict[str, None]) -> None:
+    calls = called(package)
     assert calls
     assert calls <= SCOPES.keys(), "a call whose scope is not known here: look it up"
-    needed = {SCOPES[call] for call in calls} - {""} | {"commands", "users:read.email"}
-    assert needed == set(printed(capsys, "dev")["oauth_config"]["scopes"]["bot"])
+    needed = {SCOPES[call] for call in calls} - {""} | more
+    assert needed == set(slack_manifest.scopes(dev(**without)))
 
 
 @pytest.mark.parametrize("value", [slack_manifest.STEP, *slack_manifest.EVENTS])
 def test_the_functions_answer_to_it(value: str) -> None:
-    texts = {node.value for node in nodes() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    syntax = nodes("onboarding")
+    texts = {node.value for node in syntax if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert value in texts or (value == "function_executed" and slack_manifest.STEP in texts)  # Bolt's app.function

@@ -1,0 +1,299 @@
+"""What LiteLLM counted beside what a cloud has on the bill: by model and region, with what to look at first.
+
+A difference is LiteLLM's figure less the bill's: below zero, LiteLLM counts too little. Below `FLOOR` it is noise:
+bills round every line to cents or less, LiteLLM writes spend once a minute, and a call under way at midnight of UTC is
+of one month here and of the other there. What a model costs above that differs for a reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from usage.bill_lines import KINDS, Kind, Line, Profiles, Statement, fits, is_everywhere, model_id, profile_arn
+from usage.litellm import Usage
+
+FLOOR = 1.0  # US dollars
+REGION_TAG = "region:"  # what container/masking.py puts before a call's region
+# LiteLLM's providers, by the beginning of its names for deployments.
+PROVIDERS = ("bedrock", "azure", "vertex_ai")
+# Bills count in tokens, thousands or millions of them, and most do not say in which.
+_UNITS = (1, 1_000, 1_000_000)
+# The share of a difference that tokens must explain before they, and not the price, are named.
+_EXPLAINED = 0.5
+
+
+@dataclass(slots=True)
+class Counted:
+    """What LiteLLM counted of a deployment in a region."""
+
+    cost: float = 0.0
+    requests: int = 0
+    tokens: Counter[Kind] = field(default_factory=Counter)
+
+    def add(self, usage: Usage) -> None:
+        """Add a day's row; the prompt's tokens have those of the cache in them."""
+        self.cost += usage.cost
+        self.requests += usage.requests
+        self.tokens["input"] += usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens
+        self.tokens["cached"] += usage.cached_tokens
+        self.tokens["cache_write"] += usage.cache_write_tokens
+        self.tokens["output"] += usage.completion_tokens
+
+
+@dataclass
+class Count:
+    """What LiteLLM counted of one provider, by region and deployment, and what people call its deployments."""
+
+    counted: dict[tuple[str, str], Counted] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)  # deployment: the names, joined by ", "
+
+    @property
+    def regions(self) -> set[str]:
+        """Where there were calls."""
+        return {region for region, _ in self.counted}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model in a region or ("") in all of them, or an application inference profile.
+
+    The deployments are several where the bill does not tell them apart.
+    """
+
+    region: str
+    deployments: tuple[str, ...]
+    counted: Counted
+    lines: Sequence[Line]
+    profile: str = ""  # the tag's value
+
+    @cached_property
+    def billed(self) -> float:
+        """What the bill has, in US dollars."""
+        return sum(line.cost for line in self.lines)
+
+    @property
+    def difference(self) -> float:
+        """LiteLLM's figure less the bill's, in US dollars."""
+        return self.counted.cost - self.billed
+
+    @property
+    def percent(self) -> float:
+        """The difference in percent of the bill; 0 if it is noise."""
+        return percent(self.counted.cost, self.billed)
+
+    @cached_property
+    def tokens(self) -> dict[Kind, float]:
+        """Tokens on the bill by kind, in the unit of the three in which they are nearest to LiteLLM's count."""
+        quantities = {
+            kind: sum(line.quantity for line in self.lines if line.kind == kind) for kind in KINDS if kind != "other"
+        }
+        pairs = [(billed, self.counted.tokens[kind]) for kind, billed in quantities.items()]
+        known = [(billed, counted) for billed, counted in pairs if billed > 0 and counted > 0]
+        unit = min(_UNITS, key=lambda unit: sum(abs(math.log(billed * unit / counted)) for billed, counted in known))
+        return {kind: quantity * unit for kind, quantity in quantities.items()} if known else {}
+
+    def costs(self, kind: Kind) -> float:
+        """What the bill has of one kind of token, in US dollars."""
+        return sum(line.cost for line in self.lines if line.kind == kind)
+
+    @property
+    def culprit(self) -> Kind | None:
+        """The kind of token whose count explains at least half of the difference; None if the counts do not."""
+        effects = {
+            kind: (self.counted.tokens[kind] - tokens) * self.costs(kind) / tokens
+            for kind, tokens in self.tokens.items()
+            if tokens
+        }
+        same_way = {kind: effect / self.difference for kind, effect in effects.items() if self.difference}
+        kind = max(same_way, key=lambda kind: same_way[kind], default=None)
+        return kind if kind and same_way[kind] >= _EXPLAINED else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A provider's month: a row per model and region, rows per profile, and lines that fit no deployment."""
+
+    provider: str
+    rows: Sequence[Row]
+    unmatched: Sequence[Line] = ()
+    profiles: Sequence[Row] = ()
+    discount: float = 0.0
+    preliminary: bool = False
+
+    @property
+    def counted(self) -> float:
+        """What LiteLLM counted, in US dollars."""
+        return sum(row.counted.cost for row in self.rows)
+
+    @property
+    def billed(self) -> float:
+        """What the bill has of the gateway's models and regions, in US dollars."""
+        return sum(row.billed for row in self.rows)
+
+    @property
+    def left_over(self) -> float:
+        """What the bill has beside them, in US dollars: it is told, and in no percentage."""
+        return sum(line.cost for line in self.unmatched)
+
+    @property
+    def percent(self) -> float:
+        """The difference of the whole, in percent of the bill."""
+        return percent(self.counted, self.billed)
+
+    @cached_property
+    def models(self) -> list[Row]:
+        """A row per model, of all of its regions together: what is noise in each may be none in their sum."""
+        by_model: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+        for row in self.rows:
+            by_model[row.deployments].append(row)
+        return [_together(rows) if len(rows) > 1 else rows[0] for rows in by_model.values()]
+
+    @property
+    def worst(self) -> float:
+        """The largest difference in percent, without its sign: of the whole, of a model, in a region, of a profile.
+
+        A model's price can be wrong where others' hide it in the sum, or one's error another's.
+        """
+        rows = (*self.models, *self.rows, *self.profiles)
+        return max(abs(self.percent), *(abs(row.percent) for row in rows), 0.0)
+
+    def above(self, tolerance: float) -> list[Row]:
+        """Return what differs by more percent than that, most dollars first: a model, or else its regions."""
+        found = [row for row in self.profiles if abs(row.percent) > tolerance]
+        for model in self.models:
+            regions = [row for row in self.rows if row.deployments == model.deployments]
+            found += [row for row in (regions, [model])[abs(model.percent) > tolerance] if abs(row.percent) > tolerance]
+        return sorted(found, key=lambda row: -abs(row.difference))
+
+
+def percent(counted: float, billed: float) -> float:
+    """Return the difference in percent of the bill: 0 if it is noise, 100 if nothing is billed."""
+    if abs(counted - billed) < FLOOR:
+        return 0.0
+    return 100 * (counted - billed) / billed if billed > 0 else 100.0
+
+
+def count(rows: Iterable[Usage], models: Mapping[str, str]) -> dict[str, Count]:
+    """Add up LiteLLM's rows by tag, those of a region's tag, by provider; `models` is what people call deployments."""
+    counts = {provider: Count() for provider in PROVIDERS}
+    for deployment, names in models.items():
+        if provider := provider_of(deployment):
+            counts[provider].models[deployment] = names
+    for row in rows:
+        provider = provider_of(row.deployment)
+        if provider and row.who.startswith(REGION_TAG):
+            one, region = counts[provider], row.who.removeprefix(REGION_TAG).lower()
+            one.models.setdefault(row.deployment, row.model)
+            one.counted.setdefault((region, row.deployment), Counted()).add(row)
+    return counts
+
+
+def provider_of(deployment: str) -> str:
+    """Return which of the providers with a bill a deployment is of; "" for any other."""
+    return next((provider for provider in PROVIDERS if deployment.startswith(provider)), "")
+
+
+def compare(provider: str, count: Count, statement: Statement, profiles: Profiles | None = None) -> Comparison:
+    """Bring each line of the bill to the deployments that it is of, and both sides together.
+
+    A line is a deployment's if it names its model, in a region where the gateway has made calls. One that does not,
+    because the account is used past the gateway or the name is a new one, stands in `unmatched`.
+    """
+    profiles = profiles or Profiles()
+    values = _tag_values(count.models, profiles)
+    names = {one: [*called.split(", "), *profiles.models.get(values[one], ())] for one, called in count.models.items()}
+    matched: dict[tuple[str, str], list[Line]] = defaultdict(list)  # by region and group
+    groups = _Groups()
+    unmatched = []
+    for line in statement.lines:
+        found = _deployments(line, names)
+        if found and line.region in count.regions:
+            groups.join(found)
+            matched[line.region, found[0]].append(line)
+        else:
+            unmatched.append(line)
+    lines: dict[tuple[str, tuple[str, ...]], list[Line]] = defaultdict(list)
+    for (region, deployment), some in matched.items():
+        lines[region, groups.of(deployment)] += some
+    counted: dict[tuple[str, tuple[str, ...]], Counted] = {}
+    for (region, deployment), one in count.counted.items():
+        _merge(counted.setdefault((region, groups.of(deployment)), Counted()), one)
+    rows = [
+        Row(region, deployments, counted.get((region, deployments), Counted()), lines[region, deployments])
+        for region, deployments in sorted({*counted, *lines})
+    ]
+    profile_rows = _profile_rows(count, values, profiles)
+    return Comparison(provider, rows, unmatched, profile_rows, statement.discount, statement.preliminary)
+
+
+def _deployments(line: Line, names: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The deployments that a line's model is: by their ids, or else by what people call them.
+
+    An application inference profile has no model in its id. Where the model is deployed as a global profile and
+    otherwise, the line is of those that are like it.
+    """
+    called = {one for one, some in names.items() if any(fits(line.model, name) for name in some)}
+    found = [one for one in names if fits(line.model, model_id(one)) or (profile_arn(one) and one in called)]
+    found = found or list(called)
+    alike = [one for one in found if is_everywhere(one) == line.everywhere]
+    return tuple(sorted(alike or found))
+
+
+def _tag_values(models: Mapping[str, str], profiles: Profiles) -> dict[str, str]:
+    """The tag's value of each deployment that is an application inference profile: its ARN, its id or its name."""
+    values = dict.fromkeys(models, "")
+    for deployment, called in models.items():
+        if arn := profile_arn(deployment):
+            names = {arn, arn.rpartition("/")[2], *called.split(", ")}
+            values[deployment] = next((value for value, _ in profiles.costs if value in names), "")
+    return values
+
+
+def _profile_rows(count: Count, values: Mapping[str, str], profiles: Profiles) -> list[Row]:
+    counted: dict[tuple[str, str], Counted] = {}
+    members: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for (region, deployment), one in count.counted.items():
+        if value := values[deployment]:
+            _merge(counted.setdefault((value, region), Counted()), one)
+            members[value, region].add(deployment)
+    return [
+        Row(
+            region,
+            tuple(sorted(members[value, region])),
+            counted[value, region],
+            [Line(value, value, region, "other", profiles.costs.get((value, region), 0.0), 0.0)],
+            profile=value,
+        )
+        for value, region in sorted(counted)
+    ]
+
+
+def _together(rows: Sequence[Row]) -> Row:
+    counted = Counted()
+    for row in rows:
+        _merge(counted, row.counted)
+    return Row("", rows[0].deployments, counted, [line for row in rows for line in row.lines])
+
+
+def _merge(total: Counted, one: Counted) -> None:
+    total.cost += one.cost
+    total.requests += one.requests
+    total.tokens.update({kind: one.tokens[kind] for kind in KINDS})
+
+
+class _Groups:
+    """Deployments that a line of the bill cannot tell apart, such as two names of one model."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, frozenset[str]] = {}
+
+    def join(self, deployments: Iterable[str]) -> None:
+        joined = frozenset().union(*(self._members.get(one, {one}) for one in deployments))
+        self._members.update(dict.fromkeys(joined, joined))
+
+    def of(self, deployment: str) -> tuple[str, ...]:
+        return tuple(sorted(self._members.get(deployment, {deployment})))

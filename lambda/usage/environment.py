@@ -1,0 +1,122 @@
+"""What the functions are given by their deployment: settings, places, and secrets read at run time."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities import parameters
+
+SECRET_AGE = 300  # seconds that a secret is remembered: a rotated one counts after this time, without a deployment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`Plan` of stacks/settings.py, which explains and checks each; a test compares the two, and those below."""
+
+    name: str
+    monthly_price: float
+    covers: tuple[str, ...]
+    monthly_allowance: float | None
+    seats: str | None
+    through_gateway: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """`Report` of stacks/settings.py."""
+
+    channel: str
+    weekly: bool
+    monthly: bool
+    hour: int
+    timezone: str
+    top: int
+    jump_factor: float
+    jump_minimum: float
+    seat_percent: float
+    plans: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AzureBill:
+    """`AzureBill` of stacks/settings.py."""
+
+    tenant: str
+    client: str
+    subscription: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoogleBill:
+    """`GoogleBill` of stacks/settings.py."""
+
+    table: str
+    location: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """`Bill` of stacks/settings.py."""
+
+    tolerance_percent: float
+    profile_tag: str | None
+    azure: AzureBill | None
+    google: GoogleBill | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """What the deployment made, by variable of the function's environment."""
+
+    environment: str  # ENVIRONMENT: its name
+    litellm_url: str  # LITELLM_URL: the private way to LiteLLM
+    gateway_url: str  # GATEWAY_URL: what people open
+
+
+@cache
+def report() -> Report | None:
+    """The settings in the variable REPORT, a JSON object; None if the environment has none."""
+    values = _settings("REPORT")
+    return Report(**values | {"plans": tuple(_plan(plan) for plan in values["plans"])}) if values else None
+
+
+@cache
+def bill() -> Bill | None:
+    """The settings in the variable BILL, a JSON object; None if the environment has none."""
+    values = _settings("BILL")
+    if not values:
+        return None
+    azure, google = values["azure"], values["google"]
+    clouds = {"azure": azure and AzureBill(**azure), "google": google and GoogleBill(**google)}
+    return Bill(**values | clouds)
+
+
+@cache
+def places() -> Places:
+    """The places in the function's environment."""
+    return Places(**{name: os.environ[name.upper()] for name in Places.__dataclass_fields__})
+
+
+def secret(name: str) -> str:
+    """The value of one of the environment's secrets, such as USAGE_KEY or SLACK_BOT_TOKEN.
+
+    Raises
+    ------
+    GetParameterError
+        The parameter store did not answer, or has no such parameter.
+    """
+    value = parameters.get_parameter(f"{os.environ['PARAMETER_PREFIX']}/{name}", decrypt=True, max_age=SECRET_AGE)
+    return str(value)
+
+
+def _settings(variable: str) -> dict[str, Any] | None:
+    text = os.environ.get(variable, "")
+    return json.loads(text) if text else None
+
+
+def _plan(values: dict[str, Any]) -> Plan:
+    return Plan(**values | {"covers": tuple(values["covers"])})

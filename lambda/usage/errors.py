@@ -1,0 +1,20 @@
+"""What can go wrong with LiteLLM, Slack and the clouds' billing: later it may work, or it never will."""
+
+from __future__ import annotations
+
+import re
+
+_SECRET = re.compile(r"\b(?:sk-|xox[a-z]-|xapp-)\S+", re.IGNORECASE)
+
+
+class UnavailableError(Exception):
+    """The other side did not do it now; asked again later, it may. The message is one sentence."""
+
+
+class RefusedError(Exception):
+    """The other side does not do it, however often it is asked. The message is one sentence that says what to do."""
+
+
+def harmless(text: str) -> str:
+    """Return what another system says, fit for a log: no key, on one line, no more than 300 characters."""
+    return _SECRET.sub("[secret]", " ".join(text.split()))[:300]

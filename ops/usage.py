@@ -1,0 +1,296 @@
+"""Prints who used which model, how many tokens, at what cost: `make usage ENV=dev FROM=2026-11-01 TO=2026-11-30`.
+
+The figures are LiteLLM's own: a row per user (or team) and model, by the name that people ask for, the dearest first. A
+prompt's tokens are all of it, those read from the provider's cache too, and cost is in US dollars. The table and JSON
+have totals; CSV has the rows alone, for a spreadsheet to sum. Standard output has only the data. Days are those of UTC,
+both included; without them, the current month so far. Failed calls are not in the figures.
+
+It asks the environment's public URL, or another by `--url` or LITELLM_URL, from an address of the environment's
+`ingress.management_cidrs`, with the key USAGE_KEY, which the deployment made. Integrates with LiteLLM
+(lambda/usage/litellm.py), AWS Systems Manager Parameter Store and AWS STS, through boto3's own credentials and settings
+(AWS_PROFILE, AWS_ENDPOINT_URL, …).
+
+Exit codes: 0 printed; 2 a mistake or an error, in one sentence; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+import boto3
+from botocore import exceptions as aws
+
+from ops.secrets import SecretsError, explain, open_store
+from stacks.environments import environments
+from stacks.settings import Environment, SettingsError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
+from usage.errors import RefusedError, UnavailableError
+from usage.litellm import By, LiteLlm, Usage
+
+KEY: Final = "USAGE_KEY"
+HEADINGS: Final = ("user", "model", "requests", "prompt", "completion", "cached", "total tokens", "cost (USD)")
+NOBODY: Final = "(none)"  # for what LiteLLM knows no user or team of, in the table
+COST_DIGITS: Final = 10  # of a dollar's fraction, which a token's price has at most
+
+
+class UsageError(Exception):
+    """A mistake, in one sentence that says what to do."""
+
+
+@dataclass(slots=True)
+class Sums:
+    """What was used, summed; tokens, and US dollars."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float = 0.0
+
+    def add(self, other: Usage | Sums) -> None:
+        """Add others to these."""
+        self.requests += other.requests
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.cached_tokens += other.cached_tokens
+        self.cost += other.cost
+
+    def tokens(self) -> dict[str, int]:
+        """The whole numbers, by name."""
+        return {
+            "requests": self.requests,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cached_tokens": self.cached_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+        }
+
+    def figures(self) -> dict[str, int | float]:
+        """All of them, the cost without the dust of adding fractions."""
+        return {**self.tokens(), "cost": round(self.cost, COST_DIGITS)}
+
+
+@dataclass(frozen=True)
+class Period:
+    """Days of UTC, both included."""
+
+    start: date
+    end: date
+
+    def __str__(self) -> str:
+        return f"{self.start} to {self.end} (UTC)"
+
+
+@dataclass(frozen=True)
+class Used:
+    """Sums by user (or team) and model, all of it sorted by cost, and who and what is named where costs are equal."""
+
+    by: By
+    period: Period
+    rows: Mapping[str, Mapping[str, Sums]]
+    sums: Mapping[str, Sums]
+    total: Sums
+
+
+def collect(usages: Iterable[Usage], by: By, period: Period) -> Used:
+    """Sum what LiteLLM has of each day and deployment."""
+    found: dict[str, dict[str, Sums]] = {}
+    for usage in usages:
+        found.setdefault(usage.who, {}).setdefault(usage.model, Sums()).add(usage)
+    sums = {who: _summed(models.values()) for who, models in found.items()}
+    return Used(
+        by=by,
+        period=period,
+        rows={who: _by_cost(found[who]) for who in _by_cost(sums)},
+        sums=sums,
+        total=_summed(sums.values()),
+    )
+
+
+def _summed(all_sums: Iterable[Sums]) -> Sums:
+    result = Sums()
+    for sums in all_sums:
+        result.add(sums)
+    return result
+
+
+def _by_cost(sums: Mapping[str, Sums]) -> dict[str, Sums]:
+    return dict(sorted(sums.items(), key=lambda item: (-item[1].cost, item[0])))
+
+
+# --- Formats --------------------------------------------------------------------------------------------------------
+
+
+def write_table(used: Used, out: TextIO) -> None:
+    """Aligned columns, and under each user's models their total."""
+    widths = [0] * len(HEADINGS)
+    for line in _lines(used):
+        widths = [max(width, len(cell)) for width, cell in zip(widths, line, strict=True)]
+    for line in _lines(used):
+        names = "  ".join(f"{cell:{width}}" for cell, width in zip(line[:2], widths[:2], strict=True))
+        figures = "  ".join(f"{cell:>{width}}" for cell, width in zip(line[2:], widths[2:], strict=True))
+        out.write(f"{names}  {figures}\n")
+
+
+def _lines(used: Used) -> Iterator[tuple[str, ...]]:
+    yield (used.by, *HEADINGS[1:])
+    for who, models in used.rows.items():
+        for model, sums in models.items():
+            yield (who or NOBODY, model, *_cells(sums))
+        yield (who or NOBODY, "total", *_cells(used.sums[who]))
+    yield ("total", "", *_cells(used.total))
+
+
+def _cells(sums: Sums) -> Iterator[str]:
+    yield from (f"{number:,}" for number in sums.tokens().values())
+    yield "<0.0001" if 0 < sums.cost < 0.00005 else f"{sums.cost:,.4f}"
+
+
+def write_csv(used: Used, out: TextIO) -> None:
+    """A line per user and model, under the names of the columns."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((used.by, "model", *used.total.figures()))
+    for who, models in used.rows.items():
+        for model, sums in models.items():
+            writer.writerow((_no_formula(who), model, *sums.tokens().values(), f"{sums.cost:.{COST_DIGITS}f}"))
+
+
+def _no_formula(text: str) -> str:
+    """A text that no spreadsheet takes for a formula. https://owasp.org/www-community/attacks/CSV_Injection."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def write_json(used: Used, out: TextIO) -> None:
+    """One object, a line per user: each with its total and its models."""
+    head = {"from": str(used.period.start), "to": str(used.period.end), "total": used.total.figures()}
+    out.write(f'{json.dumps(head)[:-1]}, "{used.by}s": [')
+    separator = "\n"
+    for who, models in used.rows.items():
+        own = [{"model": model, **sums.figures()} for model, sums in models.items()]
+        entry = {used.by: who, **used.sums[who].figures(), "models": own}
+        out.write(separator + json.dumps(entry, ensure_ascii=False))
+        separator = ",\n"
+    out.write("\n]}\n")
+
+
+FORMATS: Final[Mapping[str, Callable[[Used, TextIO], None]]] = {
+    "table": write_table,
+    "csv": write_csv,
+    "json": write_json,
+}
+
+
+# --- The command ----------------------------------------------------------------------------------------------------
+
+
+def period_of(start: date | None, end: date | None, today: date) -> Period:
+    """The days that are meant: up to today, and from the first of the last one's month if no other is given.
+
+    Raises
+    ------
+    UsageError
+        There is no such day.
+    """
+    last = min(end or today, today)
+    first = start or last.replace(day=1)
+    if first > last:
+        raise UsageError(
+            f"there is no day from {first} to {last}: give --from a day that is not after --to, nor after today "
+            f"({today} in UTC)."
+        )
+    return Period(first, last)
+
+
+def usage_key(environment: Environment, session: boto3.Session | None) -> str:
+    """The key that the deployment made for these figures.
+
+    Raises
+    ------
+    UsageError
+        There is none, or these AWS credentials may not read it.
+    SecretsError
+        They are of another account.
+    """
+    name = environment.parameter(KEY)
+    store = open_store(environment, session)
+    try:
+        return str(store.client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+    except aws.ClientError as error:
+        code = error.response.get("Error", {}).get("Code")
+        if code == "ParameterNotFound":
+            raise UsageError(
+                f"there is no parameter {name}: the deployment makes it, where the environment has report or bill in "
+                f"stacks/environments.py (make deploy ENV={environment.name})."
+            ) from None
+        if code == "AccessDeniedException":
+            raise UsageError(f"these AWS credentials may not read {name}: they need ssm:GetParameter on it.") from None
+        raise
+
+
+def _environment(name: str) -> Environment:
+    found = environments().get(name)
+    if found is None:
+        raise UsageError(f"there is no environment {name}: stacks/environments.py has {', '.join(environments())}.")
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    result = argparse.ArgumentParser(prog="python -m ops.usage", description=(__doc__ or "").split("\n\n")[0])
+    day = date.fromisoformat
+    result.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+    result.add_argument("--from", dest="start", type=day, metavar="DAY", help="the first day; else the month's first")
+    result.add_argument("--to", dest="end", type=day, metavar="DAY", help="the last day; else today")
+    result.add_argument("--format", choices=FORMATS, default="table", help="how it is printed (table)")
+    result.add_argument("--by", choices=("user", "team"), default="user", help="whose usage (user)")
+    result.add_argument("--url", help="where LiteLLM answers; else LITELLM_URL, else the environment's public URL")
+    return result
+
+
+def report(arguments: argparse.Namespace, session: boto3.Session | None) -> None:
+    """Ask, and print what was asked for."""
+    environment = _environment(arguments.env)
+    period = period_of(arguments.start, arguments.end, datetime.now(UTC).date())
+    url = arguments.url or os.environ.get("LITELLM_URL") or f"https://{environment.domain}"
+    litellm = LiteLlm(url, usage_key(environment, session))
+    print(f"usage: {environment.name}, {period}, from {url}", file=sys.stderr)
+    used = collect(litellm.usage(period.start, period.end, by=arguments.by), arguments.by, period)
+    if not used.rows:
+        print("usage: nothing was used on these days, or LiteLLM, once a minute, has yet to write it", file=sys.stderr)
+    FORMATS[arguments.format](used, sys.stdout)
+    sys.stdout.flush()
+
+
+def main(argv: list[str] | None = None, *, session: boto3.Session | None = None) -> int:
+    """Run the command and return its exit code. Tests give the session."""
+    arguments = parser().parse_args(argv)
+    try:
+        report(arguments, session)
+        return 0
+    except BrokenPipeError:  # whoever reads has seen enough; Python must not complain of it at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        code, sentence = 130, "interrupted."
+    except (UsageError, SecretsError, SettingsError) as error:
+        code, sentence = 2, str(error)
+    except (UnavailableError, RefusedError) as error:
+        code, sentence = 2, f"{error}."
+    except (aws.BotoCoreError, aws.ClientError) as error:
+        code, sentence = 2, explain(error)
+    print(f"usage: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""Usage: what a channel of Slack is told of it, and whether its cost is what is on the bill."""
+
+import json
+from typing import Any
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from stacks.litellm_key import LiteLlmKey, parameter_arn
+from stacks.network import as_it_is
+from stacks.python_function import PythonFunction, PythonPackage
+from stacks.settings import Bill, Environment, Report, SettingsError
+
+KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"
+AZURE_SECRET, GOOGLE_SECRET = "AZURE_BILLING_SECRET", "GOOGLE_BILLING_CREDENTIALS"
+# What the functions, and operators by ops/usage.py, may ask of LiteLLM, and nothing else: figures, and models' names.
+LITELLM_ROUTES = (*(f"/{entity}/daily/activity/export" for entity in ("user", "team", "tag")), "/model/info")
+# Lambda takes 4 KB of variables; the others need less than 1 KB.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+SETTINGS_BYTES = 3 * 1024
+# Past the hour: 09:00 in Tokyo is midnight of UTC, and LiteLLM writes what is spent once a minute.
+MINUTE = 10
+BILL_DAY = 5  # of the month: before, the clouds still change the figures of the month before
+
+
+class UsageStack(Stack):
+    """The functions `report` and `bill`, each where the environment's settings have it, and what starts them.
+
+    Both ask LiteLLM on the private path, with a key that may ask for nothing but figures. A run that failed is tried
+    again twice; what no attempt did is kept in `undelivered` for 14 days.
+
+    Raises
+    ------
+    BundlingError
+        The functions' package could not be put together.
+    SettingsError
+        The settings are too long for a function's environment.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        vpc: ec2.IVpc,
+        security_group: ec2.ISecurityGroup,
+        litellm_url: str,
+        **kwargs: Any,  # noqa: ANN401 - a stack's own properties
+    ) -> None:
+        super().__init__(scope, construct_id, **kwargs)
+        self._environment = environment
+        self._variables = {
+            "POWERTOOLS_SERVICE_NAME": "usage",
+            "POWERTOOLS_LOG_LEVEL": "INFO",
+            "PARAMETER_PREFIX": environment.parameter_prefix,
+            "LITELLM_URL": litellm_url,
+            "ENVIRONMENT": environment.name,
+            "GATEWAY_URL": f"https://{environment.domain}",
+            "VERTEXAI_PROJECT": environment.providers.vertexai_project,  # the billing export may have more
+            **_settings(environment),
+        }
+        group = as_it_is(self, "Group", security_group)
+        self._in_vpc = {
+            "vpc": vpc,
+            "vpc_subnets": ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            "security_groups": [group],
+        }
+        self._package = PythonPackage("usage")
+        self.undelivered = self._queue()
+        self._key = LiteLlmKey(
+            self,
+            "LiteLlmKey",
+            environment=environment,
+            vpc=vpc,
+            security_group=group,
+            litellm_url=litellm_url,
+            name=KEY,
+            description="the usage functions",
+            user="usage-service",
+            role="proxy_admin_viewer",  # LiteLLM shows everybody's figures to nobody less
+            routes=LITELLM_ROUTES,
+        )
+        self._schedule_role = self._role()
+        self.report = self._report(environment.report) if environment.report else None
+        self.bill = self._bill(environment.bill) if environment.bill else None
+
+    def _queue(self) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            "Undelivered",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),  # the most that there is
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        Validations.of(queue).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-SQS3",
+                reason="It holds the dead letters of the scheduler and the functions: the rule does not see them",
+            )
+        )
+        return queue
+
+    def _role(self) -> iam.Role:
+        principal = iam.ServicePrincipal(
+            "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
+        )
+        role = iam.Role(self, "ScheduleRole", assumed_by=principal, description="Starts the functions for usage")
+        role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.undelivered.queue_arn]))
+        return role
+
+    def _report(self, settings: Report) -> PythonFunction:
+        report = self._function(
+            "Report",
+            description="Tells a channel of Slack who used which model, at what cost, and who is cheaper on a plan",
+            memory_size=2048,
+            timeout=Duration.minutes(15),
+            secrets=(BOT_TOKEN, KEY),
+        )
+        hour, timezone = settings.hour, settings.timezone
+        if settings.weekly:
+            self._schedule("Weekly", report, f"cron({MINUTE} {hour} ? * MON *)", timezone, {"period": "week"})
+        if settings.monthly:
+            self._schedule("Monthly", report, f"cron({MINUTE} {hour} 1 * ? *)", timezone, {"period": "month"})
+        return report
+
+    def _bill(self, settings: Bill) -> PythonFunction:
+        needed = {
+            BOT_TOKEN: self._environment.report,
+            AZURE_SECRET: settings.azure,
+            GOOGLE_SECRET: settings.google,
+        }
+        bill = self._function(
+            "Bill",
+            description="Compares LiteLLM's costs of the month before with what the clouds have on the bill",
+            memory_size=512,
+            timeout=Duration.minutes(10),
+            retry_attempts=0,  # it fails once it has told what could not be compared, and would tell it again
+            secrets=(KEY, *(name for name, wanted in needed.items() if wanted)),
+        )
+        bill.add_to_role_policy(iam.PolicyStatement(actions=["ce:GetCostAndUsage"], resources=["*"]))
+        Validations.of(bill).acknowledge(
+            Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Cost Explorer's figures are no resources")
+        )
+        self._schedule("BillMonthly", bill, f"cron({MINUTE} 3 {BILL_DAY} * ? *)", "UTC", {})
+        return bill
+
+    def _function(
+        self,
+        construct_id: str,
+        *,
+        secrets: tuple[str, ...],
+        **kwargs: Any,  # noqa: ANN401 - a function's own properties
+    ) -> PythonFunction:
+        """The function of the module of this name, which may read these parameters and write its log."""
+        function = PythonFunction(
+            self,
+            construct_id,
+            package=self._package,
+            module=construct_id.lower(),
+            environment=self._environment,
+            variables=self._variables,
+            on_failure=destinations.SqsDestination(self.undelivered),
+            **self._in_vpc,
+            **kwargs,
+        )
+        arns = [parameter_arn(self, self._environment, name) for name in secrets]
+        function.add_to_role_policy(iam.PolicyStatement(actions=["ssm:GetParameter"], resources=arns))
+        function.node.add_dependency(self._key.resource)
+        self._schedule_role.add_to_policy(
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
+        )
+        return function
+
+    def _schedule(
+        self, construct_id: str, function: lambda_.IFunction, expression: str, timezone: str, event: dict[str, str]
+    ) -> None:
+        # Not `scheduler.Schedule`, whose ids would have the environment's name in them.
+        schedule = scheduler.CfnSchedule(
+            self,
+            construct_id,
+            schedule_expression=expression,
+            schedule_expression_timezone=timezone,
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=function.function_arn,
+                role_arn=self._schedule_role.role_arn,
+                # The time tells a second delivery of one event from the next one.
+                input=json.dumps({**event, "time": "<aws.scheduler.scheduled-time>"}),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_retry_attempts=5, maximum_event_age_in_seconds=3600
+                ),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=self.undelivered.queue_arn),
+            ),
+        )
+        schedule.node.add_dependency(self._schedule_role)
+
+
+def _settings(environment: Environment) -> dict[str, str]:
+    """The settings as the functions read them, "" for those that the environment has not."""
+    report, bill = environment.report, environment.bill
+    variables = {"REPORT": report.model_dump_json() if report else "", "BILL": bill.model_dump_json() if bill else ""}
+    size = sum(len(value.encode()) for value in variables.values())
+    if size > SETTINGS_BYTES:
+        raise SettingsError(
+            f"{environment.name}: report and bill are {size} bytes as JSON, and a function takes {SETTINGS_BYTES} in "
+            "its environment: shorten report.plans"
+        )
+    return variables

@@ -1,0 +1,153 @@
+"""Who used which model, how many tokens, at what cost, without Datadog: `make usage`, as operators run it."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from local.containers import free_ports
+from local.gateway import CHECKOUT, LocalGateway
+from local.outside import OutsideWorld
+from tests.e2e.conftest import eventually, sdk
+from tests.e2e.test_completions import AZURE, BEDROCK, PRICES, VERTEX, ask, ask_streamed, model_calls
+
+PRICED_AS = {
+    BEDROCK: "us.anthropic.claude-sonnet-5-5",
+    AZURE: "azure/gpt-6.1-sol",
+    VERTEX: "vertex_ai/gemini-4-argon",
+}
+TOKENS = ("requests", "prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def usage(gateway: LocalGateway, *arguments: str, url: str = "") -> subprocess.CompletedProcess[str]:
+    """The command for today and yesterday, should midnight have passed."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "ops.usage", "--env", "local", "--url", url or gateway.url),
+            *("--from", str(yesterday), *arguments),
+        ],
+        cwd=CHECKOUT,
+        env={**os.environ, **gateway.emulator.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def rows(gateway: LocalGateway, *users: str) -> list[dict[str, str]]:
+    """The lines of CSV that are about these users."""
+    run = usage(gateway, "--format", "csv")
+    assert run.returncode == 0, run.stderr
+    return [row for row in csv.DictReader(io.StringIO(run.stdout)) if row["user"] in users]
+
+
+def refused(run: subprocess.CompletedProcess[str]) -> str:
+    """What it says last, with nothing printed on standard output."""
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "Traceback" not in run.stderr
+    return run.stderr.splitlines()[-1]
+
+
+@contextmanager
+def key_parameter(gateway: LocalGateway, value: str | None) -> Iterator[None]:
+    """The parameter of the key with another value, or without one."""
+    ssm, name, key = gateway.client("ssm"), gateway.environment.parameter("USAGE_KEY"), gateway.secret("USAGE_KEY")
+    if value is None:
+        ssm.delete_parameter(Name=name)
+    else:
+        ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+    try:
+        yield
+    finally:
+        ssm.put_parameter(Name=name, Value=key, Type="SecureString", Overwrite=True)
+
+
+def test_it_prints_what_the_providers_counted(gateway: LocalGateway, outside: OutsideWorld) -> None:
+    """To the token, and at their prices, for each user and model; in three formats, which agree."""
+    stamp = time.monotonic_ns()
+    expected: dict[tuple[str, str], dict[str, Any]] = {}
+    for number, user in enumerate((f"usage-ana-{stamp}@example.com", f"usage-ben-{stamp}@example.com")):
+        client = sdk(gateway, gateway.user_key(user))
+        for model, priced_as in PRICED_AS.items():
+            outside.clear("calls")
+            for question in range(2 + number):
+                ask(client, model, f"Question {question} of {number} " * (5 + question))
+            ask_streamed(client, model, "And a streamed one " * (10 + number))
+            calls = [call.usage for call in model_calls(outside)]
+            prompt, completion = sum(call.input_tokens for call in calls), sum(call.output_tokens for call in calls)
+            price = PRICES[priced_as]
+            expected[user, model] = {
+                "requests": len(calls),
+                "prompt_tokens": prompt,
+                "completion_tokens": completion,
+                "total_tokens": prompt + completion,
+                "cost": pytest.approx(
+                    prompt * price["input_cost_per_token"] + completion * price["output_cost_per_token"]
+                ),
+            }
+    users = sorted({user for user, _ in expected})
+    requests = sum(figures["requests"] for figures in expected.values())
+    eventually(lambda: sum(int(row["requests"]) for row in rows(gateway, *users)) >= requests)
+    printed = rows(gateway, *users)
+    assert {
+        (row["user"], row["model"]): {name: int(row[name]) for name in TOKENS} | {"cost": float(row["cost"])}
+        for row in printed
+    } == expected
+
+    of_json = json.loads(usage(gateway, "--format", "json").stdout)
+    assert [
+        (user["user"], model["model"], *(model[name] for name in TOKENS), f"{model['cost']:.10f}")
+        for user in of_json["users"]
+        if user["user"] in users
+        for model in user["models"]
+    ] == [(row["user"], row["model"], *(int(row[name]) for name in TOKENS), row["cost"]) for row in printed]
+    table = [line.split() for line in usage(gateway).stdout.splitlines()]
+    assert [
+        (user, model, int(asked), int(prompt), int(completion), int(total))
+        for user, model, asked, prompt, completion, _, total, _ in (
+            [cell.replace(",", "") for cell in line] for line in table if line[0] in users and line[1] != "total"
+        )
+    ] == [(row["user"], row["model"], *(int(row[name]) for name in TOKENS)) for row in printed]
+    assert table[-1][1] == f"{of_json['total']['requests']:,}"
+
+
+def test_the_key_is_for_figures_only(gateway: LocalGateway) -> None:
+    key = gateway.secret("USAGE_KEY")
+    today = str(datetime.now(UTC).date())
+    days = {"start_date": today, "end_date": today}
+    for who in ("user", "team", "tag"):
+        assert gateway.api("GET", f"/{who}/daily/activity/export", key=key, params=days).status_code == 200
+    assert gateway.api("GET", "/model/info", key=key).status_code == 200
+    for method, path in (("GET", "/user/list"), ("POST", "/key/generate"), ("POST", "/v1/chat/completions")):
+        assert gateway.api(method, path, key=key, json={}).status_code == 403
+    owner = gateway.api("GET", "/user/info", params={"user_id": "usage-service"}).json()["user_info"]
+    assert owner["user_role"] == "proxy_admin_viewer"
+
+
+def test_with_another_key(gateway: LocalGateway) -> None:
+    with key_parameter(gateway, "sk-of-nobody-in-particular"):
+        sentence = refused(usage(gateway))
+    assert sentence.startswith("usage: LiteLLM does not know the key for /model/info (401): raise LABEL in stacks/lite")
+
+
+def test_without_the_key(gateway: LocalGateway) -> None:
+    with key_parameter(gateway, None):
+        sentence = refused(usage(gateway))
+    assert sentence.startswith("usage: there is no parameter /litellm/local/USAGE_KEY: the deployment makes it, where ")
+
+
+def test_without_the_gateway(gateway: LocalGateway) -> None:
+    [port] = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    sentence = refused(usage(gateway, url=url))
+    assert sentence.startswith(f"usage: LiteLLM did not answer at {url} (NewConnectionError): look at the network and ")

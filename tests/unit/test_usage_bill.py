@@ -1,0 +1,480 @@
+"""The comparison of LiteLLM's figures with the clouds' bills: rows, floors, what is named first, and what is told."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from usage import aws_bill, azure_bill, bill, bill_texts, environment
+from usage.bill_comparison import FLOOR, Comparison, Count, compare, count, percent
+from usage.bill_lines import Kind, Line, Profiles, Statement
+from usage.errors import RefusedError, UnavailableError
+from usage.litellm import Usage
+
+OPUS, SONNET = "bedrock/us.anthropic.claude-opus-5-5", "bedrock/us.anthropic.claude-sonnet-5-5"
+GPT, GEMINI = "azure/gpt-6.1-sol", "vertex_ai/gemini-4-argon"
+NAMES = {OPUS: "claude-opus-5-5", SONNET: "claude-sonnet-5-5", GPT: "gpt-6.1-sol", GEMINI: "gemini-4-argon"}
+MILLION = 1_000_000
+
+
+def usage(deployment: str, who: str, cost: float, *, day: int = 1, **tokens: int) -> Usage:
+    fields = {"prompt_tokens": 0, "completion_tokens": 0, "cached_tokens": 0, "cache_write_tokens": 0} | tokens
+    name = NAMES.get(deployment, "name")
+    return Usage(f"2026-10-{day:02}", who, name, deployment, requests=1, cost=cost, **fields)
+
+
+def counted(*rows: Usage, provider: str = "bedrock", names: Mapping[str, str] = NAMES) -> Count:
+    return count(rows, names)[provider]
+
+
+def line(model: str, region: str, cost: float, kind: Kind = "input", quantity: float = 0.0, **more: Any) -> Line:  # noqa: ANN401
+    return Line(f"{model} {kind}", model, region, kind, cost, quantity, **more)
+
+
+class TestCount:
+    def test_only_regions_tags_count_and_days_add_up(self) -> None:
+        tokens = {"prompt_tokens": 100, "cached_tokens": 60, "cache_write_tokens": 10, "completion_tokens": 7}
+        found = count(
+            [
+                usage(OPUS, "region:us-west-2", 1.0, **tokens),
+                usage(OPUS, "region:us-west-2", 2.0, day=2, **tokens),
+                usage(OPUS, "region:us-east-1", 4.0),
+                usage(OPUS, "User-Agent: python", 99.0),
+                usage(GPT, "region:Acme", 8.0),
+                usage("openai/gpt-5", "region:x", 16.0),
+            ],
+            {},
+        )
+        assert {key: one.cost for key, one in found["bedrock"].counted.items()} == {
+            ("us-west-2", OPUS): 3.0,
+            ("us-east-1", OPUS): 4.0,
+        }
+        assert found["bedrock"].counted["us-west-2", OPUS].tokens == {
+            "input": 60,
+            "cached": 120,
+            "cache_write": 20,
+            "output": 14,
+        }
+        assert found["azure"].counted["acme", GPT].cost == 8.0
+        assert found["vertex_ai"].counted == {}
+
+
+class TestCompare:
+    def test_by_model_and_region(self) -> None:
+        found = compare(
+            "bedrock",
+            counted(
+                usage(OPUS, "region:us-west-2", 100.0),
+                usage(OPUS, "region:us-east-1", 50.0),
+                usage(SONNET, "region:us-west-2", 10.0),
+            ),
+            Statement(
+                [
+                    line("Claude Opus 5.5", "us-west-2", 60.0),
+                    line("Claude Opus 5.5", "us-west-2", 50.0, "output"),
+                    line("Claude Opus 5.5", "us-east-1", 50.0),
+                    line("Claude Sonnet 5.5", "us-west-2", 10.0),
+                ]
+            ),
+        )
+        rows = {
+            (row.region, row.deployments): (row.counted.cost, row.billed, round(row.percent, 2)) for row in found.rows
+        }
+        assert rows == {
+            ("us-east-1", (OPUS,)): (50.0, 50.0, 0.0),
+            ("us-west-2", (OPUS,)): (100.0, 110.0, -9.09),
+            ("us-west-2", (SONNET,)): (10.0, 10.0, 0.0),
+        }
+        assert (found.counted, found.billed) == (160.0, 170.0)
+        assert found.percent == pytest.approx(-100 / 17)
+        assert found.worst == pytest.approx(100 / 11)
+        # The model as a whole is above 3 %, and below 7 %, where one of its regions is still above.
+        assert [(row.deployments, row.region, row.billed) for row in found.above(3)] == [((OPUS,), "", 160.0)]
+        assert [(row.deployments, row.region, row.billed) for row in found.above(7)] == [((OPUS,), "us-west-2", 110.0)]
+
+    def test_what_is_noise_in_each_region_is_none_in_their_sum(self) -> None:
+        regions = ("us-west-2", "us-east-1", "us-east-2")
+        found = compare(
+            "bedrock",
+            counted(*(usage(OPUS, f"region:{region}", 5.0) for region in regions)),
+            Statement([line("Claude Opus 5.5", region, 5.4) for region in regions]),
+        )
+        assert [row.percent for row in found.rows] == [0.0] * 3
+        assert found.worst == pytest.approx(100 * 1.2 / 16.2)
+        assert [row.region for row in found.above(3)] == [""]
+
+    def test_errors_that_cancel_out_are_seen(self) -> None:
+        found = compare(
+            "bedrock",
+            counted(usage(OPUS, "region:us-west-2", 110.0), usage(SONNET, "region:us-west-2", 90.0)),
+            Statement([line("Claude Opus 5.5", "us-west-2", 100.0), line("Claude Sonnet 5.5", "us-west-2", 100.0)]),
+        )
+        assert found.percent == 0.0
+        assert found.worst == pytest.approx(10.0)
+
+    def test_what_fits_nothing_is_told_and_in_no_percentage(self) -> None:
+        other = line("Guardrail-Units", "us-west-2", 7.0, "other")
+        elsewhere = line("Claude Opus 5.5", "eu-west-1", 5.0)
+        statement = Statement([line("Claude Opus 5.5", "us-west-2", 100.0), other, elsewhere])
+        found = compare("bedrock", counted(usage(OPUS, "region:us-west-2", 100.0)), statement)
+        assert found.unmatched == [other, elsewhere]
+        assert (found.left_over, found.worst) == (12.0, 0.0)
+
+    def test_a_model_that_litellm_did_not_count(self) -> None:
+        statement = Statement(
+            [line("Claude Opus 5.5", "us-west-2", 10.0), line("Claude Sonnet 5.5", "us-west-2", 40.0)]
+        )
+        found = compare("bedrock", counted(usage(OPUS, "region:us-west-2", 10.0)), statement)
+        (row,) = found.above(3)
+        assert (row.deployments, row.counted.cost, row.percent) == ((SONNET,), 0.0, -100.0)
+        assert "no call" in bill_texts.finding(row)
+
+    def test_a_model_that_is_not_on_the_bill(self) -> None:
+        found = compare("bedrock", counted(usage(OPUS, "region:us-west-2", 10.0)), Statement([]))
+        assert (found.worst, found.percent) == (100.0, 100.0)
+        assert "nothing on the bill fits" in bill_texts.finding(found.rows[0])
+
+    def test_global_profiles_are_lines_of_their_own(self) -> None:
+        everywhere = "bedrock/global.anthropic.claude-opus-5-5"
+        lines = [
+            line("Claude Opus 5.5", "us-west-2", 20.0),
+            line("Claude Opus 5.5", "us-west-2", 9.0, everywhere=True),
+        ]
+        both = counted(
+            usage(OPUS, "region:us-west-2", 20.0),
+            usage(everywhere, "region:us-west-2", 9.0),
+            names={OPUS: "a", everywhere: "b"},
+        )
+        assert {row.deployments: row.billed for row in compare("bedrock", both, Statement(lines)).rows} == {
+            (OPUS,): 20.0,
+            (everywhere,): 9.0,
+        }
+        one = counted(usage(OPUS, "region:us-west-2", 29.0), names={OPUS: "a"})
+        assert [row.billed for row in compare("bedrock", one, Statement(lines)).rows] == [29.0]
+
+    def test_deployments_that_the_bill_cannot_tell_apart_are_one_row(self) -> None:
+        dated = "azure/gpt-6.1-sol-2026-09-29"
+        found = compare(
+            "azure",
+            counted(
+                usage(GPT, "region:acme", 4.0),
+                usage(dated, "region:acme", 6.0),
+                provider="azure",
+                names={GPT: "gpt", dated: "gpt"},
+            ),
+            Statement([line("6.1 sol", "acme", 10.0)]),
+        )
+        (row,) = found.rows
+        assert (row.deployments, row.counted.cost, row.billed) == ((GPT, dated), 10.0, 10.0)
+
+    def test_a_deployment_of_another_name_is_known_by_what_people_call_it(self) -> None:
+        named = "azure/production-chat"
+        one = counted(usage(named, "region:acme", 10.0), provider="azure", names={named: "best, gpt-6.1-sol"})
+        (row,) = compare("azure", one, Statement([line("6.1 sol", "acme", 10.0)])).rows
+        assert (row.deployments, row.billed) == ((named,), 10.0)
+
+    def test_a_profile_and_its_model_are_one_row(self) -> None:
+        profile = "bedrock/arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/b1"
+        one = counted(
+            usage(OPUS, "region:us-west-2", 50.0),
+            usage(profile, "region:us-west-2", 20.0),
+            names={OPUS: "claude-opus-5-5", profile: "claude-opus-5-5"},
+        )
+        (row,) = compare("bedrock", one, Statement([line("Claude Opus 5.5", "us-west-2", 70.0)])).rows
+        assert (row.deployments, row.counted.cost, row.billed) == ((profile, OPUS), 70.0, 70.0)
+
+    def test_application_inference_profiles_by_tag(self) -> None:
+        arns = [f"arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/{name}" for name in ("b1", "r2")]
+        blue, red = (f"bedrock/{arn}" for arn in arns)
+        one = counted(
+            usage(blue, "region:us-west-2", 50.0),
+            usage(red, "region:us-west-2", 20.0),
+            names={blue: "claude-opus-5-5", red: "red-claude"},
+        )
+        statement = Statement([line("Claude Opus 5.5", "us-west-2", 70.0)])
+        costs = {("claude-opus-5-5", "us-west-2"): 60.0, ("r2", "us-west-2"): 20.0, ("unused", "us-west-2"): 1.0}
+        found = compare("bedrock", one, statement, Profiles(costs, {"r2": {"Claude Opus 5.5"}}))
+        # What the red one's model is only the bill tells; by model, both are one row.
+        assert [(row.deployments, row.counted.cost, row.billed) for row in found.rows] == [((blue, red), 70.0, 70.0)]
+        assert [(row.profile, row.counted.cost, row.billed) for row in found.profiles] == [
+            ("claude-opus-5-5", 50.0, 60.0),
+            ("r2", 20.0, 20.0),
+        ]
+        assert found.worst == pytest.approx(100 / 6)
+        assert "does not tell its tokens apart" in bill_texts.finding(found.profiles[0])
+
+
+class TestFloor:
+    @pytest.mark.parametrize(
+        ("ours", "theirs", "expected"),
+        [
+            (0.0, 0.0, 0.0),
+            (0.1, 1.0, 0.0),  # 90 %, and 90 cents
+            (9.0, 10.0, -10.0),
+            (1000.0, 1000.9, 0.0),
+            (40.0, 10.0, 300.0),
+            (FLOOR, 0.0, 100.0),
+            (0.0, FLOOR, -100.0),
+        ],
+    )
+    def test_small_differences_are_noise(self, ours: float, theirs: float, expected: float) -> None:
+        assert percent(ours, theirs) == pytest.approx(expected)
+
+
+def one_row(cost: float, *lines: Line, **tokens: int) -> Comparison:
+    return compare("bedrock", counted(usage(OPUS, "region:us-west-2", cost, **tokens)), Statement(lines))
+
+
+def opus(kind: Kind, cost: float, quantity: float) -> Line:
+    return line("Claude Opus 5.5", "us-west-2", cost, kind, quantity)
+
+
+class TestFinding:
+    """4 $ a million in, 0.4 $ from the cache, 20 $ out: what a bill of millions of tokens has."""
+
+    def test_a_kind_of_token_that_is_counted_wrong(self) -> None:
+        tokens = {"prompt_tokens": 30 * MILLION, "cached_tokens": 0, "completion_tokens": 1 * MILLION}
+        found = one_row(
+            140.0, opus("input", 40.0, 10.0), opus("cached", 8.0, 20.0), opus("output", 20.0, 1.0), **tokens
+        )
+        (row,) = found.above(3)
+        assert row.tokens == {"input": 10 * MILLION, "cached": 20 * MILLION, "cache_write": 0, "output": 1 * MILLION}
+        assert bill_texts.finding(row) == (
+            "look at input tokens that no cache had: LiteLLM counts 30,000,000, the bill 10,000,000"
+        )
+
+    def test_a_price_that_is_wrong(self) -> None:
+        tokens = {"prompt_tokens": 10 * MILLION, "completion_tokens": 1 * MILLION}
+        found = one_row(54.0, opus("input", 40.0, 10_000.0), opus("output", 20.0, 1_000.0), **tokens)
+        assert bill_texts.finding(found.rows[0]).startswith(
+            "the tokens agree: look at the price, LiteLLM's is 0.90 times the bill's"
+        )
+
+    @pytest.mark.parametrize("unit", [1, 1_000, MILLION])
+    def test_the_unit_of_a_bill_is_found(self, unit: int) -> None:
+        found = one_row(4.0, opus("input", 4.0, 1.2 * MILLION / unit), prompt_tokens=MILLION)
+        assert found.rows[0].tokens["input"] == pytest.approx(1.2 * MILLION)
+
+    def test_a_bill_without_tokens(self) -> None:
+        found = one_row(4.0, opus("other", 10.0, 1.0), prompt_tokens=MILLION)
+        assert found.rows[0].tokens == {}
+        assert "does not tell its tokens apart" in bill_texts.finding(found.rows[0])
+
+
+class TestTexts:
+    def message(self, *compared: Comparison, unread: Mapping[str, str] | None = None) -> str:
+        blocks = bill_texts.blocks("The title", compared, unread or {}, 3.0)
+        assert all(len(block["text"]["text"]) <= 3000 for block in blocks if "text" in block)
+        return json.dumps(blocks, ensure_ascii=False)
+
+    def test_all_is_well(self) -> None:
+        text = self.message(one_row(10.0, opus("input", 10.0, 1.0)))
+        assert ":large_green_circle: *AWS (Bedrock)*: LiteLLM counted *$10.00*, billed is *$10.00*: *±0.0 %*" in text
+        assert "preliminary" not in text
+
+    def test_what_differs_is_named_and_what_is_left_over(self) -> None:
+        one = counted(usage(OPUS, "region:us-west-2", 92.0, prompt_tokens=MILLION))
+        lines = [opus("input", 100.0, 1.0), line("<Unknown> & `new`", "us-west-2", 3.5)]
+        text = self.message(compare("bedrock", one, Statement(lines, discount=12.0, preliminary=True)))
+        assert ":red_circle: *AWS (Bedrock)*" in text
+        assert "calls its figures preliminary" in text
+        assert f"`{OPUS}`" not in text
+        assert f"• {OPUS} in us-west-2: $92.00 counted, $100.00 billed, *−8.0 %*: the tokens agree" in text  # noqa: RUF001
+        assert "$3.50 on the bill fit no model in a region that the gateway used: &lt;Unknown&gt; &amp; 'new'" in text
+        assert "take off another $12.00" in text
+
+    def test_one_that_was_not_read(self) -> None:
+        text = self.message(one_row(10.0, opus("input", 10.0, 1.0)), unread={"azure": "Azure refused (403): <no>"})
+        assert ":warning: *Azure (OpenAI)* is not compared: Azure refused (403): &lt;no&gt;." in text
+        summary = bill_texts.summary("Bill", [one_row(0.0)], {"azure": "x"})
+        assert summary == "Bill: AWS (Bedrock) ±0.0 %, Azure (OpenAI) not read"
+
+    def test_a_hundred_differences_stay_within_slacks_limits(self) -> None:
+        names = {f"bedrock/us.anthropic.claude-{'x' * 150}{n}": f"model {n}" for n in range(100)}
+        one = counted(*(usage(name, "region:us-west-2", 10.0) for name in names), names=names)
+        assert "and 94 more above 3 %" in self.message(compare("bedrock", one, Statement([])))
+
+    def test_the_table_has_everything(self) -> None:
+        one = counted(usage(OPUS, "region:us-west-2", 92.0, prompt_tokens=MILLION, completion_tokens=5))
+        lines = [opus("input", 100.0, 1.0), line("=HYPERLINK()", "us-west-2", 3.5)]
+        rows = list(
+            csv.DictReader(io.StringIO(bill_texts.comparison_csv([compare("bedrock", one, Statement(lines))]).decode()))
+        )
+        assert [row["what"] for row in rows] == ["model", "fits no deployment"]
+        assert (rows[0]["deployment"], rows[0]["counted_usd"], rows[0]["billed_usd"]) == (
+            OPUS,
+            "92.000000",
+            "100.000000",
+        )
+        assert (rows[0]["difference_usd"], rows[0]["difference_percent"]) == ("-8.000000", "-8.00")
+        assert (rows[0]["counted_input_tokens"], rows[0]["billed_input_tokens"]) == ("1000000", "1000000")
+        assert (rows[1]["deployment"], rows[1]["billed_usd"]) == ("'=HYPERLINK() input", "3.500000")
+
+
+CONTEXT: Any = SimpleNamespace(
+    function_name="bill",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:ap-northeast-1:123456789012:function:bill",
+    aws_request_id="1",
+)
+AZURE_STATEMENT = Statement([line("6.1 sol", "acme", 10.0)])
+
+
+class LiteLlm:
+    asked: list[tuple[date, date, str]] = []  # noqa: RUF012 - of the test that reads it
+
+    def __init__(self, url: str, key: str) -> None:
+        assert (url, key) == ("https://litellm", "USAGE_KEY")
+
+    def usage(self, first: date, last: date, *, by: str) -> Iterator[Usage]:
+        self.asked[:] = [(first, last, by)]
+        yield usage(OPUS, "region:us-west-2", 92.0)
+        yield usage(GPT, "region:acme", 10.0)
+
+    def models(self) -> dict[str, str]:
+        return NAMES
+
+
+class Channel:
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+
+    def post(self, text: str, blocks: object) -> str:
+        POSTED.append((self.channel, text, json.dumps(blocks)))
+        return "1.0"
+
+    def upload(self, files: list[tuple[str, bytes, str, str]], thread: str) -> None:
+        POSTED.append((thread, files[0][0], files[0][1].decode()))
+
+
+POSTED: list[tuple[str, str, str]] = []
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A function of an environment with Azure's bill and a channel, whose bills are read from here."""
+    settings = {
+        "tolerance_percent": 3.0,
+        "profile_tag": None,
+        "azure": {"tenant": "t", "client": "c", "subscription": "s"},
+        "google": None,
+    }
+    channel = {"channel": "C0123456789", "weekly": True, "monthly": True, "hour": 9, "timezone": "UTC", "top": 10}
+    channel |= {"jump_factor": 3, "jump_minimum": 20, "seat_percent": 20, "plans": []}
+    monkeypatch.setenv("BILL", json.dumps(settings))
+    monkeypatch.setenv("REPORT", json.dumps(channel))
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "usage")
+    for name, value in {"ENVIRONMENT": "dev", "LITELLM_URL": "https://litellm", "GATEWAY_URL": "https://llm"}.items():
+        monkeypatch.setenv(name, value)
+    for reader in (environment.bill, environment.report, environment.places):
+        reader.cache_clear()
+    monkeypatch.setattr(bill, "secret", lambda name: name)
+    monkeypatch.setattr(bill, "LiteLlm", LiteLlm)
+    monkeypatch.setattr(bill, "Channel", Channel)
+    statement = Statement([line("Claude Opus 5.5", "us-west-2", 100.0)])
+    monkeypatch.setattr(aws_bill, "read", lambda period, account: statement)
+    monkeypatch.setattr(azure_bill, "read", lambda period, settings, secret: AZURE_STATEMENT)
+    bill._posted.clear()
+    POSTED.clear()
+    yield monkeypatch
+    for reader in (environment.bill, environment.report, environment.places):
+        reader.cache_clear()
+
+
+def metrics(printed: str) -> dict[str, tuple[float, list[list[str]], str]]:
+    found = {}
+    for text in printed.splitlines():
+        record = json.loads(text)
+        if "_aws" in record:
+            (metric,) = record["_aws"]["CloudWatchMetrics"]
+            found[record["Provider"]] = (record["BillDifferencePercent"][0], metric["Dimensions"], metric["Namespace"])
+    return found
+
+
+class TestHandler:
+    def test_a_month(self, deployed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        result = bill.handler({"time": "2026-11-05T03:00:00Z"}, CONTEXT)
+        assert result == {"month": "2026-10", "percent": {"bedrock": 8.0, "azure": 0.0}}
+        assert LiteLlm.asked == [(date(2026, 10, 1), date(2026, 10, 31), "tag")]
+        dimensions = [["Environment", "Provider"]]
+        assert metrics(capsys.readouterr().out) == {
+            "bedrock": (8.0, dimensions, "LiteLlmGateway"),
+            "azure": (0.0, dimensions, "LiteLlmGateway"),
+        }
+        (channel, text, blocks), (thread, name, table) = POSTED
+        assert (channel, thread, name) == ("C0123456789", "1.0", "bill-dev-2026-10.csv")
+        assert text.startswith("LLM gateway dev: LiteLLM's costs of October 2026 and the bill: AWS (Bedrock)")
+        assert OPUS in blocks
+        assert GPT not in blocks  # it agrees
+        assert table.count("\n") == 3
+
+    @pytest.mark.parametrize(
+        ("error", "sentence"),
+        [
+            (RefusedError("Azure's Cost Management refused (403): no"), "refused (403): no"),
+            (UnavailableError("Azure's Cost Management did not answer (503)"), "did not answer (503)"),
+            (GetParameterError("not there"), "the secret of its bill cannot be read"),
+        ],
+    )
+    def test_one_that_cannot_be_read_hides_no_other_and_fails_the_run(
+        self, deployed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, sentence: str
+    ) -> None:
+        def refuse(*_: object) -> Statement:
+            raise error
+
+        deployed.setattr(azure_bill, "read", refuse)
+        for _ in range(2):  # Lambda's second attempt posts nothing
+            with pytest.raises(RefusedError) as raised:
+                bill.handler({"time": "2026-11-05T03:00:00Z"}, CONTEXT)
+            assert str(raised.value).startswith("Azure (OpenAI): ")
+            assert sentence in str(raised.value)
+            assert metrics(capsys.readouterr().out).keys() == {"bedrock"}
+        (_, _, blocks), _ = POSTED
+        assert "is not compared" in blocks
+        assert sentence in blocks
+        assert OPUS in blocks
+
+    def test_without_a_channel_only_log_and_metric_tell(
+        self,
+        deployed: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        deployed.setenv("REPORT", "")
+        environment.report.cache_clear()
+        bill.handler({"time": "2026-11-05T03:00:00Z"}, CONTEXT)
+        printed = capsys.readouterr().out
+        assert POSTED == []
+        assert metrics(printed)["bedrock"][0] == 8.0
+        (difference,) = (vars(record) for record in caplog.records if record.getMessage() == "differs")
+        assert (difference["deployments"], difference["counted"], difference["billed"]) == ((OPUS,), 92.0, 100.0)
+
+    def test_the_tag_of_profiles_is_read_where_there_are_some(self, deployed: pytest.MonkeyPatch) -> None:
+        asked: list[str] = []
+
+        def profiles(period: object, account: str, tag: str) -> Profiles:
+            asked.append(tag)
+            return Profiles({("blue", "us-west-2"): 5.0})
+
+        deployed.setattr(aws_bill, "read_profiles", profiles)
+        settings = environment.Bill(tolerance_percent=3, profile_tag="team", azure=None, google=None)
+        deployed.setattr(bill, "bill", lambda: settings)
+        bill.handler({}, CONTEXT)
+        assert asked == []
+        arn = "bedrock/arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/blue"
+        deployed.setattr(LiteLlm, "models", lambda self: NAMES | {arn: "blue"})
+        bill.handler({}, CONTEXT)
+        assert asked == ["team"]
+
+    def test_wrong_events_and_settings(self, deployed: pytest.MonkeyPatch) -> None:
+        with pytest.raises(ValueError, match="must be as in 2026-12-05"):
+            bill.handler({"time": "yesterday"}, CONTEXT)
+        deployed.setenv("BILL", "")
+        environment.bill.cache_clear()
+        with pytest.raises(ValueError, match="The environment has no bill"):
+            bill.handler({}, CONTEXT)
