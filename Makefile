@@ -1,6 +1,7 @@
 # Everything is set up inside the checkout: .venv and .tools (Python), node_modules (the CDK CLI). Python is all it needs.
 ENV ?= dev
-PYTHON ?= python3
+# The machine's, not .venv's own: that has no pip, and is made anew when the dependencies have changed.
+PYTHON ?= $(shell PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))" command -v python3)
 WORKERS ?= auto
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
@@ -13,6 +14,10 @@ PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV := .tools/uv/bin/uv
 PACKAGES := onboarding datadog usage
 LINTED := app.py container lambda local ops stacks tests
+
+ifeq ($(ENV),local)
+-include .local/access.mk # the way to what `make up` runs
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets slack-manifest usage deploy bench lock clean

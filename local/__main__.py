@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +20,7 @@ from local.gateway import CHECKOUT, LocalGateway, LocalGatewayError
 from local.postgres import PostgresError
 
 STATE = CHECKOUT / ".local"
+ACCESS = STATE / "access.mk"  # the Makefile includes it
 PORT = 4000
 USER = "you@example.com"
 MODEL = "claude-sonnet-5-5"
@@ -52,7 +55,8 @@ def up(port: int) -> None:
             key = gateway.user_key(USER)
             report("Ready")
             print(_summary(gateway, key), flush=True)
-            threading.Event().wait()
+            with _access(gateway):
+                threading.Event().wait()
     except KeyboardInterrupt:
         print("Ended. Accounts and spend are kept for the next `make up`; `make down` removes them.")
     except (LocalGatewayError, PostgresError, RuntimeError, OSError) as error:
@@ -69,6 +73,17 @@ def down() -> None:
     if STATE.exists():
         shutil.rmtree(STATE)
     print("Ended and removed: the gateway of this checkout, its database, its secrets and its logs.")
+
+
+@contextmanager
+def _access(gateway: LocalGateway) -> Iterator[None]:
+    """While it runs, have the Makefile lead the operators' commands for ENV=local to it."""
+    variables = {**gateway.emulator.environment(), "LITELLM_URL": gateway.url}
+    ACCESS.write_text("".join(f"export {name} := {value}\n" for name, value in variables.items()))
+    try:
+        yield
+    finally:
+        ACCESS.unlink(missing_ok=True)
 
 
 def _running() -> list[psutil.Process]:
@@ -99,13 +114,13 @@ def _summary(gateway: LocalGateway, key: str) -> str:
     return f"""
 API            {gateway.url}   (key of {USER}: {key})
 Admin UI       {gateway.url}/ui   (user admin; the password is UI_PASSWORD in {_short(gateway.state)}/secrets.json)
-Outside world  {gateway.outside.control_url}   (ask for an account in Slack, read the mails; calls, faults to inject)
+Outside world  {gateway.outside.control_url}   (the dashboard, Slack, the mailbox; calls, faults to inject)
 Logs           {_short(gateway.state)}/aws
 
 Deployed, but without effect on this machine:
 {not_emulated}
 
-Try it:
+Try it, and `make usage ENV=local` a minute later:
   curl {gateway.url}/v1/chat/completions \\
     -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
     -d '{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "Hello"}}]}}'

@@ -73,6 +73,8 @@ class Inert:
 INERT: dict[str, Inert] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": Inert("scalable-target"),
     "AWS::ApplicationAutoScaling::ScalingPolicy": Inert("scaling-policy", ("Arn",)),
+    "AWS::Athena::NamedQuery": Inert("named-query", ("NamedQueryId",)),
+    "AWS::Budgets::Budget": Inert("budget"),
     "AWS::CertificateManager::Account": Inert("acm-account", ("AccountId",)),
     "AWS::Chatbot::SlackChannelConfiguration": Inert("chatbot", ("Arn",)),
     "AWS::CloudWatch::AnomalyDetector": Inert("anomaly-detector"),
@@ -300,6 +302,42 @@ def service_handler(handler: Handler, services: Services) -> Handler:
     return {**handler, "create": create, "update": update, "delete": delete}
 
 
+def alarm_handler(handler: Handler, ledger: Ledger) -> Handler:
+    """AWS::CloudWatch::Alarm: also one of metric math, which ministack refuses. It is kept, and nobody evaluates it."""
+    alarms = ministack("services.cloudwatch")._alarms
+
+    def plain(properties: Json) -> Json:
+        return (
+            {**properties, "Metrics": None, "MetricName": "-", "Namespace": "-"} if _is_math(properties) else properties
+        )
+
+    def keep(provisioned: Provisioned, properties: Json) -> Provisioned:
+        if _is_math(properties):
+            alarm = alarms[provisioned[0]]
+            alarm["Metrics"] = properties["Metrics"]
+            del alarm["MetricName"], alarm["Namespace"]
+        return provisioned
+
+    def create(logical_id: str, properties: Json, stack: str) -> Provisioned:
+        provisioned = keep(handler["create"](logical_id, plain(properties), stack), properties)
+        if _is_math(properties):
+            ledger.add(provisioned[0], kind="AWS::CloudWatch::Alarm", logical_id=logical_id, stack=stack)
+        return provisioned
+
+    def update(physical_id: str, before: Json, properties: Json, *rest: object, **more: object) -> Provisioned:
+        return keep(handler["update"](physical_id, plain(before), plain(properties), *rest, **more), properties)
+
+    def delete(physical_id: str, properties: Json) -> None:
+        handler["delete"](physical_id, properties)
+        ledger.remove(physical_id)
+
+    return {**handler, "create": create, "update": update, "delete": delete}
+
+
+def _is_math(properties: Json) -> bool:
+    return "Metrics" in properties
+
+
 def install(image: Image, state: Path, function_environment: Mapping[str, str]) -> tuple[LocalDocker, Balancer]:
     """Put everything of this module and its neighbours into the imported ministack."""
     balancer = Balancer(ACCOUNT, REGION)
@@ -328,6 +366,7 @@ def install(image: Image, state: Path, function_environment: Mapping[str, str]) 
     handlers["AWS::EC2::VPC"] = after(handlers["AWS::EC2::VPC"], mend_vpc)
     handlers["AWS::SES::EmailIdentity"] = after(handlers["AWS::SES::EmailIdentity"], mend_email_identity)
     handlers["AWS::ECS::TaskDefinition"] = after(handlers["AWS::ECS::TaskDefinition"], mend_task_definition)
+    handlers["AWS::CloudWatch::Alarm"] = alarm_handler(handlers["AWS::CloudWatch::Alarm"], ledger)
     handlers["AWS::ECS::Service"] = service_handler(handlers["AWS::ECS::Service"], services)
     stacks = ministack("services.cloudformation.stacks")
     blocking = stacks._runs_on_worker_thread

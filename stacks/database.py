@@ -45,7 +45,7 @@ class DatabaseStack(Stack):
             removal_policy=RemovalPolicy.RETAIN,  # without it no snapshot can ever be restored
         )
         # Made here and not by RDS, which would keep it forever.
-        log_group = logs.LogGroup(
+        self.log_group = logs.LogGroup(
             self,
             "Logs",
             log_group_name=f"/aws/rds/cluster/{identifier}/postgresql",
@@ -86,7 +86,7 @@ class DatabaseStack(Stack):
             deletion_protection=environment.deletion_protection,
             removal_policy=RemovalPolicy.SNAPSHOT,
         )
-        self.cluster.node.add_dependency(log_group)
+        self.cluster.node.add_dependency(self.log_group)
         self._acknowledge(environment)
 
     def _acknowledge(self, environment: Environment) -> None:

@@ -2,6 +2,7 @@
 
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_route53 as route53
@@ -52,17 +53,17 @@ class Edge(Construct):
             record_name=f"{environment.domain}.",
             target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
         )
-        web_acl = WebAcl(self, "WebAcl", environment=environment)
+        self.web_acl = WebAcl(self, "WebAcl", environment=environment)
         wafv2.CfnWebACLAssociation(
             self,
             "WebAclAssociation",
             resource_arn=self.load_balancer.load_balancer_arn,
-            web_acl_arn=web_acl.arn,
+            web_acl_arn=self.web_acl.arn,
         )
 
     def forward_to(self, target: elbv2.IApplicationLoadBalancerTarget) -> elbv2.ApplicationTargetGroup:
         """Send the requests for the gateway's own host name to `target`, and check its health."""
-        group = elbv2.ApplicationTargetGroup(
+        self.targets = group = elbv2.ApplicationTargetGroup(
             self,
             "Targets",
             vpc=self.load_balancer.vpc,
@@ -91,6 +92,21 @@ class Edge(Construct):
         )
         return group
 
+    def metric_targets(
+        self, name: str, statistic: str, period: Duration, label: str | None = None
+    ) -> cloudwatch.Metric:
+        """A figure of the tasks behind the load balancer. (The CDK's own would take its name out of a listener's.)"""
+        return self.load_balancer.metrics.custom(
+            name,
+            dimensions_map={
+                "LoadBalancer": self.load_balancer.load_balancer_full_name,
+                "TargetGroup": self.targets.target_group_full_name,
+            },
+            statistic=statistic,
+            period=period,
+            label=label,
+        )
+
     def _load_balancer(self, vpc: ec2.IVpc, security_group: ec2.ISecurityGroup) -> elbv2.ApplicationLoadBalancer:
         public = self._environment.ingress.public
         load_balancer = elbv2.ApplicationLoadBalancer(
@@ -107,7 +123,8 @@ class Edge(Construct):
             idle_timeout=Duration.seconds(self._request_timeout + IDLE_MARGIN_SECONDS),
             drop_invalid_header_fields=True,
         )
-        load_balancer.log_access_logs(self._access_logs())
+        self.access_logs = self._access_logs()
+        load_balancer.log_access_logs(self.access_logs)
         return load_balancer
 
     def _access_logs(self) -> s3.Bucket:
@@ -131,7 +148,7 @@ class Edge(Construct):
 
     def _https_listener(self, zone: route53.IHostedZone) -> elbv2.ApplicationListener:
         arn = self._environment.certificate_arn
-        certificate = (
+        self.certificate = (
             acm.Certificate.from_certificate_arn(self, "Certificate", arn)
             if arn
             else acm.Certificate(
@@ -145,7 +162,7 @@ class Edge(Construct):
             "Https",
             port=443,
             protocol=elbv2.ApplicationProtocol.HTTPS,
-            certificates=[certificate],
+            certificates=[self.certificate],
             # TLS 1.3, and 1.2 with forward secrecy, with post-quantum key exchange where the caller has it.
             ssl_policy=elbv2.SslPolicy.TLS13_12_RES_PQ,
             open=False,

@@ -211,6 +211,7 @@ class GatewayStack(Stack):
             "LITELLM_LOCAL_POLICY_TEMPLATES": "True",
             "LITELLM_LOCAL_BLOG_POSTS": "True",
             "PROXY_BASE_URL": self.edge.url,
+            "DD_VERSION": image_version(CONTAINER / "Dockerfile"),
             "UI_USERNAME": "admin",
             "DATABASE_HOST": self._database.cluster_endpoint.hostname,
             "DATABASE_PORT": str(POSTGRES_PORT),

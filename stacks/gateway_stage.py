@@ -7,18 +7,20 @@ from aws_cdk import Environment as AwsEnvironment
 from constructs import Construct
 
 from stacks.database import DatabaseStack
+from stacks.datadog import DatadogStack
 from stacks.email import EmailStack
 from stacks.gateway import CONTAINER, GatewayStack
 from stacks.litellm_config import LiteLlmConfig
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
 from stacks.onboarding import OnboardingStack
-from stacks.settings import Environment, Onboarding
+from stacks.settings import Datadog, Environment, Onboarding
+from stacks.usage import UsageStack
 
 
 class GatewayStage(Stage):
-    """The gateway in one environment: network, database, mail, the gateway itself, onboarding (where the settings have
-    it) and observability, in this order.
+    """The gateway in one environment: network, database, mail, the gateway itself, onboarding, Datadog's objects and
+    usage (where the settings have them) and observability, in this order.
 
     Raises
     ------
@@ -69,10 +71,16 @@ class GatewayStage(Stage):
             **_common(environment, "gateway"),
         )
         self.onboarding = self._onboarding(environment, environment.onboarding) if environment.onboarding else None
+        self.datadog = self._datadog(environment, environment.datadog) if environment.datadog else None
+        self.usage = self._usage(environment) if environment.report or environment.bill else None
         self.observability = ObservabilityStack(
             self,
             "Observability",
+            network=self.network,
+            database=self.database,
+            gateway=self.gateway,
             onboarding=self.onboarding,
+            usage=self.usage,
             **_common(environment, "observability"),
         )
         # No reference between them, and no alarm before what it watches.
@@ -94,7 +102,7 @@ class GatewayStage(Stage):
             "Onboarding",
             settings=settings,
             vpc=self.network.vpc,
-            security_group=self.network.onboarding_group,
+            security_group=self.network.functions_group,
             litellm_url=self.gateway.private_url,
             identity=self.email.identity,
             configuration_set=self.email.configuration_set,
@@ -102,6 +110,24 @@ class GatewayStage(Stage):
             **_common(environment, "onboarding"),
         )
         # It asks LiteLLM for a key while it is deployed, and gives it back while it is removed.
+        stack.add_stack_dependency(self.gateway)
+        return stack
+
+    def _usage(self, environment: Environment) -> UsageStack:
+        stack = UsageStack(
+            self,
+            "Usage",
+            vpc=self.network.vpc,
+            security_group=self.network.functions_group,
+            litellm_url=self.gateway.private_url,
+            **_common(environment, "usage"),
+        )
+        stack.add_stack_dependency(self.gateway)  # as onboarding
+        return stack
+
+    def _datadog(self, environment: Environment, settings: Datadog) -> DatadogStack:
+        stack = DatadogStack(self, "Datadog", settings=settings, **_common(environment, "datadog"))
+        # No reference between them, and no monitor of records before there is who sends them.
         stack.add_stack_dependency(self.gateway)
         return stack
 

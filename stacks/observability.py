@@ -1,31 +1,76 @@
-"""Observability: the alarms that a person must hear of, each with its reason, and whom they go to."""
+"""Observability: the alarms and whom they go to, the dashboard, and what is asked of the logs."""
 
+import json
 from typing import Any
 
-from aws_cdk import Duration, Stack
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import Acknowledgment, CrossStackReferences, ReferenceStrength, Stack, Validations
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_chatbot as chatbot
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from stacks import log_insights
+from stacks.access_log_table import AccessLogTable
+from stacks.alarms import Alarms
+from stacks.cloudwatch_dashboard import CloudWatchDashboard
+from stacks.database import DatabaseStack
+from stacks.gateway import GatewayStack
+from stacks.log_insights import SavedQueries, counted
+from stacks.network import NetworkStack
 from stacks.onboarding import OnboardingStack
-from stacks.settings import Environment
+from stacks.python_function import PythonFunction
+from stacks.settings import Environment, SlackChannelId, SlackWorkspaceId
+from stacks.usage import UsageStack
 
-# Where AWS puts a sender under review; it stops one at twice the bounces and five times the complaints.
-# https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-bounce-rate.html
-BOUNCE_RATE = 0.05
-COMPLAINT_RATE = 0.001
-MINUTES = Duration.minutes(5)
+# What ECS tells of by events, and no figure: title of the message, detail type, what the event must have beside the
+# service, and the field that says why.
+SERVICE_EVENTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "TaskStopped": (
+        "A task of LiteLLM stopped by itself",
+        "ECS Task State Change",
+        {
+            "lastStatus": ["STOPPED"],
+            # Not those that a deployment, the scaling or AWS (on Spot) ends. Health checks have no code of their own.
+            "$or": [
+                {"stopCode": ["EssentialContainerExited", "TaskFailedToStart"]},
+                {"stoppedReason": [{"prefix": "Task failed"}]},
+            ],
+        },
+        "stoppedReason",
+    ),
+    "DeploymentFailed": (
+        "A deployment of LiteLLM failed, and the service is back on the old tasks",
+        "ECS Deployment State Change",
+        {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+        "reason",
+    ),
+    "ServiceImpaired": (
+        "ECS cannot run LiteLLM's tasks as it should",
+        "ECS Service Action",
+        {"eventType": ["ERROR"]},
+        "eventName",
+    ),
+}
+# When AWS Budgets tells: percent of the budget, spent or foreseen. It reckons about three times a day.
+BUDGET_PERCENT = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
 
 
 class ObservabilityStack(Stack):
-    """A topic for alarms, mailed to `alarms.emails`, and the alarms of mail and onboarding (without it: of mail only).
+    """What watches the other stacks of the environment, which are all there already, and tells people.
 
-    Each alarm's description says what it means and why its threshold is where it is. They tell when they are over, too.
-    The topic is not encrypted with AWS's key for SNS, through which CloudWatch cannot publish; its messages are names
-    and figures.
+    - `topic`: what all alarms, ECS's events and the budget go to; mailed to `alarms.emails`, and posted in
+      `alarms.channel` by Amazon Q Developer in chat applications. It is not encrypted with AWS's key for SNS, through
+      which CloudWatch cannot publish; its messages are names and figures.
+    - `alarms`: of the edge, the service, the database, every function, queues, mails, certificates, the bill and lines
+      of logs.
+    - a dashboard, saved queries of the logs, and a table of the access log.
+    - a budget for all that the account costs, where `alarms.monthly_budget` is set.
+
+    It refers to the other stacks weakly: what is watched may change and go without this stack being changed first.
     """
 
     def __init__(
@@ -34,104 +79,248 @@ class ObservabilityStack(Stack):
         construct_id: str,
         *,
         environment: Environment,
+        network: NetworkStack,
+        database: DatabaseStack,
+        gateway: GatewayStack,
         onboarding: OnboardingStack | None,
+        usage: UsageStack | None,
         **kwargs: Any,  # noqa: ANN401 - a stack's own properties
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
-        self.topic = self._topic(environment)
-        self._mail()
+        CrossStackReferences.of(self).consume(ReferenceStrength.WEAK)
+        self._environment = environment
+        self.topic = self._topic()
+        self.alarms = Alarms(self, topic=self.topic)
+        self.alarms.edge(gateway.edge)
+        self.alarms.service(gateway.service)
+        self.alarms.database(database.cluster, environment.database)
+        self.alarms.network(network.vpc)
+        self.alarms.functions(scope)
+        self.alarms.mail()
         if onboarding:
-            self._onboarding(onboarding)
+            self.alarms.onboarding(onboarding)
+        if usage:
+            self.alarms.usage(usage.undelivered)
+        if environment.bill:
+            self.alarms.bill(environment.bill, environment.name)
+        self._count_lines(gateway, database)
+        self._tell_of_events(gateway)
+        if environment.alarms.workspace and environment.alarms.channel:
+            self._post(environment.alarms.workspace, environment.alarms.channel)
+        if environment.alarms.monthly_budget:
+            self._budget(environment.alarms.monthly_budget)
+        functions = [each for each in scope.node.find_all() if isinstance(each, PythonFunction)]
+        self._save_queries(gateway, database, onboarding, functions)
+        AccessLogTable(self, environment=environment, bucket=gateway.edge.access_logs)
+        self._draw(gateway, database, onboarding, usage, functions)
 
-    def _topic(self, environment: Environment) -> sns.Topic:
-        topic = sns.Topic(self, "Alarms", display_name=f"LLM gateway {environment.name}", enforce_ssl=True)
+    def _topic(self) -> sns.Topic:
+        topic = sns.Topic(self, "Topic", display_name=f"LLM gateway {self._environment.name}", enforce_ssl=True)
         # A policy of its own replaces the one with which AWS lets the account's alarms publish.
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AlarmsOfThisAccount",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            )
-        )
-        for address in environment.alarms.emails:
+        self._let_publish(topic, "AlarmsOfThisAccount", "cloudwatch.amazonaws.com", {})
+        for address in self._environment.alarms.emails:
             topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic
 
-    def _mail(self) -> None:
-        """What puts the account's right to send mail at risk: SES gives both rates for the account as a whole."""
-        for construct_id, metric, rate, what in (
-            ("BounceRate", "Reputation.BounceRate", BOUNCE_RATE, "bounce, and AWS stops a sender at 10 %"),
-            ("ComplaintRate", "Reputation.ComplaintRate", COMPLAINT_RATE, "are complained of; AWS stops at 0.5 %"),
-        ):
-            self._alarm(
-                construct_id,
-                cloudwatch.Metric(
-                    namespace="AWS/SES", metric_name=metric, statistic="Maximum", period=Duration.hours(1)
-                ),
-                rate,
-                f"AWS reviews a sender of whom {rate:.1%} of the mails {what}: see the audit channel for the addresses",
+    def _let_publish(self, topic: sns.Topic, sid: str, service: str, conditions: dict[str, Any]) -> None:
+        """Let a service of AWS publish, on behalf of this account only."""
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=sid,
+                principals=[iam.ServicePrincipal(service)],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}} | conditions,
             )
-
-    def _onboarding(self, onboarding: OnboardingStack) -> None:
-        for construct_id, queue, what in (
-            ("DeadLetters", onboarding.dead_letters, "A person's request failed ten times, and waits for someone"),
-            ("Undelivered", onboarding.undelivered, "The sweep did not run, or an event of a mail was not told"),
-        ):
-            self._alarm(
-                construct_id,
-                queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=MINUTES),
-                1,
-                f"{what}. One is too many: nothing comes here by itself. It is kept for 14 days",
-            )
-        self._alarm(
-            "OldestRequest",
-            onboarding.requests.metric_approximate_age_of_oldest_message(statistic="Maximum", period=MINUTES),
-            Duration.minutes(30).to_seconds(),
-            "A request has waited for half an hour, where people were promised minutes, and a deployment of LiteLLM "
-            "takes ten: see whether LiteLLM answers",
-        )
-        for construct_id, function, what in (
-            ("ReceiverErrors", onboarding.receiver, "Slack got no answer, and someone saw an error"),
-            ("WorkerErrors", onboarding.worker, "The worker ended without saying which request failed"),
-            ("SweepErrors", onboarding.sweep, "Who has left may still have an account"),
-            ("BouncesErrors", onboarding.bounces, "A mail did not arrive, and nobody was told"),
-        ):
-            self._alarm(
-                construct_id,
-                function.metric_errors(period=MINUTES),
-                1,
-                f"{what}. One is too many: what can be expected to fail is answered, not an error. See its log",
-            )
-        self._alarm(
-            "ReceiverDuration",
-            onboarding.receiver.metric_duration(statistic="p90", period=MINUTES),
-            2500,
-            "Slack shows an error after 3,000 ms, of which the way there takes some: at 2,500 ms people will see one",
-            evaluation_periods=2,  # one cold start is not slowness
         )
 
-    def _alarm(
-        self,
-        construct_id: str,
-        metric: cloudwatch.IMetric,
-        threshold: float,
-        description: str,
-        *,
-        evaluation_periods: int = 1,
-    ) -> None:
-        """An alarm at or above a threshold; no figure is no trouble."""
-        alarm = cloudwatch.Alarm(
+    def _count_lines(self, gateway: GatewayStack, database: DatabaseStack) -> None:
+        name = self._environment.name
+        self.alarms.log(
+            "DatadogIntake",
+            counted(self, "DatadogFailed", gateway.log_group, log_insights.DATADOG_FAILED, name),
+            means="Datadog does not take the records of calls: usage is missing there until it does.",
+            do="Look at Datadog's status page and at the key DD_API_KEY; LiteLLM keeps the records in memory and tries "
+            "again, until a task ends.",
+        )
+        self.alarms.log(
+            "DatabaseUnreachable",
+            counted(self, "DatabaseFailed", gateway.log_group, log_insights.DATABASE_FAILED, name),
+            means="LiteLLM cannot work with the database: keys cannot be checked, spend is not written.",
+            do="Look at the database on the dashboard; after a failover it is over within a minute.",
+        )
+        self.alarms.log(
+            "LoginsRefused",
+            counted(self, "LoginRefused", database.log_group, log_insights.LOGIN_REFUSED, name),
+            means="The database refuses connections: a wrong password, or no room for more.",
+            do="Read its log with the saved query; after a change of DATABASE_PASSWORD see docs/operations.md.",
+        )
+
+    def _tell_of_events(self, gateway: GatewayStack) -> None:
+        """Send the topic ECS's events, in the words that Amazon Q Developer posts and a mail can show.
+
+        https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
+        """
+        service = gateway.service
+        rules = []
+        for construct_id, (title, kind, found, reason) in SERVICE_EVENTS.items():
+            of_task = kind == "ECS Task State Change"
+            detail = found | {"group": [f"service:{service.service_name}"]} if of_task else found
+            pattern = {"source": ["aws.ecs"], "detail-type": [kind], "detail": detail}
+            rule = events.CfnRule(
+                self,
+                construct_id,
+                description=f"{title}: told to the topic of alarms",
+                event_pattern=pattern if of_task else pattern | {"resources": [service.service_arn]},
+                targets=[
+                    events.CfnRule.TargetProperty(
+                        arn=self.topic.topic_arn,
+                        id="Topic",
+                        input_transformer=events.CfnRule.InputTransformerProperty(
+                            input_paths_map={"reason": f"$.detail.{reason}", "what": "$.resources[0]"},
+                            input_template=_notification(f"{self._environment.name}: {title}"),
+                        ),
+                    )
+                ],
+            )
+            rules.append(rule.attr_arn)
+        self._let_publish(
+            self.topic, "EventsOfTheService", "events.amazonaws.com", {"ArnEquals": {"aws:SourceArn": rules}}
+        )
+
+    def _post(self, workspace: SlackWorkspaceId, channel: SlackChannelId) -> None:
+        """Post in Slack. The channel's members may look at alarms and figures from there, and do nothing else.
+
+        Somebody lets Amazon Q Developer into the workspace once, in its console: no template can.
+        """
+        may_look = iam.ManagedPolicy(
             self,
-            construct_id,
-            alarm_description=f"{description}.",
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=evaluation_periods,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            "SlackMayLook",
+            description="What Amazon Q Developer may do for the channel of alarms: the alarms and their charts",
+            statements=[
+                iam.PolicyStatement(
+                    actions=[
+                        "cloudwatch:DescribeAlarms",
+                        "cloudwatch:GetMetricData",
+                        "cloudwatch:GetMetricWidgetImage",
+                    ],
+                    resources=["*"],
+                )
+            ],
         )
-        action = actions.SnsAction(self.topic)
-        alarm.add_alarm_action(action)
-        alarm.add_ok_action(action)
+        Validations.of(may_look).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-IAM5[Resource::*]", reason="Figures of CloudWatch are no resources; it only reads"
+            )
+        )
+        chatbot.SlackChannelConfiguration(
+            self,
+            "Slack",
+            slack_channel_configuration_name=f"litellm-{self._environment.name}",
+            slack_workspace_id=workspace,
+            slack_channel_id=channel,
+            notification_topics=[self.topic],
+            logging_level=chatbot.LoggingLevel.ERROR,
+            # Without guardrails they would be AdministratorAccess.
+            guardrail_policies=[may_look],
+            role=iam.Role(
+                self,
+                "SlackRole",
+                assumed_by=iam.ServicePrincipal("chatbot.amazonaws.com"),
+                description="Amazon Q Developer, for the channel of alarms",
+                managed_policies=[may_look],
+            ),
+            user_role_required=False,
+        )
+
+    def _budget(self, dollars: float) -> None:
+        """A budget for the whole account: the gateway is meant to be alone in it."""
+        self._let_publish(
+            self.topic,
+            "BudgetOfThisAccount",
+            "budgets.amazonaws.com",
+            {"ArnLike": {"aws:SourceArn": f"arn:{self.partition}:budgets::{self.account}:*"}},
+        )
+        percents = "-".join(f"{kind.lower()}{percent}" for kind, percent in BUDGET_PERCENT)
+        budget = budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                # CloudFormation replaces a budget whose notifications change: it needs another name then.
+                budget_name=f"litellm-{self._environment.name}-{percents}",
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=dollars, unit="USD"),
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN",
+                        notification_type=kind,
+                        threshold=percent,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[
+                        budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=self.topic.topic_arn)
+                    ],
+                )
+                for kind, percent in BUDGET_PERCENT
+            ],
+            resource_tags=[
+                budgets.CfnBudget.ResourceTagProperty(key=key, value=value)
+                for key, value in self._environment.tags.items()
+            ],
+        )
+        budget.node.add_dependency(self.topic)  # AWS tries the topic, whose policy must be there
+
+    def _save_queries(
+        self,
+        gateway: GatewayStack,
+        database: DatabaseStack,
+        onboarding: OnboardingStack | None,
+        functions: list[PythonFunction],
+    ) -> None:
+        queries = SavedQueries(self, environment=self._environment.name)
+        queries.gateway(gateway.log_group)
+        queries.web_acl(gateway.edge.web_acl.log_group)
+        queries.database(database.log_group)
+        if functions:
+            queries.functions([function.log_group for function in functions])
+        if onboarding:
+            queries.slack(onboarding.access_log)
+
+    def _draw(
+        self,
+        gateway: GatewayStack,
+        database: DatabaseStack,
+        onboarding: OnboardingStack | None,
+        usage: UsageStack | None,
+        functions: list[PythonFunction],
+    ) -> None:
+        dashboard = CloudWatchDashboard(self, environment=self._environment)
+        dashboard.golden_signals(gateway.edge, gateway.service)
+        dashboard.alarms(self.alarms.made)
+        dashboard.errors(gateway.log_group)
+        dashboard.database(database.cluster)
+        queues: dict[str, sqs.IQueue] = {}
+        if onboarding:
+            queues |= {
+                "requests": onboarding.requests,
+                "dead letters": onboarding.dead_letters,
+                "undelivered": onboarding.undelivered,
+            }
+        if usage:
+            queues["undelivered, usage"] = usage.undelivered
+        dashboard.functions(functions, queues)
+        dashboard.mail()
+
+
+def _notification(title: str) -> str:
+    """A message of the events' own, whose words in angle brackets EventBridge replaces by JSON strings."""
+    message = {
+        "version": "1.0",
+        "source": "custom",
+        "content": {"textType": "client-markdown", "title": title, "description": "<reason>"},
+        "metadata": {"additionalContext": {"resource": "<what>"}},
+    }
+    return json.dumps(message).replace('"<', "<").replace('>"', ">")

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
@@ -95,25 +96,42 @@ class WebAcl(Construct):
             _all(_method("^POST$"), _path_in(self._patterns("SelfServiceWrites", SELF_SERVICE_WRITES))),
         )
         sign_in = _path_like(SIGN_IN_ROUTES, "URL_DECODE", "NORMALIZE_PATH")
+        rules = [
+            _block(0, "WaysBack", _path_like(WAY_BACK, "URL_DECODE")),
+            _block(1, "ClosedRoutes", closed_route),
+            _block(2, "ManagementRoutes", _all(_not(llm_route), _not(self_service), _not(from_management))),
+            _block(3, "RatePerAddress", _rate(environment.ingress.requests_per_address), status=429),
+            _block(4, "SignInRatePerAddress", _rate(SIGN_INS_PER_ADDRESS, of=sign_in), status=429),
+            _managed(5, "AWSManagedRulesAmazonIpReputationList"),
+            # It inspects bodies, so it is kept away from prompts.
+            _managed(6, "AWSManagedRulesKnownBadInputsRuleSet", scope_down=_not(llm_route)),
+        ]
+        self.rules = tuple(rule.name for rule in rules)
         web_acl = wafv2.CfnWebACL(
             self,
             "Default",
             scope="REGIONAL",
             default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
             visibility_config=_visibility("WebAcl"),
-            rules=[
-                _block(0, "WaysBack", _path_like(WAY_BACK, "URL_DECODE")),
-                _block(1, "ClosedRoutes", closed_route),
-                _block(2, "ManagementRoutes", _all(_not(llm_route), _not(self_service), _not(from_management))),
-                _block(3, "RatePerAddress", _rate(environment.ingress.requests_per_address), status=429),
-                _block(4, "SignInRatePerAddress", _rate(SIGN_INS_PER_ADDRESS, of=sign_in), status=429),
-                _managed(5, "AWSManagedRulesAmazonIpReputationList"),
-                # It inspects bodies, so it is kept away from prompts.
-                _managed(6, "AWSManagedRulesKnownBadInputsRuleSet", scope_down=_not(llm_route)),
-            ],
+            rules=rules,
         )
         self.arn = web_acl.attr_arn
+        # From name|id|scope. CloudFormation splits no other stack's output, but what it has substituted.
+        self._name = Fn.select(0, Fn.split("|", Fn.sub("${WebAcl}", {"WebAcl": web_acl.ref})))
         self._log_blocked(environment)
+
+    def metric_blocked(self, rule: str = "ALL") -> cloudwatch.Metric:
+        """How many requests in five minutes a rule has blocked, or all of them together.
+
+        The dimension WebACL is the web ACL's name; its metric's name is that of the default action, as of a rule.
+        """
+        return cloudwatch.Metric(
+            namespace="AWS/WAFV2",
+            metric_name="BlockedRequests",
+            dimensions_map={"WebACL": self._name, "Region": Stack.of(self).region, "Rule": rule},
+            statistic="Sum",
+            period=Duration.minutes(5),
+        )
 
     def _patterns(self, construct_id: str, routes: Sequence[str]) -> str:
         return wafv2.CfnRegexPatternSet(
@@ -121,7 +139,7 @@ class WebAcl(Construct):
         ).attr_arn
 
     def _log_blocked(self, environment: Environment) -> None:
-        log_group = logs.LogGroup(
+        self.log_group = logs.LogGroup(
             self,
             "Logs",
             log_group_name=f"aws-waf-logs-litellm-{environment.name}",  # AWS WAF accepts only such names
@@ -155,7 +173,7 @@ class WebAcl(Construct):
             },
             redacted_fields=[*redacted, field(query_string={})],
         )
-        logging.node.add_dependency(log_group)
+        logging.node.add_dependency(self.log_group)
 
 
 def _path_in(pattern_set_arn: str, *more_transformations: str) -> _Statement:

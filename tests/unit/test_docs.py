@@ -7,6 +7,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,10 @@ from stacks.environments import environments
 from stacks.settings import Environment, Settings
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "README.ja.md", "docs/design.md", "docs/operations.md")
+DOCUMENTS = (
+    *("README.md", "README.ja.md"),
+    *("docs/alarms.md", "docs/costs.md", "docs/design.md", "docs/operations.md"),
+)
 DEPLOYED = ("dev", "stg", "prod")
 HOURS = 730  # in a month, as AWS reckons
 FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)  # in a list it is indented
@@ -244,9 +248,19 @@ def quantities(one: Environment) -> dict[str, float]:
         "AWS WAF, rules": 7,
         "AWS KMS, keys": 2,  # the database's, and that of the topic of mail events
         "Route 53, hosted zone": 1,  # Cloud Map's
-        # The observability stack's, and the two that Application Auto Scaling makes for each of two policies.
-        "CloudWatch alarms": 2 + 8 * bool(one.onboarding) + 4,
+        # Each figure of an alarm counts; and Application Auto Scaling makes two alarms for each of two policies.
+        "CloudWatch alarms": figures_of_alarms(one.name) + 4,
     }
+
+
+@cache
+def figures_of_alarms(environment: str) -> int:
+    """How many metrics an environment's alarms look at: one each, and with metric math those that it reckons with."""
+    template = diagram.synthesize(environment)["Observability"]
+    alarms = [one["Properties"] for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    return sum(
+        sum("MetricStat" in metric for metric in alarm["Metrics"]) if "Metrics" in alarm else 1 for alarm in alarms
+    )
 
 
 def dollars(quantity: float, price: str) -> int:

@@ -1,0 +1,222 @@
+"""The CloudWatch dashboard of an environment: what AWS knows of the gateway. Who uses what is Datadog's to show."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from stacks.alarms import task_count
+from stacks.edge import Edge
+from stacks.log_insights import ERROR_PLACE
+from stacks.settings import Environment
+
+MINUTE = Duration.minutes(1)
+FULL, HALF, THIRD, QUARTER = 24, 12, 8, 6  # of the width of a dashboard
+
+
+class CloudWatchDashboard:
+    """Makes the dashboard `litellm-<environment>`, row by row: the four golden signals come first."""
+
+    def __init__(self, scope: Construct, *, environment: Environment) -> None:
+        self._environment = environment
+        self._dashboard = cloudwatch.Dashboard(
+            scope,
+            "Dashboard",
+            dashboard_name=f"litellm-{environment.name}",
+            default_interval=Duration.hours(12),
+            period_override=cloudwatch.PeriodOverride.AUTO,
+        )
+
+    def alarms(self, alarms: Sequence[cloudwatch.IAlarm]) -> None:
+        """The state of every alarm."""
+        rows = -(-len(alarms) // 8)
+        self._row(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=FULL, height=1 + rows))
+
+    def golden_signals(self, edge: Edge, service: ecs.FargateService) -> None:
+        """Requests, errors, latency and tasks."""
+        balancer = edge.load_balancer.metrics
+        codes = {
+            f"{kind} of {of}": balancer.custom(f"HTTPCode_{name}_{kind.upper()}_Count", statistic="Sum", period=MINUTE)
+            for of, name, kinds in (("LiteLLM", "Target", ("4xx", "5xx")), ("the load balancer", "ELB", ("4xx", "5xx")))
+            for kind in kinds
+        }
+        counts = (
+            task_count(service, name, label=label)
+            for name, label in (
+                ("DesiredTaskCount", "desired"),
+                ("RunningTaskCount", "running"),
+                ("PendingTaskCount", "starting"),
+            )
+        )
+        self._row(
+            _graph("Requests a minute", balancer.request_count(period=MINUTE, label="requests"), width=QUARTER),
+            _graph("Errors a minute", *_labelled(codes), width=QUARTER),
+            _graph(
+                "Until an answer begins (without a stream: until it ends)",
+                *(
+                    edge.metric_targets("TargetResponseTime", statistic, MINUTE, statistic)
+                    for statistic in ("p10", "p50", "p95", "p99")
+                ),
+                width=QUARTER,
+                unit="seconds",
+            ),
+            _graph(
+                "Tasks",
+                *counts,
+                edge.metric_targets("HealthyHostCount", "Maximum", MINUTE, "healthy"),
+                width=QUARTER,
+            ),
+        )
+        self._row(
+            _graph(
+                "CPU and memory of the tasks",
+                service.metric_cpu_utilization(period=MINUTE, label="CPU"),
+                service.metric_memory_utilization(period=MINUTE, statistic="Maximum", label="memory, fullest task"),
+                width=THIRD,
+                unit="percent",
+            ),
+            _graph(
+                "Connections",
+                balancer.active_connection_count(period=MINUTE, label="open"),
+                balancer.target_connection_error_count(period=MINUTE, label="not accepted by a task"),
+                balancer.rejected_connection_count(period=MINUTE, label="refused"),
+                width=THIRD,
+            ),
+            _graph(
+                "Blocked by the web ACL in five minutes",
+                *(edge.web_acl.metric_blocked(rule) for rule in edge.web_acl.rules),
+                width=THIRD,
+                stacked=True,
+            ),
+        )
+
+    def errors(self, log_group: logs.ILogGroup) -> None:
+        """LiteLLM's errors by class, from its log."""
+        self._row(
+            cloudwatch.LogQueryWidget(
+                title="LiteLLM: errors by class",
+                log_group_names=[log_group.log_group_name],
+                view=cloudwatch.LogQueryVisualizationType.TABLE,
+                query_lines=[
+                    'filter level = "ERROR"',
+                    f"parse message {ERROR_PLACE}",
+                    "stats count(*) as errors, max(@timestamp) as latest by class, logger",
+                    "sort errors desc",
+                    "limit 20",
+                ],
+                width=FULL,
+                height=6,
+            )
+        )
+
+    def database(self, cluster: rds.DatabaseCluster) -> None:
+        """Aurora."""
+
+        def metric(name: str, statistic: str, label: str) -> cloudwatch.Metric:
+            return cluster.metric(name, statistic=statistic, period=MINUTE, label=label)
+
+        limit = self._environment.database.max_connections
+        reader = [metric("AuroraReplicaLag", "Maximum", "lag of the reader, ms")]
+        self._row(
+            _graph(
+                "Database: capacity",
+                metric("ServerlessDatabaseCapacity", "Maximum", "ACU"),
+                width=QUARTER,
+                limit=self._environment.database.max_capacity,
+            ),
+            _graph(
+                "Database: connections",
+                metric("DatabaseConnections", "Maximum", "connections"),
+                width=QUARTER,
+                limit=limit,
+            ),
+            _graph(
+                "Database: latency",
+                metric("CommitLatency", "Average", "commit, ms"),
+                *(reader if self._environment.database.reader else ()),
+                width=QUARTER,
+            ),
+            _graph(
+                "Database: trouble a second",
+                metric("Deadlocks", "Average", "deadlocks"),
+                width=QUARTER,
+            ),
+        )
+
+    def functions(self, functions: Sequence[lambda_.IFunction], queues: dict[str, sqs.IQueue]) -> None:
+        """Functions that run while nothing is deployed, and the queues before and behind them."""
+        if not functions:
+            return
+        self._row(
+            _graph("Functions: errors", *(each.metric_errors(label=each.node.id) for each in functions), width=THIRD),
+            _graph(
+                "Functions: longest run",
+                *(each.metric_duration(statistic="Maximum", label=each.node.id) for each in functions),
+                width=THIRD,
+                unit="ms",
+            ),
+            _graph(
+                "Queues: messages",
+                *(
+                    queue.metric_approximate_number_of_messages_visible(statistic="Maximum", label=label)
+                    for label, queue in queues.items()
+                ),
+                width=THIRD,
+            ),
+        )
+
+    def mail(self) -> None:
+        """SES, whose figures are of the whole account."""
+
+        def metric(name: str, statistic: str, label: str) -> cloudwatch.Metric:
+            return cloudwatch.Metric(
+                namespace="AWS/SES", metric_name=name, statistic=statistic, period=Duration.hours(1), label=label
+            )
+
+        self._row(
+            _graph(
+                "Mails an hour",
+                *(metric(name, "Sum", name.lower()) for name in ("Send", "Delivery", "Bounce", "Complaint", "Reject")),
+                width=HALF,
+            ),
+            _graph(
+                "Reputation of the account as a sender",
+                metric("Reputation.BounceRate", "Maximum", "bounces"),
+                metric("Reputation.ComplaintRate", "Maximum", "complaints"),
+                width=HALF,
+            ),
+        )
+
+    def _row(self, *widgets: cloudwatch.IWidget) -> None:
+        self._dashboard.add_widgets(*widgets)
+
+
+def _graph(
+    title: str,
+    *metrics: cloudwatch.IMetric,
+    width: int,
+    unit: str | None = None,
+    stacked: bool = False,
+    limit: float | None = None,
+) -> cloudwatch.GraphWidget:
+    """A graph from zero on; `limit` is drawn across it."""
+    lines = [cloudwatch.HorizontalAnnotation(value=limit, label="limit", color=cloudwatch.Color.RED)] if limit else []
+    return cloudwatch.GraphWidget(
+        title=title,
+        left=list(metrics),
+        left_y_axis=cloudwatch.YAxisProps(min=0, label=unit or "", show_units=False),
+        left_annotations=lines,
+        stacked=stacked,
+        width=width,
+        height=6,
+    )
+
+
+def _labelled(metrics: dict[str, cloudwatch.Metric]) -> Sequence[cloudwatch.Metric]:
+    return [metric.with_(label=label) for label, metric in metrics.items()]

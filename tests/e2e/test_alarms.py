@@ -1,0 +1,104 @@
+"""Alarms as they are deployed: a figure above the threshold becomes a message to whoever listens to the topic."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.gateway import LocalGateway
+from tests.e2e.conftest import eventually
+
+OURS = "litellm-local-observability-"
+
+
+@pytest.fixture
+def alarms(gateway: LocalGateway) -> dict[str, dict[str, Any]]:
+    """The deployed alarms by what follows the stack's name in theirs."""
+    pages = gateway.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=OURS)
+    return {alarm["AlarmName"].removeprefix(OURS): alarm for page in pages for alarm in page["MetricAlarms"]}
+
+
+@pytest.fixture
+def queue(gateway: LocalGateway, alarms: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The URL of a queue that listens to the topic of the alarms."""
+    (topic,) = {action for alarm in alarms.values() for action in (*alarm["AlarmActions"], *alarm["OKActions"])}
+    sqs, sns = gateway.client("sqs"), gateway.client("sns")
+    url = str(sqs.create_queue(QueueName="listens-to-alarms")["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+    yield url
+    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    sqs.delete_queue(QueueUrl=url)
+
+
+def _told(gateway: LocalGateway, queue: str) -> dict[str, Any]:
+    """The next message of an alarm."""
+
+    def receive() -> list[Any]:
+        answer = gateway.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1)
+        return list(answer.get("Messages", ()))
+
+    (message,) = eventually(receive, patience=30)
+    gateway.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return dict(json.loads(json.loads(message["Body"])["Message"]))
+
+
+def _deployed(alarms: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    (alarm,) = (alarm for own, alarm in alarms.items() if own.startswith(name))
+    return alarm
+
+
+def test_a_figure_above_the_threshold_is_told_and_so_is_the_end(
+    gateway: LocalGateway, alarms: dict[str, dict[str, Any]], queue: str
+) -> None:
+    """The figure comes from here: nothing counts lines of logs on this machine."""
+    cloudwatch = gateway.client("cloudwatch")
+    alarm = _deployed(alarms, "DatadogIntake")
+    lines = {"MetricName": alarm["MetricName"], "Value": alarm["Threshold"], "Unit": "Count"}
+    cloudwatch.put_metric_data(Namespace=alarm["Namespace"], MetricData=[lines])
+    began = _told(gateway, queue)
+    cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="the periods went by")
+    ended = _told(gateway, queue)
+    assert [told["NewStateValue"] for told in (began, ended)] == ["ALARM", "OK"]
+    for told in (began, ended):
+        assert told["AlarmName"] == alarm["AlarmName"]
+        assert told["AlarmDescription"] == alarm["AlarmDescription"]
+
+
+def test_an_alarm_of_metric_math_tells_too(
+    gateway: LocalGateway, alarms: dict[str, dict[str, Any]], queue: str
+) -> None:
+    """Nothing evaluates it here; what it does once its state changes is as on AWS."""
+    alarm = _deployed(alarms, "TargetErrors")
+    assert {each["Id"] for each in alarm["Metrics"]} >= {"requests", "failed"}
+    for state in ("ALARM", "OK"):
+        gateway.client("cloudwatch").set_alarm_state(
+            AlarmName=alarm["AlarmName"], StateValue=state, StateReason="tried out"
+        )
+        assert _told(gateway, queue)["NewStateValue"] == state
+
+
+def test_every_alarm_watches_what_is_deployed(gateway: LocalGateway, alarms: dict[str, dict[str, Any]]) -> None:
+    """References between the stacks end at resources: functions, here, that Lambda knows."""
+    pages = gateway.client("lambda").get_paginator("list_functions").paginate()
+    functions = {function["FunctionName"] for page in pages for function in page["Functions"]}
+    metrics = [
+        metric
+        for alarm in alarms.values()
+        for metric in (each["MetricStat"]["Metric"] for each in alarm.get("Metrics") or () if "MetricStat" in each)
+    ]
+    metrics += [alarm for alarm in alarms.values() if not alarm.get("Metrics")]
+    watched = {
+        dimension["Value"]
+        for metric in metrics
+        if metric["Namespace"] == "AWS/Lambda" and metric["MetricName"] == "Errors"
+        for dimension in metric["Dimensions"]
+    }
+    assert watched
+    assert watched <= functions
+
+
+def test_the_dashboard_is_there(gateway: LocalGateway) -> None:
+    body = json.loads(gateway.client("cloudwatch").get_dashboard(DashboardName="litellm-local")["DashboardBody"])
+    assert len(body["widgets"]) > 10
