@@ -244,13 +244,19 @@ def _environment(name: str) -> Environment:
     return found
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: write it as 2026-11-30") from None
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(prog="python -m ops.usage", description=(__doc__ or "").split("\n\n")[0])
-    day = date.fromisoformat
     result.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
-    result.add_argument("--from", dest="start", type=day, metavar="DAY", help="the first day; else the month's first")
-    result.add_argument("--to", dest="end", type=day, metavar="DAY", help="the last day; else today")
+    result.add_argument("--from", dest="start", type=_day, metavar="DAY", help="the first day; else the month's first")
+    result.add_argument("--to", dest="end", type=_day, metavar="DAY", help="the last day; else today")
     result.add_argument("--format", choices=FORMATS, default="table", help="how it is printed (table)")
     result.add_argument("--by", choices=("user", "team"), default="user", help="whose usage (user)")
     result.add_argument("--url", help="where LiteLLM answers; else LITELLM_URL, else the environment's public URL")

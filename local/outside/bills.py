@@ -5,9 +5,9 @@ providers publish it: what no cache had at the input price, what was read from a
 output with its thoughts at the output price. A model that the list does not price is not billed. The lines have the
 names and units of each cloud, and come in short pages. `Bills.distort` makes a bill wrong.
 
-The records of calls may be cleared: a bill stays. Formats: the API reference of Cost Explorer and its botocore model,
-Microsoft's REST reference of Cost Management's query and of its sign-in, and BigQuery's REST reference. BigQuery's SQL
-is not run: the parameters of the one query that is asked here are read.
+The records of calls may be cleared and the process may end: a bill stays. Formats: the API reference of Cost Explorer
+and its botocore model, Microsoft's REST reference of Cost Management's query and of its sign-in, and BigQuery's REST
+reference. BigQuery's SQL is not run: the parameters of the one query that is asked here are read.
 """
 
 from __future__ import annotations
@@ -56,12 +56,33 @@ class Charge:
 
 @dataclass
 class Bills:
-    """What was used, by month; safe to use from any thread. `preliminary` is what Cost Explorer says of its figures."""
+    """What was used, by month; safe to use from any thread. `preliminary` is what Cost Explorer says of its figures.
 
+    It is kept in `file`, as LiteLLM keeps what was spent: otherwise the two would differ after a restart.
+
+    Raises
+    ------
+    ValueError
+        The file is not what it should be.
+    """
+
+    file: Path
     preliminary: bool = False
     _tokens: Counter[tuple[str, str, str, str, str]] = field(default_factory=Counter)
     _factors: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.file.exists():
+            try:
+                self._tokens.update({tuple(key): int(count) for *key, count in json.loads(self.file.read_text())})
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{self.file} is not a bill; delete it to begin a new one.") from error
+
+    def save(self) -> None:
+        """Write the file."""
+        with self._lock:
+            self.file.write_text(json.dumps([[*key, count] for key, count in sorted(self._tokens.items())]))
 
     def add(self, call: Call) -> None:
         """Put an answered call on the bill: one that was cut has been answered by the provider all the same."""
@@ -108,9 +129,9 @@ class Bills:
 class BilledJournal(Journal):
     """A journal whose calls are put on the bills."""
 
-    def __init__(self) -> None:
+    def __init__(self, bills: Bills) -> None:
         super().__init__()
-        self.bills = Bills()
+        self.bills = bills
 
     def add_call(self, call: Call) -> None:
         """Keep one answered request."""

@@ -16,7 +16,15 @@ from starlette.types import ASGIApp
 
 from local.outside.azure import AzureOpenAI
 from local.outside.bedrock import REGIONS, Bedrock
-from local.outside.bills import BigQuery, BilledJournal, CostExplorer, CostManagement, GoogleTokens, MicrosoftSignIn
+from local.outside.bills import (
+    BigQuery,
+    BilledJournal,
+    Bills,
+    CostExplorer,
+    CostManagement,
+    GoogleTokens,
+    MicrosoftSignIn,
+)
 from local.outside.connect import ConnectProxy
 from local.outside.control import control_app
 from local.outside.credentials import Credentials
@@ -80,8 +88,8 @@ class OutsideWorld:
         self.credentials = credentials or Credentials.load_or_generate(folder / "credentials.json")
         self.ca_file = folder / "ca.pem"
         self.port, self.control_port = port, control_port
-        self.journal = BilledJournal()
-        self.bills = self.journal.bills
+        self.bills = Bills(folder / "bills.json")
+        self.journal = BilledJournal(self.bills)
         self.datadog_objects = DatadogObjects()
         self._ca = _load_or_make_ca(self.ca_file, folder / "ca.key")
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
@@ -172,6 +180,7 @@ class OutsideWorld:
         if self._thread.is_alive():
             raise TimeoutError(f"The outside world did not stop within {_STOP_SECONDS:.0f} seconds.")
         self._thread = self._loop = None
+        self.bills.save()
 
     def __enter__(self) -> OutsideWorld:
         """Start."""

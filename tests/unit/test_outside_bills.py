@@ -130,6 +130,16 @@ def test_nothing_used(world: OutsideWorld) -> None:
     assert [one.lines for one in (read_aws(), read_azure(world), read_google(world))] == [[], [], []]
 
 
+def test_a_bill_outlives_the_process(world: OutsideWorld, tmp_path: Path) -> None:
+    answered(world, "bedrock", "us-west-2", BEDROCK[0])
+    world.stop()
+    with OutsideWorld(tmp_path) as later:
+        assert later.bills.charges("bedrock", "2026-10") == world.bills.charges("bedrock", "2026-10") != []
+    (tmp_path / "bills.json").write_text("[3]")
+    with pytest.raises(ValueError, match=r"bills\.json is not a bill; delete it to begin a new one\."):
+        OutsideWorld(tmp_path)
+
+
 def test_a_distorted_bill(world: OutsideWorld) -> None:
     for model in BEDROCK[:2]:
         answered(world, "bedrock", "us-west-2", model)

@@ -297,6 +297,12 @@ def test_arguments_that_are_none(run: Run, arguments: tuple[str, ...]) -> None:
     assert ended.value.code == 2
 
 
+def test_a_day_that_is_none_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("--from", "2026-13-01")
+    assert "argument --from: '2026-13-01' is no day: write it as 2026-11-30" in capsys.readouterr().err
+
+
 def test_another_account(run: Run, account: Aws, litellm: LiteLlm) -> None:
     account.account = "999999999999"
     assert "these AWS credentials are of account 999999999999, but dev is in 111111111111" in failed(run())
