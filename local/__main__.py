@@ -120,7 +120,7 @@ Logs           {_short(gateway.state)}/aws
 Deployed, but without effect on this machine:
 {not_emulated}
 
-Try it, and `make usage ENV=local` a minute later:
+Try it, and a few seconds later `make usage ENV=local`:
   curl {gateway.url}/v1/chat/completions \\
     -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
     -d '{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "Hello"}}]}}'

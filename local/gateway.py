@@ -167,6 +167,7 @@ class LocalGateway:
             "DATABASE_PORT": str(self._database_port),
             "DATABASE_CA_FILE": str(self.outside.ca_file),
             "PROXY_BASE_URL": self.url,
+            "PROXY_BATCH_WRITE_AT": "3",  # who tries it wants to see what was spent
             "SMTP_HOST": "127.0.0.1",  # no mail leaves this machine
             "SMTP_PORT": str(self.outside.mailbox.submission_port),
         }

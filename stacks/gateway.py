@@ -210,6 +210,9 @@ class GatewayStack(Stack):
             "LITELLM_LOCAL_AUTOROUTER_PRESETS": "True",
             "LITELLM_LOCAL_POLICY_TEMPLATES": "True",
             "LITELLM_LOCAL_BLOG_POSTS": "True",
+            # Seconds between writes of spend, so that a busy gateway does not write a row per call. Not in config.yaml:
+            # a local run is more impatient.
+            "PROXY_BATCH_WRITE_AT": "60",
             "PROXY_BASE_URL": self.edge.url,
             "DD_VERSION": image_version(CONTAINER / "Dockerfile"),
             "UI_USERNAME": "admin",

@@ -332,7 +332,7 @@ def test_there_is_a_heartbeat(outside: OutsideWorld) -> None:
 
 
 def spend_logs(gateway: LocalGateway, who: Person) -> list[Json]:
-    """LiteLLM's own record of each answered call, which it writes once a minute."""
+    """LiteLLM's own record of each answered call, which it writes now and then."""
     answered = sum(call.status == 200 for call in who.calls)
 
     def look() -> list[Json]:
