@@ -140,8 +140,8 @@ class UsageStack(Stack):
         bill = self._function(
             "Bill",
             description="Compares LiteLLM's costs of the month before with what the clouds have on the bill",
-            memory_size=512,
-            timeout=Duration.minutes(10),
+            memory_size=1024,  # for the CPU that comes with it: of memory it needs 54 MiB
+            timeout=Duration.minutes(15),
             retry_attempts=0,  # it fails once it has told what could not be compared, and would tell it again
             secrets=(KEY, *(name for name, wanted in needed.items() if wanted)),
         )

@@ -9,8 +9,8 @@ The bill is that of a whole account, subscription or billing export: what is use
 well. Models or regions that the gateway has not used are left out of the percentages and told of; calls of the same
 models in the same regions cannot be told apart.
 
-Integrates with LiteLLM (the daily export by tag), Parameter Store, Cost Explorer, Azure's Cost Management, BigQuery,
-CloudWatch (embedded metrics in the log) and Slack.
+Integrates with LiteLLM (the daily exports by user and by tag), Parameter Store, Cost Explorer, Azure's Cost Management,
+BigQuery, CloudWatch (embedded metrics in the log) and Slack.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     due = str(event.get("time") or "")
     period = Period.ended_before("month", _time(due))
     client = LiteLlm(places().litellm_url, secret("USAGE_KEY"))
-    counts = count(client.usage(period.first, period.last, by="tag"), client.models())
+    counts = _count(client, period)
     compared, unread = _compare_all(_readers(period, settings, context.invoked_function_arn.split(":")[4]), counts)
     for one in compared:
         _measure(one, settings.tolerance_percent)
@@ -74,6 +74,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if unread:
         raise RefusedError(". ".join(f"{bill_texts.CLOUDS[name]}: {reason}" for name, reason in unread.items()))
     return {"month": period.name, "percent": {one.provider: round(one.worst, 2) for one in compared}}
+
+
+def _count(client: LiteLlm, period: Period) -> dict[str, Count]:
+    """What LiteLLM counted, by provider; how much its figures by tag lack goes to the log."""
+    users, tags = (client.usage(period.first, period.last, by=by) for by in ("user", "tag"))
+    counts = count(users, tags, client.models())
+    for provider, one in counts.items():
+        figures = {"counted": round(one.cost, 4), "untagged_percent": round(one.untagged_percent, 2)}
+        logger.info("counted", extra={"provider": provider, **figures})
+    return counts
 
 
 Reader = Callable[[Count], Comparison]

@@ -3,21 +3,30 @@
 A difference is LiteLLM's figure less the bill's: below zero, LiteLLM counts too little. Below `FLOOR` it is noise:
 bills round every line to cents or less, LiteLLM writes spend once a minute, and a call under way at midnight of UTC is
 of one month here and of the other there. What a model costs above that differs for a reason.
+
+LiteLLM's totals are its figures by user. Its figures by region's tag only say how a total is shared over regions: they
+are too low, and more so the more tasks come and go, as a task writes them every 138 seconds, but not when it is stopped
+(LiteLLM 1.106 then writes only the others).
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import TypeVar
 
 from usage.bill_lines import KINDS, Kind, Line, Profiles, Statement, fits, is_everywhere, model_id, profile_arn
 from usage.litellm import Usage
 
+Number = TypeVar("Number", int, float)
+
 FLOOR = 1.0  # US dollars
-REGION_TAG = "region:"  # what container/masking.py puts before a call's region
+# What container/records.py puts before a call's region, and writes where it knows none.
+REGION_TAG, UNKNOWN = "region:", "unknown"
 # LiteLLM's providers, by the beginning of its names for deployments.
 PROVIDERS = ("bedrock", "azure", "vertex_ai")
 # Bills count in tokens, thousands or millions of them, and most do not say in which.
@@ -46,22 +55,42 @@ class Counted:
 
 @dataclass
 class Count:
-    """What LiteLLM counted of one provider, by region and deployment, and what people call its deployments."""
+    """What LiteLLM counted of one provider, by region and deployment, and what people call its deployments.
+
+    The region is "" of a deployment that LiteLLM has no figures by region's tag of.
+    """
 
     counted: dict[tuple[str, str], Counted] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)  # deployment: the names, joined by ", "
+    tagged: float = 0.0  # US dollars in the figures by region's tag
 
     @property
     def regions(self) -> set[str]:
         """Where there were calls."""
-        return {region for region, _ in self.counted}
+        return {region for region, _ in self.counted if region}
+
+    @property
+    def placeless(self) -> set[str]:
+        """The deployments whose regions are unknown."""
+        return {deployment for region, deployment in self.counted if not region}
+
+    @property
+    def cost(self) -> float:
+        """US dollars in the figures by user."""
+        return sum(one.cost for one in self.counted.values())
+
+    @property
+    def untagged_percent(self) -> float:
+        """How much of the cost the figures by region's tag lack, in percent of it."""
+        return 100 * (self.cost - self.tagged) / self.cost if self.cost else 0.0
 
 
 @dataclass(frozen=True)
 class Row:
-    """A model in a region or ("") in all of them, or an application inference profile.
+    """A model in a region, or an application inference profile; in all regions if `region` is "".
 
-    The deployments are several where the bill does not tell them apart.
+    That is the sum of a model's rows, or its only one where LiteLLM's figures do not tell its regions. The deployments
+    are several where the bill does not tell them apart.
     """
 
     region: str
@@ -177,19 +206,53 @@ def percent(counted: float, billed: float) -> float:
     return 100 * (counted - billed) / billed if billed > 0 else 100.0
 
 
-def count(rows: Iterable[Usage], models: Mapping[str, str]) -> dict[str, Count]:
-    """Add up LiteLLM's rows by tag, those of a region's tag, by provider; `models` is what people call deployments."""
+def count(users: Iterable[Usage], tags: Iterable[Usage], models: Mapping[str, str]) -> dict[str, Count]:
+    """Add up LiteLLM's rows by user and share the sums over regions as its rows by tag are, by provider.
+
+    What all regions have together is what the users have. `models` is what people call deployments.
+    """
+    totals: dict[str, Counted] = defaultdict(Counted)  # by deployment
+    for row in users:
+        totals[row.deployment].add(row)
+    tagged: dict[str, dict[str, Counted]] = defaultdict(lambda: defaultdict(Counted))  # by deployment and region
+    for row in tags:
+        region = row.who.removeprefix(REGION_TAG).lower()
+        if row.who.startswith(REGION_TAG) and region != UNKNOWN:
+            tagged[row.deployment][region].add(row)
     counts = {provider: Count() for provider in PROVIDERS}
-    for deployment, names in models.items():
+    for deployment in dict.fromkeys((*models, *totals)):
         if provider := provider_of(deployment):
-            counts[provider].models[deployment] = names
-    for row in rows:
-        provider = provider_of(row.deployment)
-        if provider and row.who.startswith(REGION_TAG):
-            one, region = counts[provider], row.who.removeprefix(REGION_TAG).lower()
-            one.models.setdefault(row.deployment, row.model)
-            one.counted.setdefault((region, row.deployment), Counted()).add(row)
+            one, regions = counts[provider], tagged[deployment]
+            one.models[deployment] = models.get(deployment, deployment)
+            one.tagged += sum(part.cost for part in regions.values())
+            if deployment in totals:
+                parts = _shared(totals[deployment], regions)
+                one.counted.update({(region, deployment): part for region, part in parts.items()})
     return counts
+
+
+def _shared(total: Counted, regions: Mapping[str, Counted]) -> dict[str, Counted]:
+    """A deployment's total by region, each figure in the proportions that it has by tag; of region "" without any."""
+    if not regions:
+        return {"": total}
+    parts = list(regions.values())
+    calls = [max(part.requests, 1) for part in parts]  # the proportions of what the figures by tag have none of
+    costs = _split(total.cost, [part.cost for part in parts], calls, float)
+    requests = _split(total.requests, calls, calls, round)
+    tokens = {kind: _split(total.tokens[kind], [part.tokens[kind] for part in parts], calls, round) for kind in KINDS}
+    return {
+        region: Counted(costs[n], requests[n], Counter({kind: each[n] for kind, each in tokens.items()}))
+        for n, region in enumerate(regions)
+    }
+
+
+def _split(
+    whole: Number, weights: Sequence[float], instead: Sequence[float], number: Callable[[float], Number]
+) -> list[Number]:
+    """Split a whole in the proportions of the weights, or of others if these are 0; rounding loses nothing of it."""
+    sums: list[float] = [0, *accumulate(weights if sum(weights) > 0 else instead)]
+    ends = [number(whole * (end / sums[-1])) for end in sums]
+    return [end - start for start, end in pairwise(ends)]
 
 
 def provider_of(deployment: str) -> str:
@@ -201,27 +264,35 @@ def compare(provider: str, count: Count, statement: Statement, profiles: Profile
     """Bring each line of the bill to the deployments that it is of, and both sides together.
 
     A line is a deployment's if it names its model, in a region where the gateway has made calls. One that does not,
-    because the account is used past the gateway or the name is a new one, stands in `unmatched`.
+    because the account is used past the gateway or the name is a new one, stands in `unmatched`. Of a deployment whose
+    regions are unknown it is the lines of every region, and a row has all of them.
     """
     profiles = profiles or Profiles()
     values = _tag_values(count.models, profiles)
     names = {one: [*called.split(", "), *profiles.models.get(values[one], ())] for one, called in count.models.items()}
     matched: dict[tuple[str, str], list[Line]] = defaultdict(list)  # by region and group
-    groups = _Groups()
+    groups, regions, placeless = _Groups(), count.regions, count.placeless
     unmatched = []
     for line in statement.lines:
         found = _deployments(line, names)
-        if found and line.region in count.regions:
+        if found and (line.region in regions or not placeless.isdisjoint(found)):
             groups.join(found)
             matched[line.region, found[0]].append(line)
         else:
             unmatched.append(line)
+    together = {groups.of(deployment) for deployment in placeless}
+
+    def place(region: str, deployment: str) -> tuple[str, tuple[str, ...]]:
+        """Which row it belongs to."""
+        group = groups.of(deployment)
+        return "" if group in together else region, group
+
     lines: dict[tuple[str, tuple[str, ...]], list[Line]] = defaultdict(list)
-    for (region, deployment), some in matched.items():
-        lines[region, groups.of(deployment)] += some
+    for key, some in matched.items():
+        lines[place(*key)] += some
     counted: dict[tuple[str, tuple[str, ...]], Counted] = {}
-    for (region, deployment), one in count.counted.items():
-        _merge(counted.setdefault((region, groups.of(deployment)), Counted()), one)
+    for key, one in count.counted.items():
+        _merge(counted.setdefault(place(*key), Counted()), one)
     rows = [
         Row(region, deployments, counted.get((region, deployments), Counted()), lines[region, deployments])
         for region, deployments in sorted({*counted, *lines})
@@ -256,16 +327,22 @@ def _tag_values(models: Mapping[str, str], profiles: Profiles) -> dict[str, str]
 def _profile_rows(count: Count, values: Mapping[str, str], profiles: Profiles) -> list[Row]:
     counted: dict[tuple[str, str], Counted] = {}
     members: dict[tuple[str, str], set[str]] = defaultdict(set)
+    together = {values[deployment] for deployment in count.placeless}
     for (region, deployment), one in count.counted.items():
         if value := values[deployment]:
-            _merge(counted.setdefault((value, region), Counted()), one)
-            members[value, region].add(deployment)
+            key = value, "" if value in together else region
+            _merge(counted.setdefault(key, Counted()), one)
+            members[key].add(deployment)
+
+    def billed(value: str, region: str) -> float:
+        return sum(cost for (one, where), cost in profiles.costs.items() if one == value and region in ("", where))
+
     return [
         Row(
             region,
             tuple(sorted(members[value, region])),
             counted[value, region],
-            [Line(value, value, region, "other", profiles.costs.get((value, region), 0.0), 0.0)],
+            [Line(value, value, region, "other", billed(value, region), 0.0)],
             profile=value,
         )
         for value, region in sorted(counted)

@@ -81,7 +81,7 @@ def comparison_csv(compared: Sequence[Comparison]) -> bytes:
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     for one in compared:
-        for row in (*one.rows, *(row for row in one.models if not row.region), *one.profiles):
+        for row in (*one.rows, *(row for row in one.models if row not in one.rows), *one.profiles):
             writer.writerow(_cell(value) for value in _row(one.provider, row))
         for line in one.unmatched:
             cells = (one.provider, "fits no deployment", line.region, line.text, "", f"{line.cost:.6f}")
@@ -127,9 +127,8 @@ def _provider(one: Comparison, tolerance: float) -> str:
 
 
 def _name(row: Row) -> str:
-    if row.profile:
-        return f"profile {plain(row.profile)} in {plain(row.region)}"
-    return f"{' / '.join(plain(one) for one in row.deployments)} in {plain(row.region) or 'all regions'}"
+    name = f"profile {plain(row.profile)}" if row.profile else " / ".join(plain(one) for one in row.deployments)
+    return f"{name} in {plain(row.region) or 'all regions'}"
 
 
 def _dollars(amount: float) -> str:

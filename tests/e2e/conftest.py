@@ -1,10 +1,11 @@
 """One gateway for all end-to-end tests: deployed to the emulated AWS as `make up` does, in a folder of its own."""
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import openai
 import pytest
@@ -82,3 +83,30 @@ def eventually(look: Callable[[], Found], *, patience: float = PATIENCE) -> Foun
     while not (found := look()) and time.monotonic() < end:
         time.sleep(0.5)
     return found
+
+
+def template_of(gateway: LocalGateway, stack: str) -> dict[str, Any]:
+    """A deployed stack's template, to be changed."""
+    body = gateway.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+    return dict(body if isinstance(body, dict) else json.loads(body))
+
+
+def update_stack(gateway: LocalGateway, stack: str, template: dict[str, Any]) -> str:
+    """Update the stack to a changed template, and return its status when it is over."""
+    cloudformation = gateway.client("cloudformation")
+    # Too large to be sent along: it goes by way of the bucket that the CDK CLI uses too.
+    bucket = f"cdk-hnb659fds-assets-{gateway.environment.account}-{gateway.environment.region}"
+    gateway.client("s3").put_object(Bucket=bucket, Key=f"{stack}.template.json", Body=json.dumps(template))
+    known = cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Parameters", [])
+    cloudformation.update_stack(
+        StackName=stack,
+        TemplateURL=f"https://s3.{gateway.environment.region}.amazonaws.com/{bucket}/{stack}.template.json",
+        Parameters=[{"ParameterKey": p["ParameterKey"], "UsePreviousValue": True} for p in known],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+    )
+
+    def status() -> str:
+        found = str(cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+        return "" if found.endswith("IN_PROGRESS") else found
+
+    return eventually(status, patience=300)

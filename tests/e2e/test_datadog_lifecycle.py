@@ -1,6 +1,5 @@
 """Datadog's objects through their life: deployed, deployed again, changed in vain, throttled, removed, made again."""
 
-import json
 import os
 import ssl
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from local.gateway import CDK, CHECKOUT, LocalGateway
 from local.outside import Fault, OutsideWorld
 from stacks.datadog_metrics import METRICS
-from tests.e2e.conftest import eventually
+from tests.e2e.conftest import eventually, template_of, update_stack
 
 STACK = "litellm-local-datadog"
 PATHS = {"metrics": "/api/v2/logs/config/metrics", "dashboards": "/api/v1/dashboard", "monitors": "/api/v1/monitor"}
@@ -68,35 +67,10 @@ def _resources(gateway: LocalGateway) -> dict[str, str]:
     }
 
 
-def _template(gateway: LocalGateway) -> Json:
-    body = gateway.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
-    return dict(body if isinstance(body, dict) else json.loads(body))
-
-
 def _change(template: Json, logical_id: str, old: str, new: str) -> None:
     properties = template["Resources"][logical_id]["Properties"]
     assert old in properties["Definition"]
     properties["Definition"] = properties["Definition"].replace(old, new)
-
-
-def _update(gateway: LocalGateway, template: Json) -> str:
-    """Update the stack to a changed template, and return its status when it is over."""
-    cloudformation = gateway.client("cloudformation")
-    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-    bucket = f"cdk-hnb659fds-assets-{gateway.environment.account}-{gateway.environment.region}"
-    gateway.client("s3").put_object(Bucket=bucket, Key="datadog.template.json", Body=json.dumps(template))
-    cloudformation.update_stack(
-        StackName=STACK,
-        TemplateURL=f"https://s3.{gateway.environment.region}.amazonaws.com/{bucket}/datadog.template.json",
-        Parameters=[{"ParameterKey": p["ParameterKey"], "UsePreviousValue": True} for p in stack.get("Parameters", [])],
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
-    )
-
-    def status() -> str:
-        found = str(cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"])
-        return "" if found.endswith("IN_PROGRESS") else found
-
-    return eventually(status, patience=300)
 
 
 def _deploy(gateway: LocalGateway) -> str:
@@ -137,10 +111,10 @@ def test_a_change_that_datadog_refuses_is_rolled_back(
     gateway: LocalGateway, outside: OutsideWorld, datadog: httpx.Client
 ) -> None:
     """The metric is changed before the monitor is, and so it is changed back."""
-    before, template = _objects(datadog), _template(gateway)
+    before, template = _objects(datadog), template_of(gateway, STACK)
     _change(template, "MetricCost", "@llm.kind:call", "@llm.kind:call @llm.user:*")
     _change(template, "MonitorBudget", "max(last_1h):", "max(last_1h):what is this? ")
-    assert _update(gateway, template) == "UPDATE_ROLLBACK_COMPLETE"
+    assert update_stack(gateway, STACK, template) == "UPDATE_ROLLBACK_COMPLETE"
     assert _writes(outside).count("metrics.update") == 2
     assert _objects(datadog) == before
     events = gateway.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
@@ -155,15 +129,15 @@ def test_a_change_that_datadog_refuses_is_rolled_back(
 def test_a_limit_and_an_outage_are_waited_for(
     gateway: LocalGateway, outside: OutsideWorld, datadog: httpx.Client, fault: Fault
 ) -> None:
-    before, template = _objects(datadog), _template(gateway)
-    changed = _template(gateway)
+    before, template = _objects(datadog), template_of(gateway, STACK)
+    changed = template_of(gateway, STACK)
     _change(changed, "MonitorSilence", '"priority":2', '"priority":3')
     outside.set_fault(_host(gateway), fault)
-    assert _update(gateway, changed) == "UPDATE_COMPLETE"
+    assert update_stack(gateway, STACK, changed) == "UPDATE_COMPLETE"
     outside.clear_fault()
     monitor = _objects(datadog)["monitors"][_resources(gateway)["MonitorSilence"]]
     assert monitor["priority"] == 3
-    assert _update(gateway, template) == "UPDATE_COMPLETE"
+    assert update_stack(gateway, STACK, template) == "UPDATE_COMPLETE"
     assert _objects(datadog) == before
 
 

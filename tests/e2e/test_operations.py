@@ -1,6 +1,5 @@
 """What operators do: secrets, deployments that fail and that succeed, the admin UI."""
 
-import json
 import os
 import re
 import subprocess
@@ -15,14 +14,9 @@ from playwright.sync_api import Browser, expect
 
 from local.gateway import CHECKOUT, LocalGateway
 from local.outside import Fault, OutsideWorld
-from tests.e2e.conftest import RESULTS, eventually
+from tests.e2e.conftest import RESULTS, eventually, template_of, update_stack
 
 STACK = "litellm-local-gateway"
-
-
-def _template(gateway: LocalGateway) -> dict[str, Any]:
-    body = gateway.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
-    return dict(body if isinstance(body, dict) else json.loads(body))
 
 
 def _service(gateway: LocalGateway) -> dict[str, Any]:
@@ -30,27 +24,6 @@ def _service(gateway: LocalGateway) -> dict[str, Any]:
     (cluster,) = ecs.list_clusters()["clusterArns"]
     (arn,) = ecs.list_services(cluster=cluster)["serviceArns"]
     return dict(ecs.describe_services(cluster=cluster, services=[arn])["services"][0])
-
-
-def _update(gateway: LocalGateway, template: dict[str, Any]) -> str:
-    """Update the stack to a changed template, and return its status when it is over."""
-    cloudformation = gateway.client("cloudformation")
-    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-    # Too large to be sent along: it goes by way of the bucket that the CDK CLI uses too.
-    bucket = f"cdk-hnb659fds-assets-{gateway.environment.account}-{gateway.environment.region}"
-    gateway.client("s3").put_object(Bucket=bucket, Key="changed.template.json", Body=json.dumps(template))
-    cloudformation.update_stack(
-        StackName=STACK,
-        TemplateURL=f"https://s3.{gateway.environment.region}.amazonaws.com/{bucket}/changed.template.json",
-        Parameters=[{"ParameterKey": p["ParameterKey"], "UsePreviousValue": True} for p in stack.get("Parameters", [])],
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
-    )
-
-    def status() -> str:
-        found = str(cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"])
-        return "" if found.endswith("IN_PROGRESS") else found
-
-    return eventually(status, patience=300)
 
 
 def _container(template: dict[str, Any], task: str) -> dict[str, Any]:
@@ -146,11 +119,11 @@ def test_the_admin_ui_signs_in(gateway: LocalGateway, chromium: Browser) -> None
 
 
 def test_a_failed_migration_leaves_the_service_as_it_was(gateway: LocalGateway, user: str) -> None:
-    before, template = _service(gateway), _template(gateway)
+    before, template = _service(gateway), template_of(gateway, STACK)
     _container(template, "MigrationTask")["Command"] = ["sh", "-c", "exit 3"]
     _set_variable(_container(template, "Task"), "LITELLM_LOG", "WARNING")
     with _callers(gateway, gateway.user_key(user)) as statuses:
-        status = _update(gateway, template)
+        status = update_stack(gateway, STACK, template)
     assert status == "UPDATE_ROLLBACK_COMPLETE"
     events = gateway.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
     reasons = [event.get("ResourceStatusReason", "") for event in events]
@@ -161,7 +134,7 @@ def test_a_failed_migration_leaves_the_service_as_it_was(gateway: LocalGateway, 
 
 def test_a_new_version_loses_no_request_and_no_stream(gateway: LocalGateway, user: str, outside: OutsideWorld) -> None:
     """While a deployment replaces the tasks, requests are answered, and a long answer ends where it began."""
-    before, template = _service(gateway), _template(gateway)
+    before, template = _service(gateway), template_of(gateway, STACK)
     _set_variable(_container(template, "Task"), "LITELLM_LOG", "WARNING")
     key = gateway.user_key(user)
     outside.set_fault("*.openai.azure.com", Fault(chunk_delay_seconds=3))
@@ -175,7 +148,7 @@ def test_a_new_version_loses_no_request_and_no_stream(gateway: LocalGateway, use
     slow = threading.Thread(target=stream)
     with _callers(gateway, key) as statuses:
         slow.start()
-        assert _update(gateway, template) == "UPDATE_COMPLETE"
+        assert update_stack(gateway, STACK, template) == "UPDATE_COMPLETE"
         slow.join()
     assert set(statuses) == {200}
     assert streamed[0].endswith("data: [DONE]\n\n")

@@ -16,7 +16,7 @@ from tests.templates.synthesis import plain, resolved, text
 
 ENVIRONMENTS = environments()
 # Memory in MB and timeout in seconds.
-FUNCTIONS = {"Report": (2048, 900), "Bill": (512, 600)}
+FUNCTIONS = {"Report": (2048, 900), "Bill": (1024, 900)}
 Templates = dict[str, dict[str, Template]]
 in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 of_each_function = pytest.mark.parametrize("function", FUNCTIONS)

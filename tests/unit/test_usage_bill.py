@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from usage import aws_bill, azure_bill, bill, bill_texts, environment
-from usage.bill_comparison import FLOOR, Comparison, Count, compare, count, percent
+from usage.bill_comparison import FLOOR, Comparison, Count, Counted, compare, count, percent
 from usage.bill_lines import Kind, Line, Profiles, Statement
 from usage.errors import RefusedError, UnavailableError
 from usage.litellm import Usage
@@ -29,7 +31,9 @@ def usage(deployment: str, who: str, cost: float, *, day: int = 1, **tokens: int
 
 
 def counted(*rows: Usage, provider: str = "bedrock", names: Mapping[str, str] = NAMES) -> Count:
-    return count(rows, names)[provider]
+    """The count of calls that are as well in the figures by user as in those by tag; without a region, only there."""
+    users = [replace(row, who="user@example.com") for row in rows]
+    return count(users, [row for row in rows if row.who], names)[provider]
 
 
 def line(model: str, region: str, cost: float, kind: Kind = "input", quantity: float = 0.0, **more: Any) -> Line:  # noqa: ANN401
@@ -37,31 +41,76 @@ def line(model: str, region: str, cost: float, kind: Kind = "input", quantity: f
 
 
 class TestCount:
-    def test_only_regions_tags_count_and_days_add_up(self) -> None:
+    def test_users_and_days_add_up_and_only_regions_tags_share_the_sums(self) -> None:
         tokens = {"prompt_tokens": 100, "cached_tokens": 60, "cache_write_tokens": 10, "completion_tokens": 7}
         found = count(
             [
+                usage(OPUS, "a@example.com", 5.0, **tokens),
+                usage(OPUS, "b@example.com", 1.0),
+                usage(OPUS, "a@example.com", 2.0, day=2, **tokens),
+                usage(GPT, "", 8.0),  # of nobody that LiteLLM knows
+                usage("openai/gpt-5", "a@example.com", 16.0),
+            ],
+            [
                 usage(OPUS, "region:us-west-2", 1.0, **tokens),
                 usage(OPUS, "region:us-west-2", 2.0, day=2, **tokens),
-                usage(OPUS, "region:us-east-1", 4.0),
+                usage(OPUS, "region:us-east-1", 1.0),
                 usage(OPUS, "User-Agent: python", 99.0),
                 usage(GPT, "region:Acme", 8.0),
                 usage("openai/gpt-5", "region:x", 16.0),
             ],
-            {},
+            {SONNET: "claude-sonnet-5-5"},
         )
         assert {key: one.cost for key, one in found["bedrock"].counted.items()} == {
-            ("us-west-2", OPUS): 3.0,
-            ("us-east-1", OPUS): 4.0,
+            ("us-west-2", OPUS): 6.0,
+            ("us-east-1", OPUS): 2.0,
         }
-        assert found["bedrock"].counted["us-west-2", OPUS].tokens == {
-            "input": 60,
-            "cached": 120,
-            "cache_write": 20,
-            "output": 14,
-        }
+        west = found["bedrock"].counted["us-west-2", OPUS]
+        assert west.tokens == {"input": 60, "cached": 120, "cache_write": 20, "output": 14, "other": 0}
+        assert west.requests == 2
+        assert found["bedrock"].models == {SONNET: "claude-sonnet-5-5", OPUS: OPUS}
+        assert found["bedrock"].untagged_percent == 50.0  # 4 of 8 dollars
         assert found["azure"].counted["acme", GPT].cost == 8.0
+        assert (found["azure"].untagged_percent, found["vertex_ai"].untagged_percent) == (0.0, 0.0)
         assert found["vertex_ai"].counted == {}
+
+    @pytest.mark.parametrize("kept", [1000, 987, 600])
+    def test_the_regions_have_together_what_the_users_have(self, kept: int) -> None:
+        regions = [(f"r{n}", n * 7_919 + 1) for n in range(7)]
+
+        def tokens(n: int, factor: int) -> dict[str, int]:
+            names = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens")
+            return {name: n * factor * part for name, part in zip(names, (9, 7, 5, 3), strict=True)}
+
+        users = [usage(OPUS, who, n * 0.1, **tokens(n, 1000)) for _, n in regions for who in "abc"]
+        tags = [usage(OPUS, f"region:{one}", n * 1e-4 * kept, **tokens(n, kept)) for one, n in regions]
+        found = count(users, tags, {})["bedrock"]
+        parts = found.counted.values()
+        total = Counted()
+        for row in users:
+            total.add(row)
+        assert sum(one.requests for one in parts) == total.requests
+        assert {kind: sum(one.tokens[kind] for one in parts) for kind in total.tokens} == total.tokens
+        assert math.isclose(found.cost, total.cost, rel_tol=1e-14)  # but for the last digit of a sum of floats
+        assert found.untagged_percent == pytest.approx(100 - kept / 30)
+        for region, n in regions:  # the loss is as large in each of them, so the shares are as they were
+            one = found.counted[region, OPUS]
+            assert one.cost == pytest.approx(0.3 * n)
+            assert one.tokens["output"] == pytest.approx(21_000 * n, abs=1)
+
+    def test_tokens_that_the_tags_have_none_of_are_shared_as_the_calls(self) -> None:
+        calls = [*[usage(OPUS, "region:us-west-2", 0.0)] * 3, usage(OPUS, "region:us-east-1", 0.0)]
+        found = count([usage(OPUS, "a", 4.0, prompt_tokens=10, cached_tokens=8)], calls, {})["bedrock"]
+        shared = {region: (one.cost, one.tokens["cached"]) for (region, _), one in found.counted.items()}
+        assert shared == {"us-west-2": (3.0, 6), "us-east-1": (1.0, 2)}
+
+    def test_without_a_tag_the_region_is_unknown(self) -> None:
+        rows = [usage(OPUS, "a", 4.0), usage(SONNET, "a", 4.0)]
+        tags = [usage(OPUS, "region:us-west-2", 4.0), usage(SONNET, "region:unknown", 4.0), usage(GPT, "region:x", 1.0)]
+        found = count(rows, tags, {})
+        assert found["bedrock"].counted.keys() == {("us-west-2", OPUS), ("", SONNET)}
+        assert (found["bedrock"].regions, found["bedrock"].untagged_percent) == ({"us-west-2"}, 50.0)
+        assert found["azure"].counted == {}  # what no user has is nobody's
 
 
 class TestCompare:
@@ -208,6 +257,42 @@ class TestCompare:
         assert found.worst == pytest.approx(100 / 6)
         assert "does not tell its tokens apart" in bill_texts.finding(found.profiles[0])
 
+    def test_a_model_without_a_region_is_compared_with_all_of_its_lines(self) -> None:
+        lines = [line(model, region, 10.0) for model in ("Claude Opus 5.5", "Claude Sonnet 5.5") for region in "xyz"]
+        found = compare("bedrock", counted(usage(OPUS, "", 27.0), usage(SONNET, "region:x", 10.0)), Statement(lines))
+        assert [(row.region, row.deployments, row.billed) for row in found.rows] == [
+            ("", (OPUS,), 30.0),
+            ("x", (SONNET,), 10.0),
+        ]
+        assert found.percent == pytest.approx(-7.5)
+        assert found.left_over == 20.0
+        assert [(row.region, row.deployments) for row in found.above(3)] == [("", (OPUS,))]
+        rows = list(csv.DictReader(io.StringIO(bill_texts.comparison_csv([found]).decode())))
+        assert [(row["region"], row["billed_usd"]) for row in rows] == [
+            ("all", "30.000000"),
+            ("x", "10.000000"),
+            ("y", "10.000000"),
+            ("z", "10.000000"),
+        ]
+        assert f"{OPUS} in all regions: $27.00 counted, $30.00 billed" in json.dumps(
+            bill_texts.blocks("Bill", [found], {}, 3)
+        )
+
+    def test_where_a_line_is_of_several_and_one_has_no_region_all_are_one_row(self) -> None:
+        dated = "azure/gpt-6.1-sol-2026-09-29"
+        names = {GPT: "gpt", dated: "gpt"}
+        rows = [usage(GPT, "region:acme", 4.0), usage(GPT, "region:beta", 4.0), usage(dated, "", 6.0)]
+        one = counted(*rows, provider="azure", names=names)
+        (row,) = compare("azure", one, Statement([line("6.1 sol", place, 7.0) for place in ("acme", "beta")])).rows
+        assert (row.region, row.deployments, row.counted.cost, row.billed) == ("", (GPT, dated), 14.0, 14.0)
+
+    def test_a_profile_without_a_region(self) -> None:
+        profile = "bedrock/arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/b1"
+        one = counted(usage(profile, "", 50.0), names={profile: "claude-opus-5-5"})
+        costs = {("b1", "us-west-2"): 40.0, ("b1", "us-east-1"): 10.0, ("r2", "us-west-2"): 5.0}
+        (row,) = compare("bedrock", one, Statement([]), Profiles(costs)).profiles
+        assert (row.profile, row.region, row.counted.cost, row.billed) == ("b1", "", 50.0, 50.0)
+
 
 class TestFloor:
     @pytest.mark.parametrize(
@@ -326,15 +411,17 @@ AZURE_STATEMENT = Statement([line("6.1 sol", "acme", 10.0)])
 
 
 class LiteLlm:
+    """Its figures by tag lack a part, as where a task was stopped."""
+
     asked: list[tuple[date, date, str]] = []  # noqa: RUF012 - of the test that reads it
 
     def __init__(self, url: str, key: str) -> None:
         assert (url, key) == ("https://litellm", "USAGE_KEY")
 
     def usage(self, first: date, last: date, *, by: str) -> Iterator[Usage]:
-        self.asked[:] = [(first, last, by)]
-        yield usage(OPUS, "region:us-west-2", 92.0)
-        yield usage(GPT, "region:acme", 10.0)
+        self.asked.append((first, last, by))
+        yield usage(OPUS, {"user": "a@example.com", "tag": "region:us-west-2"}[by], {"user": 92.0, "tag": 69.0}[by])
+        yield usage(GPT, {"user": "a@example.com", "tag": "region:acme"}[by], 10.0)
 
     def models(self) -> dict[str, str]:
         return NAMES
@@ -381,6 +468,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setattr(azure_bill, "read", lambda period, settings, secret: AZURE_STATEMENT)
     bill._posted.clear()
     POSTED.clear()
+    LiteLlm.asked.clear()
     yield monkeypatch
     for reader in (environment.bill, environment.report, environment.places):
         reader.cache_clear()
@@ -397,10 +485,21 @@ def metrics(printed: str) -> dict[str, tuple[float, list[list[str]], str]]:
 
 
 class TestHandler:
-    def test_a_month(self, deployed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_month(
+        self,
+        deployed: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
         result = bill.handler({"time": "2026-11-05T03:00:00Z"}, CONTEXT)
         assert result == {"month": "2026-10", "percent": {"bedrock": 8.0, "azure": 0.0}}
-        assert LiteLlm.asked == [(date(2026, 10, 1), date(2026, 10, 31), "tag")]
+        assert LiteLlm.asked == [(date(2026, 10, 1), date(2026, 10, 31), by) for by in ("user", "tag")]
+        logged = [vars(record) for record in caplog.records if record.getMessage() == "counted"]
+        assert {one["provider"]: (one["counted"], one["untagged_percent"]) for one in logged} == {
+            "bedrock": (92.0, 25.0),
+            "azure": (10.0, 0.0),
+            "vertex_ai": (0.0, 0.0),
+        }
         dimensions = [["Environment", "Provider"]]
         assert metrics(capsys.readouterr().out) == {
             "bedrock": (8.0, dimensions, "LiteLlmGateway"),
