@@ -9,6 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks.network import in_vpc
 from stacks.provider import provide, provider_log
 from stacks.python_function import LAMBDA
 from stacks.settings import Environment
@@ -52,9 +53,7 @@ class LiteLlmKey(Construct):
             "Make",
             "is_complete",
             log,
-            vpc=vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
-            security_groups=[security_group],
+            **in_vpc(vpc, security_group),
             environment={
                 "PARAMETER_PREFIX": environment.parameter_prefix,
                 "LITELLM_URL": litellm_url,

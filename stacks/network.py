@@ -148,5 +148,14 @@ def as_it_is(scope: Construct, construct_id: str, group: ec2.ISecurityGroup) -> 
     return ec2.SecurityGroup.from_security_group_id(scope, construct_id, group.security_group_id, mutable=False)
 
 
+def in_vpc(vpc: ec2.IVpc, group: ec2.ISecurityGroup) -> dict[str, Any]:
+    """A function's properties that put it into the private subnets, with the connections of this group."""
+    return {
+        "vpc": vpc,
+        "vpc_subnets": ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+        "security_groups": [group],
+    }
+
+
 def _traffic(port: int, why: str) -> dict[str, Any]:
     return {"ip_protocol": "tcp", "from_port": port, "to_port": port, "description": why}

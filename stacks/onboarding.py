@@ -15,15 +15,15 @@ from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
-from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.litellm_key import LiteLlmKey, parameter_arn
-from stacks.network import as_it_is
+from stacks.network import as_it_is, in_vpc
 from stacks.python_function import PythonFunction, PythonPackage
+from stacks.schedule import schedule, schedule_role
 from stacks.settings import Environment, Onboarding, SettingsError
 
 ROUTE = "/slack/events"
@@ -114,11 +114,7 @@ class OnboardingStack(Stack):
             "ONBOARDING": onboarding,
         }
         group = as_it_is(self, "Group", security_group)
-        self._in_vpc = {
-            "vpc": vpc,
-            "vpc_subnets": ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
-            "security_groups": [group],
-        }
+        self._in_vpc = in_vpc(vpc, group)
         self._ask_litellm = {"LITELLM_URL": litellm_url, "GATEWAY_URL": f"https://{environment.domain}"}
         self.dead_letters = self._queue("DeadLetters", fifo=True)
         self.undelivered = self._queue("Undelivered")
@@ -278,28 +274,18 @@ class OnboardingStack(Stack):
             **self._in_vpc,
         )
         self.table.grant(sweep, *ITEM_ACTIONS)
-        principal = iam.ServicePrincipal(
-            "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
-        )
-        role = iam.Role(self, "ScheduleRole", assumed_by=principal, description="Starts the daily sweep")
+        role = schedule_role(self, description="Starts the daily sweep")
         role.add_to_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[sweep.function_arn]))
         role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.undelivered.queue_arn]))
-        schedule = scheduler.CfnSchedule(
+        schedule(
             self,
             "Daily",
+            function=sweep,
+            role=role,
+            dead_letters=self.undelivered,
+            expression=DAILY,
             description="Closes the accounts of people who have left",
-            schedule_expression=DAILY,
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=sweep.function_arn,
-                role_arn=role.role_arn,
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_retry_attempts=5, maximum_event_age_in_seconds=3600
-                ),
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=self.undelivered.queue_arn),
-            ),
         )
-        schedule.node.add_dependency(role)
         return sweep
 
     def _bounces(self, events: sns.ITopic) -> PythonFunction:

@@ -8,13 +8,13 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
-from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.litellm_key import LiteLlmKey, parameter_arn
-from stacks.network import as_it_is
+from stacks.network import as_it_is, in_vpc
 from stacks.python_function import PythonFunction, PythonPackage
+from stacks.schedule import schedule, schedule_role
 from stacks.settings import Bill, Environment, Report, SettingsError
 
 KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"
@@ -67,11 +67,7 @@ class UsageStack(Stack):
             **_settings(environment),
         }
         group = as_it_is(self, "Group", security_group)
-        self._in_vpc = {
-            "vpc": vpc,
-            "vpc_subnets": ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
-            "security_groups": [group],
-        }
+        self._in_vpc = in_vpc(vpc, group)
         self._package = PythonPackage("usage")
         self.undelivered = self._queue()
         self._key = LiteLlmKey(
@@ -109,10 +105,7 @@ class UsageStack(Stack):
         return queue
 
     def _role(self) -> iam.Role:
-        principal = iam.ServicePrincipal(
-            "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
-        )
-        role = iam.Role(self, "ScheduleRole", assumed_by=principal, description="Starts the functions for usage")
+        role = schedule_role(self, description="Starts the functions for usage")
         role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.undelivered.queue_arn]))
         return role
 
@@ -182,25 +175,17 @@ class UsageStack(Stack):
     def _schedule(
         self, construct_id: str, function: lambda_.IFunction, expression: str, timezone: str, event: dict[str, str]
     ) -> None:
-        # Not `scheduler.Schedule`, whose ids would have the environment's name in them.
-        schedule = scheduler.CfnSchedule(
+        schedule(
             self,
             construct_id,
-            schedule_expression=expression,
+            function=function,
+            role=self._schedule_role,
+            dead_letters=self.undelivered,
+            expression=expression,
+            # The time tells a second delivery of one event from the next one.
+            event=json.dumps({**event, "time": "<aws.scheduler.scheduled-time>"}),
             schedule_expression_timezone=timezone,
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=function.function_arn,
-                role_arn=self._schedule_role.role_arn,
-                # The time tells a second delivery of one event from the next one.
-                input=json.dumps({**event, "time": "<aws.scheduler.scheduled-time>"}),
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_retry_attempts=5, maximum_event_age_in_seconds=3600
-                ),
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=self.undelivered.queue_arn),
-            ),
         )
-        schedule.node.add_dependency(self._schedule_role)
 
 
 def _settings(environment: Environment) -> dict[str, str]:

@@ -253,10 +253,12 @@ def quantities(one: Environment) -> dict[str, float]:
     }
 
 
-@cache
+synthesized = cache(diagram.synthesize)  # takes seconds
+
+
 def figures_of_alarms(environment: str) -> int:
     """How many metrics an environment's alarms look at: one each, and with metric math those that it reckons with."""
-    template = diagram.synthesize(environment)["Observability"]
+    template = synthesized(environment)["Observability"]
     alarms = [one["Properties"] for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
     return sum(
         sum("MetricStat" in metric for metric in alarm["Metrics"]) if "Metrics" in alarm else 1 for alarm in alarms
@@ -284,7 +286,7 @@ def test_the_costs_are_the_prices_times_what_the_settings_say() -> None:
 
 
 def test_the_picture_is_in_step_with_the_templates() -> None:
-    drawn = diagram.draw(diagram.synthesize())
+    drawn = diagram.draw(synthesized(diagram.ENVIRONMENT))
     assert drawn == diagram.PICTURE.read_text("utf-8"), "run: make diagram"
 
 
