@@ -1,24 +1,21 @@
 """The functions behind the LiteLLM key custom resource, against a LiteLLM and a Parameter Store of our own."""
 
-import importlib.util
 import json
 import logging
-import os
 import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-HANDLER = Path(__file__).parents[2] / "lambda" / "litellm_key" / "handler.py"
+from tests.unit.handlers import load_handler
+
 STACK = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/litellm-dev-onboarding/0123"
 PREFIX = "/litellm/dev"
 MASTER_KEY = "sk-the-master-key-of-this-test"
@@ -102,15 +99,8 @@ class _Request(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def handler() -> ModuleType:
-    """The function's module, imported as Lambda does: with a region, and no package around it."""
-    spec = importlib.util.spec_from_file_location("litellm_key_handler", HANDLER)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "ap-northeast-1", **keys}):
-        spec.loader.exec_module(module)
-    return module
+    """The function's module."""
+    return load_handler("litellm_key")
 
 
 @pytest.fixture(autouse=True)

@@ -1,17 +1,14 @@
 """The functions behind the migration custom resource, against botocore's own description of ECS and CloudFormation."""
 
-import importlib.util
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import pytest
 from botocore.stub import Stubber
 
-HANDLER = Path(__file__).parents[2] / "lambda" / "migration" / "handler.py"
+from tests.unit.handlers import load_handler
+
 STACK = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/litellm-dev-gateway/0123"
 TASK = "arn:aws:ecs:ap-northeast-1:123456789012:task/cluster/0123456789abcdef"
 PROPERTIES = {
@@ -40,15 +37,8 @@ RUN_TASK = {
 
 @pytest.fixture(scope="module")
 def handler() -> ModuleType:
-    """The function's module, imported as Lambda does: with a region, and no package around it."""
-    spec = importlib.util.spec_from_file_location("migration_handler", HANDLER)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "ap-northeast-1", **keys}):
-        spec.loader.exec_module(module)
-    return module
+    """The function's module."""
+    return load_handler("migration")
 
 
 @pytest.fixture

@@ -3,14 +3,10 @@
 Both take only what botocore's own description of them allows, and answer only what it promises.
 """
 
-import importlib.util
 import logging
-import os
-import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -19,7 +15,8 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError
 from botocore.stub import validate_parameters
 
-HANDLER = Path(__file__).parents[2] / "lambda" / "smtp_credentials" / "handler.py"
+from tests.unit.handlers import load_handler
+
 REGION = "ap-northeast-1"
 USER = "litellm-dev-gateway-SmtpCredentialsUser-0A1B2C3D"
 USERNAME, PASSWORD = "/litellm/dev/SMTP_USERNAME", "/litellm/dev/SMTP_PASSWORD"
@@ -199,19 +196,8 @@ class CloudFormation:
 
 @pytest.fixture(scope="module")
 def handler() -> ModuleType:
-    """The function's module, imported as Lambda does: with a region, and no package around it."""
-    spec = importlib.util.spec_from_file_location("smtp_credentials_handler", HANDLER)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    # A dataclass looks its module up by name.
-    with (
-        mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION, **keys}),
-        mock.patch.dict(sys.modules, {spec.name: module}),
-    ):
-        spec.loader.exec_module(module)
-    return module
+    """The function's module."""
+    return load_handler("smtp_credentials")
 
 
 @pytest.fixture
