@@ -1,4 +1,7 @@
-"""The environments: the one place for what differs between them. Edit the values; `settings.py` explains each."""
+"""The environments: the one place for what differs between them, and how releases reach them.
+
+Edit the values; `settings.py` explains each.
+"""
 
 from functools import cache
 
@@ -18,6 +21,7 @@ from stacks.settings import (
     Onboarding,
     Plan,
     Providers,
+    Releases,
     Report,
     by_name,
     read,
@@ -164,6 +168,18 @@ def local() -> Environment:
     return Environment(**settings)
 
 
+def releases() -> Releases | None:
+    """Where releases are built, and what takes them from environment to environment; None if people deploy by hand."""
+    return Releases(
+        account="444444444444",
+        repository="example/litellm-gateway",
+        connection_arn="arn:aws:codeconnections:ap-northeast-1:444444444444:connection/01234567-89ab-cdef-0123-456789abcdef",
+        emails=("sre@example.com",),
+        workspace="T0123456789",
+        channel="C0RELEASE89",
+    )
+
+
 @cache
 def environments() -> dict[str, Environment]:
     """Every environment by name, checked one by one and against each other.
@@ -174,3 +190,18 @@ def environments() -> dict[str, Environment]:
         A value cannot work: which one, and what to do.
     """
     return by_name(map(read, (dev, stg, prod, local)))
+
+
+@cache
+def promotion() -> Releases | None:
+    """The settings of `releases`, checked against the environments.
+
+    Raises
+    ------
+    SettingsError
+        A value cannot work: which one, and what to do.
+    """
+    found = read(releases)
+    if found:
+        found.check_environments(environments())
+    return found

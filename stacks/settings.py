@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from itertools import combinations
 from math import ceil
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import botocore.session
@@ -165,12 +165,14 @@ class ExistingVpc(Settings):
     """A VPC that is there already.
 
     Each list names one subnet per zone, in the order of `Network.zones`; the private ones have a way to the internet.
+    `nat_addresses` are the public addresses of that way: the smoke test comes from them to a public load balancer.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")]
     public_subnet_ids: tuple[SubnetId, ...]
     private_subnet_ids: tuple[SubnetId, ...]
     isolated_subnet_ids: tuple[SubnetId, ...]
+    nat_addresses: tuple[ipaddress.IPv4Address, ...] = ()
 
 
 class Network(Settings):
@@ -367,24 +369,32 @@ class Onboarding(Settings):
         return self
 
 
-class Alarms(Settings):
-    """Who hears of alarms: mail addresses, and a channel of Slack (`workspace` T…, `channel` C… or G…).
+class Listeners(Settings):
+    """Who is told: mail addresses, and a channel of Slack (`workspace` T…, `channel` C… or G…).
 
     The channel is served by Amazon Q Developer in chat applications, which somebody lets into the workspace once, in
-    AWS's console. `monthly_budget` is what all of the account may cost in a month, in US dollars, before AWS Budgets
-    says so; without it there is no budget.
+    AWS's console.
     """
 
     emails: tuple[MailAddress, ...] = ()
     workspace: SlackWorkspaceId | None = None
     channel: SlackChannelId | None = None
-    monthly_budget: UsDollars | None = None
 
     @model_validator(mode="after")
     def _whole_place(self) -> Self:
         if (self.workspace is None) != (self.channel is None):
             raise ValueError("workspace and channel name one place in Slack together: set both or neither")
         return self
+
+
+class Alarms(Listeners):
+    """Who hears of alarms, and the `monthly_budget`.
+
+    That is what all of the account may cost in a month, in US dollars, before AWS Budgets says so; without it there is
+    no budget.
+    """
+
+    monthly_budget: UsDollars | None = None
 
 
 class Datadog(Settings):
@@ -492,6 +502,52 @@ class Bill(Settings):
     profile_tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 _.:/=+@-]{1,128}$")] | None = None
     azure: AzureBill | None = None
     google: GoogleBill | None = None
+
+
+class Releases(Listeners):
+    """How releases are made and promoted: in `account` and `region`, from `branch` of GitHub's `repository` owner/name.
+
+    The image of a release is built there once; `environments` take it in this order, those of `approved` after a
+    person's approval. With `connection_arn`, a connection of CodeConnections to the repository, CodePipeline does it,
+    and tells its listeners; with `github_actions` workflows of the repository may, by OIDC roles. `oidc_provider` says
+    that the accounts have GitHub's OIDC provider already: an account has one at most.
+    """
+
+    account: AccountId
+    region: Region = "ap-northeast-1"
+    repository: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$")]
+    branch: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] = "main"
+    environments: Annotated[tuple[str, ...], Field(min_length=1)] = ("dev", "stg", "prod")
+    approved: tuple[str, ...] = ("prod",)
+    connection_arn: (
+        Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:(codeconnections|codestar-connections):")] | None
+    ) = None
+    github_actions: bool = False
+    oidc_provider: bool = False
+
+    @model_validator(mode="after")
+    def _promotes(self) -> Self:
+        if unknown := sorted(set(self.approved) - set(self.environments)):
+            raise ValueError(f"approved has {', '.join(unknown)}, which is not in environments: add it or remove it")
+        if len(set(self.environments)) != len(self.environments):
+            raise ValueError(f"environments names one twice ({', '.join(self.environments)}): name each once")
+        if not (self.connection_arn or self.github_actions):
+            raise ValueError("nothing promotes: set connection_arn or github_actions, or have releases() return None")
+        return self
+
+    def check_environments(self, names: Collection[str]) -> None:
+        """Refuse environments that there are not; `names` are those that there are.
+
+        Raises
+        ------
+        SettingsError
+            `environments` has another name.
+        """
+        if unknown := sorted(set(self.environments) - set(names)):
+            raise SettingsError(
+                f"releases: environments has {', '.join(unknown)}, which stacks/environments.py does not define: "
+                f"it has {', '.join(names)}"
+            )
 
 
 class Environment(Settings):
@@ -638,8 +694,11 @@ class Environment(Settings):
             )
 
 
-def read(settings: Callable[[], Environment]) -> Environment:
-    """What `settings` returns: a function named after its environment.
+Read = TypeVar("Read", bound=Settings | None)
+
+
+def read(settings: Callable[[], Read]) -> Read:
+    """What `settings` returns: a function named after its environment, or after what else it describes.
 
     Raises
     ------
@@ -649,7 +708,8 @@ def read(settings: Callable[[], Environment]) -> Environment:
     try:
         return settings()
     except ValidationError as error:
-        group = () if error.title == Environment.__name__ else (re.sub(r"\B([A-Z])", r"_\1", error.title).lower(),)
+        whole = error.title in (Environment.__name__, Releases.__name__)
+        group = () if whole else (re.sub(r"\B([A-Z])", r"_\1", error.title).lower(),)
         # A list whose items are refused counts as empty too: that is no finding of its own.
         lists = {finding["loc"][:-1] for finding in error.errors()}
         findings = (
