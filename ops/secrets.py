@@ -25,11 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore import exceptions as aws
 
-from stacks.environments import environments
-from stacks.litellm_config import ConfigError, LiteLlmConfig
-from stacks.settings import Environment, SettingsError
+from ops.access import ADVICE, OpsError, connect, environment_named, run
+from stacks.litellm_config import LiteLlmConfig
+from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -44,10 +43,6 @@ Ask = Callable[[str], str]
 """Asks for one line without echo, given the prompt: `getpass.getpass`."""
 
 
-class SecretsError(Exception):
-    """A mistake or an error, in one sentence that says what to do."""
-
-
 # --- What is known of each secret -----------------------------------------------------------------------------------
 
 
@@ -56,7 +51,7 @@ def _matching(pattern: str, otherwise: str) -> Callable[[str], str]:
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.DOTALL):
-            raise SecretsError(otherwise)
+            raise OpsError(otherwise)
         return value
 
     return check
@@ -87,17 +82,17 @@ def _google_credentials(value: str) -> str:
         try:
             value = Path(value).expanduser().read_text()
         except (OSError, ValueError):
-            raise SecretsError("it must be JSON, or the path of a JSON key file that can be read") from None
+            raise OpsError("it must be JSON, or the path of a JSON key file that can be read") from None
     try:
         document = json.loads(value)
     except ValueError:
-        raise SecretsError("it must be the JSON of a Google key file, unchanged") from None
+        raise OpsError("it must be the JSON of a Google key file, unchanged") from None
     kind = document.get("type") if isinstance(document, dict) else None
     if kind == "service_account":
         if missing := [name for name in ("project_id", "private_key", "client_email") if not document.get(name)]:
-            raise SecretsError(f"the service account's JSON lacks {', '.join(missing)}")
+            raise OpsError(f"the service account's JSON lacks {', '.join(missing)}")
     elif kind != "external_account":
-        raise SecretsError("it must be the JSON of a service account or of a workload identity (external_account)")
+        raise OpsError("it must be the JSON of a service account or of a workload identity (external_account)")
     return json.dumps(document)  # on one line: shorter, and easier to carry in an environment variable
 
 
@@ -106,7 +101,7 @@ class Secret:
     """What is known of one secret, beside its name."""
 
     description: str
-    check: Callable[[str], str] = _one_word  # returns the value as it is stored, or raises SecretsError
+    check: Callable[[str], str] = _one_word  # returns the value as it is stored, or raises OpsError
     make: Callable[[], str] | None = None  # makes a random one
     if_replaced: str = ""  # what a replacement breaks
     confirm: bool = False  # asked for twice: nothing but a second look could find a mistake
@@ -190,11 +185,11 @@ def refuse_made_by_deployment(names: Iterable[str], source: str) -> None:
 
     Raises
     ------
-    SecretsError
+    OpsError
         `source` (a file, or an argument) has one of `MADE_BY_DEPLOYMENT`.
     """
     if made := sorted(set(names) & set(MADE_BY_DEPLOYMENT)):
-        raise SecretsError(f"{source}: leave out {', '.join(made)}: the deployment makes and stores that itself.")
+        raise OpsError(f"{source}: leave out {', '.join(made)}: the deployment makes and stores that itself.")
 
 
 # --- The parameter store --------------------------------------------------------------------------------------------
@@ -263,65 +258,18 @@ class Store:
         self.stored.append(name)
 
 
-def open_store(environment: Environment, session: boto3.Session | None = None) -> Store:
-    """The environment's store, once the credentials are known to be of the environment's account.
-
-    Raises
-    ------
-    SecretsError
-        They are of another account.
-    """
-    session = session or boto3.Session(region_name=environment.region)
-    account = session.client("sts").get_caller_identity()["Account"]
-    if account != environment.account:
-        raise SecretsError(
-            f"these AWS credentials are of account {account}, but {environment.name} is in {environment.account}: "
-            "set AWS_PROFILE to a profile of that account, or correct stacks/environments.py."
-        )
-    return Store(environment, session.client("ssm"))
-
-
-ADVICE: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
-        "the AWS credentials have expired: sign in again (aws sso login, or whatever your company uses)",
-    ),
-    **dict.fromkeys(
-        ("InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"),
-        "AWS does not know these credentials: check AWS_PROFILE and the access key",
-    ),
+REFUSED: Final[Mapping[str, str]] = {
+    **ADVICE,
     **dict.fromkeys(
         ("AccessDenied", "AccessDeniedException"),
         "these AWS credentials may not do it: they need sts:GetCallerIdentity, ssm:DescribeParameters, "
         "ssm:PutParameter, ssm:AddTagsToResource, and kms:Encrypt with the key aws/ssm",
     ),
-    **dict.fromkeys(
-        ("ThrottlingException", "Throttling", "TooManyUpdates", "RequestLimitExceeded"),
-        "AWS takes no more requests for now: wait a minute and run it again",
-    ),
+    "TooManyUpdates": "AWS takes no more requests for now: wait a minute and run it again",
     "ParameterAlreadyExists": "somebody else created it meanwhile: run it again",
     "ParameterLimitExceeded": "the account has its maximum of parameters in this region: ask AWS for more",
 }
-"""What to do about an error code of AWS. Messages of AWS are not repeated: they could quote a value."""
-
-
-def explain(error: Exception) -> str:
-    """One sentence for an error of botocore's."""
-    if isinstance(error, aws.ClientError):
-        code = error.response.get("Error", {}).get("Code", "unknown")
-        advice = ADVICE.get(code, "see AWS's documentation of that error")
-        return f"AWS refused {error.operation_name} ({code}): {advice}."
-    if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError):
-        return "there are no AWS credentials: set AWS_PROFILE, or sign in (aws sso login)."
-    if isinstance(error, aws.ProfileNotFound):
-        return "AWS_PROFILE names a profile that ~/.aws/config does not have: correct it."
-    if isinstance(error, aws.SSOError | aws.TokenRetrievalError | aws.CredentialRetrievalError):
-        return "the AWS sign-in is not valid any more: sign in again (aws sso login)."
-    if isinstance(error, aws.ConnectionError | aws.HTTPClientError):  # no connection, timed out, TLS or proxy failure
-        return (
-            f"AWS could not be reached ({type(error).__name__}): check the network, HTTPS_PROXY and AWS_ENDPOINT_URL."
-        )
-    return f"AWS's client cannot go on ({type(error).__name__}): check AWS_PROFILE, ~/.aws/config and the network."
+"""What to do about an error code of Parameter Store's."""
 
 
 # --- Values ---------------------------------------------------------------------------------------------------------
@@ -332,15 +280,15 @@ def checked(name: str, value: str) -> str:
 
     Raises
     ------
-    SecretsError
+    OpsError
         It cannot be right; the sentence names the secret and not the value.
     """
     try:
         value = known(name).check(value)
         if len(value.encode()) > MAXIMUM_BYTES:
-            raise SecretsError(f"it must have at most {MAXIMUM_BYTES} bytes, which is what a parameter takes")
-    except SecretsError as error:
-        raise SecretsError(f"{name} is not valid: {error}.") from None
+            raise OpsError(f"it must have at most {MAXIMUM_BYTES} bytes, which is what a parameter takes")
+    except OpsError as error:
+        raise OpsError(f"{name} is not valid: {error}.") from None
     return value
 
 
@@ -352,21 +300,19 @@ def read_values(source: str) -> dict[str, str]:
 
     Raises
     ------
-    SecretsError
+    OpsError
         The file cannot be read, or a line is none of these.
     """
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text()
     except (OSError, ValueError):
-        raise SecretsError(
-            f"{source} could not be read: give the path of a text file, or - for standard input."
-        ) from None
+        raise OpsError(f"{source} could not be read: give the path of a text file, or - for standard input.") from None
     if text.lstrip().startswith("{"):
         try:
             document = json.loads(text)
         except ValueError as error:
             line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
-            raise SecretsError(f"{source}, line {line}: that is not valid JSON.") from None
+            raise OpsError(f"{source}, line {line}: that is not valid JSON.") from None
         return {
             name: value if isinstance(value, str) else json.dumps(value) for name, value in document.items() if value
         }
@@ -376,7 +322,7 @@ def read_values(source: str) -> dict[str, str]:
             continue
         name, equals, value = line.partition("=")
         if not equals or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name.strip()):
-            raise SecretsError(f"{source}, line {number}: that is not NAME=value.")
+            raise OpsError(f"{source}, line {number}: that is not NAME=value.")
         if value:
             values[name.strip()] = value
     return values
@@ -388,7 +334,7 @@ def ask_for(name: str, ask: Ask) -> str | None:
     while value := _line(ask, f"{name}: {secret.description}{secret.hint}, empty to skip: "):
         try:
             value = checked(name, value)
-        except SecretsError as error:
+        except OpsError as error:
             print(f"  {error}")
             continue
         if not secret.confirm or _line(ask, f"{name}, once more: ") == value:
@@ -426,7 +372,7 @@ def _state(parameter: Parameter | None) -> str:
 def refuse_wrong_types(environment: Environment, parameters: Mapping[str, Parameter]) -> None:
     """Refuse parameters that are not SecureStrings: their values were readable, and their type cannot be changed."""
     if wrong := [environment.parameter(name) for name, parameter in parameters.items() if not parameter.is_secret]:
-        raise SecretsError(
+        raise OpsError(
             f"{', '.join(wrong)}: not a SecureString, so its value may have been seen: delete it "
             "(aws ssm delete-parameter --name …), run this again, and give it a new value."
         )
@@ -443,7 +389,7 @@ def confirm_replacements(names: Iterable[str]) -> None:
         except EOFError:
             typed = ""
         if typed.strip() != name:
-            raise SecretsError(f"{name} was not confirmed, so nothing was changed: type its name, or use --yes.")
+            raise OpsError(f"{name} was not confirmed, so nothing was changed: type its name, or use --yes.")
 
 
 def complete(
@@ -490,11 +436,11 @@ def _given(source: str, names: tuple[str, ...]) -> dict[str, str]:
     values = read_values(source)
     refuse_made_by_deployment(values, source)
     if unknown := sorted(values.keys() - set(names)):
-        raise SecretsError(f"{source}: this environment has no secret {', '.join(unknown)}: it has {', '.join(names)}.")
+        raise OpsError(f"{source}: this environment has no secret {', '.join(unknown)}: it has {', '.join(names)}.")
     values = {name: checked(name, value) for name, value in values.items()}
     salt = values.get("LITELLM_SALT_KEY")
     if salt is not None and salt == values.get("LITELLM_MASTER_KEY"):
-        raise SecretsError("LITELLM_SALT_KEY must not be the same as LITELLM_MASTER_KEY (CVE-2026-114612).")
+        raise OpsError("LITELLM_SALT_KEY must not be the same as LITELLM_MASTER_KEY (CVE-2026-114612).")
     return values
 
 
@@ -505,15 +451,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--check", action="store_true", help="only list them, and exit with 1 if one is missing")
     result.add_argument("--file", metavar="FILE", help="NAME=value lines or a JSON object; - for standard input")
     result.add_argument("--replace", nargs="+", default=[], metavar="NAME", help="store these anew though they exist")
+    result.add_argument("--assume-roles", action="store_true", help="credentials are of the account that releases")
     result.add_argument("--yes", action="store_true", help="do not ask before a replacement that breaks something")
     return result
-
-
-def _environment(name: str) -> Environment:
-    found = environments().get(name)
-    if found is None:
-        raise SecretsError(f"there is no environment {name}: stacks/environments.py has {', '.join(environments())}.")
-    return found
 
 
 def main(argv: list[str] | None = None, *, session: boto3.Session | None = None, ask: Ask | None = None) -> int:
@@ -521,24 +461,21 @@ def main(argv: list[str] | None = None, *, session: boto3.Session | None = None,
     arguments = parser().parse_args(argv)
     if ask is None and not arguments.file and sys.stdin.isatty():
         ask = getpass.getpass
-    store: Store | None = None
-    try:
-        environment = _environment(arguments.env)
+    stored: list[str] = []
+
+    def work() -> int:
+        environment = environment_named(arguments.env)
         names = required_secrets(environment)
         refuse_made_by_deployment(arguments.replace, "--replace")
         if unknown := [name for name in arguments.replace if name not in names]:
-            raise SecretsError(f"--replace: {environment.name} has no secret {', '.join(unknown)}.")
-        store = open_store(environment, session)
+            raise OpsError(f"--replace: {environment.name} has no secret {', '.join(unknown)}.")
+        access = connect(environment, session, assume_roles=arguments.assume_roles)
+        store = Store(environment, access.acting_as("lookup").client("ssm"), stored)
         return manage(arguments, store, names, ask)
-    except KeyboardInterrupt:
-        code, sentence = 130, "interrupted."
-    except (SecretsError, SettingsError, ConfigError) as error:
-        code, sentence = 2, str(error)
-    except (aws.BotoCoreError, aws.ClientError) as error:
-        code, sentence = 2, explain(error)
-    stored = f" Stored before that: {', '.join(store.stored)}." if store and store.stored else ""
-    print(f"secrets: {sentence}{stored}", file=sys.stderr)
-    return code
+
+    return run(
+        "secrets", work, advice=REFUSED, done=lambda: f" Stored before that: {', '.join(stored)}." if stored else ""
+    )
 
 
 if __name__ == "__main__":

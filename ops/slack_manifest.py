@@ -15,8 +15,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stacks.environments import environments
-from stacks.settings import Environment, Onboarding, SettingsError
+from ops.access import OpsError, environment_named, run
+from stacks.settings import Environment, Onboarding
 
 PATH: Final = "/slack/events"
 STEP: Final = "create_account"
@@ -64,20 +64,16 @@ OUTPUTS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-class ManifestError(Exception):
-    """A mistake, in one sentence that says what to do."""
-
-
 def manifest(environment: Environment) -> dict[str, Any]:
     """The manifest of the environment's Slack app: it answers requests for accounts, posts reports of usage, or both.
 
     Raises
     ------
-    ManifestError
+    OpsError
         The environment has neither onboarding nor a report, and so no Slack app.
     """
     if not environment.onboarding and not environment.report:
-        raise ManifestError(
+        raise OpsError(
             f"{environment.name} has no Slack app: give it onboarding=Onboarding(…) or report=Report(…) in "
             "stacks/environments.py first."
         )
@@ -164,16 +160,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.slack_manifest", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
     name = parser.parse_args(argv).env
-    try:
-        if name not in environments():
-            raise ManifestError(
-                f"there is no environment {name}: stacks/environments.py has {', '.join(environments())}."
-            )
-        print(json.dumps(manifest(environments()[name]), indent=2, ensure_ascii=False))
-    except (ManifestError, SettingsError) as error:
-        print(f"slack-manifest: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    def work() -> int:
+        print(json.dumps(manifest(environment_named(name)), indent=2, ensure_ascii=False))
+        return 0
+
+    return run("slack-manifest", work)
 
 
 if __name__ == "__main__":

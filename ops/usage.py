@@ -29,9 +29,8 @@ from typing import Final, TextIO
 import boto3
 from botocore import exceptions as aws
 
-from ops.secrets import SecretsError, explain, open_store
-from stacks.environments import environments
-from stacks.settings import Environment, SettingsError
+from ops.access import OpsError, connect, environment_named, run
+from stacks.settings import Environment
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
 from usage.errors import RefusedError, UnavailableError
@@ -41,10 +40,6 @@ KEY: Final = "USAGE_KEY"
 HEADINGS: Final = ("user", "model", "requests", "prompt", "completion", "cached", "total tokens", "cost (USD)")
 NOBODY: Final = "(none)"  # for what LiteLLM knows no user or team of, in the table
 COST_DIGITS: Final = 10  # of a dollar's fraction, which a token's price has at most
-
-
-class UsageError(Exception):
-    """A mistake, in one sentence that says what to do."""
 
 
 @dataclass(slots=True)
@@ -198,13 +193,13 @@ def period_of(start: date | None, end: date | None, today: date) -> Period:
 
     Raises
     ------
-    UsageError
+    OpsError
         There is no such day.
     """
     last = min(end or today, today)
     first = start or last.replace(day=1)
     if first > last:
-        raise UsageError(
+        raise OpsError(
             f"there is no day from {first} to {last}: give --from a day that is not after --to, nor after today "
             f"({today} in UTC)."
         )
@@ -216,32 +211,23 @@ def usage_key(environment: Environment, session: boto3.Session | None) -> str:
 
     Raises
     ------
-    UsageError
-        There is none, or these AWS credentials may not read it.
-    SecretsError
-        They are of another account.
+    OpsError
+        There is none, or these AWS credentials may not read it, or are of another account.
     """
     name = environment.parameter(KEY)
-    store = open_store(environment, session)
+    ssm = connect(environment, session).session.client("ssm")
     try:
-        return str(store.client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+        return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
     except aws.ClientError as error:
         code = error.response.get("Error", {}).get("Code")
         if code == "ParameterNotFound":
-            raise UsageError(
+            raise OpsError(
                 f"there is no parameter {name}: the deployment makes it, where the environment has report or bill in "
                 f"stacks/environments.py (make deploy ENV={environment.name})."
             ) from None
         if code == "AccessDeniedException":
-            raise UsageError(f"these AWS credentials may not read {name}: they need ssm:GetParameter on it.") from None
+            raise OpsError(f"these AWS credentials may not read {name}: they need ssm:GetParameter on it.") from None
         raise
-
-
-def _environment(name: str) -> Environment:
-    found = environments().get(name)
-    if found is None:
-        raise UsageError(f"there is no environment {name}: stacks/environments.py has {', '.join(environments())}.")
-    return found
 
 
 def _day(text: str) -> date:
@@ -265,7 +251,7 @@ def parser() -> argparse.ArgumentParser:
 
 def report(arguments: argparse.Namespace, session: boto3.Session | None) -> None:
     """Ask, and print what was asked for."""
-    environment = _environment(arguments.env)
+    environment = environment_named(arguments.env)
     period = period_of(arguments.start, arguments.end, datetime.now(UTC).date())
     url = arguments.url or os.environ.get("LITELLM_URL") or f"https://{environment.domain}"
     litellm = LiteLlm(url, usage_key(environment, session))
@@ -280,22 +266,17 @@ def report(arguments: argparse.Namespace, session: boto3.Session | None) -> None
 def main(argv: list[str] | None = None, *, session: boto3.Session | None = None) -> int:
     """Run the command and return its exit code. Tests give the session."""
     arguments = parser().parse_args(argv)
-    try:
-        report(arguments, session)
+
+    def work() -> int:
+        try:
+            report(arguments, session)
+        except BrokenPipeError:  # whoever reads has seen enough; Python must not complain of it at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (UnavailableError, RefusedError) as error:
+            raise OpsError(f"{error}.") from error
         return 0
-    except BrokenPipeError:  # whoever reads has seen enough; Python must not complain of it at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        code, sentence = 130, "interrupted."
-    except (UsageError, SecretsError, SettingsError) as error:
-        code, sentence = 2, str(error)
-    except (UnavailableError, RefusedError) as error:
-        code, sentence = 2, f"{error}."
-    except (aws.BotoCoreError, aws.ClientError) as error:
-        code, sentence = 2, explain(error)
-    print(f"usage: {sentence}", file=sys.stderr)
-    return code
+
+    return run("usage", work)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from slack_sdk import WebClient
 
-from ops import slack_manifest
+from ops import access, slack_manifest
 from stacks.environments import environments
 from stacks.settings import Environment, Report
 
@@ -219,7 +219,7 @@ def test_an_app_that_only_reports() -> None:
 def test_an_environment_without_an_app_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slack_manifest, "environments", lambda: {"dev": dev(onboarding=None, report=None)})
+    monkeypatch.setattr(access, "environments", lambda: {"dev": dev(onboarding=None, report=None)})
     assert slack_manifest.main(["--env", "dev"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
