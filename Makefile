@@ -20,7 +20,7 @@ ifeq ($(ENV),local)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets slack-manifest usage deploy bench lock clean
+.PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy bench lock clean
 
 help: ## What there is to call
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,8 +64,8 @@ diagram: .venv/.done ## Draw docs/architecture.svg from the stacks
 synth: .venv/.done node_modules/.done ## Write every environment's templates to cdk.out
 	@cdk synth --quiet
 
-diff: .venv/.done node_modules/.done ## What a deployment of ENV would change
-	@cdk diff -c environments=$(ENV) '$(ENV)/*'
+diff: .venv/.done node_modules/.done ## What a deployment of ENV would change, and what of it a person should approve
+	@python -m ops.changes --env $(ENV) $(ARGS)
 
 secrets: .venv/.done ## List ENV's secrets; make and ask for those that are missing
 	@python -m ops.secrets --env $(ENV) $(ARGS)
@@ -76,9 +76,20 @@ slack-manifest: .venv/.done ## Print the manifest of ENV's Slack app, to paste i
 usage: .venv/.done ## Print who used which model, how many tokens, at what cost: FROM=2026-11-01 TO=2026-11-30
 	@python -m ops.usage --env $(ENV) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(ARGS)
 
-deploy: .venv/.done node_modules/.done ## Deploy ENV, once its secrets are there
-	@python -m ops.secrets --env $(ENV) --check
-	@cdk deploy -c environments=$(ENV) '$(ENV)/*' --require-approval $(or $(APPROVAL),broadening)
+deploy: .venv/.done node_modules/.done ## Deploy ENV, try it, and put it back if it does not answer
+	@python -m ops.release deploy --env $(ENV) $(ARGS)
+
+smoke: .venv/.done ## Try the deployed gateway of ENV: health, version, sign-in page, each provider, spend
+	@python -m ops.smoke --env $(ENV) $(ARGS)
+
+doctor: .venv/.done ## Check ENV's account: bootstrap, quotas, models, zone, mail, secrets; each with its remedy
+	@python -m ops.doctor --env $(ENV) $(ARGS)
+
+drift: .venv/.done ## What somebody has changed in ENV past CloudFormation
+	@python -m ops.drift --env $(ENV) $(ARGS)
+
+destroy: .venv/.done node_modules/.done ## Remove ENV, and list what stays on purpose
+	@python -m ops.destroy --env $(ENV) $(ARGS)
 
 bench: .venv/.done node_modules/.done ## Measure cold imports, the package and synthesis against their aims
 	@python -m ops.bench $(ARGS)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from stacks.environments import environments
+from stacks.environments import environments, promotion
 from stacks.settings import (
     FARGATE_MEMORY,
     RETENTION_DAYS,
@@ -24,6 +24,7 @@ from stacks.settings import (
     Network,
     Onboarding,
     Providers,
+    Releases,
     Report,
     SettingsError,
     by_name,
@@ -676,3 +677,73 @@ def test_environments() -> None:
     assert all(made.name == name for name, made in found.items())
     assert all(made.region == "ap-northeast-1" for made in found.values())
     assert {made.name for made in found.values() if made.deletion_protection} == {"stg", "prod"}
+
+
+# Releases
+
+
+def releases(**changes: Any) -> Releases:  # noqa: ANN401 - any setting
+    """Valid settings of releases, but for the changes."""
+    values: dict[str, Any] = {"account": "444444444444", "repository": "example/gateway", "github_actions": True}
+    return Releases(**values | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"approved": ("prod", "live")},
+            "releases: approved has live, which is not in environments: add it or remove it",
+        ),
+        (
+            {"environments": ("dev", "prod", "dev")},
+            "releases: environments names one twice (dev, prod, dev): name each once",
+        ),
+        (
+            {"github_actions": False},
+            "releases: nothing promotes: set connection_arn or github_actions, or have releases() return None",
+        ),
+        (
+            {"channel": "C0123456789"},
+            "releases: workspace and channel name one place in Slack together: set both or neither",
+        ),
+        ({"account": None}, "releases: account: Input should be a valid string"),
+        (
+            {"stage": "dev"},
+            "releases: stage: there is no such setting: see stacks/settings.py for those that there are",
+        ),
+            {"stage": "dev"},
+            "releases: stage: there is no such setting: see stacks/settings.py for those that there are",
+        ),
+    ],
+)
+def test_releases_that_cannot_work(changes: dict[str, Any], sentence: str) -> None:
+    def made() -> Releases:
+        return releases(**changes)
+
+    made.__name__ = "releases"
+    with pytest.raises(SettingsError) as refusal:
+        read(made)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize("repository", ["gateway", "https://github.com/example/gateway", "example/gate way"])
+def test_a_repository_is_owner_and_name(repository: str) -> None:
+    with pytest.raises(ValidationError, match="repository"):
+        releases(repository=repository)
+
+
+def test_releases_are_for_environments_that_there_are() -> None:
+    releases().check_environments(["dev", "stg", "prod", "local"])
+    with pytest.raises(SettingsError) as refusal:
+        releases().check_environments(["dev", "prod"])
+    assert str(refusal.value) == (
+        "releases: environments has stg, which stacks/environments.py does not define: it has dev, prod"
+    )
+
+
+def test_promotion() -> None:
+    found = promotion()
+    assert found
+    assert found.environments == ("dev", "stg", "prod")
+    assert found.approved == ("prod",)
