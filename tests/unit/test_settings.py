@@ -712,9 +712,6 @@ def releases(**changes: Any) -> Releases:  # noqa: ANN401 - any setting
             {"stage": "dev"},
             "releases: stage: there is no such setting: see stacks/settings.py for those that there are",
         ),
-            {"stage": "dev"},
-            "releases: stage: there is no such setting: see stacks/settings.py for those that there are",
-        ),
     ],
 )
 def test_releases_that_cannot_work(changes: dict[str, Any], sentence: str) -> None:
