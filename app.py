@@ -1,34 +1,76 @@
 #!/usr/bin/env python3
-"""The composition root: one stage per environment, checked by cdk-nag. Only here is context read."""
+"""The composition root: a stage per environment and what promotes releases, checked by cdk-nag.
+
+Only here is context read:
+
+- `environments`: the stages to make, with commas between (`-c environments=dev,prod`), and nothing else. Without it:
+  every deployed one, and the pipeline.
+- `image`: the release's image by its digest (`-c image=ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:…`). Without it
+  each deployment builds its own.
+"""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from stacks.environments import environments
+from stacks.environments import environments, promotion
 from stacks.gateway_stage import GatewayStage
+from stacks.github import github_stacks
+from stacks.image import ImageStack
 from stacks.litellm_config import ConfigError
+from stacks.pipeline import PipelineStack
 from stacks.python_function import BundlingError
-from stacks.settings import SettingsError
+from stacks.settings import Releases, SettingsError
 
 DEPLOYED = ("dev", "stg", "prod")
 
 
 def build(app: cdk.App) -> None:
-    """Add the stage of each environment that the context names (`-c environments=dev,prod`), or of every deployed one.
+    """Add the stage of each environment, and the stacks of what promotes releases.
 
     Raises
     ------
     SettingsError, ConfigError, BundlingError
         What a person has to mend, in one sentence.
     """
-    known = environments()
-    chosen = app.node.try_get_context("environments")
-    for name in chosen.split(",") if chosen else DEPLOYED:
+    known, releases = environments(), promotion()
+    chosen, image = app.node.try_get_context("environments"), app.node.try_get_context("image")
+    names = chosen.split(",") if chosen else dict.fromkeys((*DEPLOYED, *(releases.environments if releases else ())))
+    stages: dict[str, GatewayStage] = {}
+    for name in names:
         if name not in known:
             raise SettingsError(f"there is no environment '{name}': stacks/environments.py has {', '.join(known)}")
-        GatewayStage(app, environment=known[name])
+        stages[name] = GatewayStage(app, environment=known[name], image=image, releases=releases)
+    if releases and not chosen:
+        promote(app, releases, stages if image else {})
+
+
+def promote(app: cdk.App, releases: Releases, stages: Mapping[str, GatewayStage]) -> None:
+    """Add the stacks of what promotes releases; the pipeline takes them to those of `stages` that it is to.
+
+    Without an image there is nothing to promote yet: `PipelineStack` says what becomes of that.
+    """
+    common: dict[str, Any] = {
+        "env": cdk.Environment(account=releases.account, region=releases.region),
+        "tags": {"service": "litellm-gateway"},
+    }
+    accounts = frozenset(environments()[name].account for name in releases.environments)
+    images = ImageStack(app, "Image", stack_name="litellm-image", accounts=accounts, **common)
+    if releases.connection_arn:
+        PipelineStack(
+            app,
+            "Pipeline",
+            stack_name="litellm-pipeline",
+            releases=releases,
+            repository=images.repository,
+            stages=[stages[name] for name in releases.environments if name in stages],
+            **common,
+        )
+    if releases.github_actions:
+        github_stacks(app, releases, environments())
 
 
 def apply_rules(app: cdk.App) -> None:

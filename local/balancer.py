@@ -1,12 +1,12 @@
-"""The load balancer's data plane: listens on one address of this machine and forwards to the service's tasks.
+"""The load balancers' data plane: listens on an address of this machine for each and forwards to its service's tasks.
 
 Listeners, rules and target groups are those of the emulated Elastic Load Balancing; ministack evaluates them
 (`alb.dispatch_request`), and this module adds what it leaves out: a listening socket, `source-ip` conditions, streams
 without a thread each, and draining.
 
 What differs from AWS: clients speak to one address for every listener, and that address stands for the host name of
-the load balancer's alias record, since no DNS answers for it here; a request's body is read whole before it is
-forwarded; WebSockets are refused; AWS WAF's rules are not evaluated.
+the environment, whose alias record is the load balancer's, since no DNS answers for it here; a request's body is read
+whole before it is forwarded; WebSockets are refused; AWS WAF's rules are not evaluated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
@@ -31,6 +31,7 @@ from hypercorn.config import Config
 
 from local.containers import POLL
 from local.ecs import ministack
+from local.place import Place
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -55,16 +56,16 @@ _client: ContextVar[Client] = ContextVar("client")
 
 
 class Balancer:
-    """The ASGI application that stands for the load balancer.
+    """The ASGI application that stands for the load balancers.
 
     Parameters
     ----------
-    account, region
-        Whose load balancers these are.
+    places
+        The environments that have one.
     """
 
-    def __init__(self, account: str, region: str) -> None:
-        self._account, self._region = account, region
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._places = {place.port: place for place in places}
         self._alb = ministack("services.alb")
         self._route53 = ministack("services.route53")
         self._request_scope = ministack("core.responses").request_scope
@@ -78,19 +79,22 @@ class Balancer:
         self._targets = httpx.AsyncClient(limits=limits, trust_env=False)
         self._targets.headers.clear()  # httpx's own Accept-Encoding would bring answers that the caller cannot read
 
-    def listen(self, port: int) -> None:
-        """Serve HTTP on 127.0.0.1:`port` in a thread of its own.
+    def listen(self) -> None:
+        """Serve HTTP on 127.0.0.1, at the port of each environment, in a thread of its own.
 
         Raises
         ------
         OSError
-            The port is taken.
+            A port is taken.
         """
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
+        if not self._places:
+            return
+        for port in self._places:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
         config = Config()
-        config.bind = [f"127.0.0.1:{port}"]
+        config.bind = [f"127.0.0.1:{port}" for port in self._places]
         config.loglevel = "WARNING"
         config.keep_alive_timeout = 75
         started: Future[None] = Future()
@@ -134,25 +138,27 @@ class Balancer:
             return  # the client has gone
         headers = _headers(scope)
         _client.set(Client(scope["client"][0], scope["scheme"], headers.get("host", "")))
-        with self._request_scope(self._account, self._region):
-            status, fields, content = await self._dispatch(scope, headers, body)
+        place = self._places[scope["server"][1]]
+        with self._request_scope(place.account, place.region):
+            status, fields, content = await self._dispatch(place, scope, headers, body)
         await send({"type": "http.response.start", "status": status, "headers": _encoded(fields)})
         if hasattr(content, "runner"):  # ministack's StreamingResponse
             await content.runner(send, receive)
         else:
             await send({"type": "http.response.body", "body": content})
 
-    async def _dispatch(self, scope: Scope, headers: dict[str, str], body: bytes) -> Response:
-        balancers = [*self._alb._lbs.values()]
-        if not balancers:
-            return 503, {"Content-Type": "text/plain"}, b"no load balancer is deployed\n"
-        balancer, name = self._addressed(balancers, headers.get("host", ""))
+    async def _dispatch(self, place: Place, scope: Scope, headers: dict[str, str], body: bytes) -> Response:
+        balancer = self._balancer_of(place.domain)
+        if not balancer:
+            return 503, {"Content-Type": "text/plain"}, f"no load balancer is deployed for {place.domain}\n".encode()
+        host = headers.get("host", "")
+        name = host.rpartition(":")[0] or host
         query = scope["query_string"].decode("latin-1")
         response: Response = await self._alb.dispatch_request(
             balancer,
             scope["method"],
             scope["path"],
-            {**headers, "host": name},
+            {**headers, "host": place.domain if name in ("127.0.0.1", "localhost") else name},
             body,
             parse_qs(query, keep_blank_values=True),
             port=HTTPS_PORT,
@@ -162,16 +168,9 @@ class Balancer:
         )
         return response
 
-    def _addressed(self, balancers: list[Mapping[str, Any]], host: str) -> tuple[Mapping[str, Any], str]:
-        """The load balancer that a Host header means, and the name that it has there: an address has no name here."""
-        aliases = {name: lb for lb in balancers for name in self._aliases(lb["DNSName"])}
-        name = host.rpartition(":")[0] or host
-        if name in aliases:
-            return aliases[name], name
-        if name in ("127.0.0.1", "localhost") and aliases:
-            name = next(iter(aliases))
-            return aliases[name], name
-        return balancers[0], name
+    def _balancer_of(self, domain: str) -> Mapping[str, Any] | None:
+        """The load balancer that a host name leads to."""
+        return next((lb for lb in self._alb._lbs.values() if domain in self._aliases(lb["DNSName"])), None)
 
     def _aliases(self, dns_name: str) -> list[str]:
         """The names whose records in Route 53 are aliases of a load balancer."""

@@ -21,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,26 +36,25 @@ POLL = 0.2  # seconds between two looks at a process, its log or its first healt
 
 @dataclass(frozen=True)
 class Image:
-    """What a task definition's image is on this machine.
+    """An image of the registry, as the Docker SDK shows it, and what it is on this machine.
 
     Parameters
     ----------
+    id
+        Its manifest's digest.
     entrypoint
-        The image's ENTRYPOINT; the task's command is appended to it.
+        Its ENTRYPOINT; the task's command is appended to it.
     directory
         Its WORKDIR.
-    environment
-        What differs from AWS: set over whatever ECS hands over; None takes a variable away.
     """
 
+    id: str
     entrypoint: tuple[str, ...]
     directory: Path
-    environment: Mapping[str, str | None] = field(default_factory=dict)
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Image:
-        """Read `{"entrypoint": […], "directory": "…", "environment": {NAME: value or null}}`."""
-        return cls(tuple(document["entrypoint"]), Path(document["directory"]), dict(document.get("environment", {})))
+    def tag(self, repository: str, tag: str | None = None) -> bool:
+        """No container of this machine needs the tag."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -151,6 +150,8 @@ class Container:
     ----------
     id
         64 hexadecimal digits, as Docker's.
+    image
+        What it runs.
     ports
         The container's ports and where each of them is on 127.0.0.1.
     health
@@ -158,7 +159,7 @@ class Container:
     """
 
     def __init__(
-        self, *, name: str, labels: Mapping[str, str], definition: Definition, folder: Path, log: Path
+        self, image: Image, *, name: str, labels: Mapping[str, str], definition: Definition, folder: Path, log: Path
     ) -> None:
         self.id = uuid.uuid4().hex + uuid.uuid4().hex
         self.name = name
@@ -170,8 +171,8 @@ class Container:
         self.environment: dict[str, str] = {}
         self.health: Health | None = None
         self.attrs = {"NetworkSettings": {"Networks": {"loopback": {"IPAddress": "127.0.0.1"}}}}
+        self.image = image
         self._process: subprocess.Popen[bytes] | None = None
-        self._directory = Path()
         self._ended = threading.Event()
         self._stopping = threading.Event()
         self._before_stop: Callable[[Container], None] = lambda _: None
@@ -194,12 +195,11 @@ class Container:
     def start(
         self,
         command: Sequence[str],
-        directory: Path,
         *,
         before_stop: Callable[[Container], None],
         ended: Callable[[Container], None],
     ) -> None:
-        """Start the process group; `ended` is called once after its last process is gone.
+        """Start the process group with the task's command; `ended` is called once after its last process is gone.
 
         Raises
         ------
@@ -207,11 +207,10 @@ class Container:
             The entry point cannot be executed.
         """
         self._before_stop = before_stop
-        self._directory = directory
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the entry point and the command are the deployment's own
-                command,
-                cwd=directory,
+                [*self.image.entrypoint, *command],
+                cwd=self.image.directory,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -252,7 +251,7 @@ class Container:
         try:
             done = subprocess.run(  # noqa: S603 - the task definition's own command
                 check.command,
-                cwd=self._directory,
+                cwd=self.image.directory,
                 env=self.environment,
                 capture_output=True,
                 timeout=check.timeout,
@@ -369,8 +368,7 @@ class Containers:
         OSError
             The entry point cannot be executed.
         """
-        self._docker.images.get(image)
-        container = self._docker.create(environment, name, labels)
+        container = self._docker.create(self._docker.images.get(image), environment, name, labels)
         self._all[container.id] = container
         self._docker.start(container, command or ())
         return container
@@ -392,32 +390,21 @@ class Containers:
         return [*self._all.values()]
 
 
-class ImageRecord:
-    """An image of the registry."""
-
-    def __init__(self, digest: str) -> None:
-        self.id = digest
-
-    def tag(self, repository: str, tag: str | None = None) -> bool:
-        """Nothing is kept on this machine that would need the tag."""
-        return True
-
-
 class Images:
     """The `images` of a Docker client: what the registry knows, since nothing is pulled."""
 
-    def __init__(self, digest_of: Callable[[str], str]) -> None:
-        self._digest_of = digest_of
+    def __init__(self, image_of: Callable[[str], Image]) -> None:
+        self._image_of = image_of
 
-    def get(self, image: str) -> ImageRecord:
+    def get(self, image: str) -> Image:
         """Find an image by its URI with tag or digest; LookupError if the registry has none."""
-        return ImageRecord(self._digest_of(image))
+        return self._image_of(image)
 
-    def pull(self, image: str, **_: object) -> ImageRecord:
+    def pull(self, image: str, **_: object) -> Image:
         """See `get`."""
         return self.get(image)
 
-    def get_registry_data(self, image: str, **_: object) -> ImageRecord:
+    def get_registry_data(self, image: str, **_: object) -> Image:
         """See `get`; the record's `id` is the manifest's digest."""
         return self.get(image)
 
@@ -427,42 +414,44 @@ class LocalDocker:
 
     Parameters
     ----------
-    image
-        What every image of the deployment is here.
     state
         A folder for the containers' writable places and logs.
     definition_of
         The container definition that belongs to a container's labels.
-    digest_of
-        The registry: image URI to manifest digest, LookupError if there is no such image.
+    image_of
+        The registry: image URI to image, LookupError if there is no such image.
+    differences_of
+        What differs from AWS for a container with these variables: set over whatever ECS hands over; None takes a
+        variable away.
     before_stop
         Called with a container that is about to get SIGTERM: the load balancer's draining.
     """
 
     def __init__(
         self,
-        image: Image,
         state: Path,
         *,
         definition_of: Callable[[Mapping[str, str]], Definition],
-        digest_of: Callable[[str], str],
+        image_of: Callable[[str], Image],
+        differences_of: Callable[[Mapping[str, str]], Mapping[str, str | None]] = lambda _: {},
         before_stop: Callable[[Container], None] = lambda _: None,
     ) -> None:
-        self._image = image
         self._state = state
         self._definition_of = definition_of
+        self._differences_of = differences_of
         self._before_stop = before_stop
         self._watchdog = Watchdog()
         self._starting = threading.Lock()
         self._closed = False
         self.containers = Containers(self)
-        self.images = Images(digest_of)
+        self.images = Images(image_of)
 
-    def create(self, environment: Mapping[str, str], name: str, labels: Mapping[str, str]) -> Container:
+    def create(self, image: Image, environment: Mapping[str, str], name: str, labels: Mapping[str, str]) -> Container:
         """Make a container with its folder, its ports and its environment, not yet started."""
         logs, folders = self._state / "logs", self._state / "containers"
         logs.mkdir(parents=True, exist_ok=True)
         container = Container(
+            image,
             name=name,
             labels=labels,
             definition=self._definition_of(labels),
@@ -493,7 +482,7 @@ class LocalDocker:
             "AWS_ENDPOINT_URL": None,  # of the emulator, not of ECS: it would send calls for Bedrock to it
             "HOST": "127.0.0.1",  # LiteLLM's listening address: never beyond this machine
             "TMPDIR": str(_inside(container.folder, "/tmp")),  # noqa: S108 - a path inside the container
-            **self._image.environment,
+            **self._differences_of(handed_over),
         }
         for name, difference in differences.items():
             environment.pop(name, None)
@@ -514,12 +503,7 @@ class LocalDocker:
         with self._starting:
             if self._closed:
                 raise RuntimeError("no container starts any more: everything is being stopped")
-            container.start(
-                [*self._image.entrypoint, *command],
-                self._image.directory,
-                before_stop=self._before_stop,
-                ended=self._forget,
-            )
+            container.start(command, before_stop=self._before_stop, ended=self._forget)
             self._watchdog.remember(container.process_group)
 
     def _forget(self, container: Container) -> None:

@@ -8,17 +8,20 @@ deployment has completed or its circuit breaker has given it up. `Services` adds
 from __future__ import annotations
 
 import importlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from local.containers import POLL, Container, Definition, Health, LocalDocker
+from local.containers import POLL, Container, Definition, Health, Image, LocalDocker
 
 STABILIZE_TIMEOUT = 3 * 3600.0  # seconds; CloudFormation's own limit for a service to become stable
+ENTRYPOINT = "entrypoint.sh"  # of container/Dockerfile
 Json = Mapping[str, Any]
 Provisioned = tuple[str, dict[str, Any]]  # a resource's physical id and attributes
 
@@ -40,21 +43,25 @@ def definition_of(labels: Mapping[str, str]) -> Definition:
     )
 
 
-def digest_of(image: str) -> str:
-    """The manifest digest of an image in the emulated ECR.
+def image_of(uri: str, store: Path) -> Image:
+    """An image of the emulated ECR, in the account and region that its URI names; its files are in `store`.
 
     Raises
     ------
     LookupError
         No such image has been pushed.
     """
-    repository = image.partition("/")[2]
+    registry, _, repository = uri.partition("/")
+    account, _, _, region, *_ = (*registry.split("."), "", "", "", "")
     name, _, digest = repository.partition("@")
     name, _, tag = name.partition(":")
-    for record in ministack("services.ecr")._images.get(name) or []:
-        if record["imageDigest"] == digest or tag in record["imageTags"]:
-            return str(record["imageDigest"])
-    raise LookupError(f"CannotPullContainerError: {image} is not in the registry: it has not been pushed")
+    with ministack("core.responses").request_scope(account, region):
+        for record in ministack("services.ecr")._images.get(name) or []:
+            if record["imageDigest"] == digest or tag in record["imageTags"]:
+                content = json.loads(record["imageManifest"])["config"]["digest"]
+                directory = store / content.removeprefix("sha256:")
+                return Image(record["imageDigest"], (str(directory / ENTRYPOINT),), directory)
+    raise LookupError(f"CannotPullContainerError: {uri} is not in the registry: it has not been pushed")
 
 
 def answers(port: int, path: str, codes: str, timeout: float) -> bool:

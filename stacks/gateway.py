@@ -18,6 +18,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.edge import Edge
+from stacks.image import by_digest
 from stacks.litellm_config import LiteLlmConfig, image_version
 from stacks.migration import Migration
 from stacks.network import GATEWAY_PORT, POSTGRES_PORT, as_it_is
@@ -48,6 +49,11 @@ class GatewayStack(Stack):
     `private_url` is the way for functions in the VPC, past the public edge, its web ACL and its log: a name that only
     the VPC resolves, to the tasks' own addresses. It is plain HTTP, as from the load balancer to the tasks: within the
     VPC, and only for who is in the security groups that the network stack lets in.
+
+    Raises
+    ------
+    SettingsError
+        `image`, the release's, is not given by its digest.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class GatewayStack(Stack):
         database: rds.IDatabaseCluster,
         identity: ses.IEmailIdentity,
         configuration_set: ses.IConfigurationSet,
+        image: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - a stack's own properties
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -92,11 +99,8 @@ class GatewayStack(Stack):
             retention=logs.RetentionDays[environment.log_retention],
             removal_policy=RemovalPolicy.RETAIN if environment.deletion_protection else RemovalPolicy.DESTROY,
         )
-        self._image = ecs.ContainerImage.from_docker_image_asset(
-            ecr_assets.DockerImageAsset(
-                self, "Image", directory=str(CONTAINER), platform=ecr_assets.Platform.LINUX_ARM64
-            )
-        )
+        self._image = self._container_image(image)
+        self.version = image_version(CONTAINER / "Dockerfile")
         self._secrets = {
             name: ecs.Secret.from_ssm_parameter(
                 ssm.StringParameter.from_secure_string_parameter_attributes(
@@ -121,6 +125,7 @@ class GatewayStack(Stack):
             "Migration",
             cluster=self.cluster,
             task_definition=self._task("MigrationTask", MIGRATE, DISABLE_SCHEMA_UPDATE="false"),
+            version=self.version,
             security_group=self._group,
             log_group=self.log_group,
             log_stream_prefix=f"{CONTAINER_NAME}/{CONTAINER_NAME}",
@@ -136,6 +141,16 @@ class GatewayStack(Stack):
             self.service.node.add_dependency(self._smtp)
         self._scale(self.edge.forward_to(self._target()))
         self._publish()
+
+    def _container_image(self, built: str | None) -> ecs.ContainerImage:
+        """The release's image, which was built once for every environment; else one that the deployment builds."""
+        if built:
+            return by_digest(self, "Image", built)
+        return ecs.ContainerImage.from_docker_image_asset(
+            ecr_assets.DockerImageAsset(
+                self, "Image", directory=str(CONTAINER), platform=ecr_assets.Platform.LINUX_ARM64
+            )
+        )
 
     def _task(self, construct_id: str, command: Sequence[str], **variables: str) -> ecs.FargateTaskDefinition:
         settings = self._environment.gateway
@@ -214,7 +229,7 @@ class GatewayStack(Stack):
             # a local run is more impatient.
             "PROXY_BATCH_WRITE_AT": "60",
             "PROXY_BASE_URL": self.edge.url,
-            "DD_VERSION": image_version(CONTAINER / "Dockerfile"),
+            "DD_VERSION": self.version,
             "UI_USERNAME": "admin",
             "DATABASE_HOST": self._database.cluster_endpoint.hostname,
             "DATABASE_PORT": str(POSTGRES_PORT),
@@ -297,7 +312,7 @@ class GatewayStack(Stack):
             "base-url": self.edge.url,
             "cluster": self.cluster.cluster_name,
             "service": self.service.service_name,
-            "litellm-version": image_version(CONTAINER / "Dockerfile"),
+            "litellm-version": self.version,
         }
         for name, value in facts.items():
             ssm.StringParameter(

@@ -14,25 +14,34 @@ from stacks.litellm_config import LiteLlmConfig
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
 from stacks.onboarding import OnboardingStack
-from stacks.settings import Datadog, Environment, Onboarding
+from stacks.settings import Datadog, Environment, Onboarding, Releases
+from stacks.smoke import SmokeStack
 from stacks.usage import UsageStack
 
 
 class GatewayStage(Stage):
-    """The gateway in one environment: network, database, mail, the gateway itself, onboarding, Datadog's objects and
-    usage (where the settings have them) and observability, in this order.
+    """The gateway in one environment: network, database, mail, the gateway itself, its smoke test, onboarding,
+    Datadog's objects and usage (where the settings have them) and observability, in this order.
 
     Raises
     ------
     ConfigError
         config.yaml has a mistake, or asks for what the environment does not provide.
     SettingsError
-        The service could open more database connections than the cluster takes, or accounts are for unknown models.
+        The service could open more database connections than the cluster takes, accounts are for unknown models, or
+        the smoke test could not reach the load balancer.
     BundlingError
         The onboarding functions' package could not be put together.
     """
 
-    def __init__(self, scope: Construct, *, environment: Environment) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        environment: Environment,
+        image: str | None = None,
+        releases: Releases | None = None,
+    ) -> None:
         super().__init__(
             scope, environment.name, env=AwsEnvironment(account=environment.account, region=environment.region)
         )
@@ -68,8 +77,10 @@ class GatewayStage(Stage):
             database=self.database.cluster,
             identity=self.email.identity,
             configuration_set=self.email.configuration_set,
+            image=image,
             **_common(environment, "gateway"),
         )
+        self.smoke = self._smoke(environment, config, releases)
         self.onboarding = self._onboarding(environment, environment.onboarding) if environment.onboarding else None
         self.datadog = self._datadog(environment, environment.datadog) if environment.datadog else None
         self.usage = self._usage(environment) if environment.report or environment.bill else None
@@ -96,6 +107,22 @@ class GatewayStage(Stage):
         for key, value in environment.tags.items():
             Tags.of(self).add(key, value)
 
+    def _smoke(self, environment: Environment, config: LiteLlmConfig, releases: Releases | None) -> SmokeStack:
+        stack = SmokeStack(
+            self,
+            "Smoke",
+            config=config,
+            version=self.gateway.version,
+            vpc=self.network.vpc,
+            security_group=self.network.functions_group,
+            litellm_url=self.gateway.private_url,
+            releases=releases,
+            **_common(environment, "smoke"),
+        )
+        # It asks LiteLLM for a key while it is deployed, and gives it back while it is removed.
+        stack.add_stack_dependency(self.gateway)
+        return stack
+
     def _onboarding(self, environment: Environment, settings: Onboarding) -> OnboardingStack:
         stack = OnboardingStack(
             self,
@@ -109,8 +136,7 @@ class GatewayStage(Stage):
             mail_events=self.email.events,
             **_common(environment, "onboarding"),
         )
-        # It asks LiteLLM for a key while it is deployed, and gives it back while it is removed.
-        stack.add_stack_dependency(self.gateway)
+        stack.add_stack_dependency(self.gateway)  # as the smoke test
         return stack
 
     def _usage(self, environment: Environment) -> UsageStack:
@@ -122,7 +148,7 @@ class GatewayStage(Stage):
             litellm_url=self.gateway.private_url,
             **_common(environment, "usage"),
         )
-        stack.add_stack_dependency(self.gateway)  # as onboarding
+        stack.add_stack_dependency(self.gateway)  # as the smoke test
         return stack
 
     def _datadog(self, environment: Environment, settings: Datadog) -> DatadogStack:

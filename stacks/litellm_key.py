@@ -1,6 +1,8 @@
 """A key with which functions ask LiteLLM, made in LiteLLM by the deployment."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -22,9 +24,12 @@ class LiteLlmKey(Construct):
 
     LiteLLM's `role` of the `user` may be one that may do more: the routes of its key keep it from everything else.
     `description` says whose key it is. The function that makes it is the only one beside LiteLLM's tasks that reads the
-    master key; it uses it on the private path. Changed routes, or another `LABEL`, make a new key and remove the old
-    one. It waits ten minutes for LiteLLM. Removed with the stack; AWS takes up to an hour to give back the network
-    interfaces of a function in a VPC.
+    master key; it uses it on the private path. Changed routes or limits, or another `LABEL`, make a new key and remove
+    the old one. It waits ten minutes for LiteLLM. Removed with the stack; AWS takes up to an hour to give back the
+    network interfaces of a function in a VPC.
+
+    Limits, of the user and of the key: `max_budget` in US dollars per `budget_duration` (LiteLLM's words: 1d, 30d), and
+    the `models`, all if none is named.
 
     The parameter is encrypted with the account's key aws/ssm, whose own policy lets who may read a parameter decrypt
     it: no permission for KMS is needed.
@@ -44,6 +49,9 @@ class LiteLlmKey(Construct):
         user: str,
         role: str,
         routes: Sequence[str],
+        max_budget: float | None = None,
+        budget_duration: str | None = None,
+        models: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         self._description = f"Makes the LiteLLM key of {description}"
@@ -78,12 +86,17 @@ class LiteLlmKey(Construct):
             query_interval=Duration.seconds(10),
             total_timeout=Duration.minutes(20),  # the function gives up before
         )
+        possible = {"max_budget": max_budget, "budget_duration": budget_duration, "models": list(models)}
+        limits = {name: value for name, value in possible.items() if value}
+        properties: dict[str, Any] = {"Label": LABEL, "AllowedRoutes": list(routes)}
+        if limits:
+            properties["Limits"] = json.dumps(limits)  # CloudFormation would hand over a number as a string
         self.resource = CustomResource(
             self,
             "Default",
             resource_type="Custom::LiteLlmKey",
             service_token=provider.service_token,
-            properties={"Label": LABEL, "AllowedRoutes": list(routes)},
+            properties=properties,
         )
         # It is removed before what its function may do.
         self.resource.node.add_dependency(make)
@@ -100,7 +113,7 @@ class LiteLlmKey(Construct):
             code=lambda_.Code.from_asset(str(LAMBDA / "litellm_key"), exclude=["__pycache__"]),
             handler=f"handler.{handler}",
             memory_size=256,
-            timeout=Duration.minutes(4),  # five calls to LiteLLM, at 45 s each
+            timeout=Duration.minutes(5),  # six calls to LiteLLM, at 45 s each
             log_group=log_group,
             **kwargs,  # type: ignore[arg-type]
         )

@@ -19,7 +19,8 @@ HANDLER = Path(__file__).parent.parent / "lambda" / "migration"
 class Migration(Construct):
     """Runs `task_definition` whenever it changes, and fails the deployment if the task fails.
 
-    What is to change only after a migration depends on this construct. Takes at most an hour.
+    It never goes back: with a lower `version` of LiteLLM than the one before nothing runs, and the older release meets
+    the newer tables. What is to change only after a migration depends on this construct. Takes at most an hour.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Migration(Construct):
         *,
         cluster: ecs.ICluster,
         task_definition: ecs.FargateTaskDefinition,
+        version: str,
         security_group: ec2.ISecurityGroup,
         log_group: logs.ILogGroup,
         log_stream_prefix: str,
@@ -71,6 +73,7 @@ class Migration(Construct):
                 "Cluster": cluster.cluster_arn,
                 # A new image or a changed variable is a new revision, and so a new run.
                 "TaskDefinition": task_definition.task_definition_arn,
+                "Version": version,
                 "Subnets": cluster.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS).subnet_ids,
                 "SecurityGroups": [security_group.security_group_id],
                 "LogGroup": log_group.log_group_name,

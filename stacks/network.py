@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Acknowledgment, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.settings import Environment
+from stacks.settings import Environment, SettingsError
 
 GATEWAY_PORT = 4000
 POSTGRES_PORT = 5432
@@ -20,6 +20,11 @@ class NetworkStack(Stack):
 
     Public subnets hold the load balancer (when it is public) and the NAT gateways, private ones the tasks, isolated
     ones the database. The security groups name every permitted connection; everything else, outgoing too, is closed.
+
+    Raises
+    ------
+    SettingsError
+        The load balancer is public, and the addresses that functions of an existing VPC reach it from are not named.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class NetworkStack(Stack):
         for cidr in environment.ingress.cidrs:
             for port, why in ((HTTPS_PORT, "HTTPS"), (80, "HTTP, answered with a redirect to HTTPS")):
                 balancer.add_ingress_rule(ec2.Peer.ipv4(str(cidr)), ec2.Port.tcp(port), why)
+        self._let_functions_in(environment)
         self._connect(balancer, gateway, GATEWAY_PORT, "Requests and health checks")
         self._connect(functions, gateway, GATEWAY_PORT, "Accounts and usage, on the private path")
         self._connect(gateway, database, POSTGRES_PORT, "PostgreSQL")
@@ -108,6 +114,37 @@ class NetworkStack(Stack):
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "The providers, Datadog, Slack and AWS, by name")
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(SMTP_SUBMISSION_PORT), "Mails of LiteLLM, by SES")
         functions.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "Slack, AWS and other clouds, by name")
+
+    def _let_functions_in(self, environment: Environment) -> None:
+        """Let the smoke test in at the gateway's public name, as people come in.
+
+        A public load balancer sees the addresses of the NAT gateways, an internal one the functions themselves.
+        """
+        why = "HTTPS, for the smoke test"
+        if not environment.ingress.public:
+            self._let_in(self.functions_group, self.load_balancer_group, HTTPS_PORT, why)
+            return
+        for address in self._nat_addresses(environment):
+            self.load_balancer_group.add_ingress_rule(ec2.Peer.ipv4(f"{address}/32"), ec2.Port.tcp(HTTPS_PORT), why)
+        Validations.of(self.load_balancer_group).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-EC23",
+                reason="The rule cannot read an address that is known once it is deployed: it is one, a /32",
+            )
+        )
+
+    def _nat_addresses(self, environment: Environment) -> list[str]:
+        """The public addresses that requests from the private subnets come from."""
+        existing = environment.network.vpc
+        if existing is None:
+            eips = (subnet.node.try_find_child("EIP") for subnet in self.vpc.public_subnets)
+            return [eip.attr_public_ip for eip in eips if isinstance(eip, ec2.CfnEIP)]
+        if not existing.nat_addresses:
+            raise SettingsError(
+                f"{environment.name}: network.vpc names no nat_addresses, and ingress.public is on: name the public "
+                "addresses of the VPC's NAT gateways, from which the smoke test reaches the load balancer"
+            )
+        return [str(address) for address in existing.nat_addresses]
 
     def _connect(self, source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, why: str) -> None:
         """Permit one connection on both sides, with ids that the CDK's own rules would put the environment into."""

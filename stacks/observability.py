@@ -3,13 +3,11 @@
 import json
 from typing import Any
 
-from aws_cdk import Acknowledgment, CrossStackReferences, ReferenceStrength, Stack, Validations
+from aws_cdk import CrossStackReferences, ReferenceStrength, Stack
 from aws_cdk import aws_budgets as budgets
-from aws_cdk import aws_chatbot as chatbot
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -19,11 +17,12 @@ from stacks.alarms import Alarms
 from stacks.cloudwatch_dashboard import CloudWatchDashboard
 from stacks.database import DatabaseStack
 from stacks.gateway import GatewayStack
+from stacks.listeners import let_publish, post_in_slack, topic_of
 from stacks.log_insights import SavedQueries, counted
 from stacks.network import NetworkStack
 from stacks.onboarding import OnboardingStack
 from stacks.python_function import PythonFunction
-from stacks.settings import Environment, SlackChannelId, SlackWorkspaceId
+from stacks.settings import Environment
 from stacks.usage import UsageStack
 
 # What ECS tells of by events, and no figure: title of the message, detail type, what the event must have beside the
@@ -63,8 +62,7 @@ class ObservabilityStack(Stack):
     """What watches the other stacks of the environment, which are all there already, and tells people.
 
     - `topic`: what all alarms, ECS's events and the budget go to; mailed to `alarms.emails`, and posted in
-      `alarms.channel` by Amazon Q Developer in chat applications. It is not encrypted with AWS's key for SNS, through
-      which CloudWatch cannot publish; its messages are names and figures.
+      `alarms.channel` by Amazon Q Developer in chat applications.
     - `alarms`: of the edge, the service, the database, every function, queues, mails, certificates, the bill and lines
       of logs.
     - a dashboard, saved queries of the logs, and a table of the access log.
@@ -105,8 +103,7 @@ class ObservabilityStack(Stack):
             self.alarms.bill(environment.bill, environment.name)
         self._count_lines(gateway, database)
         self._tell_of_events(gateway)
-        if environment.alarms.workspace and environment.alarms.channel:
-            self._post(environment.alarms.workspace, environment.alarms.channel)
+        self._post()
         if environment.alarms.monthly_budget:
             self._budget(environment.alarms.monthly_budget)
         functions = [each for each in scope.node.find_all() if isinstance(each, PythonFunction)]
@@ -115,24 +112,10 @@ class ObservabilityStack(Stack):
         self._draw(gateway, database, onboarding, usage, functions)
 
     def _topic(self) -> sns.Topic:
-        topic = sns.Topic(self, "Topic", display_name=f"LLM gateway {self._environment.name}", enforce_ssl=True)
+        topic = topic_of(self, self._environment.alarms, display_name=f"LLM gateway {self._environment.name}")
         # A policy of its own replaces the one with which AWS lets the account's alarms publish.
-        self._let_publish(topic, "AlarmsOfThisAccount", "cloudwatch.amazonaws.com", {})
-        for address in self._environment.alarms.emails:
-            topic.add_subscription(subscriptions.EmailSubscription(address))
+        let_publish(topic, "AlarmsOfThisAccount", "cloudwatch.amazonaws.com")
         return topic
-
-    def _let_publish(self, topic: sns.Topic, sid: str, service: str, conditions: dict[str, Any]) -> None:
-        """Let a service of AWS publish, on behalf of this account only."""
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid=sid,
-                principals=[iam.ServicePrincipal(service)],
-                actions=["sns:Publish"],
-                resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}} | conditions,
-            )
-        )
 
     def _count_lines(self, gateway: GatewayStack, database: DatabaseStack) -> None:
         name = self._environment.name
@@ -184,58 +167,27 @@ class ObservabilityStack(Stack):
                 ],
             )
             rules.append(rule.attr_arn)
-        self._let_publish(
-            self.topic, "EventsOfTheService", "events.amazonaws.com", {"ArnEquals": {"aws:SourceArn": rules}}
-        )
+        let_publish(self.topic, "EventsOfTheService", "events.amazonaws.com", {"ArnEquals": {"aws:SourceArn": rules}})
 
-    def _post(self, workspace: SlackWorkspaceId, channel: SlackChannelId) -> None:
-        """Post in Slack. The channel's members may look at alarms and figures from there, and do nothing else.
-
-        Somebody lets Amazon Q Developer into the workspace once, in its console: no template can.
-        """
-        may_look = iam.ManagedPolicy(
+    def _post(self) -> None:
+        """Post in Slack. The channel's members may look at alarms and figures from there."""
+        post_in_slack(
             self,
-            "SlackMayLook",
-            description="What Amazon Q Developer may do for the channel of alarms: the alarms and their charts",
-            statements=[
-                iam.PolicyStatement(
-                    actions=[
-                        "cloudwatch:DescribeAlarms",
-                        "cloudwatch:GetMetricData",
-                        "cloudwatch:GetMetricWidgetImage",
-                    ],
-                    resources=["*"],
-                )
-            ],
-        )
-        Validations.of(may_look).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-IAM5[Resource::*]", reason="Figures of CloudWatch are no resources; it only reads"
-            )
-        )
-        chatbot.SlackChannelConfiguration(
-            self,
-            "Slack",
-            slack_channel_configuration_name=f"litellm-{self._environment.name}",
-            slack_workspace_id=workspace,
-            slack_channel_id=channel,
-            notification_topics=[self.topic],
-            logging_level=chatbot.LoggingLevel.ERROR,
-            # Without guardrails they would be AdministratorAccess.
-            guardrail_policies=[may_look],
-            role=iam.Role(
-                self,
-                "SlackRole",
-                assumed_by=iam.ServicePrincipal("chatbot.amazonaws.com"),
-                description="Amazon Q Developer, for the channel of alarms",
-                managed_policies=[may_look],
+            self._environment.alarms,
+            topic=self.topic,
+            name=f"litellm-{self._environment.name}",
+            subject="alarms",
+            shows="the alarms and their charts",
+            may_look=iam.PolicyStatement(
+                actions=["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:GetMetricWidgetImage"],
+                resources=["*"],
             ),
-            user_role_required=False,
+            findings={"AwsSolutions-IAM5[Resource::*]": "Figures of CloudWatch are no resources; it only reads"},
         )
 
     def _budget(self, dollars: float) -> None:
         """A budget for the whole account: the gateway is meant to be alone in it."""
-        self._let_publish(
+        let_publish(
             self.topic,
             "BudgetOfThisAccount",
             "budgets.amazonaws.com",

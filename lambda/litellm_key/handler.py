@@ -2,14 +2,14 @@
 
 A custom resource of the CDK's provider framework: `on_event` names the key, `is_complete` is asked again and again
 until LiteLLM has made or removed it. The key's alias is the resource's physical id, and follows from its properties:
-another label or other routes are another key, CloudFormation removes the old one afterwards, and a rollback comes back
-to the same name. Every step can be done again, and the same name never has two keys.
+another label, other routes or limits are another key, CloudFormation removes the old one afterwards, and a rollback
+comes back to the same name. Every step can be done again, and the same name never has two keys.
 
 Whose key it is, is in the functions' environment: the user (USER_ID, with LiteLLM's USER_ROLE), the name of the
 parameter that holds the key (KEY), and who asks with it, in words (KEY_OF).
 
-Integrates with LiteLLM on the private path (/user/new, /user/info, /user/delete, /key/generate, /key/delete, with the
-master key) and SSM Parameter Store. The key's value is in no answer and in no log.
+Integrates with LiteLLM on the private path (/user/new, /user/update, /user/info, /user/delete, /key/generate,
+/key/delete, with the master key) and SSM Parameter Store. The key's value is in no answer and in no log.
 """
 
 import hashlib
@@ -46,7 +46,8 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Name the key, and say until when `is_complete` may wait for LiteLLM."""
     request = event["RequestType"]
     properties = event["ResourceProperties"]
-    identity = json.dumps([event["StackId"], properties["Label"], properties["AllowedRoutes"]])
+    limits = [properties["Limits"]] if "Limits" in properties else []
+    identity = json.dumps([event["StackId"], properties["Label"], properties["AllowedRoutes"], *limits])
     alias = f"{_user().removesuffix('-service')}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     return {
         "PhysicalResourceId": event["PhysicalResourceId"] if request == "Delete" else alias,
@@ -67,7 +68,8 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
         if deletes:
             remove(alias)
         else:
-            make(alias, event["ResourceProperties"]["AllowedRoutes"])
+            properties = event["ResourceProperties"]
+            make(alias, properties["AllowedRoutes"], json.loads(properties.get("Limits", "{}")))
     except NotReachable as problem:
         if time.time() < event["Data"]["Until"]:
             logger.info("LiteLLM does not answer yet: %s", problem)
@@ -82,8 +84,8 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
     return {"IsComplete": True}
 
 
-def make(alias: str, routes: list[str]) -> None:
-    """Make the key of this name anew, and store its value.
+def make(alias: str, routes: list[str], limits: dict[str, Any]) -> None:
+    """Make the key of this name anew, and store its value. `limits`, in LiteLLM's words, are the user's and the key's.
 
     Raises
     ------
@@ -99,8 +101,10 @@ def make(alias: str, routes: list[str]) -> None:
     role = os.environ["USER_ROLE"]
     user = {"user_id": _user(), "user_role": role, "auto_create_key": False, "send_invite_email": False}
     _call(master_key, "POST", "/user/new", user, also=409)
+    if limits:
+        _call(master_key, "POST", "/user/update", {"user_id": _user()} | limits)
     _delete_key(master_key, alias)
-    wanted = {"key_alias": alias, "user_id": _user(), "allowed_routes": routes}
+    wanted = {"key_alias": alias, "user_id": _user(), "allowed_routes": routes} | limits
     value = _call(master_key, "POST", "/key/generate", wanted)["key"]
     try:
         ssm.put_parameter(

@@ -7,6 +7,7 @@ Integrates with ECS (RunTask, DescribeTasks) and CloudFormation (DescribeStacks)
 """
 
 import logging
+import re
 from typing import Any
 
 import boto3
@@ -25,8 +26,9 @@ class MigrationError(Exception):
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Start the migration task, and hand its ARN to `is_complete`.
 
-    Nothing runs when the resource is deleted, nor while CloudFormation rolls back: an older image must not work on a
-    schema that a newer one has already changed, and LiteLLM's migrations only go forward.
+    Nothing runs when the resource is deleted, nor while CloudFormation rolls back, nor when an older release is put
+    back: an older image must not work on a schema that a newer one has already changed, and LiteLLM's migrations only
+    go forward. The answer's `Skipped` then says why.
 
     Raises
     ------
@@ -34,9 +36,9 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
         ECS could not place the task.
     """
     resource = {"PhysicalResourceId": "migration", "Data": {}}
-    if event["RequestType"] == "Delete" or _rolls_back(event["StackId"]):
-        logger.info("no migration on %s of %s", event["RequestType"], event["StackId"])
-        return resource
+    if reason := _reason_to_skip(event):
+        logger.info("no migration: %s", reason)
+        return resource | {"Data": {"Skipped": reason}}
     properties = event["ResourceProperties"]
     answer = ecs.run_task(
         cluster=properties["Cluster"],
@@ -90,6 +92,23 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
         f"the database migration failed ({reason}) and the service stays as it was: "
         f"read log stream {stream} of log group {properties['LogGroup']}"
     )
+
+
+def _reason_to_skip(event: dict[str, Any]) -> str:
+    """Why no migration is to run; empty if one is."""
+    if event["RequestType"] == "Delete":
+        return "the gateway is removed, and the database stays as it is"
+    if _rolls_back(event["StackId"]):
+        return "CloudFormation rolls back, and migrations only go forward"
+    before, now = event.get("OldResourceProperties", {}).get("Version"), event["ResourceProperties"]["Version"]
+    if before and _numbers(now) < _numbers(before):
+        return f"LiteLLM goes back from {before} to {now}, and migrations only go forward"
+    return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Major, minor and patch of a version, to be compared; a pre-release counts as its release."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def _rolls_back(stack_id: str) -> bool:

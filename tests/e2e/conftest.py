@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import httpx
 import openai
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -91,6 +95,23 @@ def template_of(gateway: LocalGateway, stack: str) -> dict[str, Any]:
     return dict(body if isinstance(body, dict) else json.loads(body))
 
 
+def container_of(template: dict[str, Any], task: str) -> dict[str, Any]:
+    """The container of one of the template's task definitions, to be changed."""
+    (found,) = (
+        resource["Properties"]["ContainerDefinitions"][0]
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::ECS::TaskDefinition" and re.fullmatch(rf"{task}[0-9A-F]{{8}}", logical_id)
+    )
+    container: dict[str, Any] = found
+    return container
+
+
+def set_variable(container: dict[str, Any], name: str, value: str) -> None:
+    """Change a variable of a container."""
+    (variable,) = (variable for variable in container["Environment"] if variable["Name"] == name)
+    variable["Value"] = value
+
+
 def update_stack(gateway: LocalGateway, stack: str, template: dict[str, Any]) -> str:
     """Update the stack to a changed template, and return its status when it is over."""
     cloudformation = gateway.client("cloudformation")
@@ -110,3 +131,28 @@ def update_stack(gateway: LocalGateway, stack: str, template: dict[str, Any]) ->
         return "" if found.endswith("IN_PROGRESS") else found
 
     return eventually(status, patience=300)
+
+
+@contextmanager
+def callers(gateway: LocalGateway, key: str, *, pause: float = 0) -> Iterator[list[int]]:
+    """Two people ask all the time, with `pause` s between; the statuses of the answers, 0 for none at all."""
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def call() -> None:
+        while not over.wait(pause):
+            try:
+                body = {"model": "nova-2-lite", "messages": [{"role": "user", "content": "Still there?"}]}
+                statuses.append(gateway.api("POST", "/v1/chat/completions", key=key, json=body).status_code)
+            except httpx.HTTPError:
+                statuses.append(0)
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

@@ -1,20 +1,24 @@
 """What operators do: secrets, deployments that fail and that succeed, the admin UI."""
 
 import os
-import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import httpx
 from playwright.sync_api import Browser, expect
 
 from local.gateway import CHECKOUT, LocalGateway
 from local.outside import Fault, OutsideWorld
-from tests.e2e.conftest import RESULTS, eventually, template_of, update_stack
+from tests.e2e.conftest import (
+    RESULTS,
+    callers,
+    container_of,
+    eventually,
+    set_variable,
+    template_of,
+    update_stack,
+)
 
 STACK = "litellm-local-gateway"
 
@@ -24,47 +28,6 @@ def _service(gateway: LocalGateway) -> dict[str, Any]:
     (cluster,) = ecs.list_clusters()["clusterArns"]
     (arn,) = ecs.list_services(cluster=cluster)["serviceArns"]
     return dict(ecs.describe_services(cluster=cluster, services=[arn])["services"][0])
-
-
-def _container(template: dict[str, Any], task: str) -> dict[str, Any]:
-    """The container of one of the template's task definitions, to be changed."""
-    (found,) = (
-        resource["Properties"]["ContainerDefinitions"][0]
-        for logical_id, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::ECS::TaskDefinition" and re.fullmatch(rf"{task}[0-9A-F]{{8}}", logical_id)
-    )
-    container: dict[str, Any] = found
-    return container
-
-
-def _set_variable(container: dict[str, Any], name: str, value: str) -> None:
-    (variable,) = (variable for variable in container["Environment"] if variable["Name"] == name)
-    variable["Value"] = value
-
-
-@contextmanager
-def _callers(gateway: LocalGateway, key: str) -> Iterator[list[int]]:
-    """Somebody asks all the time; the statuses of the answers, 0 for none at all."""
-    statuses: list[int] = []
-    over = threading.Event()
-
-    def call() -> None:
-        while not over.is_set():
-            try:
-                body = {"model": "nova-2-lite", "messages": [{"role": "user", "content": "Still there?"}]}
-                statuses.append(gateway.api("POST", "/v1/chat/completions", key=key, json=body).status_code)
-            except httpx.HTTPError:
-                statuses.append(0)
-
-    threads = [threading.Thread(target=call) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield statuses
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 def test_every_secret_is_there(gateway: LocalGateway) -> None:
@@ -120,9 +83,9 @@ def test_the_admin_ui_signs_in(gateway: LocalGateway, chromium: Browser) -> None
 
 def test_a_failed_migration_leaves_the_service_as_it_was(gateway: LocalGateway, user: str) -> None:
     before, template = _service(gateway), template_of(gateway, STACK)
-    _container(template, "MigrationTask")["Command"] = ["sh", "-c", "exit 3"]
-    _set_variable(_container(template, "Task"), "LITELLM_LOG", "WARNING")
-    with _callers(gateway, gateway.user_key(user)) as statuses:
+    container_of(template, "MigrationTask")["Command"] = ["sh", "-c", "exit 3"]
+    set_variable(container_of(template, "Task"), "LITELLM_LOG", "WARNING")
+    with callers(gateway, gateway.user_key(user)) as statuses:
         status = update_stack(gateway, STACK, template)
     assert status == "UPDATE_ROLLBACK_COMPLETE"
     events = gateway.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
@@ -135,7 +98,7 @@ def test_a_failed_migration_leaves_the_service_as_it_was(gateway: LocalGateway, 
 def test_a_new_version_loses_no_request_and_no_stream(gateway: LocalGateway, user: str, outside: OutsideWorld) -> None:
     """While a deployment replaces the tasks, requests are answered, and a long answer ends where it began."""
     before, template = _service(gateway), template_of(gateway, STACK)
-    _set_variable(_container(template, "Task"), "LITELLM_LOG", "WARNING")
+    set_variable(container_of(template, "Task"), "LITELLM_LOG", "WARNING")
     key = gateway.user_key(user)
     outside.set_fault("*.openai.azure.com", Fault(chunk_delay_seconds=3))
     streamed: list[str] = []
@@ -146,7 +109,7 @@ def test_a_new_version_loses_no_request_and_no_stream(gateway: LocalGateway, use
         streamed.append(answer.text)
 
     slow = threading.Thread(target=stream)
-    with _callers(gateway, key) as statuses:
+    with callers(gateway, key) as statuses:
         slow.start()
         assert update_stack(gateway, STACK, template) == "UPDATE_COMPLETE"
         slow.join()

@@ -14,7 +14,7 @@ from stacks.environments import environments
 # The package of the functions is not put together: its hash, and so the template, is the same.
 WITHOUT_BUNDLING = {"aws:cdk:bundling-stacks": list[str]()}
 CHECKOUT = Path(__file__).parents[2]
-STACKS = ("Network", "Database", "Email", "Gateway", "Onboarding", "Datadog", "Usage", "Observability")
+STACKS = ("Network", "Database", "Email", "Gateway", "Smoke", "Onboarding", "Datadog", "Usage", "Observability")
 Template = dict[str, Any]
 
 

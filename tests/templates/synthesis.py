@@ -7,11 +7,14 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import cx_api
 
+import app
 from stacks.environments import environments
 from stacks.gateway_stage import GatewayStage
 from stacks.settings import Environment, ExistingVpc, Gateway, Ingress, Network
 from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template
 
+IMAGE = f"444444444444.dkr.ecr.ap-northeast-1.amazonaws.com/litellm-gateway@sha256:{'0123456789abcdef' * 4}"
+"""A release's, as a build hands it to the synthesis."""
 ZONES = ("ap-northeast-1a", "ap-northeast-1c")
 VARIANT = Environment(
     **dict(environments()["prod"])
@@ -41,11 +44,11 @@ VARIANT = Environment(
 @cache
 def artifacts() -> dict[str, dict[str, cx_api.CloudFormationStackArtifact]]:
     """What the CLI gets of dev and of `VARIANT`, by environment and stack: the template and how to deploy it."""
-    app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
+    cdk_app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
     chosen = (environments()["dev"], VARIANT)
     for environment in chosen:
-        GatewayStage(app, environment=environment)
-    assembly = app.synth()
+        GatewayStage(cdk_app, environment=environment)
+    assembly = cdk_app.synth()
     return {
         environment.name: {
             stack.hierarchical_id.rsplit("/", 1)[-1]: stack
@@ -53,6 +56,15 @@ def artifacts() -> dict[str, dict[str, cx_api.CloudFormationStackArtifact]]:
         }
         for environment in chosen
     }
+
+
+@cache
+def release() -> cx_api.CloudAssembly:
+    """What a build of the pipeline synthesizes: every environment with the image `IMAGE`, and what promotes it."""
+    context = json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING | {"image": IMAGE}
+    cdk_app = cdk.App(context=context)
+    app.build(cdk_app)
+    return cdk_app.synth()
 
 
 def variant() -> dict[str, Template]:

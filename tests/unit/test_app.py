@@ -21,13 +21,13 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _refusal(copy: Path, environments: str = "dev") -> str:
+def _refusal(copy: Path, environments: str = "dev", **context: str) -> str:
     """The one line that synthesizing writes to standard error."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(copy),
         "CDK_OUTDIR": str(copy / "cdk.out"),
-        "CDK_CONTEXT_JSON": json.dumps({"environments": environments}),
+        "CDK_CONTEXT_JSON": json.dumps({"environments": environments} | context),
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -50,6 +50,26 @@ def _change(file: Path, old: str, new: str) -> None:
 def test_unknown_environment(copy: Path) -> None:
     assert _refusal(copy, environments="production") == (
         "error: there is no environment 'production': stacks/environments.py has dev, stg, prod, local"
+    )
+
+
+def test_an_image_that_is_not_named_by_its_digest(copy: Path) -> None:
+    image = "444444444444.dkr.ecr.ap-northeast-1.amazonaws.com/litellm-gateway:latest"
+    assert _refusal(copy, image=image) == (
+        f"error: image: '{image}' is not an image of Amazon ECR by its digest: give it as "
+        "-c image=ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:…"
+    )
+
+
+def test_releases_to_an_environment_that_there_is_not(copy: Path) -> None:
+    _change(
+        copy / "stacks" / "environments.py",
+        'workspace="T0123456789",\n        channel="C0RELEASE89"',
+        'environments=("qa",), approved=()',
+    )
+    assert _refusal(copy, environments="") == (
+        "error: releases: environments has qa, which stacks/environments.py does not define: "
+        "it has dev, stg, prod, local"
     )
 
 

@@ -19,10 +19,13 @@ CHECKOUT = Path(__file__).parents[2]
 Run = Callable[..., Container]
 
 
-def known(image: str) -> str:
-    if image != "image":
-        raise LookupError(f"no image {image}")
-    return "sha256:0"
+def image_in(folder: Path) -> Callable[[str], Image]:
+    def known(uri: str) -> Image:
+        if uri != "image":
+            raise LookupError(f"no image {uri}")
+        return Image("sha256:0", ("/bin/sh", "-c"), folder)
+
+    return known
 
 
 @pytest.fixture
@@ -45,10 +48,10 @@ def docker(
     tmp_path: Path, definition: Definition, differences: Mapping[str, str | None], stops: list[str]
 ) -> Iterator[LocalDocker]:
     docker = LocalDocker(
-        Image(("/bin/sh", "-c"), tmp_path, differences),
         tmp_path / "state",
         definition_of=lambda _: definition,
-        digest_of=known,
+        image_of=image_in(tmp_path),
+        differences_of=lambda _: differences,
         before_stop=lambda container: stops.append(container.name),
     )
     yield docker
@@ -204,8 +207,8 @@ def test_nothing_outlives_the_killed_parent(tmp_path: Path) -> None:
         import os, pathlib, signal, sys
         from local.containers import Definition, Image, LocalDocker
         docker = LocalDocker(
-            Image(("/bin/sh", "-c"), pathlib.Path("/")), pathlib.Path(sys.argv[1]),
-            definition_of=lambda _: Definition(), digest_of=lambda image: image)
+            pathlib.Path(sys.argv[1]), definition_of=lambda _: Definition(),
+            image_of=lambda uri: Image(uri, ("/bin/sh", "-c"), pathlib.Path("/")))
         container = docker.containers.run("i", ["sleep 600"], environment={}, name="x", labels={})
         print(container.process_group, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,21 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
-from local.containers import Image, free_ports
-from local.emulator import INERT, REGION, WITHOUT_EFFECT, Emulator, Inert, Ledger, inert_handler
+from local.containers import free_ports
+from local.ecs import ministack
+from local.emulator import INERT, REGION, WITHOUT_EFFECT, Emulator, Inert, Ledger, Settings, inert_handler
+from local.place import Place
 
+OWN, OTHER = "000000000000", "111111111111"  # accounts
 REPOSITORY = "gateway"
-IMAGE = f"000000000000.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:1"
+IMAGE = f"{OWN}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}"
 SERVER = """
 import http.server, os
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(500 if os.environ["MODE"] == "sick" else 200)
         self.end_headers()
-        self.wfile.write(os.environ["SECRET"].encode())
+        self.wfile.write(f"{os.environ['SECRET']} at {os.environ['PLACE']}".encode())
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
@@ -35,40 +38,55 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 def test_an_inert_type_answers_its_attributes_and_is_recorded_until_it_is_deleted(tmp_path: Path) -> None:
     ledger_file = tmp_path / "ledger.json"
     handler = inert_handler("AWS::WAFv2::IPSet", Inert("ipset", ("Arn", "Id")), Ledger(ledger_file))
-    physical_id, attributes = handler["create"]("Office", {}, "Gateway")
-    assert attributes == {"Arn": f"arn:aws:wafv2:{REGION}:000000000000:{physical_id}", "Id": physical_id}
+    with ministack("core.responses").request_scope(OTHER, REGION):
+        physical_id, attributes = handler["create"]("Office", {}, "Gateway")
+    assert attributes == {"Arn": f"arn:aws:wafv2:{REGION}:{OTHER}:{physical_id}", "Id": physical_id}
     entry = {"type": "AWS::WAFv2::IPSet", "logical_id": "Office", "stack": "Gateway"}
     assert json.loads(ledger_file.read_text()) == {physical_id: entry}
-    assert handler["update"](physical_id, {}, {}, "Gateway") == (physical_id, attributes)
+    with ministack("core.responses").request_scope(OTHER, REGION):
+        assert handler["update"](physical_id, {}, {}, "Gateway") == (physical_id, attributes)
     handler["delete"](physical_id, {})
     assert json.loads(ledger_file.read_text()) == {}
 
 
 @pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+def emulator(tmp_path_factory: pytest.TempPathFactory, places: Sequence[Place]) -> Iterator[Emulator]:
     folder = tmp_path_factory.mktemp("emulator")
-    (folder / "entry.sh").write_text('#!/bin/sh\n[ "$MODE" = exit ] && exit 7\nexec "$PYTHON" -c "$SERVER"\n')
-    (folder / "entry.sh").chmod(0o700)
-    api, balancer = free_ports(2)
-    image = Image((str(folder / "entry.sh"),), folder, {"PYTHON": sys.executable, "SERVER": SERVER})
-    emulator = Emulator(port=api, state=folder / "state", image=image, balancer_port=balancer)
+    emulator = Emulator(port=free_ports(1)[0], state=folder, settings=Settings(places=places))
     emulator.start()
     yield emulator
     emulator.stop()
 
 
-def aws(emulator: Emulator, service: str) -> Any:  # noqa: ANN401 - one client of many kinds
+@pytest.fixture(scope="module")
+def places() -> list[Place]:
+    """Two environments in one account, and one in another."""
+    owners = {"llm": OWN, "second": OWN, "third": OTHER}
+    return [
+        Place(
+            account=account,
+            region=REGION,
+            domain=f"{name}.example.com",
+            port=port,
+            parameter_prefix=f"/{name}",
+            containers={"PYTHON": sys.executable, "PLACE": name},
+        )
+        for (name, account), port in zip(owners.items(), free_ports(3), strict=True)
+    ]
+
+
+def aws(emulator: Emulator, service: str, account: str = OWN) -> Any:  # noqa: ANN401 - one client of many kinds
     return boto3.client(
         service,  # type: ignore[call-overload]
         endpoint_url=emulator.endpoint,
         region_name=REGION,
-        aws_access_key_id="test",
+        aws_access_key_id=account,
         aws_secret_access_key="test",
         config=Config(proxies={}),
     )
 
 
-def shim(emulator: Emulator, *arguments: str) -> subprocess.CompletedProcess[str]:
+def shim(emulator: Emulator, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environment = emulator.environment()
     return subprocess.run(
         [sys.executable, environment["CDK_DOCKER"], *arguments],
@@ -81,16 +99,47 @@ def shim(emulator: Emulator, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture(scope="module")
-def pushed(emulator: Emulator) -> None:
+def pushed(emulator: Emulator, context: Path) -> None:
     aws(emulator, "ecr").create_repository(repositoryName=REPOSITORY)
-    aws(emulator, "ssm").put_parameter(Name="/t/SECRET", Value="p@ss/:%#?", Type="SecureString")
-    assert shim(emulator, "push", IMAGE).returncode == 0
+    for account in (OWN, OTHER):
+        aws(emulator, "ssm", account).put_parameter(Name="/t/SECRET", Value="p@ss/:%#?", Type="SecureString")
+    push(emulator, context, "1")
 
 
-def deploy(emulator: Emulator, name: str, resources: Mapping[str, Any], **outputs: Any) -> dict[str, str]:  # noqa: ANN401
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an image is built from."""
+    folder = tmp_path_factory.mktemp("context")
+    entrypoint = folder / "entrypoint.sh"
+    entrypoint.write_text('#!/bin/sh\n[ "$MODE" = exit ] && exit 7\nexec "$PYTHON" server.py\n')
+    entrypoint.chmod(0o700)
+    (folder / "server.py").write_text(SERVER)
+    return folder
+
+
+def push(emulator: Emulator, context: Path, tag: str) -> str:
+    """Build and push an image; its digest."""
+    for arguments in (
+        ("build", "--tag", "asset", "--platform", "linux/arm64", context),
+        ("tag", "asset", f"{IMAGE}:{tag}"),
+        ("push", f"{IMAGE}:{tag}"),
+    ):
+        done = shim(emulator, *arguments)
+        assert done.returncode == 0, done.stderr
+    images = aws(emulator, "ecr").describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": tag}])
+    return str(images["imageDetails"][0]["imageDigest"])
+
+
+def deploy(
+    emulator: Emulator,
+    name: str,
+    resources: Mapping[str, Any],
+    outputs: Mapping[str, Any] | None = None,
+    account: str = OWN,
+) -> dict[str, str]:
     """Create the stack; its outputs, or AssertionError with the reasons of what failed."""
-    cloudformation = aws(emulator, "cloudformation")
-    template = {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
+    cloudformation = aws(emulator, "cloudformation", account)
+    template = {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in (outputs or {}).items()}}
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
     try:
         cloudformation.get_waiter("stack_create_complete").wait(
@@ -108,20 +157,23 @@ def get_att(name: str, attribute: str) -> dict[str, list[str]]:
     return {"Fn::GetAtt": [name, attribute]}
 
 
-def gateway(mode: str = "ok", *, parameter: str = "/t/SECRET", grace: int = 60) -> dict[str, Any]:
+def gateway(
+    mode: str = "ok", *, place: str = "llm", image: str = f"{IMAGE}:1", parameter: str = "/t/SECRET", grace: int = 60
+) -> dict[str, Any]:
     """A load balancer in front of an ECS service of one task."""
+    variables = {"PORT": "4000", "MODE": mode, "URL": f"https://{place}.example.com"}
     container = {
         "Name": "app",
-        "Image": IMAGE,
+        "Image": image,
         "Command": ["serve"],
-        "Environment": [{"Name": "PORT", "Value": "4000"}, {"Name": "MODE", "Value": mode}],
+        "Environment": [{"Name": name, "Value": value} for name, value in variables.items()],
         "Secrets": [{"Name": "SECRET", "ValueFrom": parameter}],
         "PortMappings": [{"ContainerPort": 4000}],
         "StopTimeout": 5,
     }
     group = {"Protocol": "HTTP", "Port": 4000, "TargetType": "ip", "VpcId": {"Ref": "Vpc"}}
     check = {"HealthCheckPath": "/", "HealthCheckIntervalSeconds": 1, "UnhealthyThresholdCount": 2}
-    rule = {"Field": "host-header", "HostHeaderConfig": {"Values": ["llm.example.com"]}}
+    rule = {"Field": "host-header", "HostHeaderConfig": {"Values": [f"{place}.example.com"]}}
     elb = "AWS::ElasticLoadBalancingV2"
 
     def resource(kind: str, depends_on: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -156,7 +208,7 @@ def gateway(mode: str = "ok", *, parameter: str = "/t/SECRET", grace: int = 60) 
         "Record": resource(
             "AWS::Route53::RecordSet",
             HostedZoneId={"Ref": "Zone"},
-            Name="llm.example.com.",
+            Name=f"{place}.example.com.",
             Type="A",
             AliasTarget={
                 "DNSName": get_att("Balancer", "DNSName"),
@@ -188,7 +240,7 @@ def gateway(mode: str = "ok", *, parameter: str = "/t/SECRET", grace: int = 60) 
         "Permission": resource("AWS::EC2::SecurityGroupIngress", IpProtocol="tcp"),
         "Namespace": resource(
             "AWS::ServiceDiscovery::PrivateDnsNamespace",
-            Name=f"{mode}.{parameter[3:].lower()}.internal",
+            Name=f"{place}.{mode}.{parameter[3:].lower()}.internal",
             Vpc={"Ref": "Vpc"},
         ),
         "Name": resource(
@@ -202,11 +254,15 @@ def gateway(mode: str = "ok", *, parameter: str = "/t/SECRET", grace: int = 60) 
 
 @pytest.mark.usefixtures("pushed")
 class TestService:
-    def test_is_deployed_once_it_answers_through_the_load_balancer(self, emulator: Emulator) -> None:
-        outputs = deploy(emulator, "good", gateway(), Service={"Ref": "Service"}, Cidr=get_att("Vpc", "CidrBlock"))
+    def test_is_deployed_once_it_answers_through_the_load_balancer(
+        self, emulator: Emulator, places: Sequence[Place]
+    ) -> None:
+        outputs = deploy(
+            emulator, "good", gateway(), {"Service": {"Ref": "Service"}, "Cidr": get_att("Vpc", "CidrBlock")}
+        )
         assert outputs["Cidr"] == "10.0.0.0/16"
-        url = emulator.balancer
-        assert httpx.get(url, trust_env=False).text == "p@ss/:%#?"
+        url = places[0].url
+        assert httpx.get(url, trust_env=False).text == "p@ss/:%#? at llm"
         assert httpx.get(url, headers={"Host": "llm.example.com"}, trust_env=False).status_code == 200
         assert httpx.get(url, headers={"Host": "other.example.com"}, trust_env=False).status_code == 403
         without_effect = {(entry["type"], entry["logical_id"], entry["stack"]) for entry in emulator.not_emulated()}
@@ -236,6 +292,37 @@ class TestService:
             deploy(emulator, name, template)
 
 
+@pytest.mark.usefixtures("pushed")
+def test_an_image_reaches_every_environment_of_every_account_by_its_digest(
+    emulator: Emulator, places: Sequence[Place], context: Path
+) -> None:
+    uri = f"{IMAGE}@{push(emulator, context, '2')}"
+    (context / "server.py").write_text("an image is what it was when it was built")
+    for place, name in zip(places[1:], ("second", "third"), strict=True):
+        deploy(emulator, name, gateway(place=name, image=uri), account=place.account)
+        assert httpx.get(place.url, trust_env=False).text == f"p@ss/:%#? at {name}"
+    stacks = aws(emulator, "cloudformation", OTHER).describe_stacks()["Stacks"]
+    assert [stack["StackName"] for stack in stacks] == ["third"]
+    assert push(emulator, context, "3") not in uri
+
+
+def test_a_role_of_another_account_leads_to_it(emulator: Emulator) -> None:
+    role = aws(emulator, "iam", OTHER).create_role(RoleName="deploy", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    own = aws(emulator, "sts")
+    assert own.get_caller_identity()["Account"] == OWN
+    given = own.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    foreign = boto3.client(
+        "sts",
+        endpoint_url=emulator.endpoint,
+        region_name=REGION,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+        config=Config(proxies={}),
+    )
+    assert foreign.get_caller_identity()["Account"] == OTHER
+
+
 def test_an_unknown_type_is_refused(emulator: Emulator) -> None:
     with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::Nowhere::Thing\]"):
         deploy(emulator, "unknown", {"Thing": {"Type": "AWS::Nowhere::Thing"}})
@@ -253,7 +340,7 @@ def test_every_inert_type_deploys_and_is_reported(emulator: Emulator) -> None:
 def test_the_registry_knows_what_was_pushed_and_nothing_else(emulator: Emulator) -> None:
     ecr = aws(emulator, "ecr")
     images = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "1"}])["imageDetails"]
-    assert images[0]["imageTags"] == ["1"]
+    assert "1" in images[0]["imageTags"]
     with pytest.raises(ecr.exceptions.ImageNotFoundException):
         ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "2"}])
 
@@ -261,10 +348,10 @@ def test_the_registry_knows_what_was_pushed_and_nothing_else(emulator: Emulator)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("inspect", "asset"), 1, "no image is kept"),
-        (("build", "--tag", "asset", "."), 0, "not building the image"),
+        (("inspect", "asset"), 1, "kept again each time"),
         (("login", "--username", "AWS", "--password-stdin", "registry"), 0, ""),
-        (("tag", "asset", IMAGE), 0, ""),
+        (("run", "asset"), 0, "nothing to do for 'run'"),
+        (("push", f"{IMAGE}:unknown"), 1, "push failed: FileNotFoundError"),
     ],
 )
 def test_the_stand_in_for_docker_says_what_it_does_not(

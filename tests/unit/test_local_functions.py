@@ -29,8 +29,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from botocore.exceptions import ClientError
 
-from local.containers import Image, free_ports
-from local.emulator import Emulator
+from local.containers import free_ports
+from local.emulator import Emulator, Settings
 from local.functions import LARGEST_BODY_BYTES, with_differences, without_compiled
 from stacks.python_function import LAMBDA
 from tests.unit.test_emulator import aws, deploy, get_att
@@ -173,18 +173,14 @@ def emulator(
     folder = tmp_path_factory.mktemp("emulator")
     [api] = free_ports(1)
     monkeypatch_module.setenv("https_proxy", "http://of.the.developer")
-    emulator = Emulator(
-        port=api,
-        state=folder / "state",
-        image=Image(("/bin/true",), folder),
-        function_environment={
-            "LITELLM_URL": "http://127.0.0.1:1",
-            "UNKNOWN_URL": "http://127.0.0.1:2",
-            "HTTPS_PROXY": "http://127.0.0.1:3",
-            "NO_PROXY": "127.0.0.1",
-        },
-        smtp_port=relay[1],
-    )
+    functions = {
+        "LITELLM_URL": "http://127.0.0.1:1",
+        "UNKNOWN_URL": "http://127.0.0.1:2",
+        "HTTPS_PROXY": "http://127.0.0.1:3",
+        "NO_PROXY": "127.0.0.1",
+    }
+    settings = Settings(functions=functions, smtp_port=relay[1])
+    emulator = Emulator(port=api, state=folder / "state", settings=settings)
     emulator.start()
     yield emulator
     emulator.stop()
@@ -375,7 +371,10 @@ def stack(emulator: Emulator) -> dict[str, str]:
     s3.put_object(Bucket="packages", Key="probe.zip", Body=zipped(PACKAGE))
     names = ("Environment", "Draw", "Fail", "Idempotent", "Notes", "Api", "Queue", "Dead", "User", "Log")
     return deploy(
-        emulator, "functions", RESOURCES, Provider=get_att("Provider", "Arn"), **{name: {"Ref": name} for name in names}
+        emulator,
+        "functions",
+        RESOURCES,
+        {"Provider": get_att("Provider", "Arn"), **{name: {"Ref": name} for name in names}},
     )
 
 

@@ -1,0 +1,64 @@
+"""What an AWS account has before anything is deployed to it, and ministack does not know: quotas and Bedrock's models.
+
+The quotas are AWS's published defaults. Of models the account has those that LiteLLM's list of prices knows at Bedrock
+(`stacks/litellm_catalog.json`), their terms accepted: a model that is not there is as unknown as it is at AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from local.ecs import ministack
+from stacks.litellm_config import CATALOG, GEOGRAPHIES
+
+QUOTAS: Final[Mapping[tuple[str, str], float]] = {
+    ("ec2", "L-0263D0A3"): 5,  # Elastic IP addresses
+    ("fargate", "L-3032A538"): 6,  # On-Demand vCPUs
+    ("fargate", "L-36FBB829"): 6,  # Spot vCPUs
+    ("rds", "L-952B80B8"): 40,  # Aurora clusters
+    ("vpc", "L-F678F1CE"): 5,  # VPCs
+}
+"""AWS's defaults by service and quota, of those that `ops/doctor.py` asks for.
+https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html"""
+
+
+def add_quotas() -> None:
+    """Have Service Quotas answer, which ministack does not have, with AWS's default for each quota."""
+    responses = ministack("core.responses")
+
+    async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, query: object) -> Any:  # noqa: ANN401 - ministack's response
+        request = json.loads(body or b"{}")
+        service, code = request.get("ServiceCode", ""), request.get("QuotaCode", "")
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        if operation not in ("GetServiceQuota", "GetAWSDefaultServiceQuota"):
+            return responses.error_response_json("UnknownOperationException", f"{operation} is not emulated", 400)
+        if (service, code) not in QUOTAS:
+            return responses.error_response_json("NoSuchResourceException", f"{service} has no quota {code}", 400)
+        return responses.json_response(
+            {"Quota": {"ServiceCode": service, "QuotaCode": code, "Value": QUOTAS[service, code]}}
+        )
+
+    ministack("app").SERVICE_HANDLERS["servicequotas"] = handle
+
+
+def mend_models() -> None:
+    """Have Bedrock know today's models and inference profiles, where ministack's list ends in 2024."""
+    bedrock = ministack("services.bedrock")
+    listed = {entry[0] for entry in bedrock._CATALOG}
+    named = re.compile(r"(?P<maker>[a-z0-9]+)\.[^/]+")  # the form of Bedrock's ids, and of a profile's with a geography
+    priced = (named.fullmatch(name) for name in json.loads(CATALOG.read_text())["prices"])
+    models = {found[0]: found["maker"] for found in priced if found and found["maker"] not in GEOGRAPHIES}
+    bedrock._CATALOG += [
+        (name, name, maker, ["TEXT"], ["TEXT"], True) for name, maker in models.items() if name not in listed
+    ]
+    bedrock._INFERENCE_PROFILE_PREFIXES = tuple(GEOGRAPHIES)
+    availability = bedrock._get_foundation_model_availability
+
+    def accepted(model: str) -> Any:  # noqa: ANN401 - as above
+        bedrock._model_agreements[model] = True
+        return availability(model)
+
+    bedrock._get_foundation_model_availability = accepted

@@ -1,0 +1,47 @@
+"""One environment on this machine, of the several that one emulated AWS may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What the emulator is told of an environment before it is deployed.
+
+    Parameters
+    ----------
+    account, region
+        Whose it is.
+    domain
+        The gateway's host name. No DNS answers for it here: 127.0.0.1:`port` is where it leads.
+    port
+        Where the environment's load balancer listens.
+    parameter_prefix
+        Where its parameters are in Parameter Store.
+    hosted_zone
+        Id and name of the zone that is there before the first deployment; None for none.
+    containers
+        What differs from AWS for its containers: set over whatever ECS hands over; None takes a variable away.
+    functions
+        What differs from AWS for its Lambda functions: values for the variables that a function is deployed with.
+    """
+
+    account: str
+    region: str
+    domain: str
+    port: int
+    parameter_prefix: str
+    hosted_zone: tuple[str, str] | None = None
+    containers: Mapping[str, str | None] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def has(self, variables: Mapping[str, str]) -> bool:
+        """Whether a container or a function with these variables is of this environment: one of them names it."""
+        return not {f"https://{self.domain}", self.parameter_prefix}.isdisjoint(variables.values())

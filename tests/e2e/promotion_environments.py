@@ -1,0 +1,61 @@
+"""The environments of `test_promotion.py`: its copy of the checkout has this file as `stacks/environments.py`.
+
+Small ones, in two accounts: dev is in that where releases are made, stg and prod share another.
+"""
+
+from functools import cache
+
+from stacks.settings import Environment, Gateway, HostedZone, Ingress, Network, Providers, Releases, by_name, read
+
+RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
+OFFICE = "203.0.113.0/24"
+
+
+def environment(name: str, number: int, account: str, *, azure: str = "example-llm") -> Environment:
+    """An environment; the `number` keeps its addresses apart from those of the others, `azure` is its resource."""
+    return Environment(
+        name=name,
+        account=account,
+        hosted_zone=HostedZone(id=f"Z000000{number}PROMOTION", name=f"{name}.example.com"),
+        domain=f"llm.{name}.example.com",
+        network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr=f"10.{number}.0.0/16"),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,)),
+        gateway=Gateway(max_tasks=1),
+        providers=Providers(azure_api_base=f"https://{azure}.openai.azure.com", vertexai_project="example-llm"),
+        deletion_protection=False,
+        tags={"service": "litellm-gateway", "environment": name},
+    )
+
+
+def dev() -> Environment:
+    """Where a release goes first."""
+    return environment("dev", 1, RELEASES_ACCOUNT)
+
+
+def stg() -> Environment:
+    """Where a release is rehearsed."""
+    return environment("stg", 2, OTHER_ACCOUNT)
+
+
+def prod() -> Environment:
+    """Where people work."""
+    return environment("prod", 3, OTHER_ACCOUNT)
+
+
+def releases() -> Releases:
+    """Where the image is, and who may ask for the smoke tests."""
+    return Releases(account=RELEASES_ACCOUNT, repository="example/litellm-gateway", github_actions=True)
+
+
+@cache
+def environments() -> dict[str, Environment]:
+    """Every environment by name."""
+    return by_name(map(read, (dev, stg, prod)))
+
+
+@cache
+def promotion() -> Releases:
+    """The settings of `releases`, checked against the environments."""
+    found = read(releases)
+    found.check_environments(environments())
+    return found

@@ -1,0 +1,381 @@
+"""Releases are promoted through three environments in two accounts, and taken away again, by the operators' commands.
+
+Each release is a checkout of its own, in which somebody has edited something (`promotion_environments.py` is their
+`stacks/environments.py`): an image by its digest, and an assembly that is synthesized once. Two are well and reach all
+environments; two go no further than dev, one with a migration that fails and one that does not pass its smoke test.
+Meanwhile somebody calls every environment. All of it happens once (`history`), and each test looks at one side of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from local.gateway import CHECKOUT, LocalGateway, outside_of, start_emulator
+from local.outside import Fault
+from tests.e2e.conftest import callers
+from tests.e2e.promotion_environments import OTHER_ACCOUNT, RELEASES_ACCOUNT, environments
+
+REGION = "ap-northeast-1"
+REPOSITORY = "litellm-gateway"
+INSTALLED = (".venv", "node_modules", ".tools")
+CDK = ("node", str(CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"))
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+PAUSE = 0.5  # seconds between a caller's requests: much else is to be done on this machine
+OTHER_AZURE = "not-ours"  # a resource that does not take our key
+
+Edits = Mapping[str, tuple[str, str]]  # by file: what is replaced, and by what
+
+NEW_MODEL = """model_list:
+  - model_name: gpt-6-luna-new
+    litellm_params:
+      model: azure/gpt-6-luna
+      api_base: os.environ/AZURE_API_BASE
+      api_key: os.environ/AZURE_API_KEY
+      api_version: "2025-04-01-preview"
+"""
+ADDED_MODEL = {"container/config.yaml": ("model_list:\n", NEW_MODEL)}
+FAILING_MIGRATION = {"container/entrypoint.sh": ("set -eu\n", "set -eu\n[ $DISABLE_SCHEMA_UPDATE = true ] || exit 3\n")}
+WRONG_AZURE = {"stacks/environments.py": ("RELEASES_ACCOUNT)", f'RELEASES_ACCOUNT, azure="{OTHER_AZURE}")')}
+EVERYWHERE = ("dev", "stg", "prod")
+# By name: what was edited, and where it goes. What goes to dev only is synthesized for it alone, in half the time.
+RELEASES: Mapping[str, tuple[Edits, tuple[str, ...]]] = {
+    "first": ({}, EVERYWHERE),
+    "second": (ADDED_MODEL, EVERYWHERE),
+    "failing-migration": (ADDED_MODEL | FAILING_MIGRATION, ("dev",)),
+    "wrong-azure": (ADDED_MODEL | WRONG_AZURE, ("dev",)),
+}
+
+Done = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A checkout with its image; the assembly is in its `cdk.out`."""
+
+    folder: Path
+    image: str
+
+    def command(self, module: str, *arguments: str, access: Mapping[str, str]) -> Done:
+        """Run an operators' command in this checkout."""
+        return _run(self.folder, access, sys.executable, "-m", f"ops.{module}", *arguments)
+
+    def templates(self, environment: str) -> dict[str, Any]:
+        """The synthesized templates of an environment, by the stack's name."""
+        folder = self.folder / "cdk.out" / f"assembly-{environment}"
+        artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"].values()
+        return {
+            stack["properties"]["stackName"]: json.loads((folder / stack["properties"]["templateFile"]).read_text())
+            for stack in artifacts
+            if stack["type"] == "aws:cloudformation:stack"
+        }
+
+
+class Company:
+    """Two AWS accounts, three environments to be deployed to them, and their releases: a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        settings = environments()
+        self.outside = outside_of(settings["dev"], folder / "outside")
+        self.gateways = {
+            name: LocalGateway(folder / name, environment=each, outside=self.outside, checkout=folder / "first")
+            for name, each in settings.items()
+        }
+        self._pool = ThreadPoolExecutor()
+        self._releases: dict[str, Future[Release]] = {}
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Have everything that there is before the first release."""
+        with ExitStack() as starting:
+            starting.enter_context(self._pool)
+            starting.enter_context(self.outside)
+            self.outside.set_fault(f"{OTHER_AZURE}.openai.azure.com", Fault(status=401))
+            databases = starting.enter_context(ExitStack())  # to be ended after the tasks that use them
+            self.emulator = start_emulator(self._folder / "aws", self.outside, *self.gateways.values())
+            starting.callback(self.emulator.stop)
+            for gateway in self.gateways.values():
+                gateway.use(self.emulator)
+            ecr = self.gateways["dev"].client("ecr")
+            ecr.create_repository(repositoryName=REPOSITORY, imageTagMutability="IMMUTABLE")
+            trust = ("--trust", RELEASES_ACCOUNT, "--cloudformation-execution-policies", ADMINISTRATOR)
+            steps = (
+                self.release("first"),
+                self._pool.submit(self._bootstrap, RELEASES_ACCOUNT),
+                self._pool.submit(self._bootstrap, OTHER_ACCOUNT, *trust),
+            )
+            for step in steps:
+                step.result()
+            self._store_secrets()
+            for database in self._pool.map(LocalGateway.start_postgres, self.gateways.values()):
+                databases.enter_context(database)
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it all."""
+        self._running.close()
+
+    def release(self, name: str) -> Future[Release]:
+        """Have one of `RELEASES` made, once for all who ask for it."""
+        if name not in self._releases:
+            self._releases[name] = self._pool.submit(self._make, name, *RELEASES[name])
+        return self._releases[name]
+
+    def _make(self, name: str, edits: Edits, targets: Iterable[str]) -> Release:
+        """Edit a copy of the checkout, build and push its image, and synthesize the targets' stacks with that."""
+        folder, access = self._folder / name, self.emulator.environment(RELEASES_ACCOUNT)
+        _copy(folder)
+        for file, (old, new) in edits.items():
+            text = (folder / file).read_text()
+            assert old in text, f"{file} does not have {old!r}"
+            (folder / file).write_text(text.replace(old, new, 1))
+        repository = f"{RELEASES_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}"
+        for command in (("build", "--tag", f"{repository}:{name}", "container"), ("push", f"{repository}:{name}")):
+            _well(_run(folder, access, access["CDK_DOCKER"], *command))
+        ecr = self.gateways["dev"].client("ecr")
+        (pushed,) = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": name}])["imageDetails"]
+        image = f"{repository}@{pushed['imageDigest']}"
+        context = ("-c", f"image={image}", "-c", f"environments={','.join(targets)}")
+        _well(_run(folder, access, *CDK, "synth", "--quiet", *context))
+        return Release(folder, image)
+
+    def deploy(self, name: str, environment: str) -> Done:
+        """Take a release to an environment.
+
+        Whoever does it is of the environment's own account, but for stg's, whose roles the other account assumes.
+        """
+        roles = ("--assume-roles",) if environment == "stg" else ()
+        account = RELEASES_ACCOUNT if roles else self.gateways[environment].environment.account
+        target = ("--env", environment, "--app", "cdk.out", "--yes", *roles)
+        release = self.release(name).result()
+        return release.command("release", "deploy", *target, access=self.emulator.environment(account))
+
+    def destroy(self, environment: str) -> Done:
+        """Remove an environment."""
+        confirmed = ("--env", environment, "--yes-i-mean", environment, "--app", "cdk.out")
+        return self.release("second").result().command("destroy", *confirmed, access=self.gateways[environment].access)
+
+    def _bootstrap(self, account: str, *arguments: str) -> None:
+        command = (*CDK, "bootstrap", f"aws://{account}/{REGION}", "--app", "", "--no-notices", *arguments)
+        _well(_run(CHECKOUT, self.emulator.environment(account), *command))
+
+    def _store_secrets(self) -> None:
+        for name, gateway in self.gateways.items():
+            if name == "stg":
+                gateway.store_secrets("--assume-roles", access=self.emulator.environment(RELEASES_ACCOUNT))
+            else:
+                gateway.store_secrets()
+
+
+@dataclass(frozen=True)
+class State:
+    """What is deployed in an environment, and what it does."""
+
+    templates: Mapping[str, Any]  # by the stack's name, as the rest
+    outputs: Mapping[str, Any]
+    parameters: Mapping[str, str]
+    container: Mapping[str, Any]  # of the running task
+    digest: str  # of the image that it runs
+    models: frozenset[str]
+
+    @classmethod
+    def of(cls, gateway: LocalGateway) -> State:
+        """Look at everything, through AWS's API and the gateway's."""
+        cloudformation, ecs, ssm = (gateway.client(service) for service in ("cloudformation", "ecs", "ssm"))
+        stacks = [
+            stack
+            for stack in cloudformation.describe_stacks()["Stacks"]
+            if stack["StackName"].startswith(f"litellm-{gateway.environment.name}-")
+        ]
+        pages = ssm.get_paginator("get_parameters_by_path").paginate(
+            Path=gateway.environment.parameter_prefix, WithDecryption=True
+        )
+        cluster = gateway.secret("cluster")
+        (arn,) = ecs.list_tasks(cluster=cluster, desiredStatus="RUNNING")["taskArns"]
+        (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+        definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+        return cls(
+            templates={
+                stack["StackName"]: cloudformation.get_template(StackName=stack["StackName"])["TemplateBody"]
+                for stack in stacks
+            },
+            outputs={stack["StackName"]: stack.get("Outputs") for stack in stacks},
+            parameters={each["Name"]: each["Value"] for page in pages for each in page["Parameters"]},
+            container=definition["containerDefinitions"][0],
+            digest=task["containers"][0]["imageDigest"],
+            models=frozenset(model["id"] for model in gateway.api("GET", "/v1/models").json()["data"]),
+        )
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened."""
+
+    done: Mapping[tuple[str, str], Done]  # the deployments by release and environment
+    states: Mapping[tuple[str, str], State]  # after them
+    statuses: Mapping[str, Sequence[int]]  # of the callers' answers, by environment
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """What there is before the first release."""
+    with Company(tmp_path_factory.mktemp("company")) as company:
+        yield company
+
+
+@pytest.fixture(scope="module")
+def history(company: Company) -> History:
+    """Promote the releases: while one goes from stg to prod, the next ones are in dev."""
+    done: dict[tuple[str, str], Done] = {}
+    states: dict[tuple[str, str], State] = {}
+    statuses: dict[str, list[int]] = {}
+
+    def deploy(name: str, environment: str) -> None:
+        done[name, environment] = company.deploy(name, environment)
+        if "stg" in RELEASES[name][1]:
+            _well(done[name, environment])
+        states[name, environment] = State.of(company.gateways[environment])
+        if environment not in statuses:
+            gateway = company.gateways[environment]
+            key = gateway.user_key("somebody@example.com")
+            statuses[environment] = calling.enter_context(callers(gateway, key, pause=PAUSE))
+
+    def go_on() -> None:
+        for name in ("first", "second"):
+            in_dev[name].result()
+            deploy(name, "stg")
+            deploy(name, "prod")
+
+    with ExitStack() as calling, ThreadPoolExecutor() as pool, ThreadPoolExecutor(max_workers=1) as dev:
+        in_dev = {name: dev.submit(deploy, name, "dev") for name in RELEASES}
+        going_on = pool.submit(go_on)
+        for name in RELEASES:
+            company.release(name)  # made while the first is deployed
+        for step in (going_on, *in_dev.values()):
+            step.result()
+    return History(done, states, statuses)
+
+
+def _copy(folder: Path) -> None:
+    """Copy the checkout, with what is not committed yet, and let somebody edit its environments."""
+    listed = _well(_run(CHECKOUT, {}, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"))
+    for name in filter(None, listed.stdout.split("\0")):
+        if (CHECKOUT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+    for name in INSTALLED:
+        (folder / name).symlink_to(CHECKOUT / name)
+    shutil.copy2(Path(__file__).with_name("promotion_environments.py"), folder / "stacks" / "environments.py")
+
+
+def _run(folder: Path, access: Mapping[str, str], *command: str) -> Done:
+    # The rules have a test of their own, and would take as long as the rest of a synthesis.
+    environment = {**os.environ, "CDK_VALIDATION": "false", **access}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def _well(done: Done) -> Done:
+    assert done.returncode == 0, f"{done.args}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done
+
+
+@pytest.mark.parametrize("environment", EVERYWHERE)
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_a_release_reaches_every_environment_unchanged(
+    company: Company, history: History, name: str, environment: str
+) -> None:
+    release, state = company.release(name).result(), history.states[name, environment]
+    assert f"{environment} has the release." in _well(history.done[name, environment]).stdout
+    assert state.digest == release.image.partition("@")[2]
+    assert state.templates == release.templates(environment)
+    assert ("gpt-6-luna-new" in state.models) == (name == "second")
+
+
+def test_no_request_is_lost(history: History) -> None:
+    answers = {environment: {*statuses} for environment, statuses in history.statuses.items()}
+    assert answers == {"dev": {200}, "stg": {200}, "prod": {200}}
+    assert all(len(statuses) > 50 for statuses in history.statuses.values())
+
+
+@pytest.mark.parametrize("name", ["failing-migration", "wrong-azure"])
+def test_a_bad_release_leaves_dev_as_it_was(history: History, name: str) -> None:
+    done = history.done[name, "dev"]
+    assert done.returncode == 1
+    print(done.stdout, done.stderr)
+    assert history.states[name, "dev"] == history.states["second", "dev"]
+
+
+# What there may be in an account: service, operation, and where in its answer the names are.
+KINDS = {
+    "stacks": ("cloudformation", "describe_stacks", "Stacks", "StackName"),
+    "buckets": ("s3", "list_buckets", "Buckets", "Name"),
+    "log groups": ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    "tables": ("dynamodb", "list_tables", "TableNames", ""),
+    "queues": ("sqs", "list_queues", "QueueUrls", ""),
+    "topics": ("sns", "list_topics", "Topics", "TopicArn"),
+    "functions": ("lambda", "list_functions", "Functions", "FunctionName"),
+    "state machines": ("stepfunctions", "list_state_machines", "stateMachines", "name"),
+    "rules": ("events", "list_rules", "Rules", "Name"),
+    "alarms": ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "dashboards": ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+    "database clusters": ("rds", "describe_db_clusters", "DBClusters", "DBClusterIdentifier"),
+    "databases": ("rds", "describe_db_instances", "DBInstances", "DBInstanceIdentifier"),
+    "snapshots": ("rds", "describe_db_cluster_snapshots", "DBClusterSnapshots", "DBClusterIdentifier"),
+    "subnet groups": ("rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName"),
+    "keys": ("kms", "list_keys", "Keys", "KeyId"),
+    "parameters": ("ssm", "describe_parameters", "Parameters", "Name"),
+    "repositories": ("ecr", "describe_repositories", "repositories", "repositoryName"),
+    "roles": ("iam", "list_roles", "Roles", "RoleName"),
+    "users": ("iam", "list_users", "Users", "UserName"),
+    "load balancers": ("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerName"),
+    "target groups": ("elbv2", "describe_target_groups", "TargetGroups", "TargetGroupName"),
+    "networks": ("ec2", "describe_vpcs", "Vpcs", "CidrBlock"),
+    "security groups": ("ec2", "describe_security_groups", "SecurityGroups", "GroupName"),
+    "clusters": ("ecs", "list_clusters", "clusterArns", ""),
+    "tasks": ("ecs", "list_task_definitions", "taskDefinitionArns", ""),
+    "certificates": ("acm", "list_certificates", "CertificateSummaryList", "DomainName"),
+    "mail identities": ("sesv2", "list_email_identities", "EmailIdentities", "IdentityName"),
+    "configuration sets": ("sesv2", "list_configuration_sets", "ConfigurationSets", ""),
+    "namespaces": ("servicediscovery", "list_namespaces", "Namespaces", "Name"),
+    "secrets": ("secretsmanager", "list_secrets", "SecretList", "Name"),
+}
+
+EVERY_ACCOUNTS = {"172.31.0.0/16", "default"}  # the default VPC, and security group
+
+
+def _there(gateway: LocalGateway) -> dict[str, list[str]]:
+    """What there is in the account of an environment, by kind; only kinds that there are."""
+    found: dict[str, list[str]] = {}
+    for kind, (service, operation, items, name) in KINDS.items():
+        client = gateway.client(service)
+        if client.can_paginate(operation):
+            answer = client.get_paginator(operation).paginate().build_full_result()
+        else:
+            answer = getattr(client, operation)()
+        names = {str(item[name] if name else item) for item in answer.get(items, [])}
+        if names - EVERY_ACCOUNTS:
+            found[kind] = sorted(names - EVERY_ACCOUNTS)
+    return found
+
+
+def test_nothing_is_left_but_what_is_retained_on_purpose(company: Company, history: History) -> None:
+    assert history.done
+    with ThreadPoolExecutor() as pool:
+        for done in pool.map(company.destroy, EVERYWHERE):
+            print(_well(done).stdout)
+    for environment in ("dev", "prod"):
+        print(json.dumps(_there(company.gateways[environment]), indent=1))
+    assert company.emulator.not_emulated() == []
