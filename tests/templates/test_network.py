@@ -1,14 +1,17 @@
 """The network stack: tiers, ways out, and every permitted connection."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations, product
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import assertions
 
 from stacks.environments import environments
-from stacks.settings import Environment
+from stacks.network import NetworkStack
+from stacks.settings import Environment, SettingsError
 from tests.templates.conftest import Template, only, resources
 from tests.templates.synthesis import VARIANT, plain, text, variant
 
@@ -105,8 +108,9 @@ def _rules(template: Template) -> Iterator[tuple[str, str, int, str]]:
                 continue
             assert rule["IpProtocol"] == "tcp"
             assert rule["FromPort"] == rule["ToPort"]
-            peer = rule.get("CidrIp") or text(
-                rule["SourceSecurityGroupId" if direction == "Ingress" else "DestinationSecurityGroupId"]
+            peer = text(
+                rule.get("CidrIp")
+                or rule["SourceSecurityGroupId" if direction == "Ingress" else "DestinationSecurityGroupId"]
             )
             yield group, direction, rule["FromPort"], peer.strip("<>").removesuffix(".GroupId")
 
@@ -115,6 +119,7 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
     callers = {
         ("LoadBalancerGroup", "Ingress", port, str(cidr)) for port in (80, 443) for cidr in environment.ingress.cidrs
     }
+    smoke_test = {("LoadBalancerGroup", "Ingress", 443, peer) for peer in _smoke_test_comes_from(environment)}
     endpoints = (
         {("EndpointGroup", "Ingress", 443, group) for group in ("GatewayGroup", "FunctionsGroup")}
         if environment.network.interface_endpoints
@@ -122,6 +127,7 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
     )
     return (
         callers
+        | smoke_test
         | endpoints
         | {
             ("LoadBalancerGroup", "Egress", 4000, "GatewayGroup"),
@@ -135,6 +141,15 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
             ("DatabaseGroup", "Ingress", 5432, "GatewayGroup"),
         }
     )
+
+
+def _smoke_test_comes_from(environment: Environment) -> list[str]:
+    network = environment.network
+    if not environment.ingress.public:
+        return ["FunctionsGroup"]
+    if network.vpc:
+        return [f"{address}/32" for address in network.vpc.nat_addresses]
+    return [f"VpcPublicSubnet{number}EIP.PublicIp>/32" for number in range(1, network.nat_gateways + 1)]
 
 
 @in_every_environment
@@ -172,6 +187,28 @@ def test_an_existing_vpc_gets_only_groups_and_endpoints() -> None:
     assert {group["VpcId"] for group in resources(template, "AWS::EC2::SecurityGroup").values()} == {vpc.id}
     assert only(template, "AWS::EC2::VPCEndpoint")["SubnetIds"] == list(vpc.private_subnet_ids)
     assert set(_rules(template)) == _permitted(VARIANT)
+
+
+def _public(**vpc: Any) -> Template:  # noqa: ANN401 - any setting
+    """The network of a public gateway in an existing VPC."""
+    existing = VARIANT.network.vpc
+    assert existing
+    network = VARIANT.network.model_copy(update={"vpc": existing.model_copy(update=vpc)})
+    ingress = VARIANT.ingress.model_copy(update={"public": True})
+    environment = VARIANT.model_copy(update={"network": network, "ingress": ingress})
+    stack = NetworkStack(cdk.App(), "Network", environment=environment)
+    return dict(assertions.Template.from_stack(stack).to_json())
+
+
+def test_the_smoke_test_comes_from_the_named_addresses_of_an_existing_vpc() -> None:
+    rules = set(_rules(_public(nat_addresses=(IPv4Address("198.51.100.7"),))))
+    assert ("LoadBalancerGroup", "Ingress", 443, "198.51.100.7/32") in rules
+    assert ("LoadBalancerGroup", "Ingress", 443, "FunctionsGroup") not in rules
+
+
+def test_a_public_gateway_in_an_existing_vpc_has_to_name_them() -> None:
+    with pytest.raises(SettingsError, match=r"^variant: network.vpc names no nat_addresses, and ingress.public is on"):
+        _public()
 
 
 def _kinds(template: Template) -> set[str]:

@@ -37,9 +37,10 @@ def common_name(certificate: x509.Certificate) -> str:
 
 
 def test_the_local_run_has_the_images_version() -> None:
-    for name in ("litellm.in", "litellm.txt"):
-        pinned = re.findall(r"^litellm(?:\[proxy\])?==([^\s;]+)", (ROOT / "local" / name).read_text(), re.MULTILINE)
-        assert pinned == [version()], name
+    pinned = re.findall(
+        r"^litellm(?:\[proxy\])?==([^\s;]+)", (ROOT / "local" / "litellm.txt").read_text(), re.MULTILINE
+    )
+    assert pinned == [version()]
 
 
 def test_the_image_is_the_official_one_at_that_version_and_if_given_that_digest() -> None:

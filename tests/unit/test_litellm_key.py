@@ -21,6 +21,7 @@ PREFIX = "/litellm/dev"
 MASTER_KEY = "sk-the-master-key-of-this-test"
 ROUTES = ["/user/new", "/user/info"]
 USER = "onboarding-service"
+LIMITS = '{"max_budget": 0.05, "budget_duration": "1d", "models": ["gpt", "claude"]}'
 VARIABLES = {
     "PARAMETER_PREFIX": PREFIX,
     "KEY": "ONBOARDING_KEY",
@@ -52,6 +53,9 @@ class LiteLlm(ThreadingHTTPServer):
                     return 409, {"error": {"code": "409"}}
                 self.users[body["user_id"]] = body
                 return 200, {"user_id": body["user_id"], "key": ""}
+            case "/user/update":
+                self.users[body["user_id"]] |= body
+                return 200, {"user_id": body["user_id"]}
             case "/user/info":
                 (user,) = query["user_id"]
                 if user not in self.users:
@@ -190,7 +194,7 @@ def test_name_follows_from_what_the_key_is(handler: ModuleType) -> None:
 
     assert name() == name()
     assert name() == handler.on_event(_event("Update", PhysicalResourceId="onboarding-old"), None)["PhysicalResourceId"]
-    names = [name(), name(Label="2"), name(AllowedRoutes=["/user/new"])]
+    names = [name(), name(Label="2"), name(AllowedRoutes=["/user/new"]), name(Limits="{}"), name(Limits=LIMITS)]
     assert len(set(names)) == len(names)
 
 
@@ -236,6 +240,29 @@ def test_key_of_another(handler: ModuleType, litellm: LiteLlm, ssm: Stubber, mon
     assert handler.is_complete(event, None) == {"IsComplete": True}
     assert litellm.users["usage-service"]["user_role"] == "proxy_admin_viewer"
     assert litellm.keys[alias]["user_id"] == "usage-service"
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there already"])
+def test_limits_are_the_users_and_the_keys(handler: ModuleType, litellm: LiteLlm, ssm: Stubber, there: bool) -> None:
+    """Of a user who was there with other ones too; as numbers, where CloudFormation knows texts only."""
+    if there:
+        litellm.users[USER] = {"user_id": USER, "max_budget": 1}
+    event = _event()
+    event["ResourceProperties"] |= {"Limits": LIMITS}
+    event = _named(handler, event)
+    _has_master_key(ssm)
+    ssm.add_response("put_parameter", {"Version": 1}, _stored(event["PhysicalResourceId"], "sk-made-in-this-test-0"))
+    assert handler.is_complete(event, None) == {"IsComplete": True}
+    for limited in (litellm.users[USER], litellm.keys[event["PhysicalResourceId"]]):
+        assert {name: limited[name] for name in ("max_budget", "budget_duration", "models")} == json.loads(LIMITS)
+
+
+def test_without_limits_the_user_is_not_changed(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:
+    event = _named(handler, _event())
+    _has_master_key(ssm)
+    ssm.add_response("put_parameter", {"Version": 1}, _stored(event["PhysicalResourceId"], "sk-made-in-this-test-0"))
+    handler.is_complete(event, None)
+    assert "/user/update" not in litellm.calls
 
 
 def test_made_again_it_is_still_one_key(handler: ModuleType, litellm: LiteLlm, ssm: Stubber) -> None:

@@ -1,5 +1,6 @@
 """The functions behind the migration custom resource, against botocore's own description of ECS and CloudFormation."""
 
+import logging
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ TASK = "arn:aws:ecs:ap-northeast-1:123456789012:task/cluster/0123456789abcdef"
 PROPERTIES = {
     "Cluster": "arn:aws:ecs:ap-northeast-1:123456789012:cluster/cluster",
     "TaskDefinition": "arn:aws:ecs:ap-northeast-1:123456789012:task-definition/migration:7",
+    "Version": "1.106.2",
     "Subnets": ["subnet-0a", "subnet-0b"],
     "SecurityGroups": ["sg-0a"],
     "LogGroup": "/litellm",
@@ -64,6 +66,10 @@ def _stack_is(stubber: Stubber, status: str) -> None:
     stubber.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": STACK})
 
 
+def _skipped(reason: str) -> dict[str, Any]:
+    return {"PhysicalResourceId": "migration", "Data": {"Skipped": reason}}
+
+
 def _task_is(stubber: Stubber, *tasks: dict[str, Any]) -> None:
     asked = {"cluster": PROPERTIES["Cluster"], "tasks": [TASK]}
     stubber.add_response("describe_tasks", {"tasks": list(tasks), "failures": []}, asked)
@@ -99,12 +105,41 @@ def test_a_deployment_starts_one_task(
 @pytest.mark.usefixtures("ecs")
 def test_a_rollback_runs_nothing(handler: ModuleType, cloudformation: Stubber, kind: str, status: str) -> None:
     _stack_is(cloudformation, status)
-    assert handler.on_event(_event(kind), None) == {"PhysicalResourceId": "migration", "Data": {}}
+    assert handler.on_event(_event(kind), None) == _skipped("CloudFormation rolls back, and migrations only go forward")
 
 
 @pytest.mark.usefixtures("ecs", "cloudformation")
 def test_a_deletion_runs_nothing(handler: ModuleType) -> None:
-    assert handler.on_event(_event("Delete"), None) == {"PhysicalResourceId": "migration", "Data": {}}
+    reason = "the gateway is removed, and the database stays as it is"
+    assert handler.on_event(_event("Delete"), None) == _skipped(reason)
+
+
+def _from(version: str | None) -> dict[str, Any]:
+    """An update to `PROPERTIES` from those with another version, or of before there was one."""
+    old = {name: value for name, value in PROPERTIES.items() if name != "Version"}
+    return _event("Update", OldResourceProperties=old | ({"Version": version} if version else {}))
+
+
+@pytest.mark.usefixtures("ecs")
+@pytest.mark.parametrize("before", ["1.106.3", "1.107.0", "1.108.11", "2.0.0", "1.1060.0", "1.107.0-rc.1"])
+def test_an_older_release_runs_nothing(
+    handler: ModuleType, cloudformation: Stubber, caplog: pytest.LogCaptureFixture, before: str
+) -> None:
+    """It is put back, or chosen, by a deployment that goes forward: its tables are newer, and are left alone."""
+    caplog.set_level(logging.INFO)
+    _stack_is(cloudformation, "UPDATE_IN_PROGRESS")
+    reason = f"LiteLLM goes back from {before} to 1.106.2, and migrations only go forward"
+    assert handler.on_event(_from(before), None) == _skipped(reason)
+    assert f"no migration: {reason}" in caplog.text
+
+
+@pytest.mark.parametrize("before", [None, "1.106.2", "1.106.1", "1.99.12", "0.200.0", "1.106.2-rc.1"])
+def test_a_newer_or_the_same_version_runs_it(
+    handler: ModuleType, ecs: Stubber, cloudformation: Stubber, before: str | None
+) -> None:
+    _stack_is(cloudformation, "UPDATE_IN_PROGRESS")
+    ecs.add_response("run_task", {"tasks": [{"taskArn": TASK}], "failures": []}, RUN_TASK)
+    assert handler.on_event(_from(before), None)["Data"] == {"Task": TASK}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +163,7 @@ def test_a_task_that_cannot_be_placed(
 
 
 @pytest.mark.usefixtures("ecs")
-@pytest.mark.parametrize("more", [{}, {"Data": {}}])
+@pytest.mark.parametrize("more", [{}, {"Data": {"Skipped": "for a reason"}}])
 def test_nothing_was_started(handler: ModuleType, more: dict[str, Any]) -> None:
     assert handler.is_complete(_event("Delete", **more), None) == {"IsComplete": True}
 

@@ -40,7 +40,7 @@ NAMES = [
     "version",
     "spend",
 ]
-Run = Callable[[], dict[str, Any]]
+Run = Callable[..., dict[str, Any]]
 Answer = tuple[int, str, dict[str, str], bytes]
 
 
@@ -67,13 +67,15 @@ class Gateway(ThreadingHTTPServer):
         self.writes_spend = True
         self.asked: list[tuple[str, dict[str, Any]]] = []  # paths and bodies
         self.keys: dict[str, str | None] = {}  # the Authorization of each path
-        self.instead: dict[str, list[Answer]] = {}  # answers by path or model, the last of them for ever
+        # Answers by path or model, the last of them for ever; None for the usual one.
+        self.instead: dict[str, list[Answer | None]] = {}
         self.headers: dict[str, str] = {}  # other ones of completions
 
     def answer(self, path: str, body: dict[str, Any]) -> Answer:
         for place in (path, str(body.get("model"))):
-            if answers := self.instead.get(place):
-                return answers.pop(0) if len(answers) > 1 else answers[0]
+            answers = self.instead.get(place, [None])
+            if answer := answers.pop(0) if len(answers) > 1 else answers[0]:
+                return answer
         match path:
             case "/health/readiness":
                 return _json({"status": "healthy", "db": "connected"})
@@ -139,13 +141,11 @@ def handler() -> ModuleType:
 @pytest.fixture
 def ssm(handler: ModuleType) -> Iterator[Stubber]:
     with Stubber(handler.ssm) as stubber:
-        asked = {"Name": PARAMETER, "WithDecryption": True}
-        stubber.add_response("get_parameter", {"Parameter": {"Name": PARAMETER, "Value": KEY}}, asked)
         yield stubber
 
 
 @pytest.fixture
-def gateway(handler: ModuleType, ssm: Stubber, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def gateway(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """A healthy gateway, as the function's environment has it; what it waits for goes by at once."""
     clock = [0.0]
     waits = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.__setitem__(0, clock[0] + seconds))
@@ -166,11 +166,16 @@ def gateway(handler: ModuleType, ssm: Stubber, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def run(handler: ModuleType, gateway: Gateway, caplog: pytest.LogCaptureFixture) -> Run:
+def run(handler: ModuleType, gateway: Gateway, ssm: Stubber, caplog: pytest.LogCaptureFixture) -> Run:
     """Run the test, of which no finding and no line of the log may have the key or the prompt in it."""
+    asked = {"Name": PARAMETER, "WithDecryption": True}
     caplog.set_level(logging.INFO)
 
-    def once() -> dict[str, Any]:
+    def once(*, key: bool = True) -> dict[str, Any]:
+        if key:
+            ssm.add_response("get_parameter", {"Parameter": {"Name": PARAMETER, "Value": KEY}}, asked)
+        else:
+            ssm.add_client_error("get_parameter", "ParameterNotFound", expected_params=asked)
         answer: dict[str, Any] = json.loads(json.dumps(handler.handler({}, None)))
         for text in (json.dumps(answer), caplog.text):
             assert KEY not in text
@@ -236,7 +241,8 @@ def test_a_broken_provider(run: Run, gateway: Gateway, status: int, kind: str, a
     times = f", {attempts} times" if attempts > 1 else ""
     assert _failed(answer) == {
         "completion by azure": f"a completion by gpt was answered with status {status} ({kind}{times}): look at the "
-        "credentials, quotas and status of azure, the models that its account may use, and the log of the gateway's tasks"
+        "credentials, quotas and status of azure, the models that its account may use, and the log of the gateway's "
+        "tasks"
     }
     assert [check["name"] for check in answer["checks"]] == NAMES[:-1]
     assert sum(body.get("model") == "gpt" for _, body in gateway.asked) == attempts
@@ -244,7 +250,7 @@ def test_a_broken_provider(run: Run, gateway: Gateway, status: int, kind: str, a
 
 
 def test_a_provider_that_was_busy_for_a_moment(run: Run, gateway: Gateway) -> None:
-    gateway.instead["flash"] = [_error(503, "internal_server_error"), gateway.complete("flash")]
+    gateway.instead["flash"] = [_error(503, "internal_server_error"), None]
     assert run()["passed"]
 
 
@@ -253,7 +259,7 @@ def test_an_answer_of_another_provider(run: Run, gateway: Gateway) -> None:
     gateway.instead["flash"] = [answered]
     assert _failed(run()) == {
         "completion by vertex_ai": "a completion by flash was answered by bedrock/anthropic.small, not by vertex_ai: "
-        "look at fallbacks in config.yaml"
+        "look at the fallbacks of config.yaml"
     }
 
 
@@ -278,8 +284,8 @@ def test_another_version(run: Run, gateway: Gateway) -> None:
     answer = run()
     assert answer["version"] == "1.105.0"
     assert _failed(answer) == {
-        "version": "LiteLLM 1.105.0 answered the completions, not 1.106.2, which was deployed: look at the tasks of the "
-        "ECS service and at the image of their task definition"
+        "version": "LiteLLM 1.105.0 answered the completions, not 1.106.2, which was deployed: look at the tasks of "
+        "the ECS service and at the image of their task definition"
     }
 
 
@@ -339,10 +345,8 @@ def test_no_sign_in_page(run: Run, gateway: Gateway, path: str, answer: Answer, 
 # The key, the models
 
 
-def test_without_a_key(run: Run, ssm: Stubber) -> None:
-    ssm._queue.clear()
-    ssm.add_client_error("get_parameter", "ParameterNotFound")
-    answer = run()
+def test_without_a_key(run: Run) -> None:
+    answer = run(key=False)
     assert [check["name"] for check in answer["checks"]] == NAMES[:3]
     assert _failed(answer)["models"].startswith(
         f"there is no parameter {PARAMETER} with the key of the smoke test: raise"
@@ -394,8 +398,8 @@ def test_spend_that_is_not_written(run: Run, gateway: Gateway, handler: ModuleTy
     gateway.writes_spend = False
     assert _failed(run()) == {
         "spend": f"the completions cost 0.000036 USD, but {gateway.url}/v2/user/info shows 0.000000 USD of it after "
-        f"{handler.SPEND_SECONDS} s: look at the database and, in the log of the gateway's tasks, at what LiteLLM says of "
-        "spend"
+        f"{handler.SPEND_SECONDS} s: look at the database and, in the log of the gateway's tasks, at what LiteLLM says "
+        "of spend"
     }
 
 
