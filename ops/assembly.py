@@ -20,8 +20,10 @@ import botocore.session
 from botocore import exceptions as aws
 
 from ops.access import OpsError
+from stacks.settings import Environment
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 CHECKOUT: Final = Path(__file__).parents[1]
@@ -154,15 +156,14 @@ def deployed_stack(session: boto3.Session, stack_name: str) -> StackTypeDef | No
     return None if stack["StackStatus"] in NOT_THERE else stack
 
 
-def deployed_stacks(session: boto3.Session, prefix: str) -> dict[str, StackTypeDef]:
-    """The stacks with resources whose names begin with the prefix, by name."""
-    pages = session.client("cloudformation").get_paginator("describe_stacks").paginate()
-    return {
-        stack["StackName"]: stack
-        for page in pages
-        for stack in page["Stacks"]
-        if stack["StackName"].startswith(prefix) and stack["StackStatus"] not in NOT_THERE
-    }
+def stacks_of(cloudformation: CloudFormationClient, environment: Environment) -> dict[str, StackTypeDef]:
+    """The environment's stacks as CloudFormation has them, in whatever state, by name and in the order of names.
+
+    Those, too, that no release has any more: they are told by their names, `litellm-<environment>-…`.
+    """
+    pages = cloudformation.get_paginator("describe_stacks").paginate()
+    found = {stack["StackName"]: stack for page in pages for stack in page["Stacks"] if "ParentId" not in stack}
+    return {name: found[name] for name in sorted(found) if name.startswith(f"litellm-{environment.name}-")}
 
 
 def deployed_template(session: boto3.Session, stack_name: str) -> str | None:

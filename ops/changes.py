@@ -25,7 +25,7 @@ import boto3
 
 from ops import permissions
 from ops.access import Access, OpsError, connect, environment_named, run
-from ops.assembly import Assembly, StackArtifact, Template, deployed_stacks, deployed_template
+from ops.assembly import NOT_THERE, Assembly, StackArtifact, Template, deployed_template, stacks_of
 from ops.diff import Difference, Impact, Pair, ResourceChange, differences
 from ops.stateful import losses
 
@@ -34,9 +34,6 @@ MAXIMUM_LINES: Final = 40  # of one stack, in the short text
 MAXIMUM_VALUES: Final = 6  # of one resource
 MAXIMUM_BROADENINGS: Final = 10  # sentences of one stack
 VALUE_LENGTH: Final = 80
-
-KEPT_APART: Final = ("github",)
-"""Stacks of an environment's account that a release does not deploy: `litellm-dev-github`."""
 
 VERBS: Final[Mapping[Impact, tuple[str, str]]] = {
     "WILL_CREATE": ("create", "new"),
@@ -122,8 +119,8 @@ def of_deployment(access: Access, assembly: Assembly, *, color: bool = False) ->
     environment = access.environment
     stacks = assembly.stacks(environment.name)
     session = access.acting_as("lookup")
-    prefix = f"litellm-{environment.name}-"
-    deployed = deployed_stacks(session, prefix)
+    known = stacks_of(session.client("cloudformation"), environment)
+    deployed = {name: stack for name, stack in known.items() if stack["StackStatus"] not in NOT_THERE}
     pairs = [
         Pair(
             stack=_title(stack),
@@ -137,7 +134,7 @@ def of_deployment(access: Access, assembly: Assembly, *, color: bool = False) ->
         )
         for stack in stacks
     ]
-    released = {stack.name for stack in assembly.artifacts} | {f"{prefix}{name}" for name in KEPT_APART}
+    released = {stack.name for stack in assembly.artifacts}
     where = f"what is deployed in account {environment.account}, {environment.region}"
     return _changes(environment.name, where, pairs, sorted(deployed.keys() - released), color=color)
 

@@ -28,8 +28,7 @@ import boto3
 from botocore import exceptions as aws
 
 from ops.access import QUALIFIER, OpsError, connect, environment_named, explain, run
-from ops.assembly import Assembly, StackArtifact, deployed_template
-from ops.drift import deployed
+from ops.assembly import Assembly, StackArtifact, deployed_template, stacks_of
 from ops.release import Cdk, run_cdk
 from stacks.environments import promotion
 from stacks.settings import Environment
@@ -300,7 +299,7 @@ def validation_records(account: Account) -> Iterator[Kept]:
 
 def other_stacks(account: Account) -> Iterator[Kept]:
     """Stacks of the environment that were not in the assembly: GitHub's roles, which somebody may still deploy with."""
-    for stack in deployed(account.client("cloudformation"), account.environment):
+    for stack in stacks_of(account.client("cloudformation"), account.environment).values():
         name = stack["StackName"]
         yield Kept("stack", name, account.command(f"cloudformation delete-stack --stack-name {name}"))
 
@@ -344,7 +343,7 @@ def remove(session: boto3.Session, environment: Environment, plan: Plan, app: Pa
     cloudformation = session.client("cloudformation", region_name=environment.region)
     code = cdk("destroy", f"{environment.name}/*", "--force", "--app", str(app), "--no-notices")
     expected = {stack["StackName"] for stack in plan.removed}
-    remaining = [stack for stack in deployed(cloudformation, environment) if stack["StackName"] in expected]
+    remaining = [stack for stack in stacks_of(cloudformation, environment).values() if stack["StackName"] in expected]
     if not code and not remaining:
         return
     names = ", ".join(stack["StackName"] for stack in remaining) or "the CDK CLI failed after the last stack"
@@ -382,7 +381,7 @@ def destroy(
             f"make deploy ENV={environment.name}, and then this again."
         )
     account = Account(session, environment)
-    stacks = deployed(account.client("cloudformation"), environment)
+    stacks = [*stacks_of(account.client("cloudformation"), environment).values()]
     with tempfile.TemporaryDirectory() as folder:
         if stacks:
             assembly = Assembly.load(app) if app else Assembly.synthesize((environment.name,), Path(folder))

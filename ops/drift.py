@@ -26,7 +26,7 @@ import boto3
 from botocore import exceptions as aws
 
 from ops.access import ADVICE, OpsError, connect, environment_named, explain, run
-from ops.assembly import NOT_THERE
+from ops.assembly import NOT_THERE, stacks_of
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
@@ -49,14 +49,6 @@ REFUSED: Final[Mapping[str, str]] = {
     "ValidationError": "a deployment or another comparison of the stack is running: run it again when that is over",
 }
 """What to do about an error code of CloudFormation's."""
-
-
-def deployed(cloudformation: CloudFormationClient, environment: Environment) -> list[StackTypeDef]:
-    """The environment's stacks as CloudFormation has them, by name."""
-    pages = cloudformation.get_paginator("describe_stacks").paginate()
-    stacks = (stack for page in pages for stack in page["Stacks"])
-    mine = (stack for stack in stacks if stack["StackName"].startswith(f"litellm-{environment.name}-"))
-    return sorted(mine, key=lambda stack: stack["StackName"])
 
 
 @dataclass(frozen=True)
@@ -165,7 +157,7 @@ def compare(detection: Detection, environment: Environment) -> int:
     OpsError
         The environment is not deployed.
     """
-    stacks = [s for s in deployed(detection.cloudformation, environment) if s["StackStatus"] not in NOT_THERE]
+    stacks = [s for s in stacks_of(detection.cloudformation, environment).values() if s["StackStatus"] not in NOT_THERE]
     if not stacks:
         raise OpsError(
             f"{environment.name} is not deployed in account {environment.account}, so nothing can have drifted."

@@ -28,8 +28,7 @@ from botocore import exceptions as aws
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ops.access import QUALIFIER, Access, OpsError
-from ops.assembly import NOT_THERE, Assembly, deployed_template
-from stacks.environments import environments
+from ops.assembly import NOT_THERE, Assembly, deployed_template, stacks_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -149,21 +148,8 @@ class PutBack:
 
 
 def described(access: Access) -> dict[str, StackTypeDef]:
-    """CloudFormation's descriptions of the environment's stacks, by name: also of those that no release has any more.
-
-    They are told by their names, which begin with `litellm-`, the environment's name and a hyphen.
-    """
-    ours = f"litellm-{access.environment.name}-"
-    longer = tuple(prefix for name in environments() if (prefix := f"litellm-{name}-") != ours and ours in prefix)
-    pages = access.acting_as("lookup").client("cloudformation").get_paginator("describe_stacks").paginate()
-    return {
-        stack["StackName"]: stack
-        for page in pages
-        for stack in page["Stacks"]
-        if stack["StackName"].startswith(ours)
-        and not stack["StackName"].startswith(longer)
-        and "ParentId" not in stack  # nested
-    }
+    """The environment's stacks by name, those that no release has any more too."""
+    return stacks_of(access.acting_as("lookup").client("cloudformation"), access.environment)
 
 
 def save(access: Access, assembly: Assembly) -> Saved:

@@ -138,6 +138,13 @@ def _tags(properties: dict[str, Any]) -> dict[str, str]:
     return tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
 
 
+@in_every_environment
+def test_templates_are_ascii(templates: Templates, environment: Environment) -> None:
+    """CloudFormation gives back `?` for any other character, and so could not put a stack back to what it was."""
+    for template in templates[environment.name].values():
+        json.dumps(template, ensure_ascii=False).encode("ascii")
+
+
 @as_deployed
 def test_stacks_carry_the_tags(environment: Environment) -> None:
     assert {name: stack.tags for name, stack in artifacts()[environment.name].items()} == dict.fromkeys(

@@ -474,14 +474,14 @@ def access(deployed: Deployed) -> Access:
 
 def test_compared_with_what_is_deployed(tmp_path: Path) -> None:
     deployed = Deployed().deploy(write(tmp_path / "old", {"dev": recorded()}, protected=("Database",)))
-    deployed.templates["litellm-dev-old"] = deployed.templates["litellm-dev-github"] = {"Resources": {}}
+    deployed.templates["litellm-dev-old"] = deployed.templates["litellm-stg-old"] = {"Resources": {}}
     new = recorded()
     set_("Gateway", "AWS::Logs::LogGroup", "Logs", RetentionInDays=7)(new)
     found = of_deployment(access(deployed), write(tmp_path / "new", {"dev": new}))
     assert [stack.stack for stack in found.stacks] == ["Database", "Gateway"]
     assert "termination protection" in found.approvals[0]
     assert "RetentionInDays 14 becomes 7" in found.approvals[1]
-    assert found.left == ("litellm-dev-old",)  # a release does not deploy the other one
+    assert found.left == ("litellm-dev-old",)
     assert "compared with what is deployed in account 111111111111, ap-northeast-1" in found.text()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ops import drift
+from ops.assembly import stacks_of
 from ops.drift import Detection
 from stacks.environments import environments
 from tests.unit.fake_aws import Answer, Answers, FakeAws, refusal
@@ -184,7 +185,7 @@ def test_it_waits_until_the_comparison_is_over() -> None:
         in_sync() | {("cloudformation", "describe_stack_drift_detection_status"): lambda **_: detection(next(states))}
     )
     cloudformation = aws.session.client("cloudformation")
-    (network, *_) = drift.deployed(cloudformation, DEV)
+    (network, *_) = stacks_of(cloudformation, DEV).values()
     assert Detection(cloudformation, interval=0).compare(network).failure == ""
     assert next(states, None) is None
 
@@ -194,7 +195,7 @@ def test_it_does_not_wait_forever() -> None:
         in_sync() | {("cloudformation", "describe_stack_drift_detection_status"): detection("DETECTION_IN_PROGRESS")}
     )
     cloudformation = aws.session.client("cloudformation")
-    (network, *_) = drift.deployed(cloudformation, DEV)
+    (network, *_) = stacks_of(cloudformation, DEV).values()
     assert "not done after 0 minutes" in Detection(cloudformation, interval=0, patience=0).compare(network).failure
 
 

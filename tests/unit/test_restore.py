@@ -82,16 +82,6 @@ def test_a_broken_stack_that_the_release_has_not_is_left_out(fake: FakeAws, rele
     assert restore.save(fake.access(), release).names == {NETWORK}
 
 
-def test_stacks_of_an_environment_with_a_longer_name_are_not_ours(
-    fake: FakeAws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(restore, "environments", lambda: dict.fromkeys(("dev", "dev-two", "new-dev")))
-    fake.deploy(NETWORK, template())
-    fake.deploy("litellm-dev-two-network", template())
-    fake.deploy("litellm-new-dev-network", template())
-    assert list(restore.described(fake.access())) == [NETWORK]
-
-
 @pytest.mark.parametrize("content", [None, "not JSON", '{"environment": "dev"}'])
 def test_a_folder_without_what_was_saved_is_refused(tmp_path: Path, content: str | None) -> None:
     if content:
