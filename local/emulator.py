@@ -43,7 +43,7 @@ from local.account import add_quotas, mend_models
 from local.balancer import Balancer
 from local.containers import LocalDocker
 from local.ecs import Json, Provisioned, Services, definition_of, image_of, ministack
-from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_logs
+from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
 from local.mail import mend_mail
 from local.place import Place
 
@@ -402,6 +402,7 @@ def install(settings: Settings, state: Path) -> tuple[LocalDocker, Balancer]:
     mend_logs(state / "logs")
     mend_event_sources()
     mend_http_api()
+    mend_invocation()
     mend_mail()
     handlers = ministack("services.cloudformation.provisioners")._RESOURCE_HANDLERS
     ledger = Ledger(state / NOT_EMULATED)

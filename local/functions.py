@@ -125,6 +125,44 @@ def mend_event_sources() -> None:
     service._sqs_esm_concurrency = of_source
 
 
+def mend_invocation() -> None:
+    """Have a function of another account be invoked by its ARN, by those whom its policy lets in."""
+    service, responses = ministack("services.lambda_svc"), ministack("core.responses")
+    invoke = service._invoke
+
+    async def of_any_account(
+        name: str, event: object, headers: Json, qualifier: str | None = None, *rest: object
+    ) -> Any:  # noqa: ANN401 - ministack's response
+        if not name.startswith("arn:"):  # a name alone is one of the caller's account, and so is what ministack knew
+            return await invoke(name, event, headers, qualifier, *rest)
+        caller = responses.get_account_id()
+        _, _, _, region, account, *_ = name.split(":")
+        with responses.request_scope(account, region):
+            function, qualifier = service._resolve_request_scoped_name_and_qualifier(name)
+            if _lets_in(service._functions.get(function), caller, name):
+                return await invoke(function, event, headers, qualifier, *rest)
+        reason = f"account {caller} is not authorized to perform: lambda:InvokeFunction on resource: {name}"
+        return responses.error_response_json("AccessDeniedException", reason, 403)
+
+    service._invoke = of_any_account
+
+
+def _lets_in(function: Json | None, account: str, arn: str) -> bool:
+    """Whether the policy of a function, if there is one, lets another account invoke it."""
+    if not function:
+        return False
+    evaluator = ministack("core.iam_evaluator")
+    context = evaluator.EvalContext(
+        principal_arn=f"arn:aws:iam::{account}:root",
+        principal_type="Root",
+        principal_account=account,
+        action="lambda:InvokeFunction",
+        resource_arn=arn,
+        region=arn.split(":")[3],
+    )
+    return bool(evaluator.evaluate_resource_policy(function["policy"], context).decision == "Allow")
+
+
 def mend_http_api() -> None:
     """Have an HTTP API refuse a body that is larger than API Gateway takes."""
     service = ministack("services.apigateway")

@@ -209,6 +209,10 @@ def _refuse_broken(name: str, state: str) -> None:
         raise OpsError(f"{name} cannot be updated ({state}): {remedy.format(name=name)}, and run this again.")
 
 
+TRACE: Final = re.compile(r"^Error: |\s+at (async )?\S+ ?\(?\S*:\d+:\d+\)?.*", re.DOTALL)
+"""What the framework of custom resources, in JavaScript, puts around a function's sentence."""
+
+
 def failure(cloudformation: CloudFormationClient, name: str) -> str:
     """Why the latest operation on a stack failed: the resource that failed first, and its reason."""
     first = whole = ""
@@ -220,7 +224,7 @@ def failure(cloudformation: CloudFormationClient, name: str) -> str:
                     return first or whole
                 whole = reason or whole
             elif state.endswith("_FAILED") and not CANCELLED.match(reason):
-                first = f"{event.get('LogicalResourceId')}: {reason}"
+                first = f"{event.get('LogicalResourceId')}: {TRACE.sub('', reason)}"
     return first or whole
 
 

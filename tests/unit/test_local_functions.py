@@ -33,7 +33,7 @@ from local.containers import free_ports
 from local.emulator import Emulator, Settings
 from local.functions import LARGEST_BODY_BYTES, with_differences, without_compiled
 from stacks.python_function import LAMBDA
-from tests.unit.test_emulator import aws, deploy, get_att
+from tests.unit.test_emulator import OTHER, OWN, aws, deploy, get_att
 
 PATIENCE = 60.0  # seconds until something that was set going must have happened
 # A package as it is deployed: a folder of its own, and what it depends on beside it.
@@ -398,8 +398,8 @@ def notes(emulator: Emulator, stack: Mapping[str, str]) -> Callable[[], list[str
     return read
 
 
-def invoke(emulator: Emulator, name: str, event: object) -> Any:  # noqa: ANN401
-    answer = aws(emulator, "lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+def invoke(emulator: Emulator, name: str, event: object, account: str = OWN) -> Any:  # noqa: ANN401
+    answer = aws(emulator, "lambda", account).invoke(FunctionName=name, Payload=json.dumps(event))
     return json.loads(answer["Payload"].read())
 
 
@@ -436,6 +436,19 @@ class TestProcess:
     def test_that_fails_has_its_traceback_in_its_log(self, emulator: Emulator, stack: Mapping[str, str]) -> None:
         assert invoke(emulator, stack["Fail"], {})["errorMessage"] == "this function fails"
         assert "ValueError: this function fails" in (emulator.logs / f"{stack['Fail']}.log").read_text()
+
+    def test_is_invoked_from_another_account_if_its_policy_permits(
+        self, emulator: Emulator, stack: Mapping[str, str]
+    ) -> None:
+        lambda_ = aws(emulator, "lambda")
+        arn = lambda_.get_function_configuration(FunctionName=stack["Draw"])["FunctionArn"]
+        with pytest.raises(ClientError, match="account 111111111111 is not authorized") as refused:
+            invoke(emulator, arn, {}, OTHER)
+        assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+        lambda_.add_permission(
+            FunctionName=stack["Draw"], StatementId="Other", Action="lambda:InvokeFunction", Principal=OTHER
+        )
+        assert invoke(emulator, arn, {}, OTHER) == invoke(emulator, stack["Draw"], {})
 
     def test_without_anything_compiled_the_package_is_as_deployed(self) -> None:
         pure = zipped({name: text for name, text in PACKAGE.items() if "pillow" not in name})

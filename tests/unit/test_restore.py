@@ -259,3 +259,17 @@ def test_what_cloudformation_rolled_back_itself_has_the_stacks_own_reason() -> N
     fake.stacks[NETWORK] = stack
     stack.update(template(), failing="Export a cannot be deleted as it is in use by b")
     assert restore.failure(fake, NETWORK) == "Export a cannot be deleted as it is in use by b"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "{}",
+        "Error: {}",
+        "Error: {}\n    at async Runtime.handler (file:///var/a.mjs:3:29)\n    at b",
+        "{}\n  at /a.js:1:2",
+    ],
+)
+def test_a_functions_sentence_is_told_without_what_the_framework_puts_around_it(around: str) -> None:
+    sentence = "the database migration failed (exit code 3) at 10:20:30"
+    assert restore.TRACE.sub("", around.format(sentence)) == sentence
