@@ -342,7 +342,7 @@ def test_the_registry_knows_what_was_pushed_and_nothing_else(emulator: Emulator)
     images = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "1"}])["imageDetails"]
     assert "1" in images[0]["imageTags"]
     with pytest.raises(ecr.exceptions.ImageNotFoundException):
-        ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "2"}])
+        ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "never"}])
 
 
 @pytest.mark.parametrize(
