@@ -81,6 +81,7 @@ class LocalGateway:
         self.url = f"http://127.0.0.1:{self._port}"
         self.outside = outside or outside_of(self.environment, self.state / "outside")
         self.access: dict[str, str] = {}  # to the emulated AWS, once it runs: variables for a command
+        self._http = httpx.Client(timeout=60, trust_env=False)  # to make one takes longer than most calls
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -137,7 +138,7 @@ class LocalGateway:
     def api(self, method: str, path: str, *, key: str | None = None, **arguments: Any) -> httpx.Response:  # noqa: ANN401
         """Call LiteLLM through the load balancer, with the master key if no other is given."""
         headers = {"Authorization": f"Bearer {key or self.secret('LITELLM_MASTER_KEY')}"}
-        return httpx.request(method, f"{self.url}{path}", headers=headers, timeout=60, trust_env=False, **arguments)
+        return self._http.request(method, f"{self.url}{path}", headers=headers, **arguments)
 
     def user_key(self, email: str) -> str:
         """A key of the user with this address; user and key are made at the first call and found again later.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ import pytest
 
 from local.gateway import CHECKOUT, LocalGateway, outside_of, start_emulator
 from local.outside import Fault
+from ops.secrets import required_secrets
+from stacks.settings import Environment
 from tests.e2e.conftest import callers
 from tests.e2e.promotion_environments import OTHER_ACCOUNT, RELEASES_ACCOUNT, environments
 
@@ -238,12 +241,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 
 @pytest.fixture(scope="module")
 def history(company: Company) -> History:
-    """Promote the releases: while one goes from stg to prod, the next ones are in dev."""
+    """Promote the releases: each goes from one environment to the next, and is followed by the next one."""
     done: dict[tuple[str, str], Done] = {}
     states: dict[tuple[str, str], State] = {}
     statuses: dict[str, list[int]] = {}
 
-    def deploy(name: str, environment: str) -> None:
+    def deploy(name: str, environment: str, before: Future[None] | None) -> None:
+        if before:
+            before.result()
         done[name, environment] = company.deploy(name, environment)
         if "stg" in RELEASES[name][1]:
             _well(done[name, environment])
@@ -253,18 +258,17 @@ def history(company: Company) -> History:
             key = gateway.user_key("somebody@example.com")
             statuses[environment] = calling.enter_context(callers(gateway, key, pause=PAUSE))
 
-    def go_on() -> None:
-        for name in ("first", "second"):
-            in_dev[name].result()
-            deploy(name, "stg")
-            deploy(name, "prod")
-
-    with ExitStack() as calling, ThreadPoolExecutor() as pool, ThreadPoolExecutor(max_workers=1) as dev:
-        in_dev = {name: dev.submit(deploy, name, "dev") for name in RELEASES}
-        going_on = pool.submit(go_on)
-        for name in RELEASES:
-            company.release(name)  # made while the first is deployed
-        for step in (going_on, *in_dev.values()):
+    with ExitStack() as calling:
+        # An environment takes one release at a time.
+        turns = {name: calling.enter_context(ThreadPoolExecutor(max_workers=1)) for name in EVERYWHERE}
+        steps: list[Future[None]] = []
+        for name, (_, targets) in RELEASES.items():
+            company.release(name)  # made while others are deployed
+            before = None
+            for environment in targets:
+                before = turns[environment].submit(deploy, name, environment, before)
+                steps.append(before)
+        for step in steps:
             step.result()
     return History(done, states, statuses)
 
@@ -310,12 +314,39 @@ def test_no_request_is_lost(history: History) -> None:
     assert all(len(statuses) > 50 for statuses in history.statuses.values())
 
 
-@pytest.mark.parametrize("name", ["failing-migration", "wrong-azure"])
-def test_a_bad_release_leaves_dev_as_it_was(history: History, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "failing-migration",
+            r"the deployment of dev failed \(litellm-dev-gateway: Migration: .*the database migration failed "
+            r"\(exit code 3\) and the service stays as it was: read log stream \S+ of log group \S+?(\s+Logs: \S+)?\); "
+            r"it is what it was before the release; the smoke test says: passed\.",
+        ),
+        (
+            "wrong-azure",
+            r"dev did not pass its smoke test \(completion by azure failed\); it was put back to what it was; the "
+            r"smoke test says: passed\.",
+        ),
+    ],
+)
+def test_a_bad_release_leaves_everything_as_it_was(
+    company: Company, history: History, name: str, sentence: str
+) -> None:
     done = history.done[name, "dev"]
     assert done.returncode == 1
-    print(done.stdout, done.stderr)
+    assert re.search(rf"^release: {sentence}$", done.stderr, re.MULTILINE), done.stderr
     assert history.states[name, "dev"] == history.states["second", "dev"]
+    for environment in ("stg", "prod"):
+        assert State.of(company.gateways[environment]) == history.states["second", environment]
+
+
+def test_the_wrong_account_is_refused(company: Company, history: History) -> None:
+    assert history.done
+    release, access = company.release("second").result(), company.emulator.environment(RELEASES_ACCOUNT)
+    refused = release.command("release", "deploy", "--env", "prod", "--app", "cdk.out", "--yes", access=access)
+    assert refused.returncode == 2
+    assert "credentials are of account 111111111111, but prod is in 222222222222" in refused.stderr
 
 
 # What there may be in an account: service, operation, and where in its answer the names are.
@@ -354,6 +385,9 @@ KINDS = {
 }
 
 EVERY_ACCOUNTS = {"172.31.0.0/16", "default"}  # the default VPC, and security group
+SUFFIX = re.compile(r"-[0-9a-f]{13}$")  # of a name that CloudFormation has made
+# A custom resource's last words come when its log is gone already, and Lambda makes that anew.
+MADE_ANEW = re.compile(r"/aws/cloudformation/litellm-\w+-(gateway/Migration|smoke/LiteLlmKey)Logs[0-9A-F]{8}")
 
 
 def _there(gateway: LocalGateway) -> dict[str, list[str]]:
@@ -365,17 +399,47 @@ def _there(gateway: LocalGateway) -> dict[str, list[str]]:
             answer = client.get_paginator(operation).paginate().build_full_result()
         else:
             answer = getattr(client, operation)()
-        names = {str(item[name] if name else item) for item in answer.get(items, [])}
-        if names - EVERY_ACCOUNTS:
-            found[kind] = sorted(names - EVERY_ACCOUNTS)
-    return found
+        names = [SUFFIX.sub("", item[name] if name else item) for item in answer.get(items, [])]
+        found[kind] = sorted(each for each in names if each not in EVERY_ACCOUNTS and not MADE_ANEW.fullmatch(each))
+    kms = gateway.client("kms")
+    keys = [kms.describe_key(KeyId=key)["KeyMetadata"] for key in found["keys"]]
+    found["keys"] = [key["Description"] for key in keys if key["KeyState"] == "Enabled"]
+    return {kind: names for kind, names in found.items() if names}
 
 
-def test_nothing_is_left_but_what_is_retained_on_purpose(company: Company, history: History) -> None:
+def _retained(account: str, *removed: Environment) -> dict[str, list[str]]:
+    """What is to be there once environments are removed: what was there before them, and what they keep on purpose."""
+    place = f"{account}-{REGION}"
+    roles = ("cfn-exec", "deploy", "file-publishing", "image-publishing", "lookup")
+    return {
+        "stacks": ["CDKToolkit"],
+        "buckets": sorted(
+            [f"cdk-hnb659fds-assets-{place}"]
+            + [f"litellm-{each.name}-gateway-edgeaccesslogsc159d9ef" for each in removed]
+        ),
+        "snapshots": sorted(f"litellm-{each.name}" for each in removed),
+        "keys": ["Aurora storage, snapshots and Performance Insights of the LLM gateway" for _ in removed],
+        "parameters": sorted(
+            ["/cdk-bootstrap/hnb659fds/version"]
+            + [each.parameter(name) for each in removed for name in required_secrets(each)]
+        ),
+        "repositories": [f"cdk-hnb659fds-container-assets-{place}"]
+        + ([REPOSITORY] if account == RELEASES_ACCOUNT else []),
+        "roles": [f"cdk-hnb659fds-{role}-role-{place}" for role in roles],
+    }
+
+
+def test_nothing_is_left_but_what_is_kept_on_purpose(company: Company, history: History) -> None:
     assert history.done
     with ThreadPoolExecutor() as pool:
-        for done in pool.map(company.destroy, EVERYWHERE):
-            print(_well(done).stdout)
-    for environment in ("dev", "prod"):
-        print(json.dumps(_there(company.gateways[environment]), indent=1))
+        for environment, done in zip(EVERYWHERE, pool.map(company.destroy, EVERYWHERE), strict=True):
+            assert f"{environment} is removed." in _well(done).stdout
+            assert f"litellm-{environment}-final-snapshot" in done.stdout
+    dev, stg, prod = (company.gateways[name] for name in EVERYWHERE)
+    assert _there(dev) == _retained(RELEASES_ACCOUNT, dev.environment)
+    assert _there(prod) == _retained(OTHER_ACCOUNT, stg.environment, prod.environment)
+    for gateway in (dev, stg, prod):
+        zone = gateway.environment.hosted_zone.id
+        records = gateway.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        assert {record["Type"] for record in records} == {"NS", "SOA"}
     assert company.emulator.not_emulated() == []
