@@ -209,7 +209,7 @@ def _refuse_broken(name: str, state: str) -> None:
         raise OpsError(f"{name} cannot be updated ({state}): {remedy.format(name=name)}, and run this again.")
 
 
-TRACE: Final = re.compile(r"^Error: |\n\s+at (async )?\S.*", re.DOTALL)
+TRACE: Final = re.compile(r"^Error: |\n\s*(Logs: |at ).*", re.DOTALL)
 """What the framework of custom resources, in JavaScript, puts around a function's sentence."""
 
 
