@@ -266,7 +266,7 @@ def test_what_cloudformation_rolled_back_itself_has_the_stacks_own_reason() -> N
     [
         "{}",
         "Error: {}",
-        "Error: {}\n    at async Runtime.handler (file:///var/a.mjs:3:29)\n    at b",
+        "Error: {}\n\nLogs: /aws/lambda/x\n\n    at async Runtime.handler (file:///var/a.mjs:3:29)\n    at b",
         "{}\n  at /a.js:1:2",
     ],
 )
