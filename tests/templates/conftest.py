@@ -7,6 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import cx_api
 
 import app
 from stacks.environments import environments
@@ -18,21 +19,31 @@ STACKS = ("Network", "Database", "Email", "Gateway", "Smoke", "Onboarding", "Dat
 Template = dict[str, Any]
 
 
-@pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Template]]:
+def context() -> dict[str, Any]:
+    """The context of cdk.json, without putting the functions' package together."""
+    given: dict[str, Any] = json.loads((CHECKOUT / "cdk.json").read_text())["context"]
+    return given | WITHOUT_BUNDLING
+
+
+def by_stack(assembly: cx_api.CloudAssembly) -> dict[str, Template]:
+    """The assembly's templates, by the last part of the stack's id."""
+    return {stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template for stack in assembly.stacks}
+
+
+def synthesized(outdir: Path | None = None) -> dict[str, dict[str, Template]]:
     """The templates of every environment, the local one included, by environment and stack."""
-    context = json.loads((CHECKOUT / "cdk.json").read_text())["context"]
-    context |= {"environments": ",".join(environments())} | WITHOUT_BUNDLING
-    cdk_app = cdk.App(outdir=str(tmp_path_factory.mktemp("cdk.out")), context=context)
+    cdk_app = cdk.App(
+        outdir=str(outdir) if outdir else None, context=context() | {"environments": ",".join(environments())}
+    )
     app.build(cdk_app)
     assembly = cdk_app.synth()
-    return {
-        name: {
-            stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template
-            for stack in assembly.get_nested_assembly(f"assembly-{name}").stacks
-        }
-        for name in environments()
-    }
+    return {name: by_stack(assembly.get_nested_assembly(f"assembly-{name}")) for name in environments()}
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Template]]:
+    """`synthesized`, once a run."""
+    return synthesized(tmp_path_factory.mktemp("cdk.out"))
 
 
 def resources(template: Template, kind: str) -> dict[str, Any]:

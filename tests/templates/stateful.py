@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import cx_api
 
 import app
 from ops.assembly import Template
 from ops.diff import Pair, differences, models
 from ops.stateful import Loss, kept, losses
-from stacks.environments import environments, promotion
-from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING
+from stacks.environments import promotion
+from tests.templates.conftest import by_stack, context, synthesized
 
 RECORD = Path(__file__).with_name("stateful.json")
 COMMAND = "make stateful"
@@ -135,30 +134,12 @@ def written(record: Record) -> str:
     return block("", environments_, "") + "\n"
 
 
-def synthesized() -> Templates:
-    """The templates of every environment, and of what promotes releases."""
-    cdk_app = cdk.App(context=_context() | {"environments": ",".join(environments())})
-    app.build(cdk_app)
-    assembly = cdk_app.synth()
-    stages = {name: assembly.get_nested_assembly(f"assembly-{name}") for name in environments()}
-    return {name: _by_stack(stage) for name, stage in stages.items()} | {RELEASES: promoting()}
-
-
 def promoting() -> dict[str, Template]:
     """The templates of what promotes releases, by stack: the repository of the images, and the pipeline."""
-    cdk_app = cdk.App(context=_context())
+    cdk_app = cdk.App(context=context())
     if releases := promotion():
         app.promote(cdk_app, releases, {})
-    return _by_stack(cdk_app.synth())
-
-
-def _context() -> dict[str, Any]:
-    context: dict[str, Any] = json.loads((CHECKOUT / "cdk.json").read_text())["context"]
-    return context | WITHOUT_BUNDLING
-
-
-def _by_stack(assembly: cx_api.CloudAssembly) -> dict[str, Template]:
-    return {stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template for stack in assembly.stacks}
+    return by_stack(cdk_app.synth())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -166,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.templates.stateful", description="Records what holds data.")
     parser.add_argument("--accept", action="store_true", help="lose the data that it names")
     accept = parser.parse_args(argv).accept
-    verdict = judge(read(), synthesized())
+    verdict = judge(read(), synthesized() | {RELEASES: promoting()})
     if verdict.lost:
         print(f"{verdict.lost}\n")
     if verdict.lost and not accept:
