@@ -58,10 +58,10 @@ format: .venv/.done ## Put the Python files in shape
 	@ruff check --quiet --fix $(LINTED) && ruff format --quiet $(LINTED)
 
 snapshots: .venv/.done ## Accept the templates as they are now
-	@pytest -q tests/templates --snapshot-update
+	@pytest -q tests/company/test_snapshots.py --snapshot-update
 
 stateful: .venv/.done node_modules/.done ## Accept that resources which hold data come or go, once it has said what is lost: ARGS=--accept
-	@CDK_VALIDATION=false python -m tests.templates.stateful $(ARGS)
+	@CDK_VALIDATION=false python -m tests.company.stateful $(ARGS)
 
 diagram: .venv/.done ## Draw docs/architecture.svg from the stacks
 	@python -m ops.diagram

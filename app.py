@@ -4,7 +4,7 @@
 Only here is context read:
 
 - `environments`: the stages to make, with commas between (`-c environments=dev,prod`), and nothing else. Without it:
-  every deployed one, and the pipeline.
+  every one that is deployed, and the pipeline.
 - `image`: the release's image by its digest (`-c image=ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:…`). Without it
   each deployment builds its own.
 """
@@ -16,48 +16,49 @@ from typing import Any
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from stacks.environments import environments, promotion
+from stacks.company import Company, company
 from stacks.gateway_stage import GatewayStage
 from stacks.github import github_stacks
 from stacks.image import ImageStack
 from stacks.litellm_config import ConfigError
 from stacks.pipeline import PipelineStack
 from stacks.python_function import BundlingError
-from stacks.settings import Releases, SettingsError
-
-DEPLOYED = ("dev", "stg", "prod")
+from stacks.settings import SettingsError
 
 
-def build(app: cdk.App) -> None:
-    """Add the stage of each environment, and the stacks of what promotes releases.
+def build(app: cdk.App, own: Company) -> None:
+    """Add the stage of each environment of the company, and the stacks of what promotes releases.
 
     Raises
     ------
     SettingsError, ConfigError, BundlingError
         What a person has to mend, in one sentence.
     """
-    known, releases = environments(), promotion()
     chosen, image = app.node.try_get_context("environments"), app.node.try_get_context("image")
-    names = chosen.split(",") if chosen else dict.fromkeys((*DEPLOYED, *(releases.environments if releases else ())))
     stages: dict[str, GatewayStage] = {}
-    for name in names:
-        if name not in known:
-            raise SettingsError(f"there is no environment '{name}': stacks/environments.py has {', '.join(known)}")
-        stages[name] = GatewayStage(app, environment=known[name], image=image, releases=releases)
-    if releases and not chosen:
-        promote(app, releases, stages if image else {})
+    for name in chosen.split(",") if chosen else own.environments:
+        if name not in own.all:
+            raise SettingsError(f"there is no environment '{name}': company/environments.py has {', '.join(own.all)}")
+        stages[name] = GatewayStage(
+            app, environment=own.all[name], config_file=own.config, image=image, releases=own.releases
+        )
+    if own.releases and not chosen:
+        promote(app, own, stages if image else {})
 
 
-def promote(app: cdk.App, releases: Releases, stages: Mapping[str, GatewayStage]) -> None:
+def promote(app: cdk.App, own: Company, stages: Mapping[str, GatewayStage]) -> None:
     """Add the stacks of what promotes releases; the pipeline takes them to those of `stages` that it is to.
 
     Without an image there is nothing to promote yet: `PipelineStack` says what becomes of that.
     """
+    releases = own.releases
+    if not releases:
+        return
     common: dict[str, Any] = {
         "env": cdk.Environment(account=releases.account, region=releases.region),
         "tags": {"service": "litellm-gateway"},
     }
-    accounts = frozenset(environments()[name].account for name in releases.environments)
+    accounts = frozenset(own.environments[name].account for name in releases.environments)
     images = ImageStack(app, "Image", stack_name="litellm-image", accounts=accounts, **common)
     if releases.connection_arn:
         PipelineStack(
@@ -70,7 +71,7 @@ def promote(app: cdk.App, releases: Releases, stages: Mapping[str, GatewayStage]
             **common,
         )
     if releases.github_actions:
-        github_stacks(app, releases, environments())
+        github_stacks(app, releases, own.environments)
 
 
 def apply_rules(app: cdk.App) -> None:
@@ -82,7 +83,7 @@ def main() -> None:
     """Synthesize, or say what is wrong in one sentence."""
     app = cdk.App()
     try:
-        build(app)
+        build(app, company())
         apply_rules(app)
     except (SettingsError, ConfigError, BundlingError) as error:
         sys.exit(f"error: {error}")

@@ -28,7 +28,7 @@ from local.litellm_venv import process_environment
 from local.outside import Credentials, OutsideWorld
 from local.place import Place
 from ops.secrets import MADE_BY_DEPLOYMENT, required_secrets
-from stacks.environments import environments
+from stacks.company import Company, company
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 CHECKOUT = Path(__file__).parents[1]
@@ -50,8 +50,10 @@ class LocalGateway:
     ----------
     state
         Its folder: the database, the secrets, the CA, logs. Another start on the same folder finds its accounts again.
+    own
+        The company whose gateway it is; the one in force if none is given.
     environment
-        Which one; `local` if none is given.
+        Which one of its environments; `local` if none is given.
     port
         Where it answers on 127.0.0.1; 0 for a free one.
     checkout
@@ -66,13 +68,15 @@ class LocalGateway:
         self,
         state: Path,
         *,
+        own: Company | None = None,
         environment: Environment | None = None,
         port: int = 0,
         checkout: Path = CHECKOUT,
         outside: OutsideWorld | None = None,
         report: Report = print,
     ) -> None:
-        self.environment: Environment = environment or environments()["local"]
+        self.company = own or company()
+        self.environment: Environment = environment or self.company.local
         self.state = _folder(state.resolve())
         self.checkout = checkout
         self._report = report
@@ -219,7 +223,7 @@ class LocalGateway:
         known = json.loads(file.read_text()) if file.exists() else {}
         known = {name: known[name] for name in known.keys() - MADE_BY_DEPLOYMENT}  # an older start had these
         given = self.outside.credentials.as_secrets() | known
-        given = {name: given[name] for name in required_secrets(self.environment) if name in given}
+        given = {name: given[name] for name in required_secrets(self.environment, self.company.config) if name in given}
         command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-", *arguments]
         self._run(command, log="secrets.log", stdin=json.dumps(given), access=access)
         path = self.environment.parameter_prefix
@@ -253,7 +257,8 @@ class LocalGateway:
         """Run a command to its end, with what it prints in a log of the folder."""
         place = self.state / log
         # The rules have been checked when a change was made (`make check`), and take as long as the rest of synth.
-        environment = {**os.environ, "CDK_VALIDATION": "false", **(access or self.access)}
+        own = {"COMPANY": self.company.name, "CDK_VALIDATION": "false"}
+        environment = {**os.environ, **own, **(access or self.access)}
         with place.open("w") as output:
             run = subprocess.run(  # noqa: S603 - our own commands
                 command,
@@ -282,7 +287,7 @@ class LocalGateway:
 
 def outside_of(environment: Environment, folder: Path) -> OutsideWorld:
     """The simulated world of an environment: its Google project, its Slack workspace, its mail's sender."""
-    project = environment.providers.vertexai_project
+    project = environment.providers.vertexai_project or environment.name
     credentials = Credentials.load_or_generate(_folder(folder) / "credentials.json", project)
     outside = OutsideWorld(folder, credentials=credentials, slack_workspace=environment.onboarding)
     outside.mailbox.allowed_sender = environment.mail_sender

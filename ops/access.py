@@ -18,7 +18,7 @@ from typing import Final, Literal
 import boto3
 from botocore import exceptions as aws
 
-from stacks.environments import environments
+from stacks.company import environments
 from stacks.litellm_config import ConfigError
 from stacks.settings import Environment, SettingsError
 
@@ -34,7 +34,7 @@ class OpsError(Exception):
 
 
 def environment_named(name: str) -> Environment:
-    """The environment of `stacks/environments.py`.
+    """The environment of `company/environments.py`.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def environment_named(name: str) -> Environment:
     """
     found = environments().get(name)
     if found is None:
-        raise OpsError(f"there is no environment {name}: stacks/environments.py has {', '.join(environments())}.")
+        raise OpsError(f"there is no environment {name}: company/environments.py has {', '.join(environments())}.")
     return found
 
 
@@ -106,7 +106,7 @@ def connect(environment: Environment, session: boto3.Session | None = None, *, a
     if account != environment.account and not assume_roles:
         raise OpsError(
             f"these AWS credentials are of account {account}, but {environment.name} is in {environment.account}: "
-            "set AWS_PROFILE to a profile of that account, or correct stacks/environments.py."
+            "set AWS_PROFILE to a profile of that account, or correct company/environments.py."
         )
     return Access(environment, session, by_roles=assume_roles)
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Final
 
 from ops import bench_usage
-from stacks.environments import environments
+from stacks.company import EXAMPLE, load
 from stacks.python_function import LAMBDA, BundlingError, bundle
 
 ROOT: Final = Path(__file__).parents[1]
@@ -87,7 +87,7 @@ def import_time(module: str, folder: Path) -> float:
         "import sys, time; sys.path.insert(0, sys.argv[1]); start = time.perf_counter(); "
         "__import__(sys.argv[2]); print((time.perf_counter() - start) * 1000)"
     )
-    environment = environments()["dev"]
+    environment = load(EXAMPLE).environments["dev"]
     assert environment.onboarding  # noqa: S101 - dev has it; what is measured is the same in each environment
     variables = {
         "AWS_DEFAULT_REGION": environment.region,

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from stacks.environments import environments
+from stacks.company import EXAMPLE, load
 
 USERS: Final = 10_000
 MODELS: Final = 50
@@ -74,7 +74,7 @@ class Outside:
     @property
     def variables(self) -> dict[str, str]:
         """The function's environment."""
-        environment = environments()["dev"]
+        environment = load(EXAMPLE).environments["dev"]
         assert environment.report  # noqa: S101 - dev has it
         return {
             "AWS_DEFAULT_REGION": environment.region,

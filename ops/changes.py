@@ -411,7 +411,9 @@ def _within(parts: Iterable[str], limit: int, cut: str) -> str:
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(prog="python -m ops.changes", description=(__doc__ or "").split("\n\n")[0])
-    result.add_argument("--env", nargs="+", default=[], metavar="NAME", help="an environment of stacks/environments.py")
+    result.add_argument(
+        "--env", nargs="+", default=[], metavar="NAME", help="an environment of company/environments.py"
+    )
     result.add_argument("--app", type=Path, metavar="DIR", help="a synthesized assembly; without, it is synthesized")
     result.add_argument("--from", type=Path, dest="old", metavar="DIR", help="compare this assembly with that of --to")
     result.add_argument("--to", type=Path, dest="new", metavar="DIR")

@@ -30,7 +30,7 @@ from botocore import exceptions as aws
 from ops.access import QUALIFIER, OpsError, connect, environment_named, explain, run
 from ops.assembly import Assembly, StackArtifact, deployed_template, stacks_of
 from ops.release import Cdk, run_cdk
-from stacks.environments import promotion
+from stacks.company import promotion
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Plan:
                 raise OpsError(
                     f"{stack['StackName']} uses what will be removed, and is not in the assembly: remove it first (aws "
                     f"cloudformation delete-stack --region {environment.region} --stack-name {stack['StackName']}), or "
-                    "have its setting back in stacks/environments.py."
+                    "have its setting back in company/environments.py."
                 )
 
     def text(self) -> str:
@@ -324,7 +324,7 @@ def leftovers(account: Account) -> str:
     if (releases := promotion()) and environment.name in releases.environments:
         lines.append(
             f"  its place among the releases of account {releases.account}\n"
-            "    take it out of releases() in stacks/environments.py, and deploy that account's stacks"
+            "    take it out of releases() in company/environments.py, and deploy that account's stacks"
         )
     return "\n".join([f"What is left of {environment.name}, and how it is removed:", *lines])
 
@@ -377,7 +377,7 @@ def destroy(
     """
     if environment.deletion_protection:
         raise OpsError(
-            f"{environment.name} is protected: set deletion_protection=False for it in stacks/environments.py, run "
+            f"{environment.name} is protected: set deletion_protection=False for it in company/environments.py, run "
             f"make deploy ENV={environment.name}, and then this again."
         )
     account = Account(session, environment)
@@ -401,7 +401,7 @@ def destroy(
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(prog="python -m ops.destroy", description=(__doc__ or "").split("\n\n")[0])
-    result.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+    result.add_argument("--env", required=True, metavar="NAME", help="an environment of company/environments.py")
     result.add_argument("--yes-i-mean", metavar="NAME", help="its name once more, instead of typing it")
     result.add_argument("--app", type=Path, metavar="DIR", help="the synthesized assembly; else it is synthesized anew")
     return result

@@ -3,7 +3,7 @@
     python -m ops.diagram [FILE]
 
 Every box stands for resources of the templates, and every number in it is read from them. Only what lies outside AWS's
-account comes from `container/config.yaml`: the providers, their regions and hosts. A test draws it again and compares.
+account comes from `company/config.yaml`: the providers, their regions and hosts. A test draws it again and compares.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from stacks.environments import environments
+from stacks.company import company, config_file, environments
 from stacks.litellm_config import LiteLlmConfig
 
 ROOT: Final = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def synthesize(environment: str = ENVIRONMENT) -> Templates:
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"environments": environment}
     with tempfile.TemporaryDirectory() as folder:
         cdk_app = cdk.App(outdir=folder, context=context)
-        app.build(cdk_app)
+        app.build(cdk_app, company())
         stacks = cdk_app.synth().get_nested_assembly(f"assembly-{environment}").stacks
         return {stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template for stack in stacks}
 
@@ -243,7 +243,7 @@ def draw(templates: Templates) -> str:
     """The picture of the environment that the templates are of, as SVG."""
     facts = Facts(templates)
     variables = environments()[ENVIRONMENT].plain_variables
-    config = LiteLlmConfig.load(ROOT / "container" / "config.yaml", provided=variables)
+    config = LiteLlmConfig.load(config_file(), provided=variables)
     parts = (
         *_frame(facts),
         *_vpc(facts),

@@ -2,7 +2,7 @@
 
 A line for each check: `ok`, `problem` with its remedy below it, or `?` for what could not be looked at, and why. The
 checks run side by side, and none hides another. What is needed follows from the environment's settings and from
-`container/config.yaml`. Nothing is changed.
+`company/config.yaml`. Nothing is changed.
 
 Integrates with AWS Account Management, Bedrock, Certificate Manager, Chatbot (Amazon Q Developer in chat applications),
 CloudFormation, EC2, IAM, Lambda, RDS, Route 53, Service Quotas, SES, STS and Systems Manager, through boto3's own
@@ -38,8 +38,8 @@ from botocore import exceptions as aws
 from botocore.config import Config
 
 from ops.access import QUALIFIER, Access, OpsError, Role, connect, environment_named, explain, run
-from ops.secrets import CONFIG, Store, required_secrets
-from stacks.environments import promotion
+from ops.secrets import Store, required_secrets
+from stacks.company import config_file, promotion
 from stacks.litellm_config import ConfigError, LiteLlmConfig
 from stacks.settings import Environment, ExistingVpc, SettingsError
 
@@ -154,7 +154,7 @@ def zones(account: Account) -> Iterator[Finding]:
         yield _problem(
             "zones",
             f"the account has no {', '.join(missing)}",
-            f"name others in network.zones of stacks/environments.py: there are {', '.join(sorted(usable))}.",
+            f"name others in network.zones of company/environments.py: there are {', '.join(sorted(usable))}.",
         )
     else:
         yield _well("zones", ", ".join(wanted))
@@ -443,7 +443,7 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
 
 
 def _litellm_config(environment: Environment) -> LiteLlmConfig:
-    return LiteLlmConfig.load(CONFIG, provided=environment.plain_variables, licensed=environment.litellm_license)
+    return LiteLlmConfig.load(config_file(), provided=environment.plain_variables, licensed=environment.litellm_license)
 
 
 def model_access(account: Account) -> Iterator[Finding]:
@@ -490,12 +490,12 @@ def _profile(account: Account, call: Call) -> tuple[Answer, frozenset[Call]]:
     except (aws.ClientError, aws.BotoCoreError) as error:
         if not _is_unknown_model(error):
             return answered(Mark.UNKNOWN, explain(error).rstrip(".")), frozenset()
-        remedy = "correct its id in container/config.yaml: `aws bedrock list-inference-profiles --region …` has them."
+        remedy = "correct its id in company/config.yaml: `aws bedrock list-inference-profiles --region …` has them."
         return answered(Mark.PROBLEM, "there is no such profile", remedy), frozenset()
     arns = [model["modelArn"].split(":", 5) for model in answer["models"]]
     ends = frozenset(Call(place, resource.partition("/")[2]) for *_, place, _, resource in arns)
     if answer["status"] != "ACTIVE":
-        remedy = "name another one in container/config.yaml."
+        remedy = "name another one in company/config.yaml."
         return answered(Mark.PROBLEM, f"it is {answer['status']}", remedy), ends
     return answered(Mark.WELL), ends
 
@@ -507,7 +507,7 @@ def _model(account: Account, call: Call) -> Answer:
     except (aws.ClientError, aws.BotoCoreError) as error:
         if not _is_unknown_model(error):
             return answered(Mark.UNKNOWN, explain(error).rstrip("."))
-        remedy = "correct its id in container/config.yaml: `aws bedrock list-foundation-models --region …` has them."
+        remedy = "correct its id in company/config.yaml: `aws bedrock list-foundation-models --region …` has them."
         return answered(Mark.PROBLEM, "there is no such model", remedy)
     problem, remedy = _refusal(call.name, answer)
     return answered(Mark.PROBLEM if problem else Mark.WELL, problem, remedy)
@@ -524,7 +524,7 @@ def _refusal(model: str, answer: Mapping[str, Any]) -> tuple[str, str]:
     https://docs.aws.amazon.com/bedrock/latest/userguide/model-access.html
     """
     if answer["regionAvailability"] != "AVAILABLE":
-        return "it is not offered", "take another region, or another profile, in container/config.yaml."
+        return "it is not offered", "take another region, or another profile, in company/config.yaml."
     if (agreement := answer["agreementAvailability"]["status"]) != "AVAILABLE":
         return f"its agreement is {agreement}", (
             f"open {model} in the model catalog of Bedrock's console, once in the account, and accept its terms "
@@ -558,7 +558,7 @@ def hosted_zone(account: Account) -> Iterator[Finding]:
             what,
             f"the account has no {zone.id}",
             f"run `aws route53 create-hosted-zone --name {zone.name} --caller-reference gateway`, and write its id "
-            "into hosted_zone of stacks/environments.py.",
+            "into hosted_zone of company/environments.py.",
         )
         return
     name = answer["HostedZone"]["Name"].rstrip(".")
@@ -567,7 +567,7 @@ def hosted_zone(account: Account) -> Iterator[Finding]:
         yield _problem(
             what,
             f"{zone.id} is the {kind} {name}",
-            f"write the id of the public zone {zone.name} into hosted_zone of stacks/environments.py.",
+            f"write the id of the public zone {zone.name} into hosted_zone of company/environments.py.",
         )
         return
     yield _well(what, f"{zone.id} is the public zone {name}")
@@ -624,7 +624,7 @@ def certificate(account: Account) -> Iterator[Finding]:
     except aws.ClientError as error:
         if _code(error) != "ResourceNotFoundException":
             raise
-        remedy = "correct certificate_arn in stacks/environments.py, or leave it out: the deployment makes one then."
+        remedy = "correct certificate_arn in company/environments.py, or leave it out: the deployment makes one then."
         yield _problem(what, f"there is no {environment.certificate_arn}", remedy)
         return
     names = {found["DomainName"], *found.get("SubjectAlternativeNames", [])}
@@ -714,7 +714,7 @@ def existing_vpc(account: Account) -> Iterator[Finding]:
 
 
 def _vpc(account: Account, vpc: ExistingVpc) -> Finding:
-    cidr, remedy = str(account.environment.network.cidr), "correct network in stacks/environments.py."
+    cidr, remedy = str(account.environment.network.cidr), "correct network in company/environments.py."
     try:
         (found,) = account.client("ec2").describe_vpcs(VpcIds=[vpc.id])["Vpcs"]
     except aws.ClientError as error:
@@ -728,7 +728,7 @@ def _vpc(account: Account, vpc: ExistingVpc) -> Finding:
 
 
 def _subnets(account: Account, vpc: ExistingVpc) -> Finding:
-    remedy = "name one subnet a zone, in the order of network.zones, in stacks/environments.py."
+    remedy = "name one subnet a zone, in the order of network.zones, in company/environments.py."
     order = account.environment.network.zones * 3
     ids = (*vpc.public_subnet_ids, *vpc.private_subnet_ids, *vpc.isolated_subnet_ids)
     try:
@@ -755,7 +755,7 @@ def _nat_addresses(account: Account, vpc: ExistingVpc) -> Finding:
     found = {at["PublicIp"] for gateway in gateways for at in gateway["NatGatewayAddresses"] if at.get("PublicIp")}
     if not named or not found <= named:
         lacking = ", ".join(sorted(found - named)) or "the public addresses that the private subnets are seen with"
-        remedy = f"add {lacking} to network.vpc.nat_addresses in stacks/environments.py."
+        remedy = f"add {lacking} to network.vpc.nat_addresses in company/environments.py."
         return _problem(what, "the smoke test would not be let in to the public load balancer", remedy)
     return _well(what, ", ".join(sorted(named)))
 
@@ -832,7 +832,7 @@ def exit_code(findings: Iterable[Finding]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(prog="python -m ops.doctor", description=(__doc__ or "").split("\n\n")[0])
-    result.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+    result.add_argument("--env", required=True, metavar="NAME", help="an environment of company/environments.py")
     result.add_argument("--assume-roles", action="store_true", help="credentials are of the account that releases")
     result.add_argument("--json", action="store_true", help="a JSON list, for another program")
     return result

@@ -1,7 +1,7 @@
 """What GitHub's workflows have to know of the settings: `python -m ops.github build`, `… environment dev`.
 
 Prints `name=value` lines, as a step of a job puts them into GITHUB_OUTPUT, so that no workflow repeats an account, a
-region or a role of `stacks/environments.py`.
+region or a role of `company/environments.py`.
 
 Exit codes: 0 it is printed; 2 a mistake, in one sentence.
 """
@@ -16,7 +16,7 @@ import boto3
 
 from ops.access import OpsError, environment_named, run
 from stacks import github
-from stacks.environments import promotion
+from stacks.company import promotion
 from stacks.image import REPOSITORY
 from stacks.settings import Releases
 
@@ -44,7 +44,7 @@ def of_environment(releases: Releases, name: str) -> Mapping[str, str]:
     """
     environment = environment_named(name)
     if name not in releases.environments:
-        raise OpsError(f"no release goes to {name}: releases() in stacks/environments.py names its environments.")
+        raise OpsError(f"no release goes to {name}: releases() in company/environments.py names its environments.")
     account, region = environment.account, environment.region
     return {
         "region": region,
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         releases = promotion()
         if not releases or not releases.github_actions:
             raise OpsError(
-                "GitHub Actions promote nothing: set github_actions in releases() of stacks/environments.py, "
+                "GitHub Actions promote nothing: set github_actions in releases() of company/environments.py, "
                 "and deploy the stacks GitHub-<account>."
             )
         found = of_build(releases) if arguments.what == "build" else of_environment(releases, arguments.name)

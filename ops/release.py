@@ -31,7 +31,7 @@ from ops.assembly import Assembly
 from ops.restore import PutBack, Saved
 from ops.secrets import Store, required_secrets
 from ops.smoke import Report, smoke
-from stacks.environments import promotion
+from stacks.company import promotion
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
@@ -219,7 +219,9 @@ def _always_approved(environment: Environment) -> tuple[str, ...]:
     releases = promotion()
     if not releases or environment.name not in releases.approved:
         return ()
-    return (f"{environment.name} takes no release without a person's approval (releases() in stacks/environments.py).",)
+    return (
+        f"{environment.name} takes no release without a person's approval (releases() in company/environments.py).",
+    )
 
 
 def _has_failed(before: StackTypeDef | None, after: StackTypeDef) -> bool:
@@ -264,7 +266,7 @@ def parser() -> argparse.ArgumentParser:
         ("put-back", "put back what was deployed before"),
     ):
         command = steps.add_parser(step, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        command.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+        command.add_argument("--env", required=True, metavar="NAME", help="an environment of company/environments.py")
         command.add_argument(
             "--before", type=Path, required=step != "deploy", metavar="DIR", help="what was deployed before the release"
         )

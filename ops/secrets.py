@@ -1,6 +1,6 @@
 """Lists, creates and checks an environment's secrets: `make secrets ENV=dev`.
 
-Which secrets an environment needs is derived from `container/config.yaml` and the environment's settings. Each is an
+Which secrets an environment needs is derived from `company/config.yaml` and the environment's settings. Each is an
 SSM SecureString `/litellm/<environment>/<NAME>`. The random ones are made here; the others are asked for without echo,
 or read from a file. No value is ever read back or printed. Those that the deployment itself makes are left to it.
 
@@ -27,13 +27,13 @@ from typing import TYPE_CHECKING, Final
 import boto3
 
 from ops.access import ADVICE, OpsError, connect, environment_named, run
+from stacks.company import config_file
 from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-CONFIG: Final = Path(__file__).parents[1] / "container" / "config.yaml"
 MAXIMUM_BYTES: Final = 8192  # of an Advanced parameter's value; a Standard one takes 4096
 
 MADE_BY_DEPLOYMENT: Final = ("ONBOARDING_KEY", "SMOKE_KEY", "SMTP_PASSWORD", "SMTP_USERNAME", "USAGE_KEY")
@@ -165,19 +165,23 @@ KNOWN: Final[Mapping[str, Secret]] = {
 
 def known(name: str) -> Secret:
     """What is known of the secret; a name that only config.yaml knows is one word that is asked for twice."""
-    return KNOWN.get(name) or Secret(f"{name} of container/config.yaml", confirm=True)
+    return KNOWN.get(name) or Secret(f"{name} of company/config.yaml", confirm=True)
 
 
-def required_secrets(environment: Environment) -> tuple[str, ...]:
+def required_secrets(environment: Environment, config: Path | None = None) -> tuple[str, ...]:
     """Names of the secrets that people give the environment's tasks and functions, sorted.
+
+    `config` is another config.yaml than that of the company in force.
 
     Raises
     ------
     ConfigError
-        `container/config.yaml` has a mistake.
+        `company/config.yaml` has a mistake.
     """
-    config = LiteLlmConfig.load(CONFIG, provided=environment.plain_variables, licensed=environment.litellm_license)
-    return tuple(sorted({*config.secrets, *environment.function_secrets} - set(MADE_BY_DEPLOYMENT)))
+    read = LiteLlmConfig.load(
+        config or config_file(), provided=environment.plain_variables, licensed=environment.litellm_license
+    )
+    return tuple(sorted({*read.secrets, *environment.function_secrets} - set(MADE_BY_DEPLOYMENT)))
 
 
 def refuse_made_by_deployment(names: Iterable[str], source: str) -> None:
@@ -447,7 +451,7 @@ def _given(source: str, names: tuple[str, ...]) -> dict[str, str]:
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(prog="python -m ops.secrets", description=(__doc__ or "").split("\n\n")[0])
-    result.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+    result.add_argument("--env", required=True, metavar="NAME", help="an environment of company/environments.py")
     result.add_argument("--check", action="store_true", help="only list them, and exit with 1 if one is missing")
     result.add_argument("--file", metavar="FILE", help="NAME=value lines or a JSON object; - for standard input")
     result.add_argument("--replace", nargs="+", default=[], metavar="NAME", help="store these anew though they exist")

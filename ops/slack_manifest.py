@@ -75,7 +75,7 @@ def manifest(environment: Environment) -> dict[str, Any]:
     if not environment.onboarding and not environment.report:
         raise OpsError(
             f"{environment.name} has no Slack app: give it onboarding=Onboarding(…) or report=Report(…) in "
-            "stacks/environments.py first."
+            "company/environments.py first."
         )
     subjects = {"accounts": environment.onboarding, "reports of usage": environment.report}
     subject = " and ".join(name for name, made in subjects.items() if made)
@@ -158,7 +158,7 @@ def _parameters(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[s
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m ops.slack_manifest", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+    parser.add_argument("--env", required=True, metavar="NAME", help="an environment of company/environments.py")
     name = parser.parse_args(argv).env
 
     def work() -> int:

@@ -36,7 +36,7 @@ REFUSED: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("AccessDenied", "AccessDeniedException"),
         "these AWS credentials need lambda:InvokeFunction on the smoke test; of another account than the environment's "
-        "only that of releases in stacks/environments.py may run it, once it is deployed with that setting",
+        "only that of releases in company/environments.py may run it, once it is deployed with that setting",
     ),
     "TooManyRequestsException": "the account runs as many functions at once as it may: wait a minute and run it again",
 }
@@ -140,7 +140,7 @@ def _ended(name: str, payload: Mapping[str, Any]) -> Check:
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(prog="python -m ops.smoke", description=(__doc__ or "").split("\n\n")[0])
-    result.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+    result.add_argument("--env", required=True, metavar="NAME", help="an environment of company/environments.py")
     result.add_argument("--assume-roles", action="store_true", help="credentials are of the account that releases")
     return result
 

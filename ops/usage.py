@@ -223,7 +223,7 @@ def usage_key(environment: Environment, session: boto3.Session | None) -> str:
         if code == "ParameterNotFound":
             raise OpsError(
                 f"there is no parameter {name}: the deployment makes it, where the environment has report or bill in "
-                f"stacks/environments.py (make deploy ENV={environment.name})."
+                f"company/environments.py (make deploy ENV={environment.name})."
             ) from None
         if code == "AccessDeniedException":
             raise OpsError(f"these AWS credentials may not read {name}: they need ssm:GetParameter on it.") from None
@@ -240,7 +240,7 @@ def _day(text: str) -> date:
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(prog="python -m ops.usage", description=(__doc__ or "").split("\n\n")[0])
-    result.add_argument("--env", required=True, metavar="NAME", help="an environment of stacks/environments.py")
+    result.add_argument("--env", required=True, metavar="NAME", help="an environment of company/environments.py")
     result.add_argument("--from", dest="start", type=_day, metavar="DAY", help="the first day; else the month's first")
     result.add_argument("--to", dest="end", type=_day, metavar="DAY", help="the last day; else today")
     result.add_argument("--format", choices=FORMATS, default="table", help="how it is printed (table)")

@@ -425,7 +425,7 @@ class Alarms:
                 means="LiteLLM's costs of the last month and the bill differ: budgets and reports are wrong.",
                 why="Above bill.tolerance_percent: rounding and calls around midnight stay below it. It tells once a "
                 "month, when the bill is complete.",
-                do="See the figures by model in the function's log; mend the prices in container/config.yaml.",
+                do="See the figures by model in the function's log; mend the prices in company/config.yaml.",
                 above=True,
             )
 

@@ -97,7 +97,7 @@ def _throttled(environment: str) -> Json:
         f"sum(last_10m):{throttled} - {NOT_THROTTLED} * ({attempts} - {throttled}) >= {FEW_ATTEMPTS}",
         "All {{value}} attempts at {{model.name}} in the last ten minutes were answered with 429, in every region that "
         "the gateway has for it: callers get errors, or the model's fallback. See on the dashboard who uses it most; "
-        "ask the provider for more quota, or add a region to container/config.yaml.",
+        "ask the provider for more quota, or add a region to company/config.yaml.",
         priority=2,
         critical=FEW_ATTEMPTS,
         renotify_interval=60,  # somebody has to act

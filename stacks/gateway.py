@@ -18,7 +18,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.edge import Edge
-from stacks.image import by_digest
+from stacks.image import build_context, by_digest
 from stacks.litellm_config import LiteLlmConfig, image_version
 from stacks.migration import Migration
 from stacks.network import GATEWAY_PORT, POSTGRES_PORT, as_it_is
@@ -148,7 +148,10 @@ class GatewayStack(Stack):
             return by_digest(self, "Image", built)
         return ecs.ContainerImage.from_docker_image_asset(
             ecr_assets.DockerImageAsset(
-                self, "Image", directory=str(CONTAINER), platform=ecr_assets.Platform.LINUX_ARM64
+                self,
+                "Image",
+                directory=str(build_context(CONTAINER, self._config.path)),
+                platform=ecr_assets.Platform.LINUX_ARM64,
             )
         )
 
@@ -240,6 +243,8 @@ class GatewayStack(Stack):
 
     def _permit_bedrock(self, task: ecs.FargateTaskDefinition) -> None:
         """Let the service call exactly the listed models, and nothing else of AWS."""
+        if not self._config.bedrock_actions:
+            return
         task.add_to_task_role_policy(
             iam.PolicyStatement(
                 actions=list(self._config.bedrock_actions),

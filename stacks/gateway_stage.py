@@ -1,5 +1,6 @@
 """One environment: its stacks, each handed what it needs."""
 
+from pathlib import Path
 from typing import Any
 
 from aws_cdk import Acknowledgment, Annotations, Stage, Tags, Validations
@@ -9,7 +10,7 @@ from constructs import Construct
 from stacks.database import DatabaseStack
 from stacks.datadog import DatadogStack
 from stacks.email import EmailStack
-from stacks.gateway import CONTAINER, GatewayStack
+from stacks.gateway import GatewayStack
 from stacks.litellm_config import LiteLlmConfig
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
@@ -39,6 +40,7 @@ class GatewayStage(Stage):
         scope: Construct,
         *,
         environment: Environment,
+        config_file: Path,
         image: str | None = None,
         releases: Releases | None = None,
     ) -> None:
@@ -46,7 +48,7 @@ class GatewayStage(Stage):
             scope, environment.name, env=AwsEnvironment(account=environment.account, region=environment.region)
         )
         config = LiteLlmConfig.load(
-            CONTAINER / "config.yaml", provided=environment.plain_variables, licensed=environment.litellm_license
+            config_file, provided=environment.plain_variables, licensed=environment.litellm_license
         )
         environment.check_connections(config.database_pool_limit)
         environment.check_models({model.name for model in config.models})

@@ -1,6 +1,11 @@
 """The image of a release: where it is kept, for all environments, and how a task definition names it."""
 
+import atexit
 import re
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -19,6 +24,19 @@ _BY_DIGEST = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z]{2}(-[a-z]+)+-\d)\.amazonaws\.com(\.cn)?"
     r"/(?P<name>[a-z0-9]+([._/-][a-z0-9]+)*)@(?P<digest>sha256:[0-9a-f]{64})"
 )
+
+
+@cache
+def build_context(container: Path, config: Path) -> Path:
+    """A folder to build the image from: the product's `container` with the company's `config` in it as config.yaml.
+
+    It is removed when the process ends.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="litellm-image-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(container, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(config, folder / "config.yaml")
+    return folder
 
 
 def by_digest(scope: Construct, construct_id: str, image: str) -> ecs.ContainerImage:

@@ -1,4 +1,4 @@
-"""Reads LiteLLM's own `container/config.yaml`, refuses what would only fail at run time, and derives from it.
+"""Reads LiteLLM's own config.yaml, refuses what would only fail at run time, and derives from it.
 
 The file is the one list of models. The stacks ask of it: the Bedrock actions and resources of the task role, the names
 of the task's secrets and plain variables, the database connections of one worker, the longest request, the hosts.
@@ -38,6 +38,14 @@ while LiteLLM runs, and is dropped."""
 
 SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIALS", "_LICENSE", "_WEBHOOK_URL")
 """A variable whose name ends like this is a secret; every other one is plain."""
+
+
+PROVIDER_SETTINGS: Final = {
+    "AZURE_API_BASE": "azure_api_base",
+    "VERTEXAI_LOCATION": "vertexai_project",  # which has a location by default
+    "VERTEXAI_PROJECT": "vertexai_project",
+}
+"""The settings of an environment's `providers` that give a plain variable."""
 
 
 class Needs(NamedTuple):
@@ -499,19 +507,12 @@ class _Checker:
             if name := self.reference(where, key, value):
                 (secrets if name in CORE_SECRETS or name.endswith(SECRET_SUFFIXES) else variables).add(name)
                 if name in variables - TASK_VARIABLES - self.provided:
-                    self.refuse(
-                        where,
-                        f"nothing provides {name}: add it to plain_variables in stacks/settings.py, or, if it is a "
-                        f"secret, end its name in one of {', '.join(SECRET_SUFFIXES)}",
-                    )
+                    self.refuse(where, f"nothing provides {name}: {_provision(name)}")
         needs = {f"litellm_settings.callbacks ({name})": CALLBACKS[name] for name in callbacks}
         needs |= {f"general_settings.alerting ({name})": ALERTING[name] for name in alerting}
         for where, need in needs.items():
             if missing := [name for name in need.variables if name not in self.provided]:
-                self.refuse(
-                    where,
-                    f"nothing provides {', '.join(missing)}: add them to plain_variables in stacks/settings.py",
-                )
+                self.refuse(where, f"nothing provides {', '.join(missing)}: {_provision(missing[0])}")
             secrets.update(need.secrets)
             variables.update(need.variables)
         return tuple(sorted(secrets)), tuple(sorted(variables - secrets - TASK_VARIABLES))
@@ -600,6 +601,16 @@ def _profile_or_model(invoked: str) -> str | None:
 
 def _resolve(value: str, variables: Mapping[str, str]) -> str:
     return variables[value.removeprefix(_REFERENCE)] if value.startswith(_REFERENCE) else value
+
+
+def _provision(name: str) -> str:
+    """Where the value of a plain variable is to be written, or what else the name may be meant for."""
+    if setting := PROVIDER_SETTINGS.get(name):
+        return f"set providers.{setting} of the environment in company/environments.py"
+    return (
+        "name it in variables of the environment in company/environments.py, or, if it is a secret, end its name in "
+        f"one of {', '.join(SECRET_SUFFIXES)}"
+    )
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:

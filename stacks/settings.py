@@ -1,4 +1,4 @@
-"""The types of the settings, and the rules they must obey: what `stacks/environments.py` is written in.
+"""The types of the settings, and the rules they must obey: what `company/environments.py` is written in.
 
 Every model is frozen and refuses unknown names. A value that cannot work is refused when it is read, in one
 sentence that names the environment, the setting and what to do.
@@ -7,7 +7,7 @@ sentence that names the environment, the setting and what to do.
 import fnmatch
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import combinations
@@ -53,6 +53,9 @@ RESERVED_CONNECTIONS = 15
 # LiteLLM's database in the cluster, and the user that owns it.
 DATABASE_NAME = "litellm"
 DATABASE_USERNAME = "litellm"
+
+# The tiers of a new VPC, in the order in which they get addresses, with the size of each zone's subnet.
+SUBNET_PREFIXES = {"Public": 26, "Private": 24, "Isolated": 26}
 
 # The days that CloudWatch Logs accepts, and the CDK's names for them (`aws_logs.RetentionDays`).
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -126,25 +129,59 @@ def _known_timezone(name: str) -> str:
     return name
 
 
-SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")]
-AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
+def _like(pattern: str, problem: str) -> AfterValidator:
+    """Refuse a text that the pattern does not fit, with what is wrong and what to write instead."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"'{value}' is {problem}")
+        return value
+
+    return AfterValidator(check)
+
+
+SubnetId = Annotated[str, _like(r"subnet-[0-9a-f]{8,17}", "no id of a subnet: copy it whole, subnet-…")]
+AccountId = Annotated[str, _like(r"\d{12}", "no AWS account: write its twelve digits in quotes")]
 Region = Annotated[str, AfterValidator(_known_region)]
 Cidr = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
 NamedRange = Annotated[Cidr, AfterValidator(_not_the_world)]
-HostName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+HostName = Annotated[
+    str,
+    _like(
+        r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}",
+        "no host name: write it in small letters, without https:// and without a dot at the end",
+    ),
+]
 MailAddress = Annotated[
     str,
     BeforeValidator(lambda address: address.lower() if isinstance(address, str) else address),
-    StringConstraints(pattern=r"^[a-z0-9._+-]{1,64}@([a-z0-9-]+\.)+[a-z]{2,63}$"),
+    _like(r"[a-z0-9._+-]{1,64}@([a-z0-9-]+\.)+[a-z]{2,63}", "no mail address: write it as sre@example.com"),
 ]
-TeamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+TeamName = Annotated[
+    str,
+    _like(
+        r"[a-z0-9][a-z0-9-]{0,39}",
+        "no name for a team: use at most 40 small letters, digits and hyphens, as in data-eng",
+    ),
+]
 UsDollars = Annotated[float, Field(gt=0, le=1_000_000)]
 Percent = Annotated[float, Field(gt=0, le=100)]
-SlackWorkspaceId = Annotated[str, StringConstraints(pattern=r"^[TE][A-Z0-9]{6,20}$")]
-SlackChannelId = Annotated[str, StringConstraints(pattern=r"^[CG][A-Z0-9]{6,20}$")]
-SlackGroupId = Annotated[str, StringConstraints(pattern=r"^S[A-Z0-9]{6,20}$")]
-Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+SlackWorkspaceId = Annotated[
+    str, _like(r"[TE][A-Z0-9]{6,20}", "no workspace of Slack: copy its id, T… (or E…, of an organization)")
+]
+SlackChannelId = Annotated[
+    str, _like(r"[CG][A-Z0-9]{6,20}", "no channel of Slack: copy its id, C… or G…, from the channel's details")
+]
+SlackGroupId = Annotated[str, _like(r"S[A-Z0-9]{6,20}", "no user group of Slack: copy its id, S…")]
+Uuid = Annotated[
+    str,
+    _like(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "no id of Azure: copy it whole, eight-four-four-four-twelve"),
+]
 RetentionDays = Annotated[int, AfterValidator(_retention)]
+VariableName = Annotated[
+    str,
+    _like(r"[A-Z][A-Z0-9_]{1,99}", "no name of a variable: use capitals, digits and underscores, as in AZURE_EU_BASE"),
+]
 Acu = Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5)]
 
 
@@ -157,7 +194,7 @@ class Settings(BaseModel):
 class HostedZone(Settings):
     """The Route 53 hosted zone that the gateway's records go into, in the same account."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{5,31}$")]
+    id: Annotated[str, _like(r"Z[A-Z0-9]{5,31}", "no id of a hosted zone: copy it from Route 53, Z…")]
     name: HostName
 
 
@@ -168,7 +205,7 @@ class ExistingVpc(Settings):
     `nat_addresses` are the public addresses of that way: the smoke test comes from them to a public load balancer.
     """
 
-    id: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")]
+    id: Annotated[str, _like(r"vpc-[0-9a-f]{8,17}", "no id of a VPC: copy it whole, vpc-…")]
     public_subnet_ids: tuple[SubnetId, ...]
     private_subnet_ids: tuple[SubnetId, ...]
     isolated_subnet_ids: tuple[SubnetId, ...]
@@ -193,10 +230,16 @@ class Network(Settings):
     def _consistent(self) -> Self:
         if len(set(self.zones)) != len(self.zones):
             raise ValueError(f"zones names one twice ({', '.join(self.zones)}): the gateway needs two different ones")
-        if not 16 <= self.cidr.prefixlen <= 22:
-            raise ValueError(f"cidr {self.cidr} does not hold the subnets: use a size from /16 to /22")
-        if not self.cidr.is_private:
+        if not 16 <= self.cidr.prefixlen <= 28:
+            raise ValueError(f"cidr {self.cidr} is no size of a VPC: use one from /16 to /28")
+        if self.cidr.is_global:
             raise ValueError(f"cidr {self.cidr} is public address space: use a private range such as 10.0.0.0/16")
+        if not self.vpc and self._addresses_needed() > self.cidr.num_addresses:
+            largest = 32 - (self._addresses_needed() - 1).bit_length()
+            raise ValueError(
+                f"cidr {self.cidr} does not hold the subnets of {len(self.zones)} zones: use a /{largest} or larger, "
+                "or fewer zones"
+            )
         if self.nat_gateways > len(self.zones):
             raise ValueError(
                 f"nat_gateways is {self.nat_gateways} for {len(self.zones)} zones: use one per zone at most"
@@ -210,6 +253,14 @@ class Network(Settings):
                         "name one per zone, in the order of zones"
                     )
         return self
+
+    def _addresses_needed(self) -> int:
+        """The end of the last subnet in a new VPC: tier after tier, each from a multiple of its subnets' size."""
+        end = 0
+        for prefix in SUBNET_PREFIXES.values():
+            size = 2 ** (32 - prefix)
+            end = ceil(end / size) * size + len(self.zones) * size
+        return end
 
 
 class Ingress(Settings):
@@ -303,13 +354,30 @@ class Database(Settings):
 
 
 class Providers(Settings):
-    """The plain (not secret) variables of the providers that `container/config.yaml` refers to, in LiteLLM's names."""
+    """The plain (not secret) variables of the providers that `company/config.yaml` refers to, in LiteLLM's names.
 
-    azure_api_base: Annotated[
-        str, StringConstraints(pattern=r"^https://[a-z0-9-]+\.(openai|cognitiveservices)\.azure\.com/?$")
-    ]
-    vertexai_project: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
-    vertexai_location: Annotated[str, StringConstraints(pattern=r"^(global|[a-z]+-[a-z]+\d+)$")] = "global"
+    One that no model needs is left out.
+    """
+
+    azure_api_base: (
+        Annotated[
+            str,
+            _like(
+                r"https://[a-z0-9-]+\.(openai|cognitiveservices)\.azure\.com/?",
+                "no address of an Azure OpenAI resource: write it as https://NAME.openai.azure.com",
+            ),
+        ]
+        | None
+    ) = None
+    vertexai_project: (
+        Annotated[
+            str, _like(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "no id of a Google Cloud project: copy its id, not its name")
+        ]
+        | None
+    ) = None
+    vertexai_location: Annotated[
+        str, _like(r"global|us|eu|[a-z]+-[a-z]+\d+", "no location of Vertex AI: use global or one such as europe-west1")
+    ] = "global"
     dd_site: HostName = "ap1.datadoghq.com"
 
 
@@ -324,7 +392,9 @@ class Email(Settings):
     reply_to: MailAddress | None = None
     dmarc_policy: Literal["none", "quarantine", "reject"] = "quarantine"
     dmarc_reports: MailAddress | None = None
-    smtp_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")] = "1"
+    smtp_key: Annotated[
+        str, _like(r"[A-Za-z0-9-]{1,32}", "no label of a key: use at most 32 letters, digits and hyphens")
+    ] = "1"
 
 
 class Onboarding(Settings):
@@ -339,7 +409,9 @@ class Onboarding(Settings):
     would. The daily sweep closes no more than `close_limit` at once.
     """
 
-    command: Annotated[str, StringConstraints(pattern=r"^/[a-z0-9_-]{1,31}$")] = "/llm-account"
+    command: Annotated[
+        str, _like(r"/[a-z0-9_-]{1,31}", "no slash command: use a / and at most 31 small letters, digits, - and _")
+    ] = "/llm-account"
     workspace: SlackWorkspaceId
     audit_channel: SlackChannelId
     approver_group: SlackGroupId | None = None
@@ -347,7 +419,9 @@ class Onboarding(Settings):
     teams: Annotated[tuple[TeamName, ...], Field(min_length=1, max_length=100)]  # Slack's most options in a select
     max_budget: UsDollars = 100
     budget_ceiling: UsDollars = 1000
-    budget_duration: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,2}(h|d|mo)$")] = "30d"
+    budget_duration: Annotated[
+        str, _like(r"[1-9]\d{0,2}(h|d|mo)", "no time for a budget: write it as 24h, 30d or 1mo")
+    ] = "30d"
     models: tuple[str, ...] = ()
     tpm_limit: Annotated[int, Field(ge=1)] | None = None
     rpm_limit: Annotated[int, Field(ge=1)] | None = None
@@ -405,7 +479,15 @@ class Datadog(Settings):
     a provider's answers in 15 minutes are errors, and when a person has used `budget_percent` of a budget.
     """
 
-    notify: tuple[Annotated[str, StringConstraints(pattern=r"^@[A-Za-z0-9._@+-]{2,100}$")], ...] = ()
+    notify: tuple[
+        Annotated[
+            str,
+            _like(
+                r"@[A-Za-z0-9._@+-]{2,100}", "no listener of Datadog: write it as @slack-channel or @name@example.com"
+            ),
+        ],
+        ...,
+    ] = ()
     spend_jump: UsDollars = 20
     error_percent: Percent = 10
     budget_percent: Percent = 80
@@ -485,8 +567,16 @@ class GoogleBill(Settings):
     BigQuery Job User on the project.
     """
 
-    table: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]+$")]
-    location: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{2,30}$")] = "US"
+    table: Annotated[
+        str,
+        _like(
+            r"[a-z][a-z0-9-]{4,28}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]+",
+            "no table of BigQuery: write it as project.dataset.table",
+        ),
+    ]
+    location: Annotated[
+        str, _like(r"[A-Za-z0-9-]{2,30}", "no location of BigQuery: use one such as US, EU or asia-northeast1")
+    ] = "US"
 
 
 class Bill(Settings):
@@ -499,7 +589,12 @@ class Bill(Settings):
     """
 
     tolerance_percent: Percent = 3
-    profile_tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 _.:/=+@-]{1,128}$")] | None = None
+    profile_tag: (
+        Annotated[
+            str, _like(r"[A-Za-z0-9 _.:/=+@-]{1,128}", "no key of a tag: use at most 128 letters, digits and _.:/=+@-")
+        ]
+        | None
+    ) = None
     azure: AzureBill | None = None
     google: GoogleBill | None = None
 
@@ -507,63 +602,96 @@ class Bill(Settings):
 class Releases(Listeners):
     """How releases are made and promoted: in `account` and `region`, from `branch` of GitHub's `repository` owner/name.
 
-    The image of a release is built there once; `environments` take it in this order, those of `approved` after a
-    person's approval. With `connection_arn`, a connection of CodeConnections to the repository, CodePipeline does it,
+    The image of a release is built there once; `environments` take it in this order (all, if none is named), those of
+    `approved` after a person's approval (the last, if it is left out). With `connection_arn`, a connection of
+    CodeConnections to the repository, CodePipeline does it,
     and tells its listeners; with `github_actions` workflows of the repository may, by OIDC roles. `oidc_provider` says
     that the accounts have GitHub's OIDC provider already: an account has one at most.
     """
 
     account: AccountId
     region: Region = "ap-northeast-1"
-    repository: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$")]
-    branch: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] = "main"
-    environments: Annotated[tuple[str, ...], Field(min_length=1)] = ("dev", "stg", "prod")
-    approved: tuple[str, ...] = ("prod",)
+    repository: Annotated[
+        str, _like(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", "no repository of GitHub: write it as owner/name")
+    ]
+    branch: Annotated[str, _like(r"[A-Za-z0-9._/-]{1,100}", "no name of a branch: use letters, digits and ._/-")] = (
+        "main"
+    )
+    environments: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
     connection_arn: (
-        Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:(codeconnections|codestar-connections):")] | None
+        Annotated[
+            str,
+            _like(
+                r"arn:aws[a-z-]*:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]{36}",
+                "no ARN of a connection: copy it whole from Developer Tools, Connections",
+            ),
+        ]
+        | None
     ) = None
     github_actions: bool = False
     oidc_provider: bool = False
 
     @model_validator(mode="after")
     def _promotes(self) -> Self:
-        if unknown := sorted(set(self.approved) - set(self.environments)):
-            raise ValueError(f"approved has {', '.join(unknown)}, which is not in environments: add it or remove it")
         if len(set(self.environments)) != len(self.environments):
             raise ValueError(f"environments names one twice ({', '.join(self.environments)}): name each once")
         if not (self.connection_arn or self.github_actions):
-            raise ValueError("nothing promotes: set connection_arn or github_actions, or have releases() return None")
+            raise ValueError("nothing promotes: set connection_arn or github_actions, or leave RELEASES out")
         return self
 
-    def check_environments(self, names: Collection[str]) -> None:
-        """Refuse environments that there are not; `names` are those that there are.
+    def among(self, names: Collection[str]) -> Self:
+        """The settings with what they leave to the environments, whose `names` are in order.
+
+        Without `environments` a release goes to all of them, and without `approved` a person approves the last.
 
         Raises
         ------
         SettingsError
-            `environments` has another name.
+            `environments` or `approved` has another name.
         """
-        if unknown := sorted(set(self.environments) - set(names)):
-            raise SettingsError(
-                f"releases: environments has {', '.join(unknown)}, which stacks/environments.py does not define: "
-                f"it has {', '.join(names)}"
-            )
+        chosen = self.environments or tuple(names)
+        approved = self.approved if "approved" in self.model_fields_set else chosen[-1:]
+        for setting, given, known, place in (
+            ("environments", chosen, names, "which company/environments.py does not define"),
+            ("approved", approved, chosen, "which is not in environments"),
+        ):
+            if unknown := [name for name in given if name not in known]:
+                raise SettingsError(f"releases: {setting} has {', '.join(unknown)}, {place}: it has {', '.join(known)}")
+        return self.model_copy(update={"environments": chosen, "approved": approved})
 
 
 class Environment(Settings):
     """One environment: everything that may differ from the others."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,11}$")]
+    name: Annotated[
+        str,
+        _like(
+            r"[a-z][a-z0-9]{1,11}",
+            "no name for an environment: use 2 to 12 small letters and digits, beginning with a letter, since it is "
+            "part of names whose length and characters AWS, Slack and Datadog limit",
+        ),
+    ]
     account: AccountId
     region: Region = "ap-northeast-1"
     hosted_zone: HostedZone
     domain: HostName
-    certificate_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:acm:")] | None = None
+    certificate_arn: (
+        Annotated[
+            str,
+            _like(
+                r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]{36}",
+                "no ARN of a certificate: copy it whole from Certificate Manager",
+            ),
+        ]
+        | None
+    ) = None
     network: Network
     ingress: Ingress
     gateway: Gateway = Gateway()
     database: Database = Database()
-    providers: Providers
+    providers: Providers = Providers()
+    variables: dict[VariableName, str] = {}
     email: Email = Email()
     onboarding: Onboarding | None = None
     alarms: Alarms = Alarms()
@@ -591,8 +719,8 @@ class Environment(Settings):
                 f"certificate_arn is of another region or account than {self.region} and {self.account}: "
                 "a load balancer takes only its own"
             )
-        if self.database.reader and len(self.network.zones) < 2:
-            raise ValueError("database.reader needs a second zone in network.zones")
+        if self.bill and self.bill.google and not self.providers.vertexai_project:
+            raise ValueError("bill.google has no project to look for in the export: set providers.vertexai_project")
         return self
 
     def check_models(self, models: Collection[str]) -> None:
@@ -606,7 +734,7 @@ class Environment(Settings):
         unknown = sorted(set(self.onboarding.models if self.onboarding else ()) - set(models))
         if unknown:
             raise SettingsError(
-                f"{self.name}: onboarding.models has {', '.join(unknown)}, which container/config.yaml does not offer: "
+                f"{self.name}: onboarding.models has {', '.join(unknown)}, which company/config.yaml does not offer: "
                 f"it has {', '.join(sorted(models))}"
             )
         for plan in self.report.plans if self.report else ():
@@ -614,7 +742,7 @@ class Environment(Settings):
                 if not fnmatch.filter(models, pattern):
                     raise SettingsError(
                         f"{self.name}: report.plans: {plan.name} covers {pattern}, which fits no model of "
-                        f"container/config.yaml: it has {', '.join(sorted(models))}"
+                        f"company/config.yaml: it has {', '.join(sorted(models))}"
                     )
 
     @property
@@ -657,20 +785,26 @@ class Environment(Settings):
     @property
     def plain_variables(self) -> dict[str, str]:
         """The task's plain variables that come from the settings, by LiteLLM's names for them."""
-        return {
+        of_providers = {
             "AZURE_API_BASE": self.providers.azure_api_base,
             "VERTEXAI_PROJECT": self.providers.vertexai_project,
-            "VERTEXAI_LOCATION": self.providers.vertexai_location,
-            "DD_SITE": self.providers.dd_site,
-            "DD_SOURCE": "litellm",
-            "DD_SERVICE": "litellm-gateway",
-            "DD_ENV": self.name,
-            "SMTP_HOST": f"email-smtp.{self.region}.amazonaws.com",
-            "SMTP_PORT": "587",
-            "SMTP_TLS": "True",
-            "SMTP_SENDER_EMAIL": self.mail_sender,
-            "TRUSTED_PROXY_RANGES": str(self.network.cidr),  # where the load balancer is
+            "VERTEXAI_LOCATION": self.providers.vertexai_project and self.providers.vertexai_location,
         }
+        return (
+            self.variables
+            | {name: value for name, value in of_providers.items() if value}
+            | {
+                "DD_SITE": self.providers.dd_site,
+                "DD_SOURCE": "litellm",
+                "DD_SERVICE": "litellm-gateway",
+                "DD_ENV": self.name,
+                "SMTP_HOST": f"email-smtp.{self.region}.amazonaws.com",
+                "SMTP_PORT": "587",
+                "SMTP_TLS": "True",
+                "SMTP_SENDER_EMAIL": self.mail_sender,
+                "TRUSTED_PROXY_RANGES": str(self.network.cidr),  # where the load balancer is
+            }
+        )
 
     def check_connections(self, pool_limit: int) -> None:
         """Refuse a service that could ask the database for more connections than it takes.
@@ -690,7 +824,7 @@ class Environment(Settings):
                 f"{self.name}: a deployment may open {needed} database connections (2 x {self.gateway.max_tasks} tasks "
                 f"x {self.gateway.workers} workers x {pool_limit}, and {pool_limit} for the migration), but Aurora "
                 f"takes {available} at {self.database.max_capacity:g} ACU: raise database.max_capacity, or lower "
-                "gateway.max_tasks or database_connection_pool_limit in container/config.yaml"
+                "gateway.max_tasks or database_connection_pool_limit in company/config.yaml"
             )
 
 
@@ -708,16 +842,18 @@ def read(settings: Callable[[], Read]) -> Read:
     try:
         return settings()
     except ValidationError as error:
-        whole = error.title in (Environment.__name__, Releases.__name__)
-        group = () if whole else (re.sub(r"\B([A-Z])", r"_\1", error.title).lower(),)
-        # A list whose items are refused counts as empty too: that is no finding of its own.
-        lists = {finding["loc"][:-1] for finding in error.errors()}
-        findings = (
-            _finding(settings.__name__, (*group, *finding["loc"]), finding["msg"], finding["input"])
-            for finding in error.errors()
-            if not finding["loc"] or finding["loc"] not in lists
-        )
-        raise SettingsError("\n".join(findings)) from error
+        raise SettingsError("\n".join(findings(settings.__name__, error))) from error
+
+
+def findings(name: str, error: ValidationError) -> Iterator[str]:
+    """Yield a line for each finding in settings that are called `name`: the setting, what is wrong and what to do."""
+    whole = error.title in (Environment.__name__, Releases.__name__)
+    group = () if whole else (re.sub(r"\B([A-Z])", r"_\1", error.title).lower(),)
+    # A list whose items are refused counts as empty too: that is no finding of its own.
+    lists = {finding["loc"][:-1] for finding in error.errors()}
+    for finding in error.errors():
+        if not finding["loc"] or finding["loc"] not in lists:
+            yield _finding(name, (*group, *finding["loc"]), finding["msg"], finding["input"])
 
 
 def by_name(environments: Iterable[Environment]) -> dict[str, Environment]:

@@ -63,7 +63,7 @@ class UsageStack(Stack):
             "LITELLM_URL": litellm_url,
             "ENVIRONMENT": environment.name,
             "GATEWAY_URL": f"https://{environment.domain}",
-            "VERTEXAI_PROJECT": environment.providers.vertexai_project,  # the billing export may have more
+            "VERTEXAI_PROJECT": environment.providers.vertexai_project or "",  # the billing export may have more
             **_settings(environment),
         }
         group = as_it_is(self, "Group", security_group)

@@ -111,7 +111,7 @@ def _too_many(count: int, limit: int) -> str:
     return (
         f"`stopped` The daily sweep found {count} LLM gateway accounts whose people are deactivated in Slack, more "
         f"than the limit of {limit}, so it has closed none: something looks wrong. Look into Slack's member list; if "
-        f"they have really left, set onboarding.close_limit to {count} or more in stacks/environments.py and deploy."
+        f"they have really left, set onboarding.close_limit to {count} or more in company/environments.py and deploy."
     )
 
 

@@ -104,8 +104,8 @@ def _token(settings: AzureBill, secret: str, http: PoolManager) -> str:
         )
     except RefusedError as error:
         raise RefusedError(
-            f"{error}; see bill.azure's tenant and client in stacks/environments.py, and store the app's client secret "
-            "anew as AZURE_BILLING_SECRET (make secrets)"
+            f"{error}; see bill.azure's tenant and client in company/environments.py, and store the app's client "
+            "secret anew as AZURE_BILLING_SECRET (make secrets)"
         ) from error
     return str(answer["access_token"])
 

@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     settings = bill()
     if settings is None:
-        raise ValueError("The environment has no bill: give it bill=Bill(…) in stacks/environments.py.")
+        raise ValueError("The environment has no bill: give it bill=Bill(…) in company/environments.py.")
     due = str(event.get("time") or "")
     period = Period.ended_before("month", _time(due))
     client = LiteLlm(places().litellm_url, secret("USAGE_KEY"))

@@ -70,7 +70,7 @@ def finding(row: Row) -> str:
         ratio = row.counted.cost / row.billed if row.billed else 0.0
         return (
             f"the tokens agree: look at the price, LiteLLM's is {ratio:.2f} times the bill's (model_info of its entry "
-            "in container/config.yaml)"
+            "in company/config.yaml)"
         )
     return "the bill does not tell its tokens apart: look at the price first"
 

@@ -1,7 +1,7 @@
 """LiteLLM's own figures of usage: its daily exports, a day a request, and the names of its models.
 
 The days are those of UTC. LiteLLM writes what was spent once a minute, so that the last minutes may be missing. Calls
-that failed are not in the figures (`disable_error_logs` in container/config.yaml).
+that failed are not in the figures (`disable_error_logs` in company/config.yaml).
 
 Integrates with LiteLLM (/user/daily/activity/export, /team/…, /tag/…, /model/info): exactly the routes that the key
 USAGE_KEY is made for.
@@ -198,7 +198,7 @@ def _check(response: BaseHTTPResponse, route: str) -> None:
         if status == 403:
             raise RefusedError(
                 f"the web ACL does not let {route} in from here (403): ask from an address of ingress.management_cidrs "
-                "in stacks/environments.py, and under the gateway's own host name"
+                "in company/environments.py, and under the gateway's own host name"
             )
         raise _unexpected(route, f"its status is {status}")
     raise RefusedError(f"LiteLLM refused {route} ({status}): {_message(response)}")

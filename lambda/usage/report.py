@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     settings = report()
     if settings is None:
-        raise ValueError("The environment has no report: give it report=Report(…) in stacks/environments.py.")
+        raise ValueError("The environment has no report: give it report=Report(…) in company/environments.py.")
     period = Period.ended_before(str(event.get("period")), _time(event.get("time")))
     delivery = (period.kind, str(event.get("time") or ""))
     if delivery[1] and delivery in _posted:

@@ -1,8 +1,8 @@
 """Releases are promoted through three environments in two accounts, and taken away again, by the operators' commands.
 
-Each release is a checkout of its own, in which somebody has edited something (`promotion_environments.py` is their
-`stacks/environments.py`): an image by its digest, and an assembly that is synthesized once. Two are well and reach all
-environments; two go no further than dev, one with a migration that fails and one that does not pass its smoke test.
+Each release is a checkout of its own, of the company `two-accounts`, in which somebody has edited something: an image
+by its digest, and an assembly that is synthesized once. Two are well and reach all environments; two go no further than
+dev, one with a migration that fails and one that does not pass its smoke test.
 Meanwhile somebody calls every environment. All of it happens once (`history`), and each test looks at one side of it.
 """
 
@@ -26,9 +26,13 @@ import pytest
 from local.gateway import CHECKOUT, LocalGateway, outside_of, start_emulator
 from local.outside import Fault
 from ops.secrets import required_secrets
+from stacks.company import load
+from stacks.image import build_context
 from stacks.settings import Environment
 from tests.e2e.conftest import callers
-from tests.e2e.promotion_environments import OTHER_ACCOUNT, RELEASES_ACCOUNT, environments
+
+OWN = "tests/companies/two-accounts"
+RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
 
 REGION = "ap-northeast-1"
 REPOSITORY = "litellm-gateway"
@@ -48,9 +52,9 @@ NEW_MODEL = """model_list:
       api_key: os.environ/AZURE_API_KEY
       api_version: "2025-04-01-preview"
 """
-ADDED_MODEL = {"container/config.yaml": ("model_list:\n", NEW_MODEL)}
+ADDED_MODEL = {f"{OWN}/config.yaml": ("model_list:\n", NEW_MODEL)}
 FAILING_MIGRATION = {"container/entrypoint.sh": ("set -eu\n", "set -eu\n[ $DISABLE_SCHEMA_UPDATE = true ] || exit 3\n")}
-WRONG_AZURE = {"stacks/environments.py": ("RELEASES_ACCOUNT)", f'RELEASES_ACCOUNT, azure="{OTHER_AZURE}")')}
+WRONG_AZURE = {f"{OWN}/environments.py": ("RELEASES_ACCOUNT)", f'RELEASES_ACCOUNT, azure="{OTHER_AZURE}")')}
 EVERYWHERE = ("dev", "stg", "prod")
 # By name: what was edited, and where it goes. What goes to dev only is synthesized for it alone, in half the time.
 RELEASES: Mapping[str, tuple[Edits, tuple[str, ...]]] = {
@@ -90,10 +94,13 @@ class Company:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        settings = environments()
+        own = load(CHECKOUT / OWN)
+        settings = own.environments
         self.outside = outside_of(settings["dev"], folder / "outside")
         self.gateways = {
-            name: LocalGateway(folder / name, environment=each, outside=self.outside, checkout=folder / "first")
+            name: LocalGateway(
+                folder / name, own=own, environment=each, outside=self.outside, checkout=folder / "first"
+            )
             for name, each in settings.items()
         }
         self._pool = ThreadPoolExecutor()
@@ -146,13 +153,14 @@ class Company:
             assert old in text, f"{file} does not have {old!r}"
             (folder / file).write_text(text.replace(old, new, 1))
         repository = f"{RELEASES_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}"
-        for command in (("build", "--tag", f"{repository}:{name}", "container"), ("push", f"{repository}:{name}")):
+        context = str(build_context(folder / "container", folder / OWN / "config.yaml"))
+        for command in (("build", "--tag", f"{repository}:{name}", context), ("push", f"{repository}:{name}")):
             _well(_run(folder, access, access["CDK_DOCKER"], *command))
         ecr = self.gateways["dev"].client("ecr")
         (pushed,) = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": name}])["imageDetails"]
         image = f"{repository}@{pushed['imageDigest']}"
-        context = ("-c", f"image={image}", "-c", f"environments={','.join(targets)}")
-        _well(_run(folder, access, *CDK, "synth", "--quiet", *context))
+        chosen = ("-c", f"image={image}", "-c", f"environments={','.join(targets)}")
+        _well(_run(folder, access, *CDK, "synth", "--quiet", *chosen))
         return Release(folder, image)
 
     def deploy(self, name: str, environment: str) -> Done:
@@ -274,7 +282,7 @@ def history(company: Company) -> History:
 
 
 def _copy(folder: Path) -> None:
-    """Copy the checkout, with what is not committed yet, and let somebody edit its environments."""
+    """Copy the checkout, with what is not committed yet."""
     listed = _well(_run(CHECKOUT, {}, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"))
     for name in filter(None, listed.stdout.split("\0")):
         if (CHECKOUT / name).is_file():
@@ -282,12 +290,11 @@ def _copy(folder: Path) -> None:
             shutil.copy2(CHECKOUT / name, folder / name)
     for name in INSTALLED:
         (folder / name).symlink_to(CHECKOUT / name)
-    shutil.copy2(Path(__file__).with_name("promotion_environments.py"), folder / "stacks" / "environments.py")
 
 
 def _run(folder: Path, access: Mapping[str, str], *command: str) -> Done:
     # The rules have a test of their own, and would take as long as the rest of a synthesis.
-    environment = {**os.environ, "CDK_VALIDATION": "false", **access}
+    environment = {**os.environ, "COMPANY": OWN, "CDK_VALIDATION": "false", **access}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -421,7 +428,11 @@ def _retained(account: str, *removed: Environment) -> dict[str, list[str]]:
         "keys": ["Aurora storage, snapshots and Performance Insights of the LLM gateway" for _ in removed],
         "parameters": sorted(
             ["/cdk-bootstrap/hnb659fds/version"]
-            + [each.parameter(name) for each in removed for name in required_secrets(each)]
+            + [
+                each.parameter(name)
+                for each in removed
+                for name in required_secrets(each, CHECKOUT / OWN / "config.yaml")
+            ]
         ),
         "repositories": [f"cdk-hnb659fds-container-assets-{place}"]
         + ([REPOSITORY] if account == RELEASES_ACCOUNT else []),

@@ -1,49 +1,24 @@
-"""Every environment, synthesized once a run: `templates[environment][stack]` is a CloudFormation template."""
+"""Every environment of the example company, synthesized once a run: `templates[environment][stack]`."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk import cx_api
 
-import app
-from stacks.environments import environments
+from ops.assembly import Template
+from stacks.company import CHECKOUT, company
+from tests.company.synthesis import WITHOUT_BUNDLING, Templates
+from tests.company.synthesis import synthesized as synthesized_of
 
-# The package of the functions is not put together: its hash, and so the template, is the same.
-WITHOUT_BUNDLING = {"aws:cdk:bundling-stacks": list[str]()}
-CHECKOUT = Path(__file__).parents[2]
+__all__ = ["CHECKOUT", "STACKS", "WITHOUT_BUNDLING", "Template", "only", "resources", "statements"]
+
 STACKS = ("Network", "Database", "Email", "Gateway", "Smoke", "Onboarding", "Datadog", "Usage", "Observability")
-Template = dict[str, Any]
-
-
-def context() -> dict[str, Any]:
-    """The context of cdk.json, without putting the functions' package together."""
-    given: dict[str, Any] = json.loads((CHECKOUT / "cdk.json").read_text())["context"]
-    return given | WITHOUT_BUNDLING
-
-
-def by_stack(assembly: cx_api.CloudAssembly) -> dict[str, Template]:
-    """The assembly's templates, by the last part of the stack's id."""
-    return {stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template for stack in assembly.stacks}
-
-
-def synthesized(outdir: Path | None = None) -> dict[str, dict[str, Template]]:
-    """The templates of every environment, the local one included, by environment and stack."""
-    cdk_app = cdk.App(
-        outdir=str(outdir) if outdir else None, context=context() | {"environments": ",".join(environments())}
-    )
-    app.build(cdk_app)
-    assembly = cdk_app.synth()
-    return {name: by_stack(assembly.get_nested_assembly(f"assembly-{name}")) for name in environments()}
 
 
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Template]]:
-    """`synthesized`, once a run."""
-    return synthesized(tmp_path_factory.mktemp("cdk.out"))
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of every environment of the example company, the local one included, once a run."""
+    return synthesized_of(company(), tmp_path_factory.mktemp("cdk.out"))
 
 
 def resources(template: Template, kind: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """An environment of settings that no real one uses, and how to read one stack's references to another."""
 
-import json
 from functools import cache
 from typing import Any
 
@@ -8,12 +7,13 @@ import aws_cdk as cdk
 from aws_cdk import cx_api
 
 import app
-from stacks.environments import environments
+from stacks.company import company, config_file, environments
 from stacks.gateway_stage import GatewayStage
 from stacks.settings import Environment, ExistingVpc, Gateway, Ingress, Network
-from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template
+from tests.company.synthesis import context, image_of
+from tests.templates.conftest import Template
 
-IMAGE = f"444444444444.dkr.ecr.ap-northeast-1.amazonaws.com/litellm-gateway@sha256:{'0123456789abcdef' * 4}"
+IMAGE = image_of(company())
 """A release's, as a build hands it to the synthesis."""
 ZONES = ("ap-northeast-1a", "ap-northeast-1c")
 VARIANT = Environment(
@@ -44,10 +44,10 @@ VARIANT = Environment(
 @cache
 def artifacts() -> dict[str, dict[str, cx_api.CloudFormationStackArtifact]]:
     """What the CLI gets of dev and of `VARIANT`, by environment and stack: the template and how to deploy it."""
-    cdk_app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
+    cdk_app = cdk.App(context=context())
     chosen = (environments()["dev"], VARIANT)
     for environment in chosen:
-        GatewayStage(cdk_app, environment=environment)
+        GatewayStage(cdk_app, environment=environment, config_file=config_file())
     assembly = cdk_app.synth()
     return {
         environment.name: {
@@ -61,9 +61,8 @@ def artifacts() -> dict[str, dict[str, cx_api.CloudFormationStackArtifact]]:
 @cache
 def release() -> cx_api.CloudAssembly:
     """What a build of the pipeline synthesizes: every environment with the image `IMAGE`, and what promotes it."""
-    context = json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING | {"image": IMAGE}
-    cdk_app = cdk.App(context=context)
-    app.build(cdk_app)
+    cdk_app = cdk.App(context=context(image=IMAGE))
+    app.build(cdk_app, company())
     return cdk_app.synth()
 
 

@@ -9,8 +9,8 @@ from datadog_api_client.v1.model.dashboard import Dashboard
 from datadog_api_client.v1.model.monitor import Monitor
 from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCreateRequest
 
+from stacks.company import environments
 from stacks.datadog_metrics import METRICS
-from stacks.environments import environments
 from stacks.settings import Environment
 from tests.templates.conftest import Template, resources, statements
 from tests.templates.synthesis import artifacts, text

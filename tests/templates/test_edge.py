@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from stacks.environments import environments
-from stacks.gateway import CONTAINER
+from stacks.company import config_file, environments
 from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import Environment
 from tests.templates.conftest import Template, only, resources
@@ -20,7 +19,7 @@ in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.value
 
 
 def _request_timeout(environment: Environment) -> int:
-    return LiteLlmConfig.load(CONTAINER / "config.yaml", provided=environment.plain_variables).request_timeout
+    return LiteLlmConfig.load(config_file(), provided=environment.plain_variables).request_timeout
 
 
 def _listeners(template: Template) -> dict[int, Any]:

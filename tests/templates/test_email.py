@@ -7,8 +7,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from stacks.company import environments
 from stacks.email import EmailStack
-from stacks.environments import environments
 from stacks.settings import Email, Environment, HostedZone
 from stacks.smtp_credentials import SmtpCredentials
 from tests.templates.conftest import CHECKOUT, Template, only, resources, statements

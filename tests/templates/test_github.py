@@ -7,11 +7,9 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from syrupy.assertion import SnapshotAssertion
-from syrupy.extensions.json import JSONSnapshotExtension
 
 import app
-from stacks.environments import environments
+from stacks.company import environments
 from stacks.github import github_stacks
 from stacks.settings import Environment, Releases
 from tests.templates.conftest import CHECKOUT, Template, resources, statements
@@ -242,8 +240,3 @@ def test_roles_trust_nobody_but_the_provider(templates: dict[str, Template]) -> 
         for role in resources(template, "AWS::IAM::Role").values():
             (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
             assert statement["Principal"] == {"Federated": {"Ref": provider}}
-
-
-@pytest.mark.parametrize("account", [RELEASES.account, *(each.account for each in PROMOTED)])
-def test_snapshot(templates: dict[str, Template], account: str, snapshot: SnapshotAssertion) -> None:
-    assert templates[account] == snapshot(extension_class=JSONSnapshotExtension, name=account)

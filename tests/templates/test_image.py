@@ -1,14 +1,11 @@
 """The image of a release: the repository, who may pull, and how the tasks of every environment name it."""
 
 import json
-from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from syrupy.assertion import SnapshotAssertion
-from syrupy.extensions.json import JSONSnapshotExtension
 
-from stacks.environments import environments
+from stacks.company import config_file, environments
 from stacks.gateway_stage import GatewayStage
 from stacks.image import REPOSITORY, ImageStack, by_digest
 from stacks.settings import SettingsError
@@ -31,7 +28,7 @@ def template() -> Template:
 def released() -> dict[str, Template]:
     """The stacks of dev as a release deploys them."""
     cdk_app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
-    GatewayStage(cdk_app, environment=environments()["dev"], image=IMAGE)
+    GatewayStage(cdk_app, environment=environments()["dev"], config_file=config_file(), image=IMAGE)
     return {
         stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template
         for stack in cdk_app.synth().get_nested_assembly("assembly-dev").stacks
@@ -119,8 +116,3 @@ def test_nothing_else_changes_with_the_image(released: dict[str, Template]) -> N
 def test_an_image_that_is_none_by_its_digest_is_refused(image: str) -> None:
     with pytest.raises(SettingsError, match=r"is not an image of Amazon ECR by its digest: give it as -c image="):
         by_digest(cdk.Stack(cdk.App(), "Stack"), "Image", image)
-
-
-def test_snapshot(template: Template, snapshot: SnapshotAssertion) -> None:
-    found: Any = template
-    assert found == snapshot(extension_class=JSONSnapshotExtension, name="image")

@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
 
-from stacks.environments import environments
+from stacks.company import environments
 from stacks.network import NetworkStack
 from stacks.settings import Environment, SettingsError
 from tests.templates.conftest import Template, only, resources

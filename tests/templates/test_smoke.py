@@ -9,7 +9,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.environments import environments, promotion
+from stacks.company import config_file, environments, promotion
 from stacks.gateway import CONTAINER
 from stacks.gateway_stage import GatewayStage
 from stacks.litellm_config import LiteLlmConfig, image_version
@@ -107,7 +107,7 @@ def test_key(templates: Templates, environment: Environment) -> None:
     key = only(template, "Custom::LiteLlmKey")
     assert key["AllowedRoutes"] == list(LITELLM_ROUTES)
     limits = json.loads(key["Limits"])
-    config = LiteLlmConfig.load(CONTAINER / "config.yaml", provided=environment.plain_variables)
+    config = LiteLlmConfig.load(config_file(), provided=environment.plain_variables)
     assert limits == {
         "max_budget": 0.05,
         "budget_duration": "1d",
@@ -153,7 +153,7 @@ def test_nobody_else_may(promoted: tuple[str, ...] | None) -> None:
     assert releases
     of_others: Releases | None = releases.model_copy(update={"environments": promoted}) if promoted else None
     app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
-    stage = GatewayStage(app, environment=ENVIRONMENTS["dev"], releases=of_others)
+    stage = GatewayStage(app, environment=ENVIRONMENTS["dev"], config_file=config_file(), releases=of_others)
     template = app.synth().get_nested_assembly(f"assembly-{stage.node.id}").get_stack_artifact(stage.smoke.artifact_id)
     assert not resources(template.template, "AWS::Lambda::Permission")
 
@@ -185,7 +185,7 @@ def test_its_key_is_for_no_more_than_its_requests() -> None:
 
 def test_a_provider_that_shares_all_its_names_is_not_asked(tmp_path: Path) -> None:
     """An answer to a name that two providers share would not tell which of them is well."""
-    text_of = (CONTAINER / "config.yaml").read_text()
+    text_of = config_file().read_text()
     shared = text_of.replace("model_name: gemini-4-argon", "model_name: gpt-6-luna")
     shared = shared.replace("model_name: gemini-3.8-flash", "model_name: gpt-6.1-sol")
     shared = re.sub(r"    - gemini-.*\n", "", shared)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stacks.environments import environments
+from stacks.company import environments
 from stacks.settings import Environment
 from tests.templates.conftest import STACKS, Template, resources
 from tests.templates.synthesis import VARIANT, artifacts, plain

@@ -7,7 +7,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.environments import environments
+from stacks.company import config_file, environments
 from stacks.gateway_stage import GatewayStage
 from stacks.settings import AzureBill, Bill, Environment, Plan, SettingsError
 from stacks.usage import LITELLM_ROUTES
@@ -46,7 +46,7 @@ def _synthesized(**settings: object) -> dict[str, Template]:
     """The stacks of dev with other settings."""
     environment = Environment(**dict(ENVIRONMENTS["dev"]) | settings)
     app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
-    GatewayStage(app, environment=environment)
+    GatewayStage(app, environment=environment, config_file=config_file())
     return {
         stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template
         for stack in app.synth().get_nested_assembly(f"assembly-{environment.name}").stacks
@@ -266,4 +266,4 @@ def test_settings_that_no_function_can_take() -> None:
     with pytest.raises(
         SettingsError, match=r"^dev: report and bill are \d+ bytes as JSON, and a function takes 3072 .*shorten"
     ):
-        GatewayStage(cdk.App(context=WITHOUT_BUNDLING), environment=environment)
+        GatewayStage(cdk.App(context=WITHOUT_BUNDLING), environment=environment, config_file=config_file())

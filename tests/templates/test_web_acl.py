@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from stacks.environments import environments
+from stacks.company import environments
 from stacks.settings import Environment
 from stacks.web_acl import SIGN_IN_ROUTES, SIGN_INS_PER_ADDRESS
 from tests.templates.conftest import Template, only, resources

@@ -9,7 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.assembly import CHECKOUT, Assembly
+from ops.assembly import Assembly
+from stacks.company import company
 
 Templates = dict[str, dict[str, Any]]
 DEPENDENCIES: dict[str, list[str]] = {
@@ -22,8 +23,7 @@ DEPENDENCIES: dict[str, list[str]] = {
 
 @cache
 def _recorded(environment: str) -> Templates:
-    folder = CHECKOUT / "tests" / "templates" / "__snapshots__" / "test_snapshots"
-    files = {path.name.split("[")[1].split("-")[0]: path for path in folder.glob(f"*-{environment}][[]*.json")}
+    files = {path.stem: path for path in (company().snapshots / environment).glob("*.json")}
     order = [*DEPENDENCIES, *sorted(files.keys() - DEPENDENCIES)]
     return {stack: json.loads(files[stack].read_text()) for stack in order}
 

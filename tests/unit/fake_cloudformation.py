@@ -17,7 +17,7 @@ import boto3
 from botocore import exceptions as aws
 
 from ops.access import Access
-from stacks.environments import environments
+from stacks.company import environments
 
 DEV = environments()["dev"]
 BUCKET = f"cdk-hnb659fds-assets-{DEV.account}-{DEV.region}"

@@ -9,7 +9,7 @@ import pytest
 from botocore import exceptions as aws
 
 from ops.access import OpsError, Role, connect
-from stacks.environments import environments
+from stacks.company import environments
 
 DEV = environments()["dev"]
 OTHER = "444444444444"

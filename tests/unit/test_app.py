@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from stacks.company import CHECKOUT, EXAMPLE, OWN
 
 
 @pytest.fixture
@@ -18,6 +18,8 @@ def copy(tmp_path: Path) -> Path:
     shutil.copy(CHECKOUT / "app.py", tmp_path)
     for folder in ("stacks", "container", "lambda"):
         shutil.copytree(CHECKOUT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    own = shutil.copytree(EXAMPLE, tmp_path / "company", ignore=shutil.ignore_patterns("__pycache__", "snapshots"))
+    assert own == tmp_path / OWN.relative_to(CHECKOUT)
     return tmp_path
 
 
@@ -49,7 +51,7 @@ def _change(file: Path, old: str, new: str) -> None:
 
 def test_unknown_environment(copy: Path) -> None:
     assert _refusal(copy, environments="production") == (
-        "error: there is no environment 'production': stacks/environments.py has dev, stg, prod, local"
+        "error: there is no environment 'production': company/environments.py has dev, stg, prod, local"
     )
 
 
@@ -63,23 +65,22 @@ def test_an_image_that_is_not_named_by_its_digest(copy: Path) -> None:
 
 def test_releases_to_an_environment_that_there_is_not(copy: Path) -> None:
     _change(
-        copy / "stacks" / "environments.py",
+        copy / "company" / "environments.py",
         'workspace="T0123456789",\n        channel="C0RELEASE89"',
         'environments=("qa",), approved=()',
     )
     assert _refusal(copy, environments="") == (
-        "error: releases: environments has qa, which stacks/environments.py does not define: "
-        "it has dev, stg, prod, local"
+        "error: releases: environments has qa, which company/environments.py does not define: it has dev, stg, prod"
     )
 
 
 def test_settings_that_cannot_work(copy: Path) -> None:
-    _change(copy / "stacks" / "environments.py", 'cidr="10.10.0.0/16"', 'cidr="10.10.0.0/16", nat_gateways=9')
+    _change(copy / "company" / "environments.py", 'cidr="10.10.0.0/16"', 'cidr="10.10.0.0/16", nat_gateways=9')
     assert _refusal(copy) == "error: dev: network: nat_gateways is 9 for 2 zones: use one per zone at most"
 
 
 def test_mistake_in_the_list_of_models(copy: Path) -> None:
-    config = copy / "container" / "config.yaml"
+    config = copy / "company" / "config.yaml"
     _change(config, "aws_region_name: us-west-2", "aws_region_name: us-west-9")
     line = _refusal(copy)
     assert line.startswith(f"error: {config}: model_list entry 1 (claude-opus-5-5): ")

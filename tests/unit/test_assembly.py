@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from ops import assembly
 from ops.access import OpsError
 from ops.assembly import Assembly, deployed_stack, deployed_template, stacks_of
-from stacks.environments import environments
+from stacks.company import environments
 from tests.unit.assemblies import Deployed, recorded, write
 
 MINIMAL: dict[str, Any] = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}

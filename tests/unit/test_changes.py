@@ -15,7 +15,7 @@ import pytest
 from ops import changes, diff
 from ops.access import Access, OpsError
 from ops.changes import GITHUB_MAXIMUM, Changes, between, of_deployment
-from stacks.environments import environments
+from stacks.company import environments
 from tests.unit.assemblies import Deployed, Templates, logical_id, recorded, rename, resource, write
 
 Change = Callable[[Templates], object]
@@ -551,7 +551,7 @@ def test_the_command_compares_all_environments_of_two_assemblies(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--env", "nope"], "there is no environment nope: stacks/environments.py has "),
+        (["--env", "nope"], "there is no environment nope: company/environments.py has "),
         ([], "--env names the one environment to compare with, or --from and --to two assemblies."),
         (["--env", "dev", "stg"], "--env names the one environment to compare with, or --from and --to"),
         (["--from", "."], "--from and --to go together: give both folders, or neither."),

@@ -14,7 +14,7 @@ import pytest
 from ops import destroy
 from ops.access import OpsError
 from ops.destroy import Account
-from stacks.environments import environments
+from stacks.company import environments
 from tests.unit.fake_aws import Answers, FakeAws, refusal
 
 DEV = environments()["dev"]
@@ -180,7 +180,7 @@ def test_a_protected_environment_is_refused(capsys: pytest.CaptureFixture[str]) 
     aws = Aws(more={("sts", "get_caller_identity"): {"Account": environments()["prod"].account}})
     code, out, err = run(aws, capsys, "--yes-i-mean", "prod", environment="prod")
     assert (code, out) == (2, "")
-    assert err.startswith("destroy: prod is protected: set deletion_protection=False for it in stacks/environments.py")
+    assert err.startswith("destroy: prod is protected: set deletion_protection=False for it in company/environments.py")
     assert "make deploy ENV=prod" in err
     assert aws.destroyed == []
 

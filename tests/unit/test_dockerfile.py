@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from stacks.environments import environments
+from stacks.company import environments
 
 ROOT = Path(__file__).parents[2]
 CONTAINER = ROOT / "container"

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ops import diagram
-from stacks.environments import environments
+from stacks.company import environments
 from stacks.settings import Environment, Settings
 from tests.aws_cli import Command
 

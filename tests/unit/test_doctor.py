@@ -16,7 +16,7 @@ from ops import doctor
 from ops.access import Access
 from ops.doctor import Account, Call, Finding, Mark
 from ops.secrets import required_secrets
-from stacks.environments import environments, promotion
+from stacks.company import environments, promotion
 from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import Environment, ExistingVpc
 from tests.unit.fake_aws import Answer, Answers, FakeAws, refusal

@@ -12,7 +12,7 @@ import pytest
 from ops import drift
 from ops.assembly import stacks_of
 from ops.drift import Detection
-from stacks.environments import environments
+from stacks.company import environments
 from tests.unit.fake_aws import Answer, Answers, FakeAws, refusal
 
 DEV = environments()["dev"]

@@ -1,4 +1,4 @@
-"""container/config.yaml and what stacks/litellm_config.py derives from it and refuses."""
+"""company/config.yaml and what stacks/litellm_config.py derives from it and refuses."""
 
 import copy
 from collections.abc import Callable, Collection

@@ -24,7 +24,7 @@ from local.outside.slack import FORM, step_definition
 from local.outside.slack_blocks import problems
 from local.outside.slack_workspace import BOT_USER, GENERAL, SCOPES
 from ops import slack_manifest
-from stacks.environments import environments
+from stacks.company import environments
 
 TEXT = {"type": "plain_text", "text": "Text"}
 MODAL: dict[str, Any] = {

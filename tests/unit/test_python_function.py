@@ -7,7 +7,7 @@ import aws_cdk as cdk
 import pytest
 
 from stacks import python_function
-from stacks.environments import environments
+from stacks.company import environments
 from stacks.python_function import LAMBDA, BundlingError, PythonFunction, PythonPackage, bundle
 
 LOCKED = "typing-extensions==4.16.0 --hash=sha256:"

@@ -157,7 +157,7 @@ def test_some_environments_always_need_approval(releasing: Releasing, monkeypatc
     monkeypatch.setattr(release, "promotion", lambda: settings)
     assert releasing("check") == 0
     assert (releasing.folder / "approval").read_text() == "needed\n"
-    sentence = "dev takes no release without a person's approval (releases() in stacks/environments.py)."
+    sentence = "dev takes no release without a person's approval (releases() in company/environments.py)."
     assert sentence in releasing.out
     assert sentence in (releasing.folder / "summary.md").read_text()
 

@@ -13,7 +13,7 @@ import pytest
 from botocore import exceptions as aws
 
 from ops import secrets
-from stacks.environments import environments
+from stacks.company import config_file, environments
 from stacks.litellm_config import CORE_SECRETS, LiteLlmConfig
 
 DEV = environments()["dev"]
@@ -146,7 +146,7 @@ def test_what_is_needed_is_what_the_configuration_needs() -> None:
 
 
 def test_what_the_deployment_makes_is_not_asked_for() -> None:
-    config = LiteLlmConfig.load(secrets.CONFIG, provided=DEV.plain_variables)
+    config = LiteLlmConfig.load(config_file(), provided=DEV.plain_variables)
     assert {"SMTP_PASSWORD", "SMTP_USERNAME"} <= set(config.secrets)  # the task needs them all the same
     assert not set(secrets.MADE_BY_DEPLOYMENT) & {*NAMES, *secrets.KNOWN}
 
@@ -390,7 +390,7 @@ def test_another_account_is_refused(command: Command, store: ParameterStore) -> 
 
 
 def test_an_unknown_environment_is_refused_with_those_that_there_are(command: Command) -> None:
-    assert "no environment nowhere: stacks/environments.py has dev, stg, prod" in command.refused(env="nowhere")
+    assert "no environment nowhere: company/environments.py has dev, stg, prod" in command.refused(env="nowhere")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from slack_sdk import WebClient
 
 from ops import access, slack_manifest
-from stacks.environments import environments
+from stacks.company import environments
 from stacks.settings import Environment, Report
 
 FUNCTIONS = Path(__file__).parents[2] / "lambda"
@@ -225,13 +225,13 @@ def test_an_environment_without_an_app_is_refused(
     assert out == ""
     assert err == (
         "slack-manifest: dev has no Slack app: give it onboarding=Onboarding(…) or report=Report(…) in "
-        "stacks/environments.py first.\n"
+        "company/environments.py first.\n"
     )
 
 
 def test_an_unknown_environment_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert slack_manifest.main(["--env", "nowhere"]) == 2
-    assert "no environment nowhere: stacks/environments.py has dev, stg, prod, local." in capsys.readouterr().err
+    assert "no environment nowhere: company/environments.py has dev, stg, prod, local." in capsys.readouterr().err
 
 
 # --- The functions --------------------------------------------------------------------------------------------------

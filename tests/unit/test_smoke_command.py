@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 
 from ops import smoke as command
 from ops.access import Access
-from stacks.environments import environments
+from stacks.company import environments
 
 DEV = environments()["dev"]
 ARN = f"arn:aws:lambda:ap-northeast-1:{DEV.account}:function:litellm-dev-smoke"
@@ -196,7 +196,7 @@ def test_the_account_of_the_releases(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_no_such_environment(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--env", "qa"], session=session) == 2  # type: ignore[arg-type]
-    assert _refused(capsys).startswith("smoke: there is no environment qa: stacks/environments.py has dev, ")
+    assert _refused(capsys).startswith("smoke: there is no environment qa: company/environments.py has dev, ")
 
 
 def test_a_report_for_other_commands(session: Session, function: Stubber) -> None:

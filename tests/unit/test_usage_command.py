@@ -21,7 +21,7 @@ from usage.errors import RefusedError, UnavailableError
 from usage.litellm import Usage
 
 from ops import usage as command
-from stacks.environments import environments
+from stacks.company import environments
 
 ROOT = Path(__file__).parents[2]
 DEV = environments()["dev"]
@@ -281,7 +281,9 @@ def failed(result: tuple[int, str, str], code: int = 2) -> str:
 
 
 def test_no_such_environment(run: Run) -> None:
-    assert failed(run(env="nowhere")).startswith("usage: there is no environment nowhere: stacks/environments.py has d")
+    assert failed(run(env="nowhere")).startswith(
+        "usage: there is no environment nowhere: company/environments.py has d"
+    )
 
 
 @pytest.mark.parametrize("days", [("--from", "2026-11-25"), ("--from", "2026-11-10", "--to", "2026-11-09")])

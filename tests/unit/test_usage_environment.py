@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from usage import environment
 
 from stacks import settings
-from stacks.environments import environments
+from stacks.company import environments
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from ops import changes, github, release
-from stacks.environments import environments, promotion
+from stacks.company import environments, promotion
 from stacks.settings import Releases
 
 CHECKOUT = Path(__file__).parents[2]

@@ -1,20 +1,16 @@
-"""The environments: the one place for what differs between them, and how releases reach them.
+"""Three environments in Tokyo, each in an account of its own, with everything that a company gets by default.
 
-Edit the values; `settings.py` explains each.
+`docs/settings.md` explains each value; `stacks/settings.py` has the rules.
 """
-
-from functools import cache
 
 from stacks.settings import (
     Alarms,
-    AzureBill,
     Bill,
     Database,
     Datadog,
     Email,
     Environment,
     Gateway,
-    GoogleBill,
     HostedZone,
     Ingress,
     Network,
@@ -23,8 +19,6 @@ from stacks.settings import (
     Providers,
     Releases,
     Report,
-    by_name,
-    read,
 )
 
 OFFICE = "203.0.113.0/24"  # where people work: your company's own public ranges
@@ -146,30 +140,8 @@ def prod() -> Environment:
     )
 
 
-def local() -> Environment:
-    """What `make up` deploys to the emulated AWS on this machine: dev, under another name and account."""
-    settings = dict(dev()) | {
-        "name": "local",
-        "account": "000000000000",
-        "hosted_zone": HostedZone(id="Z0000000LOCALEXAMPLE", name="local.example.com"),
-        "domain": "llm.local.example.com",
-        "network": Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.40.0.0/16"),
-        "gateway": Gateway(max_tasks=1),
-        "bill": Bill(
-            azure=AzureBill(
-                tenant="00000000-0000-4000-8000-000000000001",
-                client="00000000-0000-4000-8000-000000000002",
-                subscription="00000000-0000-4000-8000-000000000003",
-            ),
-            google=GoogleBill(table="example-llm-dev.billing.gcp_billing_export_resource_v1_000000"),
-        ),
-        "tags": {"service": "litellm-gateway", "environment": "local"},
-    }
-    return Environment(**settings)
-
-
-def releases() -> Releases | None:
-    """Where releases are built, and what takes them from environment to environment; None if people deploy by hand."""
+def releases() -> Releases:
+    """Where releases are built, and what takes them from environment to environment."""
     return Releases(
         account="444444444444",
         repository="example/litellm-gateway",
@@ -180,28 +152,6 @@ def releases() -> Releases | None:
     )
 
 
-@cache
-def environments() -> dict[str, Environment]:
-    """Every environment by name, checked one by one and against each other.
-
-    Raises
-    ------
-    SettingsError
-        A value cannot work: which one, and what to do.
-    """
-    return by_name(map(read, (dev, stg, prod, local)))
-
-
-@cache
-def promotion() -> Releases | None:
-    """The settings of `releases`, checked against the environments.
-
-    Raises
-    ------
-    SettingsError
-        A value cannot work: which one, and what to do.
-    """
-    found = read(releases)
-    if found:
-        found.check_environments(environments())
-    return found
+ENVIRONMENTS = (dev, stg, prod)  # what is deployed, in this order
+LOCAL = dev  # what `make up` runs, under another name and account
+RELEASES = releases  # leave it out if people deploy by hand

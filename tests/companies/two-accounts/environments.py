@@ -1,11 +1,6 @@
-"""The environments of `test_promotion.py`: its copy of the checkout has this file as `stacks/environments.py`.
+"""Three small environments in two accounts: dev is in that where releases are made, stg and prod share another."""
 
-Small ones, in two accounts: dev is in that where releases are made, stg and prod share another.
-"""
-
-from functools import cache
-
-from stacks.settings import Environment, Gateway, HostedZone, Ingress, Network, Providers, Releases, by_name, read
+from stacks.settings import Environment, Gateway, HostedZone, Ingress, Network, Providers, Releases
 
 RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
 OFFICE = "203.0.113.0/24"
@@ -47,15 +42,5 @@ def releases() -> Releases:
     return Releases(account=RELEASES_ACCOUNT, repository="example/litellm-gateway", github_actions=True)
 
 
-@cache
-def environments() -> dict[str, Environment]:
-    """Every environment by name."""
-    return by_name(map(read, (dev, stg, prod)))
-
-
-@cache
-def promotion() -> Releases:
-    """The settings of `releases`, checked against the environments."""
-    found = read(releases)
-    found.check_environments(environments())
-    return found
+ENVIRONMENTS = (dev, stg, prod)
+RELEASES = releases

@@ -1,4 +1,4 @@
-"""The record of what holds data in every environment, `stateful.json`: `make stateful`.
+"""The record of what holds data in every environment, `stateful.json` of the company's folder: `make stateful`.
 
 `test_stateful.py` compares the templates with it. `make snapshots` leaves it alone: a change that loses data is
 accepted here, by a person, who is told what is lost.
@@ -14,19 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
-
-import app
 from ops.assembly import Template
 from ops.diff import Pair, differences, models
 from ops.stateful import Loss, kept, losses
-from stacks.environments import promotion
-from tests.templates.conftest import by_stack, context, synthesized
+from stacks.company import company
+from tests.company.synthesis import everything
 
-RECORD = Path(__file__).with_name("stateful.json")
 COMMAND = "make stateful"
-RELEASES = "releases"
-"""Where what promotes releases is, among the environments."""
 
 Templates = Mapping[str, Mapping[str, Template]]
 """By environment and stack."""
@@ -51,7 +45,7 @@ class Verdict:
         """The sentences that an SRE needs, or nothing."""
         sentences = [f"{', '.join(names)}: {loss}\n  Instead: {loss.instead}." for loss, names in self.losses.items()]
         sentences += [
-            f"{name}: the environment is in stacks/environments.py no more, but its stacks stay deployed with their "
+            f"{name}: the environment is in company/environments.py no more, but its stacks stay deployed with their "
             f"data.\n  Instead: remove them first, with make destroy ENV={name}."
             for name in self.gone
         ]
@@ -104,9 +98,9 @@ def _behind(record: Record, new: Record) -> Iterable[str]:
                 yield f"{environment}: {stack}: {recorded[logical_id]['Type']} {logical_id}"
 
 
-def read() -> Record:
-    """The committed record."""
-    content: Record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+def read(file: Path) -> Record:
+    """The committed record; empty if there is none yet."""
+    content: Record = json.loads(file.read_text()) if file.exists() else {}
     return content
 
 
@@ -134,26 +128,19 @@ def written(record: Record) -> str:
     return block("", environments_, "") + "\n"
 
 
-def promoting() -> dict[str, Template]:
-    """The templates of what promotes releases, by stack: the repository of the images, and the pipeline."""
-    cdk_app = cdk.App(context=context())
-    if releases := promotion():
-        app.promote(cdk_app, releases, {})
-    return by_stack(cdk_app.synth())
-
-
 def main(argv: list[str] | None = None) -> int:
     """Record what holds data; a loss only with `--accept`."""
-    parser = argparse.ArgumentParser(prog="python -m tests.templates.stateful", description="Records what holds data.")
+    parser = argparse.ArgumentParser(prog="python -m tests.company.stateful", description="Records what holds data.")
     parser.add_argument("--accept", action="store_true", help="lose the data that it names")
     accept = parser.parse_args(argv).accept
-    verdict = judge(read(), synthesized() | {RELEASES: promoting()})
+    own = company()
+    verdict = judge(read(own.record), everything(own))
     if verdict.lost:
         print(f"{verdict.lost}\n")
     if verdict.lost and not accept:
         print(f"Not recorded. To lose that data when this is deployed: {COMMAND} ARGS=--accept")
         return 1
-    RECORD.write_text(written(verdict.record))
+    own.record.write_text(written(verdict.record))
     print("Accepted: the above is lost when this is deployed." if verdict.lost else "Nothing is lost.")
     for line in verdict.behind:
         print(f"Recorded: {line}")

@@ -1,0 +1,79 @@
+"""Everything that a company's files are synthesized to, as it is deployed and as the rules see it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import cx_api
+
+import app
+from ops.assembly import Template
+from stacks.company import CHECKOUT, Company
+
+# The package of the functions is not put together: its hash, and so the template, is the same.
+WITHOUT_BUNDLING = {"aws:cdk:bundling-stacks": list[str]()}
+RELEASES = "releases"
+"""Where what promotes releases is, among the environments."""
+
+Templates = dict[str, dict[str, Template]]
+"""By environment and stack."""
+
+
+def context(**more: str) -> dict[str, Any]:
+    """The context of cdk.json, without putting the functions' package together."""
+    given: dict[str, Any] = json.loads((CHECKOUT / "cdk.json").read_text())["context"]
+    return given | WITHOUT_BUNDLING | more
+
+
+def image_of(own: Company) -> str:
+    """A release's image, as a build hands it to the synthesis."""
+    account, region = (own.releases.account, own.releases.region) if own.releases else ("4" * 12, "us-east-1")
+    return f"{account}.dkr.ecr.{region}.amazonaws.com/litellm-gateway@sha256:{'0123456789abcdef' * 4}"
+
+
+def by_stack(assembly: cx_api.CloudAssembly) -> dict[str, Template]:
+    """The assembly's templates, by the last part of the stack's id."""
+    return {stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template for stack in assembly.stacks}
+
+
+def synthesized(own: Company, outdir: Path | None = None) -> Templates:
+    """The templates of every environment, the local one included, each of which builds its own image."""
+    cdk_app = cdk.App(outdir=str(outdir) if outdir else None, context=context(environments=",".join(own.all)))
+    app.build(cdk_app, own)
+    assembly = cdk_app.synth()
+    return {name: by_stack(assembly.get_nested_assembly(f"assembly-{name}")) for name in own.all}
+
+
+def promoting(own: Company) -> dict[str, Template]:
+    """The templates of what promotes releases, by stack, as a build with an image synthesizes them."""
+    if not own.releases:
+        return {}
+    cdk_app = cdk.App(context=context(image=image_of(own)))
+    app.build(cdk_app, own)
+    return by_stack(cdk_app.synth())
+
+
+def everything(own: Company, outdir: Path | None = None) -> Templates:
+    """The templates of every environment, and of what promotes releases."""
+    releases = promoting(own)
+    return synthesized(own, outdir) | ({RELEASES: releases} if releases else {})
+
+
+def run_app(own: Company, outdir: Path, **more: str) -> None:
+    """Synthesize as the CDK CLI does, in a process of its own, with every rule applied; no network, no credentials."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(outdir),
+        "CDK_OUTDIR": str(outdir),
+        "CDK_CONTEXT_JSON": json.dumps(context(**more)),
+        "COMPANY": own.name,
+        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+    }
+    run = subprocess.run(
+        [sys.executable, "app.py"], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
