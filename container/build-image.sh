@@ -5,6 +5,8 @@
 #   digest=$(container/build-image.sh 444444444444.dkr.ecr.ap-northeast-1.amazonaws.com/litellm-gateway COMMIT bom.json)
 #   cdk synth -c image="444444444444.dkr.ecr.ap-northeast-1.amazonaws.com/litellm-gateway@$digest"
 #
+# The image holds company/config.yaml (COMPANY names another folder than company/, from the checkout's root).
+#
 # usage: build-image.sh REPOSITORY TAG FILE
 #   REPOSITORY  of Amazon ECR; TAG  the image's, which must never have been another's: the commit
 #   FILE        gets the bill of materials (CycloneDX, JSON)
@@ -83,6 +85,9 @@ case $(uname -m) in
     *) fail "there are no tools for the processor $(uname -m): build on ARM (aarch64)." ;;
 esac
 
+config=$here/../${COMPANY:-company}/config.yaml
+[ -r "$config" ] || fail "${COMPANY:-company}/config.yaml is missing: make init writes the company's files."
+
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 download "https://github.com/sigstore/cosign/releases/download/v$cosign_version/cosign-linux-$processor" \
@@ -106,9 +111,13 @@ if [ -n "$digest" ]; then
 else
     image=$repository:$tag
     base=$(sh "$here/verify-image.sh") || exit 1 # it has said why
+    context=$tools/context
+    if ! cp -R "$here" "$context" || ! cp "$config" "$context/config.yaml"; then
+        fail "$context could not be made (the reason is above): free some space there."
+    fi
     # Without attestations of BuildKit's own: they would make an index of the image, whose digest ECR does not scan.
     BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --platform linux/arm64 --pull --build-arg "LITELLM_DIGEST=$base" \
-        --label "org.opencontainers.image.revision=$tag" --tag "$image" "$here" >&2 ||
+        --label "org.opencontainers.image.revision=$tag" --tag "$image" "$context" >&2 ||
         fail "the image could not be built (Docker's reason is above)."
 fi
 

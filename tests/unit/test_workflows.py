@@ -7,9 +7,10 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import yaml
 
 from ops import changes, github, release
 from stacks.company import environments, promotion
-from stacks.settings import Releases
+from stacks.settings import WORKFLOW_BRANCH, Releases
 
 CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / ".github" / "workflows"
@@ -138,7 +139,7 @@ PERMISSIONS = {
     ("promote", "image"): SIGNS_IN,
     ("promote", "assembly"): READS,
     ("promote", "earlier"): {"actions": "read"},
-    **{("promote", name): DEPLOYS for name in RELEASES.environments},
+    **{("promote", name): DEPLOYS for name in github.JOBS},
     ("deploy", "check"): DEPLOYS,
     ("deploy", "deploy"): DEPLOYS,
 }
@@ -198,16 +199,18 @@ def test_every_job_ends() -> None:
 # --- What is deployed -------------------------------------------------------------------------------------------------
 
 
-def test_one_caller_for_each_environment_of_the_settings_in_their_order() -> None:
-    assert tuple(CALLERS) == RELEASES.environments
+def test_one_caller_for_each_environment_that_the_settings_may_have() -> None:
+    assert tuple(CALLERS) == github.JOBS
     for name, job in CALLERS.items():
         assert job["uses"] == "./.github/workflows/deploy.yml"
-        assert job["with"] == {"environment": name, "run": "${{ inputs.run || github.run_id }}"}
-    choice = WORKFLOWS["promote"][ON]["workflow_dispatch"]["inputs"]["environment"]
-    assert tuple(choice["options"]) == ("all", *RELEASES.environments)
+        environment = f"${{{{ needs.settings.outputs.{name} }}}}"
+        assert job["with"] == {"environment": environment, "run": "${{ inputs.run || github.run_id }}"}
+    for before, name in pairwise(github.JOBS):
+        assert CALLERS[name]["needs"] == ["settings", before]
 
 
 def test_only_the_branch_of_the_settings_is_released() -> None:
+    assert RELEASES.branch == WORKFLOW_BRANCH
     assert WORKFLOWS["promote"][ON]["push"]["branches"] == [RELEASES.branch]
     for job in ("settings", "earlier"):
         assert JOBS["promote", job]["if"].startswith(f"github.ref == 'refs/heads/{RELEASES.branch}' && ")
@@ -222,7 +225,7 @@ def test_no_account_region_or_role_is_repeated() -> None:
 
 def test_tested_built_and_synthesized_once_before_the_first_environment() -> None:
     jobs = WORKFLOWS["promote"]["jobs"]
-    first = RELEASES.environments[0]
+    first = github.JOBS[0]
     needed: set[str] = set()
     waiting = [first]
     while waiting:
@@ -277,28 +280,27 @@ def test_a_deployment_s_credentials_last_as_long_as_its_job() -> None:
 Results = dict[str, str]
 
 
-def _runs(job: str, results: Results, inputs: dict[str, str]) -> bool:
+def _runs(job: str, results: Results, names: Mapping[str, str]) -> bool:
     """Whether a caller's condition holds; of GitHub's expressions, what these use."""
     condition = JOBS["promote", job]["if"].replace("!cancelled()", "True").replace("&&", "and").replace("||", "or")
+    condition = re.sub(r"needs\.settings\.outputs\.(\w+)", lambda found: repr(names[found[1]]), condition)
     condition = re.sub(r"needs\.(\w+)\.result", lambda found: repr(results[found[1]]), condition)
-    condition = re.sub(r"inputs\.(\w+)", lambda found: repr(inputs.get(found[1], "")), condition)
-    condition = re.sub(r"contains\(fromJSON\('(.*?)'\), ('.*?')\)", r"(\2 in \1)", condition)
     assert not re.search(r"[$!](?!=)|\b(github|vars|needs|inputs)\b", condition), condition
     return bool(eval(condition, {"__builtins__": {}}))  # noqa: S307 - our own workflow
 
 
-def _deployed(failing: str = "", **inputs: str) -> list[str]:
+def _deployed(failing: str = "", run: str = "", environment: str = "all") -> list[str]:
     """The environments that a run deploys to, one after the other."""
-    back = bool(inputs.get("run"))
-    results = {"assembly": "skipped" if back else "success", "earlier": "success" if back else "skipped"}
+    results = {"assembly": "skipped" if run else "success", "earlier": "success" if run else "skipped"}
     if failing in results:
         results[failing] = "failure"
+    names = github.targets(RELEASES, environment, again=bool(run))
     reached = []
-    for name in RELEASES.environments:
-        results[name] = "skipped"
-        if _runs(name, results, inputs):
+    for job, name in names.items():
+        results[job] = "skipped"
+        if _runs(job, results, names):
             reached.append(name)
-            results[name] = "failure" if name == failing else "success"
+            results[job] = "failure" if name == failing else "success"
     return reached
 
 
@@ -438,6 +440,11 @@ def test_lines_for_github_output(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         ({}, ["build"], "GitHub Actions promote nothing: set github_actions"),
         ({"github_actions": True}, ["environment", "local"], "no release goes to local:"),
         ({"github_actions": True}, ["environment", "qa"], "there is no environment qa:"),
+        (
+            {"github_actions": True},
+            ["targets", "--where", "qa"],
+            "no release goes to qa: name one of dev, stg, prod, or",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(
