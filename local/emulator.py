@@ -24,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -380,14 +381,17 @@ def _is_math(properties: Json) -> bool:
     return "Metrics" in properties
 
 
-def install(settings: Settings, state: Path) -> tuple[LocalDocker, Balancer]:
-    """Put everything of this module and its neighbours into the imported ministack."""
+def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDocker, Balancer]:
+    """Put everything of this module and its neighbours into the imported ministack.
+
+    `preloaded` is where the processes wait that have imported LiteLLM (`local/preload`).
+    """
     balancer = Balancer(settings.places)
     docker = LocalDocker(
         state,
         definition_of=definition_of,
         image_of=functools.partial(image_of, store=state / IMAGES),
-        differences_of=settings.of_container,
+        differences_of=lambda variables: {"LITELLM_PRELOAD": str(preloaded), **settings.of_container(variables)},
         before_stop=lambda container: balancer.drain(
             container.ports.values(), services.deregistration_delay(container)
         ),
@@ -474,6 +478,13 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
     os._exit(0)
 
 
+def preload_folder() -> Path:
+    """A folder for the sockets of `local/preload`, whose paths must be short, owned by this process."""
+    folder = Path(tempfile.mkdtemp(prefix="litellm-", dir="/tmp"))
+    (folder / "owner").write_text(str(os.getpid()))
+    return folder
+
+
 def prepare(state: Path) -> None:
     """Empty the state folder, but for the emulator's own log."""
     for leftover in ("containers", IMAGES, "logs", "tmp"):
@@ -495,7 +506,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prepare(state)
     # Before ministack is imported: it reads its environment then.
     os.environ.update(ministack_environment(options.port, state, settings.smtp_port))
-    docker, balancer = install(settings, state)
+    preloaded = preload_folder()
+    docker, balancer = install(settings, state, preloaded)
     for place in settings.places:
         if place.hosted_zone:
             add_hosted_zone(place, *place.hosted_zone)
@@ -503,6 +515,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def finish() -> None:
         docker.stop_all()
         balancer.close()
+        shutil.rmtree(preloaded, ignore_errors=True)
 
     try:
         balancer.listen()
