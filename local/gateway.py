@@ -33,6 +33,7 @@ from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 CHECKOUT = Path(__file__).parents[1]
 CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+CONCURRENT_STACKS = 5  # as many as ever wait for the same one
 TRIGGER_SECONDS = 15.0  # Slack's 3 are for a function of AWS's, not for processes that share this machine
 START_TIMEOUT = 240.0  # seconds until the first healthy answer, on a slow machine
 
@@ -238,7 +239,9 @@ class LocalGateway:
 
     def _deploy(self) -> None:
         app = ("--app", str(self._assembly))
-        self._cdk("deploy", f"{self.environment.name}/*", *app, "--require-approval", "never", "--progress", "events")
+        together = ("--concurrency", str(CONCURRENT_STACKS))
+        quietly = ("--require-approval", "never", "--progress", "events")
+        self._cdk("deploy", f"{self.environment.name}/*", *app, *together, *quietly)
 
     def _connect_outside(self) -> None:
         """Tell Slack where its requests go, and the mail server whom it knows: both are known once it is deployed."""
