@@ -309,17 +309,36 @@ def _written(usage: Usage) -> dict[str, int]:
 
 
 def _anthropic(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    message = _anthropic_message(prompt, completion, usage)
+    return Answer.of_json(message, headers=_token_counts(usage), usage=usage)
+
+
+def anthropic_answer(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    """Answer as Anthropic's own API does."""
+    return Answer.of_json(_anthropic_message(prompt, completion, usage), usage=usage)
+
+
+def anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    """Answer in pieces, as Anthropic's own API does."""
+    events = [
+        {name: value for name, value in event.items() if not name.startswith("amazon-")}
+        for event in _anthropic_events(prompt, completion, usage)
+    ]
+    chunks = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+    return Answer(200, {"content-type": "text/event-stream; charset=utf-8"}, chunks, usage)
+
+
+def _anthropic_message(prompt: Prompt, completion: Completion, usage: Usage) -> Json:
     block: Json = {"type": "text", "text": completion.text}
     if call := completion.tool_call:
         block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": call.arguments}
     thoughts = {"type": "thinking", "thinking": completion.thoughts, "signature": _SIGNED}
-    message = {
+    return {
         **_anthropic_head(prompt, completion),
         "content": [thoughts, block] if completion.thoughts else [block],
         "stop_reason": _stop_reason(completion),
         "usage": {**_anthropic_usage(usage), **_anthropic_output(usage)},
     }
-    return Answer.of_json(message, headers=_token_counts(usage), usage=usage)
 
 
 def _anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,10 +41,9 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def gateway(own: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGateway]:
+def gateway(own: Company, gateway_of: Callable[[Company], LocalGateway]) -> LocalGateway:
     """The company's gateway, running."""
-    with LocalGateway(tmp_path_factory.mktemp("gateway"), own=own, report=lambda _: None) as running:
-        yield running
+    return gateway_of(own)
 
 
 @pytest.fixture(scope="module")
