@@ -9,8 +9,9 @@ export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
 export PYTHONDONTWRITEBYTECODE := 1
-# A file's tests share what is costly (a running gateway, a synthesis); in their order the slowest, e2e, come first.
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# A file's tests share what is costly (a running gateway, a synthesis) and are a group (tests/conftest.py); in their
+# order the slowest, e2e, come first.
+PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 UV := .tools/uv/bin/uv
 PACKAGES := onboarding datadog usage
 LINTED := app.py container lambda local ops stacks tests
@@ -20,7 +21,7 @@ ifeq ($(ENV),local)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
+.PHONY: help setup up down check test company unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,16 +34,19 @@ up: setup ## Deploy and run the whole gateway on this machine, until Ctrl-C
 down: .venv/.done ## End what `make up` runs, and remove its accounts and its database
 	@python -m local down
 
-test: setup ## All checks: lint, unit, templates, e2e
+test: setup ## All checks: lint, the product's suites and the company's
 	@$(MAKE) --no-print-directory lint
 	@pytest $(PARALLEL) tests
 
-check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates
+check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates, and what the company's files become
 	@$(MAKE) --no-print-directory lint
-	@pytest $(PARALLEL) tests/unit tests/templates
+	@pytest $(PARALLEL) tests/unit tests/templates tests/company --ignore=tests/company/e2e
 
-unit templates e2e: setup ## One suite of the tests
-	@pytest $(PARALLEL) tests/$@
+company: setup ## The company's suite: what its files are synthesized to, and what they do when they run
+	@pytest $(PARALLEL) tests/company $(ARGS)
+
+unit templates e2e: setup ## One suite of the product's tests
+	@pytest $(PARALLEL) tests/$@ $(ARGS)
 
 lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor
 	@echo "lint: ruff, mypy, shellcheck, hadolint, actionlint, zizmor"

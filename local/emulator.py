@@ -52,7 +52,7 @@ from local.settled import when_settled
 
 CHECKOUT = Path(__file__).parents[1]
 ACCOUNT = "000000000000"  # of who names none
-REGION = "ap-northeast-1"
+REGION = "us-east-1"  # where no place names one
 START_TIMEOUT = 60.0  # seconds
 NOT_EMULATED = "not-emulated.json"
 IMAGES = "images"  # in the state folder: what `docker build` was given
@@ -93,6 +93,11 @@ class Settings:
     def of_function(self, variables: Mapping[str, str]) -> Mapping[str, str]:
         """What differs for a function with these variables."""
         return {**self.functions, **next((place.functions for place in self.places if place.has(variables)), {})}
+
+    @property
+    def region(self) -> str:
+        """That of the first place: of who names none."""
+        return next((place.region for place in self.places), REGION)
 
 
 @dataclass(frozen=True)
@@ -317,6 +322,13 @@ def add_hosted_zone(place: Place, zone_id: str, name: str) -> None:
         route53._create_hosted_zone(request.encode(), {})
 
 
+def add_certificate(place: Place, arn: str) -> None:
+    """Make the certificate that an operator has before a deployment, under the ARN that the settings name."""
+    responses, acm = ministack("core.responses"), ministack("services.acm")
+    with responses.request_scope(place.account, place.region), mock.patch.object(acm, "_cert_arn", return_value=arn):
+        acm._request_certificate({"DomainName": place.domain})
+
+
 def service_handler(handler: Handler, services: Services) -> Handler:
     """AWS::ECS::Service: with the properties that ministack drops at creation, and stable before it counts as done."""
 
@@ -425,18 +437,18 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
     return docker, balancer
 
 
-def ministack_environment(port: int, state: Path, smtp_port: int | None) -> dict[str, str]:
+def ministack_environment(port: int, state: Path, settings: Settings) -> dict[str, str]:
     """What ministack reads from its environment, and hands on to the Lambda functions that it runs.
 
     A function's access key is its account.
     """
-    relay = {"SMTP_HOST": f"127.0.0.1:{smtp_port}"} if smtp_port else {}
+    relay = {"SMTP_HOST": f"127.0.0.1:{settings.smtp_port}"} if settings.smtp_port else {}
     return {
         **relay,
         "AWS_ACCESS_KEY_ID": "test",
-        "AWS_DEFAULT_REGION": REGION,
+        "AWS_DEFAULT_REGION": settings.region,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_REGION": REGION,
+        "AWS_REGION": settings.region,
         "AWS_SECRET_ACCESS_KEY": "test",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
@@ -445,7 +457,7 @@ def ministack_environment(port: int, state: Path, smtp_port: int | None) -> dict
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_HOST": "127.0.0.1",
-        "MINISTACK_REGION": REGION,
+        "MINISTACK_REGION": settings.region,
         "NODE_PATH": str(CHECKOUT / "node_modules"),  # an AWS SDK for functions in JavaScript, where one is installed
         "PATH": os.pathsep.join([str(_node_folder()), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PERSIST_STATE": "0",
@@ -509,12 +521,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.umask(0o077)  # the logs may have what is nobody else's business
     prepare(state)
     # Before ministack is imported: it reads its environment then.
-    os.environ.update(ministack_environment(options.port, state, settings.smtp_port))
+    os.environ.update(ministack_environment(options.port, state, settings))
     preloaded = preload_folder()
     docker, balancer = install(settings, state, preloaded)
     for place in settings.places:
         if place.hosted_zone:
             add_hosted_zone(place, *place.hosted_zone)
+        if place.certificate:
+            add_certificate(place, place.certificate)
 
     def finish() -> None:
         docker.stop_all()
@@ -602,17 +616,19 @@ class Emulator:
     def environment(self, account: str | None = None) -> dict[str, str]:
         """What the CDK CLI and boto3 need in their environment to deploy to it, as somebody of this account.
 
-        The account is that of the first environment if none is given.
+        The account is that of the first environment if none is given, and the region that of the account's first.
         """
-        account = account or next((place.account for place in self._settings.places), ACCOUNT)
+        places = self._settings.places
+        account = account or next((place.account for place in places), ACCOUNT)
+        region = next((place.region for place in places if place.account == account), self._settings.region)
         return {
             "AWS_ACCESS_KEY_ID": account,
             "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
             "AWS_SECRET_ACCESS_KEY": "test",
             "CDK_DEFAULT_ACCOUNT": account,
-            "CDK_DEFAULT_REGION": REGION,
+            "CDK_DEFAULT_REGION": region,
             "CDK_DOCKER": str(Path(__file__).with_name("docker")),
             "LOCAL_DOCKER_IMAGES": str(self._state.resolve() / IMAGES),
         }

@@ -39,6 +39,9 @@ SETTINGS: Final = "environments.py"
 LOCAL: Final = "local"
 """The environment that `make up` runs. No deployed one is called so."""
 
+RELEASES: Final = "releases"
+"""Where the templates of what promotes releases are, among those of the environments."""
+
 LOCAL_ACCOUNT: Final = "000000000000"
 LOCAL_CIDR: Final = "10.40.0.0/16"
 
@@ -129,8 +132,9 @@ def load(folder: Path) -> Company:
             "deployed, as in ENVIRONMENTS = (dev, prod)"
         )
     environments = by_name(map(read, makers))
-    if LOCAL in environments:
-        raise SettingsError(f"an environment is called {LOCAL}: that is the one of make up, so give it another name")
+    for name, what in {LOCAL: "the one of make up", RELEASES: "where the snapshots of what promotes are"}.items():
+        if name in environments:
+            raise SettingsError(f"an environment is called {name}: that is {what}, so give it another name")
     base = read((*_functions(module, "LOCAL"), makers[0])[0])
     releases = next((read(maker) for maker in _functions(module, "RELEASES")), None)
     return Company(

@@ -100,7 +100,7 @@ class OnboardingStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
         self._environment = environment
-        onboarding = settings.model_dump_json()
+        onboarding = settings.model_dump_json(ensure_ascii=True)
         if len(onboarding.encode()) > SETTINGS_BYTES:
             raise SettingsError(
                 f"{environment.name}: onboarding is {len(onboarding.encode())} bytes as JSON, and a function takes "

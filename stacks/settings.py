@@ -28,6 +28,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from stacks.litellm_config import OVERWRITTEN, PROVIDER_SETTINGS, SECRET_SUFFIXES, TASK_VARIABLES
+
 # Memory (MiB) that Fargate offers for each CPU size (CPU units, 1024 = 1 vCPU).
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
 FARGATE_MEMORY: dict[int, range] = {
@@ -55,8 +57,24 @@ RESERVED_CONNECTIONS = 15
 DATABASE_NAME = "litellm"
 DATABASE_USERNAME = "litellm"
 
+# Ranges that are not for hosts in a network: this host, loopback, link-local, multicast and what is reserved.
+NO_VPC = tuple(map(ipaddress.IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")))
+
 # The tiers of a new VPC, in the order in which they get addresses, with the size of each zone's subnet.
 SUBNET_PREFIXES = {"Public": 26, "Private": 24, "Isolated": 26}
+
+# Rules of one direction in a security group, AWS's quota for a new account; each range has one for HTTPS and one for HTTP.
+# https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+SECURITY_GROUP_RULES = 60
+# The longest name that Certificate Manager takes as the first of a certificate.
+# https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html
+CERTIFICATE_NAME = 64
+# The longest value of a load balancer's condition on the host.
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html#host-conditions
+HOST_CONDITION = 128
+
+# Tags of a resource: AWS takes 50, of which the CDK and CloudFormation add some.
+MOST_TAGS = 40
 
 # The days that CloudWatch Logs accepts, and the CDK's names for them (`aws_logs.RetentionDays`).
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -114,6 +132,13 @@ def _network(cidr: Any) -> ipaddress.IPv4Network:  # noqa: ANN401 - pydantic han
         raise ValueError(f"'{cidr}' is not an IPv4 range ({error}): write it as 10.0.0.0/16") from error
 
 
+def _address(address: Any) -> ipaddress.IPv4Address:  # noqa: ANN401 - pydantic hands over whatever was written
+    try:
+        return ipaddress.IPv4Address(address)
+    except ValueError as error:
+        raise ValueError(f"'{address}' is no IPv4 address: write it as 203.0.113.9") from error
+
+
 def _not_the_world(cidr: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
     # Two /1 are the world as well as one /0 is; no company's own range is wider than a /8.
     if cidr.prefixlen < 8:
@@ -130,7 +155,8 @@ def _retention(days: int) -> int:
 
 
 def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
+    # What `localtime` is depends on the machine, and Factory says that a machine has none.
+    if name not in available_timezones() - {"localtime", "Factory"}:
         raise ValueError(f"'{name}' is no time zone: use one such as Asia/Tokyo or UTC")
     return name
 
@@ -146,9 +172,35 @@ def _like(pattern: str, problem: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _once(what: str) -> AfterValidator:
+    """Refuse a list that names one twice."""
+
+    def check(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) != len(values):
+            raise ValueError(f"{what} is named twice ({', '.join(map(str, values))}): name each once")
+        return values
+
+    return AfterValidator(check)
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    """What every service takes: IAM does not tell keys by case, and a template comes back without other characters."""
+    for key, value in tags.items():
+        if not re.fullmatch(r"[A-Za-z0-9 _.:/=+@-]{1,128}", key) or key.lower().startswith("aws:"):
+            raise ValueError(f"'{key}' is no key of a tag: use at most 128 letters, digits and _.:/=+@-, not aws:…")
+        if not re.fullmatch(r"[A-Za-z0-9 _.:/=+@-]{0,256}", value):
+            raise ValueError(f"'{value}' is no value of a tag: use at most 256 letters, digits and _.:/=+@-")
+    if len({key.lower() for key in tags}) != len(tags):
+        raise ValueError(f"two keys differ only by case ({', '.join(tags)}): IAM takes them for one, so name it once")
+    if len(tags) > MOST_TAGS:
+        raise ValueError(f"there are {len(tags)} of them, and AWS takes 50 with its own: keep to {MOST_TAGS}")
+    return tags
+
+
 SubnetId = Annotated[str, _like(r"subnet-[0-9a-f]{8,17}", "no id of a subnet: copy it whole, subnet-…")]
 AccountId = Annotated[str, _like(r"\d{12}", "no AWS account: write its twelve digits in quotes")]
 Region = Annotated[str, AfterValidator(_known_region)]
+Address = Annotated[ipaddress.IPv4Address, BeforeValidator(_address)]
 Cidr = Annotated[ipaddress.IPv4Network, BeforeValidator(_network)]
 NamedRange = Annotated[Cidr, AfterValidator(_not_the_world)]
 HostName = Annotated[
@@ -170,8 +222,8 @@ TeamName = Annotated[
         "no name for a team: use at most 40 small letters, digits and hyphens, as in data-eng",
     ),
 ]
-UsDollars = Annotated[float, Field(gt=0, le=1_000_000)]
-Percent = Annotated[float, Field(gt=0, le=100)]
+UsDollars = Annotated[float, Field(ge=0.01, le=1_000_000)]
+Percent = Annotated[float, Field(ge=0.01, le=100)]
 SlackWorkspaceId = Annotated[
     str, _like(r"[TE][A-Z0-9]{6,20}", "no workspace of Slack: copy its id, T… (or E…, of an organization)")
 ]
@@ -187,6 +239,14 @@ RetentionDays = Annotated[int, AfterValidator(_retention)]
 VariableName = Annotated[
     str,
     _like(r"[A-Z][A-Z0-9_]{1,99}", "no name of a variable: use capitals, digits and underscores, as in AZURE_EU_BASE"),
+]
+VariableValue = Annotated[
+    str, _like(r"[!-~]([ -~]{0,1022}[!-~])?", "no value of a variable: use 1 to 1024 characters of ASCII, in one line")
+]
+Tags = Annotated[dict[str, str], AfterValidator(_tags)]
+EndpointName = Annotated[
+    str,
+    _like(r"[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?", "no service with an endpoint: use its name, as in ecr.dkr or ssm"),
 ]
 Acu = Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5)]
 
@@ -207,15 +267,16 @@ class HostedZone(Settings):
 class ExistingVpc(Settings):
     """A VPC that is there already.
 
-    Each list names one subnet per zone, in the order of `Network.zones`; the private ones have a way to the internet.
+    Each list names one subnet per zone, in the order of `Network.zones`; the private ones have a way to the internet,
+    and the public ones, which hold a public load balancer, may be left out for an internal one.
     `nat_addresses` are the public addresses of that way: the smoke test comes from them to a public load balancer.
     """
 
     id: Annotated[str, _like(r"vpc-[0-9a-f]{8,17}", "no id of a VPC: copy it whole, vpc-…")]
-    public_subnet_ids: tuple[SubnetId, ...]
-    private_subnet_ids: tuple[SubnetId, ...]
-    isolated_subnet_ids: tuple[SubnetId, ...]
-    nat_addresses: tuple[ipaddress.IPv4Address, ...] = ()
+    public_subnet_ids: Annotated[tuple[SubnetId, ...], _once("a subnet")] = ()
+    private_subnet_ids: Annotated[tuple[SubnetId, ...], _once("a subnet")]
+    isolated_subnet_ids: Annotated[tuple[SubnetId, ...], _once("a subnet")]
+    nat_addresses: Annotated[tuple[Address, ...], _once("an address")] = ()
 
 
 class Network(Settings):
@@ -229,7 +290,7 @@ class Network(Settings):
     zones: Annotated[tuple[str, ...], Field(min_length=2)]
     cidr: Cidr
     nat_gateways: Annotated[int, Field(ge=1)] = 1
-    interface_endpoints: tuple[str, ...] = ()
+    interface_endpoints: Annotated[tuple[EndpointName, ...], _once("an endpoint")] = ()
     vpc: ExistingVpc | None = None
 
     @model_validator(mode="after")
@@ -240,6 +301,8 @@ class Network(Settings):
             raise ValueError(f"cidr {self.cidr} is no size of a VPC: use one from /16 to /28")
         if self.cidr.is_global:
             raise ValueError(f"cidr {self.cidr} is public address space: use a private range such as 10.0.0.0/16")
+        if any(self.cidr.overlaps(each) for each in NO_VPC):
+            raise ValueError(f"cidr {self.cidr} is of no use in a network: use a private range such as 10.0.0.0/16")
         if not self.vpc and self._addresses_needed() > self.cidr.num_addresses:
             largest = 32 - (self._addresses_needed() - 1).bit_length()
             raise ValueError(
@@ -253,7 +316,7 @@ class Network(Settings):
         if self.vpc:
             for kind in ("public", "private", "isolated"):
                 ids = getattr(self.vpc, f"{kind}_subnet_ids")
-                if len(ids) != len(self.zones):
+                if len(ids) != len(self.zones) and (ids or kind != "public"):
                     raise ValueError(
                         f"vpc.{kind}_subnet_ids names {len(ids)} subnets for {len(self.zones)} zones: "
                         "name one per zone, in the order of zones"
@@ -280,9 +343,9 @@ class Ingress(Settings):
     """
 
     public: bool
-    requests_per_address: Annotated[int, Field(ge=100)] = 20_000
-    cidrs: Annotated[tuple[NamedRange, ...], Field(min_length=1)]
-    management_cidrs: Annotated[tuple[NamedRange, ...], Field(min_length=1)]
+    requests_per_address: Annotated[int, Field(ge=100, le=2_000_000_000)] = 20_000
+    cidrs: Annotated[tuple[NamedRange, ...], Field(min_length=1), _once("a range")]
+    management_cidrs: Annotated[tuple[NamedRange, ...], Field(min_length=1), _once("a range")]
 
     @model_validator(mode="after")
     def _management_within(self) -> Self:
@@ -456,7 +519,7 @@ class Listeners(Settings):
     AWS's console.
     """
 
-    emails: tuple[MailAddress, ...] = ()
+    emails: Annotated[tuple[MailAddress, ...], _once("an address")] = ()
     workspace: SlackWorkspaceId | None = None
     channel: SlackChannelId | None = None
 
@@ -707,7 +770,7 @@ class Environment(Settings):
     gateway: Gateway = Gateway()
     database: Database = Database()
     providers: Providers = Providers()
-    variables: dict[VariableName, str] = {}
+    variables: dict[VariableName, VariableValue] = {}
     email: Email = Email()
     onboarding: Onboarding | None = None
     alarms: Alarms = Alarms()
@@ -717,7 +780,7 @@ class Environment(Settings):
     litellm_license: bool = False
     deletion_protection: bool = True
     log_retention_days: RetentionDays = 30
-    tags: dict[str, str] = {}
+    tags: Tags = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -735,9 +798,61 @@ class Environment(Settings):
                 f"certificate_arn is of another region or account than {self.region} and {self.account}: "
                 "a load balancer takes only its own"
             )
+        self._check_names()
+        self._check_ingress()
+        self._check_variables()
         if self.bill and self.bill.google and not self.providers.vertexai_project:
             raise ValueError("bill.google has no project to look for in the export: set providers.vertexai_project")
         return self
+
+    def _check_names(self) -> None:
+        """Refuse a domain from which a name is derived that is too long."""
+        most = HOST_CONDITION if self.certificate_arn else CERTIFICATE_NAME
+        if len(self.domain) > most:
+            raise ValueError(
+                f"domain has {len(self.domain)} characters, and a "
+                f"{'load balancer tells hosts' if self.certificate_arn else 'certificate is made'} by {most} at most: "
+                "use a shorter one"
+            )
+        if self.onboarding and len(self.slack_domain) > CERTIFICATE_NAME:
+            raise ValueError(
+                f"domain has {len(self.domain)} characters, and {self.slack_domain}, which onboarding needs a "
+                f"certificate for, may have {CERTIFICATE_NAME}: use a shorter one"
+            )
+
+    def _check_ingress(self) -> None:
+        """Refuse what the load balancer's place or its security group cannot take."""
+        vpc = self.network.vpc
+        if vpc and self.ingress.public and not vpc.public_subnet_ids:
+            raise ValueError(
+                "network.vpc names no public_subnet_ids, and ingress.public is on: name one per zone, in the order of "
+                "zones"
+            )
+        if vpc and self.ingress.public and not vpc.nat_addresses:
+            raise ValueError(
+                "network.vpc names no nat_addresses, and ingress.public is on: name the public addresses of the VPC's "
+                "NAT gateways, from which the smoke test reaches the load balancer"
+            )
+        others = 1 if not self.ingress.public else len(vpc.nat_addresses) if vpc else self.network.nat_gateways
+        rules = 2 * len(self.ingress.cidrs) + others
+        if rules > SECURITY_GROUP_RULES:
+            raise ValueError(
+                f"ingress.cidrs names {len(self.ingress.cidrs)} ranges, which makes {rules} rules, HTTPS and HTTP, and "
+                f"a security group takes {SECURITY_GROUP_RULES}: put neighbouring ranges together"
+            )
+
+    def _check_variables(self) -> None:
+        """Refuse a variable that the gateway sets itself, or that is to be a secret."""
+        for name in self.variables:
+            if name in PROVIDER_SETTINGS:
+                raise ValueError(f"variables has {name}: set providers.{PROVIDER_SETTINGS[name]} instead")
+            if name.endswith(SECRET_SUFFIXES):
+                raise ValueError(
+                    f"variables has {name}, whose name is a secret's: remove it, and put the value into Parameter "
+                    "Store with make secrets"
+                )
+            if name in TASK_VARIABLES | OVERWRITTEN or name in self._own_variables:
+                raise ValueError(f"variables has {name}, which the gateway sets itself: use another name")
 
     def check_models(self, models: Collection[str]) -> None:
         """Refuse accounts and plans for models that there are not; `models` are the names in config.yaml.
@@ -794,6 +909,12 @@ class Environment(Settings):
         return f"llm-gateway@{self.domain}"
 
     @property
+    def derived_names(self) -> frozenset[str]:
+        """The host names that are this environment's alone."""
+        slack = (self.slack_domain,) if self.onboarding else ()
+        return frozenset({self.domain, f"bounce.{self.domain}", *slack})
+
+    @property
     def slack_domain(self) -> str:
         """The name under which Slack reaches the onboarding function."""
         return f"slack.{self.domain}"
@@ -806,21 +927,22 @@ class Environment(Settings):
             "VERTEXAI_PROJECT": self.providers.vertexai_project,
             "VERTEXAI_LOCATION": self.providers.vertexai_project and self.providers.vertexai_location,
         }
-        return (
-            self.variables
-            | {name: value for name, value in of_providers.items() if value}
-            | {
-                "DD_SITE": self.providers.dd_site,
-                "DD_SOURCE": "litellm",
-                "DD_SERVICE": "litellm-gateway",
-                "DD_ENV": self.name,
-                "SMTP_HOST": f"email-smtp.{self.region}.amazonaws.com",
-                "SMTP_PORT": "587",
-                "SMTP_TLS": "True",
-                "SMTP_SENDER_EMAIL": self.mail_sender,
-                "TRUSTED_PROXY_RANGES": str(self.network.cidr),  # where the load balancer is
-            }
-        )
+        return self.variables | {name: value for name, value in of_providers.items() if value} | self._own_variables
+
+    @property
+    def _own_variables(self) -> dict[str, str]:
+        """Those of `plain_variables` that no setting names."""
+        return {
+            "DD_SITE": self.providers.dd_site,
+            "DD_SOURCE": "litellm",
+            "DD_SERVICE": "litellm-gateway",
+            "DD_ENV": self.name,
+            "SMTP_HOST": f"email-smtp.{self.region}.amazonaws.com",
+            "SMTP_PORT": "587",
+            "SMTP_TLS": "True",
+            "SMTP_SENDER_EMAIL": self.mail_sender,
+            "TRUSTED_PROXY_RANGES": str(self.network.cidr),  # where the load balancer is
+        }
 
     def check_connections(self, pool_limit: int) -> None:
         """Refuse a service that could ask the database for more connections than it takes.
@@ -878,7 +1000,8 @@ def by_name(environments: Iterable[Environment]) -> dict[str, Environment]:
     Raises
     ------
     SettingsError
-        Two have one name or one domain, or their VPCs' ranges overlap, so that they could never be peered.
+        Two have one name, one domain or one channel for alarms in one account, or their VPCs' ranges overlap, so that
+        they could never be peered.
     """
     environments = tuple(environments)
     for one, other in combinations(environments, 2):
@@ -886,7 +1009,16 @@ def by_name(environments: Iterable[Environment]) -> dict[str, Environment]:
             raise SettingsError(f"two environments are called {one.name}: give each its own name")
         if one.domain == other.domain:
             raise SettingsError(f"{one.name} and {other.name} have one domain, {one.domain}: give each its own")
-        if one.network.cidr.overlaps(other.network.cidr):
+        if taken := one.derived_names & other.derived_names:
+            raise SettingsError(
+                f"{one.name} and {other.name} both need the name {min(taken)}: give one of them another domain"
+            )
+        if one.account == other.account:
+            _share_account(one, other)
+        shared = one.network.vpc is not None and other.network.vpc is not None
+        if shared and one.network.vpc.id == other.network.vpc.id:  # type: ignore[union-attr]
+            _share_vpc(one, other)
+        elif one.network.cidr.overlaps(other.network.cidr):
             raise SettingsError(
                 f"{one.name} and {other.name} have overlapping ranges, {one.network.cidr} and {other.network.cidr}: "
                 "give each its own network.cidr"
@@ -905,6 +1037,30 @@ def _words(finding: ErrorDetails) -> str:
         case "too_long":
             return f"Value error, has {context['actual_length']}: name at most {context['max_length']}"
     return finding["msg"]
+
+
+def _share_account(one: Environment, other: Environment) -> None:
+    """Refuse what an account has once: Amazon Q Developer takes one configuration for a channel."""
+    channel = one.alarms.channel
+    if channel and channel == other.alarms.channel:
+        raise SettingsError(
+            f"{one.name} and {other.name} are in one account and have one alarms.channel, {channel}, which Amazon Q "
+            "Developer serves once an account: give each its own"
+        )
+
+
+def _share_vpc(one: Environment, other: Environment) -> None:
+    """Refuse what a VPC has once: its range, and the private name of a service with an interface endpoint."""
+    if one.network.cidr != other.network.cidr:
+        raise SettingsError(
+            f"{one.name} and {other.name} are in one VPC and say that its range is {one.network.cidr} and "
+            f"{other.network.cidr}: write the VPC's own"
+        )
+    if both := sorted(set(one.network.interface_endpoints) & set(other.network.interface_endpoints)):
+        raise SettingsError(
+            f"{one.name} and {other.name} are in one VPC and both have the interface endpoint {both[0]}: leave it to "
+            "one of them"
+        )
 
 
 def _finding(name: str, location: tuple[int | str, ...], message: str, value: object) -> str:

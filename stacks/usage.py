@@ -191,7 +191,10 @@ class UsageStack(Stack):
 def _settings(environment: Environment) -> dict[str, str]:
     """The settings as the functions read them, "" for those that the environment has not."""
     report, bill = environment.report, environment.bill
-    variables = {"REPORT": report.model_dump_json() if report else "", "BILL": bill.model_dump_json() if bill else ""}
+    variables = {
+        "REPORT": report.model_dump_json(ensure_ascii=True) if report else "",
+        "BILL": bill.model_dump_json(ensure_ascii=True) if bill else "",
+    }
     size = sum(len(value.encode()) for value in variables.values())
     if size > SETTINGS_BYTES:
         raise SettingsError(

@@ -67,6 +67,11 @@ KEY_HEADERS = (
     *("ocp-apim-subscription-key", "cookie"),
 )
 
+# https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
+LONGEST_REGEX = 200
+# What is done to a path before it is matched.
+NORMAL = ("URL_DECODE", "NORMALIZE_PATH")
+
 _Statement = wafv2.CfnWebACL.StatementProperty
 
 
@@ -89,13 +94,14 @@ class WebAcl(Construct):
             addresses=[str(cidr) for cidr in environment.ingress.management_cidrs],
         )
         from_management = _Statement(ip_set_reference_statement={"arn": management.attr_arn})
+        # The one pattern set, as several rules refer to it: an account has ten of them in a region, and environments.
         llm_route = _path_in(self._patterns("LlmRoutes", LLM_ROUTES))
-        closed_route = _path_in(self._patterns("ClosedRoutes", CLOSED_ROUTES), "LOWERCASE")
+        closed_route = _path_among(CLOSED_ROUTES, "LOWERCASE")
         self_service = _any(
-            _all(_method("^(GET|HEAD)$"), _path_in(self._patterns("SelfServiceReads", SELF_SERVICE_READS))),
-            _all(_method("^POST$"), _path_in(self._patterns("SelfServiceWrites", SELF_SERVICE_WRITES))),
+            _all(_method("^(GET|HEAD)$"), _path_among(SELF_SERVICE_READS)),
+            _all(_method("^POST$"), _path_among(SELF_SERVICE_WRITES)),
         )
-        sign_in = _path_like(SIGN_IN_ROUTES, "URL_DECODE", "NORMALIZE_PATH")
+        sign_in = _path_among([SIGN_IN_ROUTES])
         rules = [
             _block(0, "WaysBack", _path_like(WAY_BACK, "URL_DECODE")),
             _block(1, "ClosedRoutes", closed_route),
@@ -176,15 +182,31 @@ class WebAcl(Construct):
         logging.node.add_dependency(self.log_group)
 
 
-def _path_in(pattern_set_arn: str, *more_transformations: str) -> _Statement:
+def _path_in(pattern_set_arn: str) -> _Statement:
     """The path, decoded and with `..` and `//` resolved, matches a pattern of the set."""
     return _Statement(
         regex_pattern_set_reference_statement=wafv2.CfnWebACL.RegexPatternSetReferenceStatementProperty(
             arn=pattern_set_arn,
             field_to_match=wafv2.CfnWebACL.FieldToMatchProperty(uri_path={}),
-            text_transformations=_transformations("URL_DECODE", "NORMALIZE_PATH", *more_transformations),
+            text_transformations=_transformations(*NORMAL),
         )
     )
+
+
+def _path_among(routes: Sequence[str], *more_transformations: str) -> _Statement:
+    """The path, decoded and with `..` and `//` resolved, matches one of the patterns."""
+    return _any(*(_path_like(regex, *NORMAL, *more_transformations) for regex in _joined(routes)))
+
+
+def _joined(routes: Sequence[str]) -> list[str]:
+    """The patterns in as few regular expressions as AWS WAF's limit allows."""
+    joined = list(routes[:1])
+    for route in routes[1:]:
+        if len(f"{joined[-1]}|{route}") <= LONGEST_REGEX:
+            joined[-1] = f"{joined[-1]}|{route}"
+        else:
+            joined.append(route)
+    return joined
 
 
 def _path_like(regex: str, *transformations: str) -> _Statement:
@@ -231,6 +253,8 @@ def _all(*statements: _Statement) -> _Statement:
 
 
 def _any(*statements: _Statement) -> _Statement:
+    if len(statements) == 1:  # AWS WAF wants two at least
+        return statements[0]
     return _Statement(or_statement=wafv2.CfnWebACL.OrStatementProperty(statements=list(statements)))
 
 

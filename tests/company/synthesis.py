@@ -12,13 +12,10 @@ from aws_cdk import cx_api
 
 import app
 from ops.assembly import Template
-from stacks.company import CHECKOUT, Company
+from stacks.company import CHECKOUT, RELEASES, Company
 
 # The package of the functions is not put together: its hash, and so the template, is the same.
 WITHOUT_BUNDLING = {"aws:cdk:bundling-stacks": list[str]()}
-RELEASES = "releases"
-"""Where what promotes releases is, among the environments."""
-
 Templates = dict[str, dict[str, Template]]
 """By environment and stack."""
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from local.gateway import CHECKOUT, LocalGateway
 from local.outside import OutsideWorld
+from stacks.company import Company, company
 
 Found = TypeVar("Found")
 RESULTS = CHECKOUT / "test-results"
@@ -35,11 +36,9 @@ BROWSER_ARGUMENTS = (
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGateway]:
-    """The running gateway."""
-    state = tmp_path_factory.mktemp("gateway")
-    with LocalGateway(state, report=lambda _: None) as running:
-        yield running
+def gateway(gateway_of: Callable[[Company], LocalGateway]) -> LocalGateway:
+    """The example company's running gateway."""
+    return gateway_of(company())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from aws_cdk import assertions
 
 from stacks.company import environments
 from stacks.network import NetworkStack
-from stacks.settings import Environment, SettingsError
+from stacks.settings import Environment
 from tests.templates.conftest import Template, only, resources
 from tests.templates.synthesis import VARIANT, plain, text, variant
 
@@ -204,11 +204,6 @@ def test_the_smoke_test_comes_from_the_named_addresses_of_an_existing_vpc() -> N
     rules = set(_rules(_public(nat_addresses=(IPv4Address("198.51.100.7"),))))
     assert ("LoadBalancerGroup", "Ingress", 443, "198.51.100.7/32") in rules
     assert ("LoadBalancerGroup", "Ingress", 443, "FunctionsGroup") not in rules
-
-
-def test_a_public_gateway_in_an_existing_vpc_has_to_name_them() -> None:
-    with pytest.raises(SettingsError, match=r"^variant: network.vpc names no nat_addresses, and ingress.public is on"):
-        _public()
 
 
 def _kinds(template: Template) -> set[str]:

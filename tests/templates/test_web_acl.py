@@ -2,6 +2,7 @@
 ranges, some routes answer nobody.
 """
 
+import json
 import re
 from ipaddress import ip_network
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from stacks.company import environments
 from stacks.settings import Environment
 from stacks.web_acl import SIGN_IN_ROUTES, SIGN_INS_PER_ADDRESS
-from tests.templates.conftest import Template, only, resources
+from tests.templates.conftest import Template, only
 from tests.templates.synthesis import text
 from tests.templates.waf import Request, Verdict, WebAcl, allows, normalize_path
 
@@ -388,14 +389,16 @@ def _rule(web_acl: WebAcl, name: str) -> dict[str, Any]:
 def test_regular_expressions_are_within_the_limits(templates: Templates) -> None:
     """https://docs.aws.amazon.com/waf/latest/developerguide/limits.html and …/waf-regex-pattern-support.html."""
     unsupported = re.compile(r"\\[1-9CRK]|\(\?[>(|&RP!=<]|\(\*|[*+?}]\+")
-    for properties in resources(templates["prod"]["Gateway"], "AWS::WAFv2::RegexPatternSet").values():
-        patterns = properties["RegularExpressionList"]
-        assert 1 <= len(patterns) <= 10
-        for pattern in (*patterns, SIGN_IN_ROUTES):
-            re.compile(pattern)
-            assert len(pattern) <= 200
-            assert not unsupported.search(pattern)
-    assert len(resources(templates["prod"]["Gateway"], "AWS::WAFv2::RegexPatternSet")) <= 10
+    template = templates["prod"]["Gateway"]
+    patterns = only(template, "AWS::WAFv2::RegexPatternSet")["RegularExpressionList"]
+    assert 1 <= len(patterns) <= 10
+    rules = json.dumps(only(template, "AWS::WAFv2::WebACL"))
+    matched = [json.loads(each) for each in re.findall(r'"RegexString": ("[^"]+")', rules)]
+    assert SIGN_IN_ROUTES in matched
+    for pattern in (*patterns, *matched):
+        re.compile(pattern)
+        assert len(pattern) <= 200
+        assert not unsupported.search(pattern)
 
 
 # The log

@@ -1,0 +1,945 @@
+"""What must hold of any environment, whatever its settings: small functions over its templates.
+
+`INVARIANTS` has all of them by name. Each yields a sentence for what breaks it: the stack, the resource, what is wrong.
+Its docstring is the rule and where the rule is from. `test_invariants.py` asks them of the company in force,
+`tests/templates/test_search.py` of settings that Hypothesis draws, and `tests/templates/test_invariants.py` sees each
+of them fail.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from ipaddress import IPv4Network
+from itertools import combinations
+from typing import Any, Final
+
+from ops.assembly import Template
+from stacks.litellm_config import BEDROCK_ACTIONS, SECRET_SUFFIXES, LiteLlmConfig
+from stacks.settings import (
+    FARGATE_MEMORY,
+    MOST_TAGS,
+    RETENTION_DAYS,
+    SECURITY_GROUP_RULES,
+    SUBNET_PREFIXES,
+    Environment,
+    Releases,
+)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """One environment as it would be deployed: its settings, its models, its templates by stack.
+
+    `others` are the company's other environments by name, and `local` the templates of the local run, if they are
+    there to compare with.
+    """
+
+    environment: Environment
+    config: LiteLlmConfig
+    templates: Mapping[str, Template]
+    others: Mapping[str, Environment] = field(default_factory=dict)
+    releases: Releases | None = None
+    local: Mapping[str, Template] = field(default_factory=dict)
+
+    def all(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Every resource: its stack, its logical id, and itself."""
+        for stack, template in self.templates.items():
+            for logical_id, resource in template["Resources"].items():
+                yield stack, logical_id, resource
+
+    def of(self, *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The resources of these types: `Stack: LogicalId`, and their properties."""
+        for stack, logical_id, resource in self.all():
+            if resource["Type"] in kinds:
+                yield f"{stack}: {logical_id}", resource.get("Properties", {})
+
+
+Invariant = Callable[[Deployed], Iterator[str]]
+INVARIANTS: Final[dict[str, Invariant]] = {}
+
+
+def invariant(function: Invariant) -> Invariant:
+    """Register a rule under its name."""
+    INVARIANTS[function.__name__] = function
+    return function
+
+
+def broken(deployed: Deployed) -> list[str]:
+    """What breaks any of the rules."""
+    return [f"{name}: {sentence}" for name, rule in INVARIANTS.items() for sentence in rule(deployed)]
+
+
+# --- What is stored and what is sent ---------------------------------------------------------------------------------
+
+
+@invariant
+def storage_is_encrypted(deployed: Deployed) -> Iterator[str]:
+    """Databases with a key of their own, buckets and queues at rest; every key rotates. AWS Foundational Security Best
+    Practices RDS.27, S3.17, SQS.1, KMS.4. (DynamoDB and log groups cannot be but encrypted.)"""
+    for where, it in deployed.of("AWS::RDS::DBCluster"):
+        if it.get("StorageEncrypted") is not True or not it.get("KmsKeyId"):
+            yield f"{where} is not encrypted with a key of its own"
+    for where, it in deployed.of("AWS::RDS::DBInstance"):
+        if it.get("EnablePerformanceInsights") and not it.get("PerformanceInsightsKMSKeyId"):
+            yield f"{where} has figures of its queries that are not encrypted with its key"
+    for where, it in deployed.of("AWS::S3::Bucket"):
+        if not it.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration"):
+            yield f"{where} is not encrypted"
+    for where, it in deployed.of("AWS::SQS::Queue"):
+        if it.get("SqsManagedSseEnabled") is not True and not it.get("KmsMasterKeyId"):
+            yield f"{where} is not encrypted"
+    for where, it in deployed.of("AWS::KMS::Key"):
+        if it.get("EnableKeyRotation") is not True:
+            yield f"{where} does not rotate"
+
+
+@invariant
+def topics_of_personal_data_are_encrypted(deployed: Deployed) -> Iterator[str]:
+    """SES's events hold addresses and subjects, so that the topic they go to has a key (the Email stack's docstring)."""
+    for stack, template in deployed.templates.items():
+        for logical_id, resource in template["Resources"].items():
+            if resource["Type"] == "AWS::SES::ConfigurationSetEventDestination":
+                topic = resource["Properties"]["EventDestination"]["SnsDestination"]["TopicARN"]["Ref"]
+                if not template["Resources"][topic]["Properties"].get("KmsMasterKeyId"):
+                    yield f"{stack}: {logical_id} tells {topic}, which is not encrypted"
+
+
+@invariant
+def nothing_answers_without_tls(deployed: Deployed) -> Iterator[str]:
+    """Buckets, queues and topics refuse plain HTTP; listeners, the API, mails and the database want TLS 1.2 or later.
+    FSBP S3.5, SQS, SNS, ELB.1, ELB.17; PostgreSQL's rds.force_ssl."""
+    yield from _without_tls_policy(deployed, "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket")
+    yield from _without_tls_policy(deployed, "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues")
+    yield from _without_tls_policy(deployed, "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics")
+    for where, it in deployed.of("AWS::ElasticLoadBalancingV2::Listener"):
+        kinds = {action["Type"] for action in it["DefaultActions"]}
+        if it["Protocol"] == "HTTP" and kinds != {"redirect"}:
+            yield f"{where} answers over plain HTTP"
+        if it["Protocol"] == "HTTPS" and not str(it.get("SslPolicy", "")).startswith("ELBSecurityPolicy-TLS13-1-2-"):
+            yield f"{where} takes less than TLS 1.2 with forward secrecy"
+    for where, it in deployed.of("AWS::ApiGatewayV2::DomainName"):
+        if any(each.get("SecurityPolicy") != "TLS_1_2" for each in it["DomainNameConfigurations"]):
+            yield f"{where} takes less than TLS 1.2"
+    for where, it in deployed.of("AWS::SES::ConfigurationSet"):
+        if it.get("DeliveryOptions", {}).get("TlsPolicy") != "REQUIRE":
+            yield f"{where} delivers mails without TLS"
+    for where, it in deployed.of("AWS::RDS::DBClusterParameterGroup"):
+        if it.get("Parameters", {}).get("rds.force_ssl") != "1":
+            yield f"{where} lets the database answer without TLS"
+
+
+def _without_tls_policy(deployed: Deployed, kind: str, policy: str, target: str) -> Iterator[str]:
+    for stack, template in deployed.templates.items():
+        found = template["Resources"]
+        covered = [
+            json.dumps(each["Properties"][target])
+            for each in found.values()
+            if each["Type"] == policy and any(map(_denies_http, each["Properties"]["PolicyDocument"]["Statement"]))
+        ]
+        for logical_id, resource in found.items():
+            if resource["Type"] == kind and not any(f'"{logical_id}"' in each for each in covered):
+                yield f"{stack}: {logical_id} takes requests without TLS"
+
+
+def _denies_http(statement: dict[str, Any]) -> bool:
+    condition = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
+    return bool(
+        statement["Effect"] == "Deny" and statement["Principal"] in ("*", {"AWS": "*"}) and condition == "false"
+    )
+
+
+# --- Who reaches what ------------------------------------------------------------------------------------------------
+
+
+@invariant
+def nothing_is_public(deployed: Deployed) -> Iterator[str]:
+    """No bucket, database, task or subnet takes the internet's addresses. FSBP S3.8, RDS.2, ECS.2, EC2.15."""
+    for where, it in deployed.of("AWS::S3::Bucket"):
+        block = it.get("PublicAccessBlockConfiguration", {})
+        names = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+        if any(block.get(name) is not True for name in names):
+            yield f"{where} may be made public"
+    for where, it in deployed.of("AWS::RDS::DBInstance"):
+        if it.get("PubliclyAccessible") is not False:
+            yield f"{where} may get a public address"
+    for where, it in deployed.of("AWS::ECS::Service"):
+        if it["NetworkConfiguration"]["AwsvpcConfiguration"].get("AssignPublicIp") != "DISABLED":
+            yield f"{where} gives its tasks public addresses"
+    for where, it in deployed.of("AWS::EC2::Subnet"):
+        if it.get("MapPublicIpOnLaunch"):
+            yield f"{where} gives public addresses"
+
+
+@invariant
+def only_named_ranges_come_in(deployed: Deployed) -> Iterator[str]:
+    """`ingress.cidrs` reach the load balancer at 443 and 80, and a NAT gateway's own address at 443: everything else
+    is a rule from one security group to another, at one port (`Ingress`; FSBP EC2.18, EC2.19)."""
+    environment = deployed.environment
+    named = {str(cidr) for cidr in environment.ingress.cidrs}
+    vpc = environment.network.vpc
+    nat = {f"{address}/32" for address in vpc.nat_addresses} if vpc else set[str]()
+    for where, rule in _rules(deployed, "Ingress"):
+        port = rule.get("FromPort")
+        if rule["IpProtocol"] != "tcp" or port != rule.get("ToPort"):
+            yield f"{where} lets in more than one port of TCP"
+        if "CidrIpv6" in rule or "SourcePrefixListId" in rule:
+            yield f"{where} lets in a range that the settings do not name"
+        if "CidrIp" not in rule:
+            continue
+        source = _flat(rule["CidrIp"])
+        elastic = re.fullmatch(r"<\w+EIP\w*\.PublicIp>/32", source)
+        if not (source in named and port in (443, 80)) and not ((elastic or source in nat) and port == 443):
+            yield f"{where} lets {source} in at port {port}, which the settings do not name"
+        if "LoadBalancerGroup" not in where:
+            yield f"{where} lets in a range, and is not the load balancer's"
+
+
+@invariant
+def only_known_ways_lead_out(deployed: Deployed) -> Iterator[str]:
+    """To everywhere lead HTTPS, and SMTP submission of LiteLLM's mails; a group that needs neither has no way out
+    (NetworkStack)."""
+    nowhere = "255.255.255.255/32"
+    for where, rule in _rules(deployed, "Egress"):
+        known = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort")
+        to_all = rule.get("CidrIp") == "0.0.0.0/0" and rule.get("FromPort") in (443, 587)
+        if rule.get("CidrIp") != nowhere and not (known and ("DestinationSecurityGroupId" in rule or to_all)):
+            yield f"{where} leads to more than it needs"
+
+
+def _rules(deployed: Deployed, direction: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every rule of a security group, with the group's place."""
+    for where, it in deployed.of("AWS::EC2::SecurityGroup"):
+        for rule in it.get(f"SecurityGroup{direction}", []):
+            yield where, rule
+    yield from deployed.of(f"AWS::EC2::SecurityGroup{direction}")
+
+
+@invariant
+def administration_is_for_management_ranges(deployed: Deployed) -> Iterator[str]:
+    """Every request passes the web ACL, whose set of management ranges is that of the settings (`Ingress`)."""
+    wanted = sorted(str(cidr) for cidr in deployed.environment.ingress.management_cidrs)
+    sets = [it for _, it in deployed.of("AWS::WAFv2::IPSet")]
+    if [sorted(it["Addresses"]) for it in sets] != [wanted]:
+        yield f"Gateway: the web ACL's ranges are not {', '.join(wanted)}"
+    if len(list(deployed.of("AWS::WAFv2::WebACLAssociation"))) != len(
+        list(deployed.of("AWS::ElasticLoadBalancingV2::LoadBalancer"))
+    ):
+        yield "Gateway: the load balancer has no web ACL"
+    for where, it in deployed.of("AWS::WAFv2::WebACL"):
+        if "ManagementRoutes" not in {rule["Name"] for rule in it["Rules"] if "Block" in rule.get("Action", {})}:
+            yield f"{where} does not keep management routes for the management ranges"
+
+
+# --- Who may do what -------------------------------------------------------------------------------------------------
+
+ON_EVERYTHING: Final = {
+    "ecr:GetAuthorizationToken": "knows no resources; a task cannot start without it",
+    "ce:GetCostAndUsage": "Cost Explorer's figures are no resources",
+    "cloudwatch:DescribeAlarms": "a list, which knows no resources",
+    "cloudwatch:GetMetricData": "CloudWatch's figures are no resources",
+    "cloudwatch:GetMetricWidgetImage": "CloudWatch's figures are no resources",
+}
+"""The actions that may be permitted on `*`, and why."""
+ON_MANY: Final = {
+    "lambda:InvokeFunction": "versions of the one function that comes before `:*`",
+    "ecs:DescribeTasks": "the tasks of the one cluster that comes before `/*`",
+}
+"""The actions that may be permitted on what begins with one resource's name, and why."""
+
+
+@invariant
+def no_action_is_a_wildcard(deployed: Deployed) -> Iterator[str]:
+    """What a role may do is written out. FSBP IAM.21."""
+    for where, statement in _identity_statements(deployed):
+        if statement["Effect"] == "Allow" and ("NotAction" in statement or any("*" in a for a in _actions(statement))):
+            yield f"{where} permits actions that it does not name"
+
+
+@invariant
+def no_resource_is_a_wildcard(deployed: Deployed) -> Iterator[str]:
+    """Nothing is permitted on everything, but for `ON_EVERYTHING` and `ON_MANY`. FSBP IAM.1."""
+    for where, statement in _identity_statements(deployed):
+        if statement["Effect"] != "Allow":
+            continue
+        for resource in map(json.dumps, _listed(statement.get("Resource", "*"))):
+            allowed = ON_EVERYTHING if resource == '"*"' else ON_MANY if "*" in resource else None
+            if allowed is not None and not allowed.keys() >= set(_actions(statement)):
+                yield f"{where} permits {', '.join(_actions(statement))} on {resource}"
+
+
+@invariant
+def nobody_else_is_trusted(deployed: Deployed) -> Iterator[str]:
+    """A role is for one service of AWS; a resource lets in services on behalf of this account, or a named one. Nobody
+    else but the releases' account, for the smoke test. (The confused deputy problem in AWS's IAM guide.)"""
+    for where, it in deployed.of("AWS::IAM::Role"):
+        for statement in it["AssumeRolePolicyDocument"]["Statement"]:
+            if set(statement["Principal"]) != {"Service"}:
+                yield f"{where} may be assumed by more than a service of AWS"
+    for where, statement in _resource_statements(deployed):
+        if statement["Effect"] == "Allow" and statement["Principal"] in ("*", {"AWS": "*"}):
+            yield f"{where} lets everybody in"
+    own = (deployed.environment.account, deployed.releases.account if deployed.releases else None)
+    for where, it in deployed.of("AWS::Lambda::Permission"):
+        service = str(it["Principal"]).endswith(".amazonaws.com")
+        if service and not it.get("SourceArn") and not it.get("SourceAccount"):
+            yield f"{where} lets {it['Principal']} in for anybody"
+        if not service and it["Principal"] not in own:
+            yield f"{where} lets {it['Principal']} in, which no setting names"
+
+
+@invariant
+def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
+    """The service's role has the Bedrock models of config.yaml, each by its ARN, and none if the file lists none."""
+    account = deployed.environment.account
+    wanted = {
+        arn.replace("arn:PARTITION:", "")
+        for arn in deployed.config.bedrock_resources(partition="PARTITION", account=account)
+    }
+    found: set[str] = set()
+    for where, statement in _identity_statements(deployed):
+        if not set(BEDROCK_ACTIONS) & set(_actions(statement)):
+            continue
+        if where.startswith("Gateway: Task"):
+            found |= {re.sub(r"^arn:[^:]+:", "", _flat(each)) for each in _listed(statement["Resource"])}
+        else:
+            yield f"{where} may call models"
+    if found != {re.sub(r"^arn:[^:]+:", "", each) for each in wanted}:
+        yield f"Gateway: the task's role has {sorted(found ^ wanted)} otherwise than config.yaml"
+
+
+def _identity_statements(deployed: Deployed) -> Iterator[tuple[str, dict[str, Any]]]:
+    for where, it in deployed.of("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        for statement in it["PolicyDocument"]["Statement"]:
+            yield where, statement
+    for where, it in deployed.of("AWS::IAM::Role", "AWS::IAM::User"):
+        for policy in it.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield where, statement
+
+
+def _resource_statements(deployed: Deployed) -> Iterator[tuple[str, dict[str, Any]]]:
+    kinds = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
+    for where, it in deployed.of(*kinds, "AWS::KMS::Key"):
+        for statement in (it.get("PolicyDocument") or it["KeyPolicy"])["Statement"]:
+            yield where, statement
+
+
+def _actions(statement: dict[str, Any]) -> list[str]:
+    return [str(action) for action in _listed(statement.get("Action", []))]
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - a template is JSON
+    return value if isinstance(value, list) else [value]
+
+
+# --- Secrets ---------------------------------------------------------------------------------------------------------
+
+SECRET: Final = re.compile(
+    r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{16,}|(?<![A-Z0-9])(AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])|xox[abeprs]-\w{6,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|hooks\.slack\.com/services/\w|\"private_key\\?\"\s*:|://[^/\s:@\"]+:[^/\s@\"]+@"
+)
+
+
+@invariant
+def no_secret_is_in_a_template(deployed: Deployed) -> Iterator[str]:
+    """Who may read a stack reads its template: secrets are references to Parameter Store, by name."""
+    for stack, logical_id, resource in deployed.all():
+        if found := SECRET.search(json.dumps(resource)):
+            yield f"{stack}: {logical_id} has what looks like a secret, {found[0][:6]}…"
+
+
+@invariant
+def secrets_are_references(deployed: Deployed) -> Iterator[str]:
+    """A variable whose name is a secret's comes from Parameter Store, in this environment's place there; the database's
+    password too (README, secrets)."""
+    prefix = f":parameter{deployed.environment.parameter_prefix}/"
+    for where, it in deployed.of("AWS::ECS::TaskDefinition"):
+        for container in it["ContainerDefinitions"]:
+            for variable in container.get("Environment", []):
+                if str(variable["Name"]).endswith(SECRET_SUFFIXES):
+                    yield f"{where} has {variable['Name']} in plain text"
+            given = {secret["Name"]: _flat(secret["ValueFrom"]) for secret in container.get("Secrets", [])}
+            if set(given) != set(deployed.config.secrets):
+                yield f"{where} does not have the secrets of config.yaml: {sorted(set(given) ^ set(deployed.config.secrets))}"
+            for name, source in given.items():
+                if not source.endswith(f"{prefix}{name}"):
+                    yield f"{where} has {name} from {source}"
+    for where, it in deployed.of("AWS::Lambda::Function"):
+        for name in it.get("Environment", {}).get("Variables", {}):
+            if name.endswith(SECRET_SUFFIXES):
+                yield f"{where} has {name} in plain text"
+    for where, it in deployed.of("AWS::RDS::DBCluster"):
+        if not str(it.get("MasterUserPassword")).startswith("{{resolve:ssm-secure:"):
+            yield f"{where} has its password in plain text"
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+# The property that names a resource, how long it may be, and its characters; only given names are looked at.
+_PLAIN, _PATHS = r"[A-Za-z0-9_-]+", r"[A-Za-z0-9_./-]+"
+NAMES: Final = {
+    "AWS::Athena::WorkGroup": ("Name", 128, _PLAIN),
+    "AWS::Chatbot::SlackChannelConfiguration": ("ConfigurationName", 128, _PLAIN),
+    "AWS::CloudWatch::Dashboard": ("DashboardName", 255, _PLAIN),
+    "AWS::Glue::Database": ("DatabaseName", 255, r"[a-z0-9_]+"),
+    "AWS::IAM::Role": ("RoleName", 64, _PLAIN),
+    "AWS::Lambda::Function": ("FunctionName", 64, _PLAIN),
+    "AWS::Logs::LogGroup": ("LogGroupName", 512, _PATHS),
+    "AWS::RDS::DBCluster": ("DBClusterIdentifier", 63, r"[a-z](-?[a-z0-9])*"),
+    "AWS::SSM::Parameter": ("Name", 1011, _PATHS),
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": ("Name", 253, r"[a-z0-9.-]+"),
+}
+UNNAMED: Final = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::EC2::SecurityGroup": "GroupName",
+    "AWS::ECS::Cluster": "ClusterName",
+    "AWS::ECS::Service": "ServiceName",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "Name",
+    "AWS::ElasticLoadBalancingV2::TargetGroup": "Name",
+    "AWS::IAM::User": "UserName",
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SES::ConfigurationSet": "Name",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::StepFunctions::StateMachine": "StateMachineName",
+    "AWS::WAFv2::IPSet": "Name",
+    "AWS::WAFv2::RegexPatternSet": "Name",
+    "AWS::WAFv2::WebACL": "Name",
+}
+"""What CloudFormation is to name: a fixed name could not be replaced, and two environments could not share an account.
+"""
+
+
+@invariant
+def names_are_of_the_environment(deployed: Deployed) -> Iterator[str]:
+    """A name that is given has the environment's in it and is within the service's limit, so that several environments
+    can share an account; all others are CloudFormation's to give."""
+    name = deployed.environment.name
+    for kind, (key, longest, characters) in NAMES.items():
+        for where, it in deployed.of(kind):
+            given = it.get(key)
+            if given is None:
+                continue
+            if not isinstance(given, str) or not re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", given):
+                yield f"{where} is called {given}, without the environment's name"
+            elif len(given) > longest or not re.fullmatch(characters, given):
+                yield f"{where} is called {given}, which is no name for it: {longest} characters of {characters}"
+    for kind, key in UNNAMED.items():
+        for where, it in deployed.of(kind):
+            if key in it:
+                yield f"{where} has a name that is not CloudFormation's"
+
+
+@invariant
+def no_logical_id_names_the_environment(deployed: Deployed) -> Iterator[str]:
+    """A resource that other environments have too has the same logical id there: what holds of one is seen in another,
+    and nothing is replaced because an environment is renamed."""
+    name, other = deployed.environment.name, "local"
+    for stack, template in deployed.templates.items():
+        there = {_plain(logical_id) for logical_id in deployed.local.get(stack, {}).get("Resources", {})}
+        for logical_id in template["Resources"]:
+            renamed = _plain(logical_id).replace(name, other)
+            if name != other and renamed != _plain(logical_id) and renamed in there:
+                yield f"{stack}: {logical_id} has the environment's name in it"
+
+
+@invariant
+def no_other_environment_is_named(deployed: Deployed) -> Iterator[str]:
+    """No account, domain or parameter of another environment, unless this one's own settings name it too."""
+    text = json.dumps(dict(deployed.templates))
+    own = deployed.environment.model_dump_json() + (deployed.releases.model_dump_json() if deployed.releases else "")
+    own += " ".join(str(model.parameters) for model in deployed.config.models)
+    for other in deployed.others.values():
+        for fact in (other.account, other.domain, f"{other.parameter_prefix}/"):
+            if _named(fact, text) and not _named(fact, own):
+                yield f"{fact}, of {other.name}, is in the templates"
+
+
+def _named(fact: str, text: str) -> bool:
+    return re.search(rf"(?<![\w.-]){re.escape(fact)}(?![\w-]|\.\w)", text) is not None
+
+
+def _plain(logical_id: str) -> str:
+    return re.sub(r"[0-9A-F]{8}$", "", logical_id)
+
+
+# --- Limits ----------------------------------------------------------------------------------------------------------
+
+
+@invariant
+def templates_are_within_limits(deployed: Deployed) -> Iterator[str]:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+    for stack, template in deployed.templates.items():
+        if len(json.dumps(template)) > 1_000_000:
+            yield f"{stack} is larger than 1 MB"
+        for part, most in (("Resources", 500), ("Outputs", 200), ("Parameters", 200), ("Mappings", 200)):
+            if len(template.get(part, {})) > most:
+                yield f"{stack} has {len(template[part])} {part}, and CloudFormation takes {most}"
+        if len(template.get("Description", "")) > 1024:
+            yield f"{stack} has a description longer than 1024 characters"
+    for stack, logical_id, _ in deployed.all():
+        if not re.fullmatch(r"[A-Za-z0-9]{1,255}", logical_id):
+            yield f"{stack}: {logical_id} is no logical id"
+
+
+@invariant
+def templates_are_ascii(deployed: Deployed) -> Iterator[str]:
+    """CloudFormation gives back `?` for any other character, and so could not put a stack back to what it was."""
+    for stack, logical_id, resource in deployed.all():
+        if not json.dumps(resource, ensure_ascii=False).isascii():
+            yield f"{stack}: {logical_id} has characters beyond ASCII"
+
+
+@invariant
+def functions_are_within_limits(deployed: Deployed) -> Iterator[str]:
+    """4 KB of variables, 256 characters of description, 15 minutes, 128 MB to 10,240 MB.
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    for where, it in deployed.of("AWS::Lambda::Function"):
+        variables = it.get("Environment", {}).get("Variables", {})
+        size = sum(len(name) + len(_flat(value)) for name, value in variables.items())
+        if size > 4096:
+            yield f"{where} has {size} bytes of variables"
+        if len(it.get("Description", "")) > 256:
+            yield f"{where} has a description longer than 256 characters"
+        if not 1 <= it.get("Timeout", 3) <= 900 or not 128 <= it.get("MemorySize", 128) <= 10_240:
+            yield f"{where} has a time or a memory that Lambda does not offer"
+
+
+@invariant
+def policies_are_within_limits(deployed: Deployed) -> Iterator[str]:
+    """10,240 characters of inline policies a role, 6,144 a managed policy, 2,048 of trust, 10 managed policies a role;
+    without white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+    inline: Counter[str] = Counter()
+    managed: Counter[str] = Counter()
+    for stack, logical_id, resource in deployed.all():
+        it, where = resource.get("Properties", {}), f"{stack}: {logical_id}"
+        if resource["Type"] == "AWS::IAM::Policy":
+            for role in (*it.get("Roles", []), *it.get("Users", [])):
+                inline[f"{stack}: {_flat(role)}"] += _size(it["PolicyDocument"])
+        elif resource["Type"] == "AWS::IAM::ManagedPolicy":
+            if _size(it["PolicyDocument"]) > 6144:
+                yield f"{where} has {_size(it['PolicyDocument'])} characters, and IAM takes 6,144"
+            for role in it.get("Roles", []):
+                managed[f"{stack}: {_flat(role)}"] += 1
+        elif resource["Type"] == "AWS::IAM::Role":
+            inline[f"{stack}: <{logical_id}>"] += sum(_size(each["PolicyDocument"]) for each in it.get("Policies", []))
+            managed[f"{stack}: <{logical_id}>"] += len(it.get("ManagedPolicyArns", []))
+            if _size(it["AssumeRolePolicyDocument"]) > 2048:
+                yield f"{where} has a trust policy longer than 2,048 characters"
+        elif resource["Type"] in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+            # SQS: 8,192 bytes and 20 statements; SNS: 30,720 bytes.
+            if _size(it["PolicyDocument"]) > 8192 or len(it["PolicyDocument"]["Statement"]) > 20:
+                yield f"{where} is longer than SQS and SNS take"
+    yield from (f"{role} has {size} characters of inline policies" for role, size in inline.items() if size > 10_240)
+    yield from (f"{role} has {number} managed policies" for role, number in managed.items() if number > 10)
+
+
+@invariant
+def network_rules_are_within_limits(deployed: Deployed) -> Iterator[str]:
+    """60 rules a direction of a security group, with descriptions of 255 known characters.
+    https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups"""
+    described = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+    for direction in ("Ingress", "Egress"):
+        count: Counter[str] = Counter()
+        for where, rule in _rules(deployed, direction):
+            stack = where.partition(":")[0]
+            count[
+                f"{stack}: {_flat(rule['GroupId']).strip('<>').partition('.')[0]}" if "GroupId" in rule else where
+            ] += 1
+            if not described.fullmatch(rule.get("Description", "")):
+                yield f"{where} has a description that EC2 does not take"
+        for group, number in count.items():
+            if number > SECURITY_GROUP_RULES:
+                yield f"{group} has {number} rules of {direction}, and EC2 takes {SECURITY_GROUP_RULES}"
+    for where, it in deployed.of("AWS::EC2::SecurityGroup"):
+        if not described.fullmatch(it["GroupDescription"]):
+            yield f"{where} has a description that EC2 does not take"
+
+
+@invariant
+def web_acl_is_within_limits(deployed: Deployed) -> Iterator[str]:
+    """One pattern set of at most 10 patterns (an account has 10 sets in a region, and may have ten environments), 200
+    characters a pattern, 10,000 ranges. https://docs.aws.amazon.com/waf/latest/developerguide/limits.html"""
+    sets = list(deployed.of("AWS::WAFv2::RegexPatternSet"))
+    if len(sets) > 1:
+        yield f"Gateway: {len(sets)} pattern sets, so that fewer than ten environments fit into an account"
+    patterns = [(where, pattern) for where, it in sets for pattern in it["RegularExpressionList"]]
+    for where, it in deployed.of("AWS::WAFv2::WebACL"):
+        patterns += [(where, found) for found in _values(it["Rules"], "RegexString")]
+    for where, it in sets:
+        if len(it["RegularExpressionList"]) > 10:
+            yield f"{where} has more than 10 patterns"
+    for where, pattern in patterns:
+        if len(pattern) > 200:
+            yield f"{where} has a pattern longer than 200 characters, {pattern[:40]}…"
+    for where, it in deployed.of("AWS::WAFv2::IPSet"):
+        if not 1 <= len(it["Addresses"]) <= 10_000:
+            yield f"{where} has {len(it['Addresses'])} ranges"
+
+
+@invariant
+def texts_are_within_limits(deployed: Deployed) -> Iterator[str]:
+    """Parameter Store's 4 KB, 64 KB of a task definition, 1,024 characters of an alarm's description, 512 of a rule's,
+    1,000 of a role's, 100 of a topic's name, 64 of a certificate's, 128 of a host condition (each service's API)."""
+    limits = {
+        "AWS::SSM::Parameter": ("Value", 4096),
+        "AWS::CloudWatch::Alarm": ("AlarmDescription", 1024),
+        "AWS::Events::Rule": ("Description", 512),
+        "AWS::Scheduler::Schedule": ("Description", 512),
+        "AWS::IAM::Role": ("Description", 1000),
+        "AWS::IAM::ManagedPolicy": ("Description", 1000),
+        "AWS::SNS::Topic": ("DisplayName", 100),
+        "AWS::CertificateManager::Certificate": ("DomainName", 64),
+        "AWS::Route53::RecordSet": ("Name", 255),
+        "AWS::SES::EmailIdentity": ("EmailIdentity", 253),
+        "AWS::Logs::QueryDefinition": ("Name", 255),
+        "AWS::StepFunctions::StateMachine": ("DefinitionString", 1_000_000),
+    }
+    for kind, (key, most) in limits.items():
+        for where, it in deployed.of(kind):
+            if len(_flat(it.get(key, ""))) > most:
+                yield f"{where} has a {key} longer than {most}"
+    for where, it in deployed.of("AWS::ECS::TaskDefinition"):
+        if len(json.dumps(it)) > 65_536:
+            yield f"{where} is larger than 64 KB"
+    for where, it in deployed.of("AWS::ElasticLoadBalancingV2::ListenerRule"):
+        if any(len(host) > 128 for host in _values(it, "Values")):
+            yield f"{where} has a host longer than 128 characters"
+
+
+@invariant
+def tasks_fit_fargate(deployed: Deployed) -> Iterator[str]:
+    """A size that Fargate offers, as many tasks as the settings say, and no file system that can be written to.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size"""
+    for where, it in deployed.of("AWS::ECS::TaskDefinition"):
+        if int(it["Memory"]) not in FARGATE_MEMORY.get(int(it["Cpu"]), ()):
+            yield f"{where} has {it['Cpu']} CPU units and {it['Memory']} MiB, which Fargate does not offer"
+        for container in it["ContainerDefinitions"]:
+            if container.get("ReadonlyRootFilesystem") is not True or container.get("Privileged"):
+                yield f"{where} can write to its own file system"
+    settings = deployed.environment.gateway
+    for where, it in deployed.of("AWS::ApplicationAutoScaling::ScalableTarget"):
+        if (it["MinCapacity"], it["MaxCapacity"]) != (settings.min_tasks, settings.max_tasks):
+            yield f"{where} does not scale from {settings.min_tasks} to {settings.max_tasks}"
+    for where, it in deployed.of("AWS::ECS::Service"):
+        if it.get("EnableExecuteCommand"):
+            yield f"{where} lets people into its tasks"
+
+
+@invariant
+def subnets_fit(deployed: Deployed) -> Iterator[str]:
+    """A new VPC has a subnet of each tier in each zone, of its size, apart from one another and within the range."""
+    network = deployed.environment.network
+    subnets = [it for _, it in deployed.of("AWS::EC2::Subnet")]
+    if network.vpc:
+        if subnets:
+            yield "Network: an existing VPC gets subnets"
+        return
+    found = Counter((_tags(it).get("aws-cdk:subnet-name"), it["AvailabilityZone"]) for it in subnets)
+    if found != Counter((tier, zone) for tier in SUBNET_PREFIXES for zone in network.zones):
+        yield f"Network: not one subnet of each tier in each of {', '.join(network.zones)}"
+    ranges = [IPv4Network(it["CidrBlock"]) for it in subnets]
+    if any(one.overlaps(other) for one, other in combinations(ranges, 2)):
+        yield "Network: subnets overlap"
+    if not all(each.subnet_of(network.cidr) for each in ranges):
+        yield f"Network: a subnet is outside of {network.cidr}"
+
+
+# --- What is kept, and for how long -----------------------------------------------------------------------------------
+
+
+@invariant
+def every_log_ends(deployed: Deployed) -> Iterator[str]:
+    """Every log group, and the bucket of the access log, drops what is older than its retention. A group that Lambda
+    makes by itself would keep everything for ever. FSBP CloudWatch.16."""
+    for where, it in deployed.of("AWS::Logs::LogGroup"):
+        if it.get("RetentionInDays") not in RETENTION_DAYS:
+            yield f"{where} keeps its lines for ever"
+    for where, it in deployed.of("AWS::Lambda::Function"):
+        if not it.get("LoggingConfig", {}).get("LogGroup") and BY_CDK not in where:
+            yield f"{where} has no log group of its own"
+    for where, it in deployed.of("AWS::S3::Bucket"):
+        rules = it.get("LifecycleConfiguration", {}).get("Rules", [])
+        if not any(rule["Status"] == "Enabled" and "ExpirationInDays" in rule for rule in rules):
+            yield f"{where} keeps its files for ever"
+    for where, it in deployed.of("AWS::SQS::Queue"):
+        if it.get("MessageRetentionPeriod", 345_600) < 1_209_600:
+            yield f"{where} drops messages before 14 days, the most that there is"
+
+
+BY_CDK: Final = "CustomVpcRestrictDefaultSGCustomResourceProvider"
+"""The CDK's own function that empties a new VPC's default security group: its log group and tags cannot be set."""
+
+
+@invariant
+def what_holds_data_is_kept(deployed: Deployed) -> Iterator[str]:
+    """Removing a stack leaves a snapshot of the database, its key and the access log. With `deletion_protection` the
+    database and the load balancer cannot be removed at all, and the service's and functions' logs stay too."""
+    protected = deployed.environment.deletion_protection
+    for stack, logical_id, resource in deployed.all():
+        it, policy = resource.get("Properties", {}), resource.get("DeletionPolicy", "Delete")
+        kind, where = resource["Type"], f"{stack}: {logical_id}"
+        if policy != resource.get("UpdateReplacePolicy", "Delete"):
+            yield f"{where} is kept when it is removed and not when it is replaced, or the other way round"
+        if kind == "AWS::RDS::DBCluster":
+            if policy != "Snapshot":
+                yield f"{where} leaves no snapshot"
+            if it.get("DeletionProtection") is not protected:
+                yield f"{where} has a deletion protection other than the settings'"
+            if it.get("BackupRetentionPeriod") != deployed.environment.database.backup_days:
+                yield f"{where} is not backed up for {deployed.environment.database.backup_days} days"
+        if (kind == "AWS::KMS::Key" and stack == "Database" or kind == "AWS::S3::Bucket") and policy != "Retain":
+            yield f"{where} goes with its stack"
+        if kind == "AWS::ElasticLoadBalancingV2::LoadBalancer":
+            attributes = {each["Key"]: each["Value"] for each in it["LoadBalancerAttributes"]}
+            if attributes.get("deletion_protection.enabled") != str(protected).lower():
+                yield f"{where} has a deletion protection other than the settings'"
+        of_use = stack not in ("Network", "Database") and not logical_id.startswith(OF_DEPLOYMENTS)
+        if kind == "AWS::Logs::LogGroup" and of_use and policy != ("Retain" if protected else "Delete"):
+            yield f"{where} is {'not ' if protected else ''}kept when its stack goes"
+
+
+OF_DEPLOYMENTS: Final = ("EdgeWebAclLogs", "LiteLlmKeyLogs", "MigrationLogs", "SmtpCredentialsLogs")
+"""Logs of what was blocked or deployed, of a month: nothing that is asked for once the gateway is gone."""
+
+
+# --- What belongs together --------------------------------------------------------------------------------------------
+
+
+@invariant
+def references_lead_somewhere(deployed: Deployed) -> Iterator[str]:
+    """Every reference is to a resource or a parameter of the template, every import to another stack's export, every
+    output that is asked for is there, and no resources wait for one another in a circle."""
+    exports = {
+        output["Export"]["Name"]
+        for template in deployed.templates.values()
+        for output in template.get("Outputs", {}).values()
+        if "Export" in output
+    }
+    outputs = {
+        f"litellm-{deployed.environment.name}-{stack.lower()}": set(template.get("Outputs", {}))
+        for stack, template in deployed.templates.items()
+    }
+    for stack, template in deployed.templates.items():
+        known = {*template["Resources"], *template.get("Parameters", {})}
+        waits: dict[str, set[str]] = defaultdict(set)
+        for logical_id, resource in template["Resources"].items():
+            where = f"{stack}: {logical_id}"
+            for kind, target in _references(resource):
+                if kind == "import" and target not in exports:
+                    yield f"{where} imports {target}, which no stack exports"
+                elif kind == "output":
+                    of, _, name = target.partition("/")
+                    if name not in outputs.get(of, ()):
+                        yield f"{where} asks {of} for {name}, which it does not have"
+                elif kind == "id" and not target.startswith("AWS::"):
+                    waits[logical_id].add(target)
+                    if target not in known:
+                        yield f"{where} refers to {target}, which is not there"
+        try:
+            TopologicalSorter(waits).prepare()
+        except CycleError as error:
+            yield f"{stack}: {' -> '.join(error.args[1])} wait for one another"
+
+
+def _references(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a template is JSON
+    match value:
+        case {"Ref": str(name)}:
+            yield "id", name
+        case {"Fn::GetAtt": [str(name), _]}:
+            yield "id", name
+        case {"Fn::ImportValue": str(name)}:
+            yield "import", name
+        case {"Fn::GetStackOutput": {"StackName": str(stack), "OutputName": str(name)}}:
+            yield "output", f"{stack}/{name}"
+        case dict():
+            if "Type" in value and "DependsOn" in value:
+                yield from (("id", name) for name in _listed(value["DependsOn"]))
+            for each in value.values():
+                yield from _references(each)
+        case list():
+            for each in value:
+                yield from _references(each)
+
+
+@invariant
+def failures_are_kept(deployed: Deployed) -> Iterator[str]:
+    """What no attempt could do ends in a queue: of a queue's messages, of a schedule's, of a topic's, and of a function
+    that these start. Amazon SQS, EventBridge Scheduler, Amazon SNS and Lambda drop it otherwise."""
+    for stack, template in deployed.templates.items():
+        found = template["Resources"]
+        of_type = {
+            kind: [it["Properties"] for it in found.values() if it["Type"] == kind]
+            for kind in (
+                "AWS::Lambda::EventSourceMapping",
+                "AWS::Lambda::EventInvokeConfig",
+                "AWS::Scheduler::Schedule",
+            )
+        }
+        kept = {
+            _flat(it["FunctionName"]).strip("<>")
+            for it in of_type["AWS::Lambda::EventInvokeConfig"]
+            if it.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        }
+        for it in of_type["AWS::Lambda::EventSourceMapping"]:
+            queue = found[it["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+            if not queue.get("RedrivePolicy") or it.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+                yield f"{stack}: {_flat(it['FunctionName'])} loses messages that it fails with"
+        started = [
+            ("schedule", it["Target"]["Arn"], it["Target"].get("DeadLetterConfig"))
+            for it in of_type["AWS::Scheduler::Schedule"]
+        ]
+        started += [
+            ("topic", it["Properties"]["Endpoint"], it["Properties"].get("RedrivePolicy"))
+            for it in found.values()
+            if it["Type"] == "AWS::SNS::Subscription" and it["Properties"]["Protocol"] == "lambda"
+        ]
+        for kind, target, queue in started:
+            function = _flat(target).strip("<>").partition(".")[0]
+            if not queue:
+                yield f"{stack}: a {kind} loses what {function} does not take"
+            if function not in kept:
+                yield f"{stack}: {function} loses what it fails with"
+
+
+@invariant
+def alarms_are_heard(deployed: Deployed) -> Iterator[str]:
+    """Every alarm tells the topic when it begins and when it is over, says what it means, and knows what to make of
+    silence. Every address of `alarms.emails` hears the topic."""
+    for where, it in deployed.of("AWS::CloudWatch::Alarm"):
+        if not it.get("AlarmActions") or not it.get("OKActions"):
+            yield f"{where} tells nobody"
+        if not it.get("AlarmDescription") or not it.get("TreatMissingData"):
+            yield f"{where} does not say what it means, or what silence means"
+    heard = {
+        it["Endpoint"]
+        for where, it in deployed.of("AWS::SNS::Subscription")
+        if it["Protocol"] == "email" and where.startswith("Observability")
+    }
+    if heard != set(deployed.environment.alarms.emails):
+        yield f"Observability: not the addresses of alarms.emails hear the alarms, but {', '.join(sorted(heard)) or 'none'}"
+
+
+@invariant
+def every_function_is_watched(deployed: Deployed) -> Iterator[str]:
+    """An alarm looks at the errors of each function. The provider framework's waiting functions err until what they
+    wait for is done: their state machine is looked at (stacks/alarms.py)."""
+    texts = [_flat(it) for where, it in deployed.of("AWS::CloudWatch::Alarm")]
+    watched = " ".join(texts)
+    for stack, logical_id, resource in deployed.all():
+        waiting = "frameworkisComplete" in logical_id or "frameworkonTimeout" in logical_id
+        wanted = resource["Type"] in ("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine")
+        if wanted and not waiting and not re.search(rf"Output(Ref|FnGetAtt){logical_id}", watched):
+            yield f"{stack}: {logical_id} may fail without an alarm"
+
+
+@invariant
+def times_are_in_order(deployed: Deployed) -> Iterator[str]:
+    """The load balancer waits longer than the longest request, a task that goes ends it, and a message is not given
+    out again before its function's time is over (AWS's advice: six times it). A check answers before the next one."""
+    request = deployed.config.request_timeout
+    for where, it in deployed.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        attributes = {each["Key"]: each["Value"] for each in it["LoadBalancerAttributes"]}
+        if not request < int(attributes["idle_timeout.timeout_seconds"]) <= 4000:
+            yield f"{where} cuts a connection before a request of {request} s may end"
+    for where, it in deployed.of("AWS::ElasticLoadBalancingV2::TargetGroup"):
+        attributes = {each["Key"]: each["Value"] for each in it["TargetGroupAttributes"]}
+        if not request <= int(attributes["deregistration_delay.timeout_seconds"]) <= 3600:
+            yield f"{where} cuts a request of {request} s when a task goes"
+        if not it["HealthCheckTimeoutSeconds"] < it["HealthCheckIntervalSeconds"]:
+            yield f"{where} checks again before it has an answer"
+    for stack, template in deployed.templates.items():
+        for it in template["Resources"].values():
+            if it["Type"] == "AWS::Lambda::EventSourceMapping":
+                queue = template["Resources"][it["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+                function = template["Resources"][it["Properties"]["FunctionName"]["Ref"]]["Properties"]
+                if queue.get("VisibilityTimeout", 30) < 6 * function["Timeout"]:
+                    yield f"{stack}: a message is given out again before its function may end"
+
+
+# --- Tags -------------------------------------------------------------------------------------------------------------
+
+NOT_TAGGABLE: Final = {
+    *("AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
+    *("AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::Athena::NamedQuery", "AWS::Budgets::Budget"),
+    *("AWS::EC2::Route", "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"),
+    *("AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCGatewayAttachment"),
+    *("AWS::ECS::ClusterCapacityProviderAssociations", "AWS::Glue::Database", "AWS::Glue::Table"),
+    *("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission"),
+    *("AWS::Logs::MetricFilter", "AWS::Logs::QueryDefinition", "AWS::Route53::RecordSet", "AWS::S3::BucketPolicy"),
+    *("AWS::SES::ConfigurationSetEventDestination", "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy"),
+    *("AWS::SQS::QueuePolicy", "AWS::Scheduler::Schedule"),
+    *("AWS::WAFv2::LoggingConfiguration", "AWS::WAFv2::WebACLAssociation"),
+}
+"""The types that take no tags; nor does a custom resource. (A budget has its own list of them.)"""
+
+
+@invariant
+def everything_has_the_tags(deployed: Deployed) -> Iterator[str]:
+    """The settings' tags are on all that takes tags, no more than AWS takes on one."""
+    wanted = deployed.environment.tags
+    for stack, logical_id, resource in deployed.all():
+        kind = resource["Type"]
+        if kind in NOT_TAGGABLE or kind.startswith("Custom::") or logical_id.startswith(BY_CDK):
+            continue
+        tags = _tags(resource.get("Properties", {}))
+        if not wanted.items() <= tags.items():
+            yield f"{stack}: {logical_id} ({kind}) lacks tags of the settings"
+        if len(tags) > MOST_TAGS + 5:
+            yield f"{stack}: {logical_id} has {len(tags)} tags"
+
+
+def _tags(properties: dict[str, Any]) -> dict[str, str]:
+    tags = properties.get("Tags", {})
+    return tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+
+
+# --- Reading a template -----------------------------------------------------------------------------------------------
+
+
+def _flat(value: Any) -> str:  # noqa: ANN401 - a template is JSON
+    """A value in one line: references as `<LogicalId>` or `<LogicalId.Attribute>`."""
+    match value:
+        case {"Ref": str(name)}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": [str(name), attribute]}:
+            return f"<{name}.{attribute}>"
+        case {"Fn::Join": [separator, list(parts)]}:
+            return str(separator).join(map(_flat, parts))
+        case dict() | list():
+            return json.dumps(value)
+    return str(value)
+
+
+def _size(document: Any) -> int:  # noqa: ANN401 - a policy is JSON
+    """The length of a policy without white space, a reference being as long as what it commonly stands for."""
+    return len(re.sub(r"<[^>]+>", "x" * 60, json.dumps(_deep(document), separators=(",", ":"))))
+
+
+def _deep(value: Any) -> Any:  # noqa: ANN401 - a policy is JSON
+    match value:
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | {"Fn::ImportValue": _} | {"Fn::GetStackOutput": _}:
+            return _flat(value) if "Fn::ImportValue" not in value and "Fn::GetStackOutput" not in value else "<import>"
+        case dict():
+            return {key: _deep(each) for key, each in value.items()}
+        case list():
+            return [_deep(each) for each in value]
+    return value
+
+
+def _values(value: Any, key: str) -> Iterator[str]:  # noqa: ANN401 - a template is JSON
+    """The texts that stand under a key, wherever it is."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name == key:
+                yield from (str(text) for text in _listed(each))
+            else:
+                yield from _values(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _values(each, key)
