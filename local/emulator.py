@@ -487,9 +487,13 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    await hypercorn.asyncio.serve(
-        cast(ASGIFramework, when_settled(ministack("app").app)), config, shutdown_trigger=ending.wait
-    )
+    application = cast(ASGIFramework, when_settled(ministack("app").app))
+    serving = asyncio.create_task(hypercorn.asyncio.serve(application, config, shutdown_trigger=ending.wait))
+    await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    # From Python 3.12 on, hypercorn's own ending waits for every connection, however long its request takes.
+    await asyncio.wait({serving}, timeout=2 * config.graceful_timeout)
+    if serving.done():
+        serving.result()  # the reason why it could not listen
     finish()
     os._exit(0)
 

@@ -62,7 +62,7 @@ class Machine:
         self.state = folder / "state"  # the digest of the image that the repository has
         for name in (*NEEDED, "sha256sum", "gzip", "touch"):
             (self.path / name).symlink_to(str(shutil.which(name)))
-        self.command("uname", "echo aarch64")
+        self.command("uname", "echo Linux aarch64")
         self.command(
             "curl",
             f"""while [ "$1" != -o ]; do shift; done
@@ -268,7 +268,7 @@ def test_an_image_that_is_not_verified_is_not_built(machine: Machine) -> None:
 @pytest.mark.parametrize("tool", ["cosign", "syft", "grype"])
 @pytest.mark.parametrize("processor", ["aarch64", "x86_64"])
 def test_a_tool_that_is_not_what_was_pinned_is_not_run(machine: Machine, tool: str, processor: str) -> None:
-    machine.command("uname", f"echo {processor}")
+    machine.command("uname", f"echo Linux {processor}")
     (name,) = (each for each in machine.downloads.iterdir() if _is(each, tool, processor))
     name.write_bytes(name.read_bytes() + b"\n")
     assert "is not the file whose checksum is in this script" in machine.refused()
@@ -280,7 +280,7 @@ def _is(file: Path, tool: str, processor: str) -> bool:
 
 
 def test_each_processor_has_its_own_tools(machine: Machine) -> None:
-    machine.command("uname", "echo x86_64")
+    machine.command("uname", "echo Linux x86_64")
     assert machine.run().returncode == 0
     urls = [call.split()[-1] for call in machine.called("curl") if "github.com" in call and "releases" in call]
     assert [url.rsplit("/", 1)[-1] for url in urls] == [
@@ -292,9 +292,11 @@ def test_each_processor_has_its_own_tools(machine: Machine) -> None:
     assert all(url.startswith("https://github.com/") for url in urls)
 
 
-def test_another_processor_is_refused(machine: Machine) -> None:
-    machine.command("uname", "echo riscv64")
-    assert "there are no tools for the processor riscv64" in machine.refused()
+@pytest.mark.parametrize("system", ["Linux riscv64", "Darwin arm64"])
+def test_another_system_is_refused(machine: Machine, system: str) -> None:
+    machine.command("uname", f"echo {system}")
+    (machine.path / "sha256sum").unlink()  # some have none: that is not the reason
+    assert f"there are no tools for {system}" in machine.refused()
 
 
 @pytest.mark.parametrize("name", ["docker", "aws", "curl", "tar", "sha256sum"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import ipaddress
+import os
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -183,7 +185,7 @@ def test_the_sample_output_is_between_its_markers(document: str) -> None:
 
 # Names from outside of a block, values split into words on purpose, and `cd` without `exit`, which would end a person's
 # shell; the rest of shellcheck holds.
-SHELLCHECK = str(Path(sys.executable).with_name("shellcheck"))
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "shellcheck"
 NOT_IN_DOCUMENTS = "SC2034,SC2086,SC2154,SC2164"
 
 

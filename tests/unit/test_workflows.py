@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,6 +26,7 @@ from stacks.settings import WORKFLOW_BRANCH, Releases
 CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / ".github" / "workflows"
 TOOLS = Path(sys.executable).parent
+SHELLCHECK = shutil.which("shellcheck", path=f"{TOOLS}:{os.environ['PATH']}") or "shellcheck"
 FOUND = promotion()
 assert FOUND
 RELEASES: Releases = FOUND
@@ -96,7 +99,7 @@ def test_zizmor_finds_nothing() -> None:
 @pytest.mark.parametrize(("workflow", "job", "name", "script"), SCRIPTS, ids=lambda each: str(each).partition("\n")[0])
 def test_shellcheck(workflow: str, job: str, name: str, script: str) -> None:
     run = subprocess.run(
-        [TOOLS / "shellcheck", "--shell=bash", "-"],
+        [SHELLCHECK, "--shell=bash", "-"],
         input=f"set -e\n{script}",  # as GitHub runs it
         capture_output=True,
         text=True,
@@ -131,6 +134,8 @@ SIGNS_IN = READS | {"id-token": "write"}
 DEPLOYS = SIGNS_IN | {"actions": "read"}
 PERMISSIONS = {
     ("test", "test"): READS,
+    ("portability", "laptop"): READS,
+    ("portability", "root"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
     ("pull-request", "comment"): {"pull-requests": "write"},
@@ -159,6 +164,7 @@ def test_what_starts_the_workflows() -> None:
     assert started == {
         "test": {"workflow_call"},
         "deploy": {"workflow_call"},
+        "portability": {"pull_request", "schedule", "workflow_dispatch"},
         "pull-request": {"pull_request"},
         "promote": {"push", "workflow_dispatch"},
     }
@@ -194,6 +200,25 @@ def test_what_a_pull_request_s_code_can_reach() -> None:
 
 def test_every_job_ends() -> None:
     assert all("timeout-minutes" in job for job in JOBS.values() if "steps" in job)
+
+
+# --- Where it is tried ------------------------------------------------------------------------------------------------
+
+
+def test_both_commands_are_run_on_every_machine_with_every_python() -> None:
+    laptop = JOBS["portability", "laptop"]
+    matrix = laptop["strategy"]["matrix"]
+    assert matrix["machine"] == ["ubuntu-24.04", "ubuntu-24.04-arm", "macos-15"]
+    some, every = (json.loads(found) for found in re.findall(r"'(\[.*?\])'", matrix["python"]))
+    assert every == [f"3.{minor}" for minor in range(11, 15)]
+    assert {*some} < {*every}
+    for job, run in (
+        ("laptop", ['"$PYTHON" -m tests.up', "make test"]),
+        ("root", ["sudo python3 -m tests.up", "sudo .ci/run"]),
+    ):
+        assert [_step("portability", job, name)["run"] for name in ("make up", "make test")] == run
+    given = [step["name"] for step in laptop["steps"] if "PYTHON" in step.get("env", {})]
+    assert given == ["Install what Linux on ARM lacks", "make up", "make test"]
 
 
 # --- What is deployed -------------------------------------------------------------------------------------------------
@@ -362,7 +387,7 @@ def test_the_modules_are_there_and_take_the_arguments() -> None:
 
 
 def test_the_files_and_targets_are_there() -> None:
-    makefile = (CHECKOUT / "Makefile").read_text()
+    makefile = (CHECKOUT / "Makefile").read_text().replace("$(UV):", ".tools/uv/bin/uv:")
     called = {word for *_, script in SCRIPTS for word in re.findall(r"(?<![\w/$])(?:\.ci|container)/[\w.-]+", script)}
     assert called == {".ci/run", "container/build-image.sh"}
     assert all(os.access(CHECKOUT / name, os.X_OK) for name in called)
@@ -493,7 +518,7 @@ class Runner:
             ["/bin/bash", "-e", "-c", step["run"]],
             cwd=self.folder,
             env={
-                "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+                "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin:/sbin",  # the last: sha256sum on macOS
                 "GITHUB_REPOSITORY": "example/litellm-gateway",
                 "GITHUB_SHA": COMMIT,
                 **{key: str(self.folder / file) for key, file in set_by_github.items()},
@@ -566,7 +591,7 @@ def _check(runner: Runner, job: str, name: str, approval: str, summary: str = "w
     """Run a step that checks a release, whose answer is this."""
     (runner.folder / "cdk.out").mkdir()
     (runner.folder / "cdk.out" / "manifest.json").write_text("{}")
-    subprocess.run(["/bin/tar", "-cf", "release.tar", "cdk.out"], cwd=runner.folder, check=True, timeout=60)
+    subprocess.run(["/usr/bin/env", "tar", "-cf", "release.tar", "cdk.out"], cwd=runner.folder, check=True, timeout=60)
     (runner.folder / "cdk.out" / "manifest.json").unlink()
     runner.command(
         ".venv/bin/python",
