@@ -20,12 +20,15 @@ ifeq ($(ENV),local)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
+.PHONY: help setup init up down check test unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything, into the checkout
+
+init: .venv/.done ## Ask what must be known of a company, and write its two files: ARGS="--answers FILE", --dry-run
+	@python -m ops.init $(ARGS)
 
 up: setup ## Deploy and run the whole gateway on this machine, until Ctrl-C
 	@python -m local up
