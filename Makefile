@@ -23,12 +23,15 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test company unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
+.PHONY: help setup init up down check test company unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything, into the checkout
+
+init: .venv/.done ## Ask what must be known of a company, and write its two files: ARGS="--answers FILE", --dry-run
+	@python -m ops.init $(ARGS)
 
 up: setup ## Deploy and run the whole gateway on this machine, until Ctrl-C
 	@python -m local up
