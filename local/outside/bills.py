@@ -145,7 +145,10 @@ class Bills:
         deployment = self.deployments.get((provider, place, model), Deployment())
         named = deployment.base or model
         listed = next((_prices()[name] for name in _names(provider, place, named) if name in _prices()), {})
-        return _price({**listed, **deployment.prices}, kind)
+        price = _price({**listed, **deployment.prices}, kind)
+        # A model of Vertex AI may cost more in a region than by the global endpoint.
+        dearer = float(listed.get("regional_endpoint_uplift_multiplier", 1.0)) if place != "global" else 1.0
+        return price if price is None else price * dearer
 
 
 def _place(call: Call) -> str:
