@@ -78,7 +78,8 @@ def broken(deployed: Deployed) -> list[str]:
 @invariant
 def storage_is_encrypted(deployed: Deployed) -> Iterator[str]:
     """Databases with a key of their own, buckets and queues at rest; every key rotates. AWS Foundational Security Best
-    Practices RDS.27, S3.17, SQS.1, KMS.4. (DynamoDB and log groups cannot be but encrypted.)"""
+    Practices RDS.27, S3.17, SQS.1, KMS.4. (DynamoDB and log groups cannot be but encrypted.)
+    """
     for where, it in deployed.of("AWS::RDS::DBCluster"):
         if it.get("StorageEncrypted") is not True or not it.get("KmsKeyId"):
             yield f"{where} is not encrypted with a key of its own"
@@ -110,7 +111,8 @@ def topics_of_personal_data_are_encrypted(deployed: Deployed) -> Iterator[str]:
 @invariant
 def nothing_answers_without_tls(deployed: Deployed) -> Iterator[str]:
     """Buckets, queues and topics refuse plain HTTP; listeners, the API, mails and the database want TLS 1.2 or later.
-    FSBP S3.5, SQS, SNS, ELB.1, ELB.17; PostgreSQL's rds.force_ssl."""
+    FSBP S3.5, SQS, SNS, ELB.1, ELB.17; PostgreSQL's rds.force_ssl.
+    """
     yield from _without_tls_policy(deployed, "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket")
     yield from _without_tls_policy(deployed, "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues")
     yield from _without_tls_policy(deployed, "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics")
@@ -176,7 +178,8 @@ def nothing_is_public(deployed: Deployed) -> Iterator[str]:
 @invariant
 def only_named_ranges_come_in(deployed: Deployed) -> Iterator[str]:
     """`ingress.cidrs` reach the load balancer at 443 and 80, and a NAT gateway's own address at 443: everything else
-    is a rule from one security group to another, at one port (`Ingress`; FSBP EC2.18, EC2.19)."""
+    is a rule from one security group to another, at one port (`Ingress`; FSBP EC2.18, EC2.19).
+    """
     environment = deployed.environment
     named = {str(cidr) for cidr in environment.ingress.cidrs}
     vpc = environment.network.vpc
@@ -200,7 +203,8 @@ def only_named_ranges_come_in(deployed: Deployed) -> Iterator[str]:
 @invariant
 def only_known_ways_lead_out(deployed: Deployed) -> Iterator[str]:
     """To everywhere lead HTTPS, and SMTP submission of LiteLLM's mails; a group that needs neither has no way out
-    (NetworkStack)."""
+    (NetworkStack).
+    """
     nowhere = "255.255.255.255/32"
     for where, rule in _rules(deployed, "Egress"):
         known = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort")
@@ -273,7 +277,8 @@ def no_resource_is_a_wildcard(deployed: Deployed) -> Iterator[str]:
 @invariant
 def nobody_else_is_trusted(deployed: Deployed) -> Iterator[str]:
     """A role is for one service of AWS; a resource lets in services on behalf of this account, or a named one. Nobody
-    else but the releases' account, for the smoke test. (The confused deputy problem in AWS's IAM guide.)"""
+    else but the releases' account, for the smoke test. (The confused deputy problem in AWS's IAM guide.)
+    """
     for where, it in deployed.of("AWS::IAM::Role"):
         for statement in it["AssumeRolePolicyDocument"]["Statement"]:
             if set(statement["Principal"]) != {"Service"}:
@@ -354,7 +359,8 @@ def no_secret_is_in_a_template(deployed: Deployed) -> Iterator[str]:
 @invariant
 def secrets_are_references(deployed: Deployed) -> Iterator[str]:
     """A variable whose name is a secret's comes from Parameter Store, in this environment's place there; the database's
-    password too (README, secrets)."""
+    password too (README, secrets).
+    """
     prefix = f":parameter{deployed.environment.parameter_prefix}/"
     for where, it in deployed.of("AWS::ECS::TaskDefinition"):
         for container in it["ContainerDefinitions"]:
@@ -418,7 +424,8 @@ UNNAMED: Final = {
 @invariant
 def names_are_of_the_environment(deployed: Deployed) -> Iterator[str]:
     """A name that is given has the environment's in it and is within the service's limit, so that several environments
-    can share an account; all others are CloudFormation's to give."""
+    can share an account; all others are CloudFormation's to give.
+    """
     name = deployed.environment.name
     for kind, (key, longest, characters) in NAMES.items():
         for where, it in deployed.of(kind):
@@ -438,13 +445,14 @@ def names_are_of_the_environment(deployed: Deployed) -> Iterator[str]:
 @invariant
 def no_logical_id_names_the_environment(deployed: Deployed) -> Iterator[str]:
     """A resource that other environments have too has the same logical id there: what holds of one is seen in another,
-    and nothing is replaced because an environment is renamed."""
+    and nothing is replaced because an environment is renamed.
+    """
     name, other = deployed.environment.name, "local"
     for stack, template in deployed.templates.items():
         there = {_plain(logical_id) for logical_id in deployed.local.get(stack, {}).get("Resources", {})}
         for logical_id in template["Resources"]:
-            renamed = _plain(logical_id).replace(name, other)
-            if name != other and renamed != _plain(logical_id) and renamed in there:
+            plain = _plain(logical_id)
+            if name != other and name in plain and {plain.replace(name, other), plain.replace(name, "")} & there:
                 yield f"{stack}: {logical_id} has the environment's name in it"
 
 
@@ -455,13 +463,14 @@ def no_other_environment_is_named(deployed: Deployed) -> Iterator[str]:
     own = deployed.environment.model_dump_json() + (deployed.releases.model_dump_json() if deployed.releases else "")
     own += " ".join(str(model.parameters) for model in deployed.config.models)
     for other in deployed.others.values():
-        for fact in (other.account, other.domain, f"{other.parameter_prefix}/"):
+        for fact in (other.account, other.domain, other.parameter_prefix):
             if _named(fact, text) and not _named(fact, own):
                 yield f"{fact}, of {other.name}, is in the templates"
 
 
 def _named(fact: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(fact)}(?![\w-]|\.\w)", text) is not None
+    begins = r"(?<![\w.-])" if fact[0].isalnum() else ""  # a parameter's name comes right behind `parameter`
+    return re.search(rf"{begins}{re.escape(fact)}(?![\w-]|\.\w)", text) is not None
 
 
 def _plain(logical_id: str) -> str:
@@ -498,7 +507,8 @@ def templates_are_ascii(deployed: Deployed) -> Iterator[str]:
 @invariant
 def functions_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """4 KB of variables, 256 characters of description, 15 minutes, 128 MB to 10,240 MB.
-    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    """
     for where, it in deployed.of("AWS::Lambda::Function"):
         variables = it.get("Environment", {}).get("Variables", {})
         size = sum(len(name) + len(_flat(value)) for name, value in variables.items())
@@ -513,7 +523,8 @@ def functions_are_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def policies_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """10,240 characters of inline policies a role, 6,144 a managed policy, 2,048 of trust, 10 managed policies a role;
-    without white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+    without white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
     inline: Counter[str] = Counter()
     managed: Counter[str] = Counter()
     for stack, logical_id, resource in deployed.all():
@@ -542,7 +553,8 @@ def policies_are_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def network_rules_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """60 rules a direction of a security group, with descriptions of 255 known characters.
-    https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups"""
+    https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+    """
     described = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
     for direction in ("Ingress", "Egress"):
         count: Counter[str] = Counter()
@@ -564,7 +576,8 @@ def network_rules_are_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def web_acl_is_within_limits(deployed: Deployed) -> Iterator[str]:
     """One pattern set of at most 10 patterns (an account has 10 sets in a region, and may have ten environments), 200
-    characters a pattern, 10,000 ranges. https://docs.aws.amazon.com/waf/latest/developerguide/limits.html"""
+    characters a pattern, 10,000 ranges. https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
+    """
     sets = list(deployed.of("AWS::WAFv2::RegexPatternSet"))
     if len(sets) > 1:
         yield f"Gateway: {len(sets)} pattern sets, so that fewer than ten environments fit into an account"
@@ -585,7 +598,8 @@ def web_acl_is_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def texts_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """Parameter Store's 4 KB, 64 KB of a task definition, 1,024 characters of an alarm's description, 512 of a rule's,
-    1,000 of a role's, 100 of a topic's name, 64 of a certificate's, 128 of a host condition (each service's API)."""
+    1,000 of a role's, 100 of a topic's name, 64 of a certificate's, 128 of a host condition (each service's API).
+    """
     limits = {
         "AWS::SSM::Parameter": ("Value", 4096),
         "AWS::CloudWatch::Alarm": ("AlarmDescription", 1024),
@@ -615,7 +629,8 @@ def texts_are_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def tasks_fit_fargate(deployed: Deployed) -> Iterator[str]:
     """A size that Fargate offers, as many tasks as the settings say, and no file system that can be written to.
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size"""
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
+    """
     for where, it in deployed.of("AWS::ECS::TaskDefinition"):
         if int(it["Memory"]) not in FARGATE_MEMORY.get(int(it["Cpu"]), ()):
             yield f"{where} has {it['Cpu']} CPU units and {it['Memory']} MiB, which Fargate does not offer"
@@ -656,7 +671,8 @@ def subnets_fit(deployed: Deployed) -> Iterator[str]:
 @invariant
 def every_log_ends(deployed: Deployed) -> Iterator[str]:
     """Every log group, and the bucket of the access log, drops what is older than its retention. A group that Lambda
-    makes by itself would keep everything for ever. FSBP CloudWatch.16."""
+    makes by itself would keep everything for ever. FSBP CloudWatch.16.
+    """
     for where, it in deployed.of("AWS::Logs::LogGroup"):
         if it.get("RetentionInDays") not in RETENTION_DAYS:
             yield f"{where} keeps its lines for ever"
@@ -679,7 +695,8 @@ BY_CDK: Final = "CustomVpcRestrictDefaultSGCustomResourceProvider"
 @invariant
 def what_holds_data_is_kept(deployed: Deployed) -> Iterator[str]:
     """Removing a stack leaves a snapshot of the database, its key and the access log. With `deletion_protection` the
-    database and the load balancer cannot be removed at all, and the service's and functions' logs stay too."""
+    database and the load balancer cannot be removed at all, and the service's and functions' logs stay too.
+    """
     protected = deployed.environment.deletion_protection
     for stack, logical_id, resource in deployed.all():
         it, policy = resource.get("Properties", {}), resource.get("DeletionPolicy", "Delete")
@@ -693,7 +710,7 @@ def what_holds_data_is_kept(deployed: Deployed) -> Iterator[str]:
                 yield f"{where} has a deletion protection other than the settings'"
             if it.get("BackupRetentionPeriod") != deployed.environment.database.backup_days:
                 yield f"{where} is not backed up for {deployed.environment.database.backup_days} days"
-        if (kind == "AWS::KMS::Key" and stack == "Database" or kind == "AWS::S3::Bucket") and policy != "Retain":
+        if ((kind == "AWS::KMS::Key" and stack == "Database") or kind == "AWS::S3::Bucket") and policy != "Retain":
             yield f"{where} goes with its stack"
         if kind == "AWS::ElasticLoadBalancingV2::LoadBalancer":
             attributes = {each["Key"]: each["Value"] for each in it["LoadBalancerAttributes"]}
@@ -714,7 +731,8 @@ OF_DEPLOYMENTS: Final = ("EdgeWebAclLogs", "LiteLlmKeyLogs", "MigrationLogs", "S
 @invariant
 def references_lead_somewhere(deployed: Deployed) -> Iterator[str]:
     """Every reference is to a resource or a parameter of the template, every import to another stack's export, every
-    output that is asked for is there, and no resources wait for one another in a circle."""
+    output that is asked for is there, and no resources wait for one another in a circle.
+    """
     exports = {
         output["Export"]["Name"]
         for template in deployed.templates.values()
@@ -770,7 +788,8 @@ def _references(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a te
 @invariant
 def failures_are_kept(deployed: Deployed) -> Iterator[str]:
     """What no attempt could do ends in a queue: of a queue's messages, of a schedule's, of a topic's, and of a function
-    that these start. Amazon SQS, EventBridge Scheduler, Amazon SNS and Lambda drop it otherwise."""
+    that these start. Amazon SQS, EventBridge Scheduler, Amazon SNS and Lambda drop it otherwise.
+    """
     for stack, template in deployed.templates.items():
         found = template["Resources"]
         of_type = {
@@ -810,7 +829,8 @@ def failures_are_kept(deployed: Deployed) -> Iterator[str]:
 @invariant
 def alarms_are_heard(deployed: Deployed) -> Iterator[str]:
     """Every alarm tells the topic when it begins and when it is over, says what it means, and knows what to make of
-    silence. Every address of `alarms.emails` hears the topic."""
+    silence. Every address of `alarms.emails` hears the topic.
+    """
     for where, it in deployed.of("AWS::CloudWatch::Alarm"):
         if not it.get("AlarmActions") or not it.get("OKActions"):
             yield f"{where} tells nobody"
@@ -828,7 +848,8 @@ def alarms_are_heard(deployed: Deployed) -> Iterator[str]:
 @invariant
 def every_function_is_watched(deployed: Deployed) -> Iterator[str]:
     """An alarm looks at the errors of each function. The provider framework's waiting functions err until what they
-    wait for is done: their state machine is looked at (stacks/alarms.py)."""
+    wait for is done: their state machine is looked at (stacks/alarms.py).
+    """
     texts = [_flat(it) for where, it in deployed.of("AWS::CloudWatch::Alarm")]
     watched = " ".join(texts)
     for stack, logical_id, resource in deployed.all():
@@ -841,7 +862,8 @@ def every_function_is_watched(deployed: Deployed) -> Iterator[str]:
 @invariant
 def times_are_in_order(deployed: Deployed) -> Iterator[str]:
     """The load balancer waits longer than the longest request, a task that goes ends it, and a message is not given
-    out again before its function's time is over (AWS's advice: six times it). A check answers before the next one."""
+    out again before its function's time is over (AWS's advice: six times it). A check answers before the next one.
+    """
     request = deployed.config.request_timeout
     for where, it in deployed.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         attributes = {each["Key"]: each["Value"] for each in it["LoadBalancerAttributes"]}
