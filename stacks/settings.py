@@ -832,8 +832,8 @@ class Environment(Settings):
                 raise ValueError(f"variables has {name}: set providers.{PROVIDER_SETTINGS[name]} instead")
             if name.endswith(SECRET_SUFFIXES) or SECRET_VALUE.search(value):
                 raise ValueError(
-                    f"variables has {name}, which is a secret's: remove it, call it NAME_KEY or the like in config.yaml, "
-                    "and put the value into Parameter Store with make secrets"
+                    f"variables has {name}, which is a secret: end its name in one of {', '.join(SECRET_SUFFIXES)} in "
+                    "config.yaml, remove it here, and put the value into Parameter Store with make secrets"
                 )
             if name in TASK_VARIABLES | OVERWRITTEN or name in self._own_variables:
                 raise ValueError(f"variables has {name}, which the gateway sets itself: use another name")

@@ -80,26 +80,22 @@ def storage_is_encrypted(deployed: Deployed) -> Iterator[str]:
     """Databases with a key of their own, buckets and queues at rest; every key rotates. AWS Foundational Security Best
     Practices RDS.27, S3.17, SQS.1, KMS.4. (DynamoDB and log groups cannot be but encrypted.)
     """
-    for where, it in deployed.of("AWS::RDS::DBCluster"):
-        if it.get("StorageEncrypted") is not True or not it.get("KmsKeyId"):
-            yield f"{where} is not encrypted with a key of its own"
-    for where, it in deployed.of("AWS::RDS::DBInstance"):
-        if it.get("EnablePerformanceInsights") and not it.get("PerformanceInsightsKMSKeyId"):
-            yield f"{where} has figures of its queries that are not encrypted with its key"
-    for where, it in deployed.of("AWS::S3::Bucket"):
-        if not it.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration"):
-            yield f"{where} is not encrypted"
-    for where, it in deployed.of("AWS::SQS::Queue"):
-        if it.get("SqsManagedSseEnabled") is not True and not it.get("KmsMasterKeyId"):
-            yield f"{where} is not encrypted"
-    for where, it in deployed.of("AWS::KMS::Key"):
-        if it.get("EnableKeyRotation") is not True:
-            yield f"{where} does not rotate"
+    wanted: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "AWS::RDS::DBCluster": lambda it: it.get("StorageEncrypted") is True and it.get("KmsKeyId"),
+        "AWS::RDS::DBInstance": lambda it: it.get("PerformanceInsightsKMSKeyId"),
+        "AWS::S3::Bucket": lambda it: it.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration"),
+        "AWS::SQS::Queue": lambda it: it.get("SqsManagedSseEnabled") is True or it.get("KmsMasterKeyId"),
+        "AWS::KMS::Key": lambda it: it.get("EnableKeyRotation") is True,
+    }
+    for kind, holds in wanted.items():
+        for where, it in deployed.of(kind):
+            if not holds(it):
+                yield f"{where} is not encrypted as it should be, or its key never changes"
 
 
 @invariant
 def topics_of_personal_data_are_encrypted(deployed: Deployed) -> Iterator[str]:
-    """SES's events hold addresses and subjects, so that the topic they go to has a key (the Email stack's docstring)."""
+    """SES's events hold addresses and subjects, so that their topic has a key (the Email stack's docstring)."""
     for stack, template in deployed.templates.items():
         for logical_id, resource in template["Resources"].items():
             if resource["Type"] == "AWS::SES::ConfigurationSetEventDestination":
@@ -361,18 +357,9 @@ def secrets_are_references(deployed: Deployed) -> Iterator[str]:
     """A variable whose name is a secret's comes from Parameter Store, in this environment's place there; the database's
     password too (README, secrets).
     """
-    prefix = f":parameter{deployed.environment.parameter_prefix}/"
     for where, it in deployed.of("AWS::ECS::TaskDefinition"):
         for container in it["ContainerDefinitions"]:
-            for variable in container.get("Environment", []):
-                if str(variable["Name"]).endswith(SECRET_SUFFIXES):
-                    yield f"{where} has {variable['Name']} in plain text"
-            given = {secret["Name"]: _flat(secret["ValueFrom"]) for secret in container.get("Secrets", [])}
-            if set(given) != set(deployed.config.secrets):
-                yield f"{where} does not have the secrets of config.yaml: {sorted(set(given) ^ set(deployed.config.secrets))}"
-            for name, source in given.items():
-                if not source.endswith(f"{prefix}{name}"):
-                    yield f"{where} has {name} from {source}"
+            yield from (f"{where} {problem}" for problem in _secrets_of(container, deployed))
     for where, it in deployed.of("AWS::Lambda::Function"):
         for name in it.get("Environment", {}).get("Variables", {}):
             if name.endswith(SECRET_SUFFIXES):
@@ -380,6 +367,18 @@ def secrets_are_references(deployed: Deployed) -> Iterator[str]:
     for where, it in deployed.of("AWS::RDS::DBCluster"):
         if not str(it.get("MasterUserPassword")).startswith("{{resolve:ssm-secure:"):
             yield f"{where} has its password in plain text"
+
+
+def _secrets_of(container: dict[str, Any], deployed: Deployed) -> Iterator[str]:
+    for variable in container.get("Environment", []):
+        if str(variable["Name"]).endswith(SECRET_SUFFIXES):
+            yield f"has {variable['Name']} in plain text"
+    given = {secret["Name"]: _flat(secret["ValueFrom"]) for secret in container.get("Secrets", [])}
+    if difference := set(given) ^ set(deployed.config.secrets):
+        yield f"does not have the secrets of config.yaml: {sorted(difference)}"
+    for name, source in given.items():
+        if not source.endswith(f":parameter{deployed.environment.parameter_prefix}/{name}"):
+            yield f"has {name} from {source}"
 
 
 # --- Names -----------------------------------------------------------------------------------------------------------
@@ -527,27 +526,29 @@ def policies_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """
     inline: Counter[str] = Counter()
     managed: Counter[str] = Counter()
-    for stack, logical_id, resource in deployed.all():
-        it, where = resource.get("Properties", {}), f"{stack}: {logical_id}"
-        if resource["Type"] == "AWS::IAM::Policy":
-            for role in (*it.get("Roles", []), *it.get("Users", [])):
-                inline[f"{stack}: {_flat(role)}"] += _size(it["PolicyDocument"])
-        elif resource["Type"] == "AWS::IAM::ManagedPolicy":
-            if _size(it["PolicyDocument"]) > 6144:
-                yield f"{where} has {_size(it['PolicyDocument'])} characters, and IAM takes 6,144"
-            for role in it.get("Roles", []):
-                managed[f"{stack}: {_flat(role)}"] += 1
-        elif resource["Type"] == "AWS::IAM::Role":
-            inline[f"{stack}: <{logical_id}>"] += sum(_size(each["PolicyDocument"]) for each in it.get("Policies", []))
-            managed[f"{stack}: <{logical_id}>"] += len(it.get("ManagedPolicyArns", []))
-            if _size(it["AssumeRolePolicyDocument"]) > 2048:
-                yield f"{where} has a trust policy longer than 2,048 characters"
-        elif resource["Type"] in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
-            # SQS: 8,192 bytes and 20 statements; SNS: 30,720 bytes.
-            if _size(it["PolicyDocument"]) > 8192 or len(it["PolicyDocument"]["Statement"]) > 20:
-                yield f"{where} is longer than SQS and SNS take"
+    for where, it in deployed.of("AWS::IAM::Policy"):
+        for role in (*it.get("Roles", []), *it.get("Users", [])):
+            inline[_of(where, role)] += _size(it["PolicyDocument"])
+    for where, it in deployed.of("AWS::IAM::ManagedPolicy"):
+        managed.update(_of(where, role) for role in it.get("Roles", []))
+        if _size(it["PolicyDocument"]) > 6144:
+            yield f"{where} has {_size(it['PolicyDocument'])} characters, and IAM takes 6,144"
+    for where, it in deployed.of("AWS::IAM::Role"):
+        inline[where] += sum(_size(each["PolicyDocument"]) for each in it.get("Policies", []))
+        managed[where] += len(it.get("ManagedPolicyArns", []))
+        if _size(it["AssumeRolePolicyDocument"]) > 2048:
+            yield f"{where} has a trust policy longer than 2,048 characters"
+    # SQS: 8,192 bytes and 20 statements; SNS: 30,720 bytes.
+    for where, it in deployed.of("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+        if _size(it["PolicyDocument"]) > 8192 or len(it["PolicyDocument"]["Statement"]) > 20:
+            yield f"{where} is longer than SQS and SNS take"
     yield from (f"{role} has {size} characters of inline policies" for role, size in inline.items() if size > 10_240)
     yield from (f"{role} has {number} managed policies" for role, number in managed.items() if number > 10)
+
+
+def _of(where: str, reference: Any) -> str:  # noqa: ANN401 - a template is JSON
+    """The place of a resource of the same stack."""
+    return f"{where.partition(': ')[0]}: {_flat(reference).strip('<>').partition('.')[0]}"
 
 
 @invariant
@@ -559,10 +560,7 @@ def network_rules_are_within_limits(deployed: Deployed) -> Iterator[str]:
     for direction in ("Ingress", "Egress"):
         count: Counter[str] = Counter()
         for where, rule in _rules(deployed, direction):
-            stack = where.partition(":")[0]
-            count[
-                f"{stack}: {_flat(rule['GroupId']).strip('<>').partition('.')[0]}" if "GroupId" in rule else where
-            ] += 1
+            count[_of(where, rule["GroupId"]) if "GroupId" in rule else where] += 1
             if not described.fullmatch(rule.get("Description", "")):
                 yield f"{where} has a description that EC2 does not take"
         for group, number in count.items():
@@ -698,27 +696,29 @@ def what_holds_data_is_kept(deployed: Deployed) -> Iterator[str]:
     database and the load balancer cannot be removed at all, and the service's and functions' logs stay too.
     """
     protected = deployed.environment.deletion_protection
+    left = {"AWS::RDS::DBCluster": "Snapshot", "AWS::S3::Bucket": "Retain", "AWS::KMS::Key": "Retain"}
     for stack, logical_id, resource in deployed.all():
-        it, policy = resource.get("Properties", {}), resource.get("DeletionPolicy", "Delete")
-        kind, where = resource["Type"], f"{stack}: {logical_id}"
+        policy, kind, where = resource.get("DeletionPolicy", "Delete"), resource["Type"], f"{stack}: {logical_id}"
         if policy != resource.get("UpdateReplacePolicy", "Delete"):
             yield f"{where} is kept when it is removed and not when it is replaced, or the other way round"
-        if kind == "AWS::RDS::DBCluster":
-            if policy != "Snapshot":
-                yield f"{where} leaves no snapshot"
-            if it.get("DeletionProtection") is not protected:
-                yield f"{where} has a deletion protection other than the settings'"
-            if it.get("BackupRetentionPeriod") != deployed.environment.database.backup_days:
-                yield f"{where} is not backed up for {deployed.environment.database.backup_days} days"
-        if ((kind == "AWS::KMS::Key" and stack == "Database") or kind == "AWS::S3::Bucket") and policy != "Retain":
-            yield f"{where} goes with its stack"
-        if kind == "AWS::ElasticLoadBalancingV2::LoadBalancer":
-            attributes = {each["Key"]: each["Value"] for each in it["LoadBalancerAttributes"]}
-            if attributes.get("deletion_protection.enabled") != str(protected).lower():
-                yield f"{where} has a deletion protection other than the settings'"
+        # The key of the topic of events has nothing left to decrypt.
+        if policy != left.get(kind, policy) and not (kind == "AWS::KMS::Key" and stack == "Email"):
+            yield f"{where} leaves nothing behind"
         of_use = stack not in ("Network", "Database") and not logical_id.startswith(OF_DEPLOYMENTS)
         if kind == "AWS::Logs::LogGroup" and of_use and policy != ("Retain" if protected else "Delete"):
             yield f"{where} is {'not ' if protected else ''}kept when its stack goes"
+    for where, it in deployed.of("AWS::RDS::DBCluster"):
+        if it.get("DeletionProtection") is not protected:
+            yield f"{where} has a deletion protection other than the settings'"
+        if it.get("BackupRetentionPeriod") != deployed.environment.database.backup_days:
+            yield f"{where} is not backed up for {deployed.environment.database.backup_days} days"
+    for where, it in deployed.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        if _attributes(it, "LoadBalancerAttributes")["deletion_protection.enabled"] != str(protected).lower():
+            yield f"{where} has a deletion protection other than the settings'"
+
+
+def _attributes(properties: dict[str, Any], key: str) -> dict[str, str]:
+    return {each["Key"]: each["Value"] for each in properties[key]}
 
 
 OF_DEPLOYMENTS: Final = ("EdgeWebAclLogs", "LiteLlmKeyLogs", "MigrationLogs", "SmtpCredentialsLogs")
@@ -842,7 +842,7 @@ def alarms_are_heard(deployed: Deployed) -> Iterator[str]:
         if it["Protocol"] == "email" and where.startswith("Observability")
     }
     if heard != set(deployed.environment.alarms.emails):
-        yield f"Observability: not the addresses of alarms.emails hear the alarms, but {', '.join(sorted(heard)) or 'none'}"
+        yield f"Observability: alarms.emails do not hear the alarms, but {', '.join(sorted(heard)) or 'nobody'}"
 
 
 @invariant
@@ -866,11 +866,11 @@ def times_are_in_order(deployed: Deployed) -> Iterator[str]:
     """
     request = deployed.config.request_timeout
     for where, it in deployed.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
-        attributes = {each["Key"]: each["Value"] for each in it["LoadBalancerAttributes"]}
+        attributes = _attributes(it, "LoadBalancerAttributes")
         if not request < int(attributes["idle_timeout.timeout_seconds"]) <= 4000:
             yield f"{where} cuts a connection before a request of {request} s may end"
     for where, it in deployed.of("AWS::ElasticLoadBalancingV2::TargetGroup"):
-        attributes = {each["Key"]: each["Value"] for each in it["TargetGroupAttributes"]}
+        attributes = _attributes(it, "TargetGroupAttributes")
         if not request <= int(attributes["deregistration_delay.timeout_seconds"]) <= 3600:
             yield f"{where} cuts a request of {request} s when a task goes"
         if not it["HealthCheckTimeoutSeconds"] < it["HealthCheckIntervalSeconds"]:

@@ -1,4 +1,4 @@
-"""Each invariant is seen to fail: templates of the example company's prod, each with one thing changed for the worse."""
+"""Each invariant is seen to fail: templates of the example company's prod with one thing changed for the worse."""
 
 import copy
 from collections.abc import Callable
@@ -116,6 +116,14 @@ def many_resources(templates: dict[str, Any]) -> None:
 
 
 MANY_RULES = [{**ANYWHERE, "CidrIp": f"203.0.113.{number}/32"} for number in range(61)]
+BALANCER = "LoadBalancerGroup"
+GROUP, SERVICE, TASK = (
+    "Network: AWS::EC2::SecurityGroup",
+    "Gateway: AWS::ECS::Service",
+    "Gateway: AWS::ECS::TaskDefinition",
+)
+DOMAIN = ("DomainNameConfigurations", 0, "SecurityPolicy")
+TRUST = ("AssumeRolePolicyDocument", "Statement", 0, "Principal")
 STATEMENT = ("PolicyDocument", "Statement", 0)
 MUTATIONS: dict[str, tuple[Change, ...]] = {
     "storage_is_encrypted": (
@@ -147,7 +155,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put("Gateway: AWS::S3::Bucket", "PublicAccessBlockConfiguration", "BlockPublicAcls", value=False),
         drop("Database: AWS::RDS::DBInstance", "PubliclyAccessible"),
         put(
-            "Gateway: AWS::ECS::Service",
+            SERVICE,
             "NetworkConfiguration",
             "AwsvpcConfiguration",
             "AssignPublicIp",
@@ -156,36 +164,36 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put("Network: AWS::EC2::Subnet", "MapPublicIpOnLaunch", value=True),
     ),
     "only_named_ranges_come_in": (
-        add("Network: AWS::EC2::SecurityGroup", "SecurityGroupIngress", value=ANYWHERE, start="LoadBalancerGroup"),
+        add(GROUP, "SecurityGroupIngress", value=ANYWHERE, start=BALANCER),
         put(
-            "Network: AWS::EC2::SecurityGroup",
+            GROUP,
             "SecurityGroupIngress",
             0,
             "ToPort",
             value=9000,
-            start="LoadBalancerGroup",
+            start=BALANCER,
         ),
         put(
-            "Network: AWS::EC2::SecurityGroup",
+            GROUP,
             "SecurityGroupIngress",
             0,
             "CidrIpv6",
             value="::/0",
             start="LoadBalancer",
         ),
-        put("Network: AWS::EC2::SecurityGroup", "SecurityGroupIngress", value=[ANYWHERE], start="DatabaseGroup"),
+        put(GROUP, "SecurityGroupIngress", value=[ANYWHERE], start="DatabaseGroup"),
         put("Network: AWS::EC2::SecurityGroupIngress", "IpProtocol", value="-1"),
     ),
     "only_known_ways_lead_out": (
         put(
-            "Network: AWS::EC2::SecurityGroup",
+            GROUP,
             "SecurityGroupEgress",
             0,
             "IpProtocol",
             value="-1",
             start="FunctionsGroup",
         ),
-        put("Network: AWS::EC2::SecurityGroup", "SecurityGroupEgress", 0, "FromPort", value=22, start="FunctionsGroup"),
+        put(GROUP, "SecurityGroupEgress", 0, "FromPort", value=22, start="FunctionsGroup"),
         put("Network: AWS::EC2::SecurityGroupEgress", "ToPort", value=65535),
     ),
     "administration_is_for_management_ranges": (
@@ -202,9 +210,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put("Usage: AWS::IAM::Policy", *STATEMENT, "Resource", value=["arn:aws:ssm:ap-northeast-1:1:parameter/*"]),
     ),
     "nobody_else_is_trusted": (
-        put(
-            "Gateway: AWS::IAM::Role", "AssumeRolePolicyDocument", "Statement", 0, "Principal", value={"AWS": "1" * 12}
-        ),
+        put("Gateway: AWS::IAM::Role", *TRUST, value={"AWS": "1" * 12}),
         add("Onboarding: AWS::SQS::QueuePolicy", "PolicyDocument", "Statement", value=FRIEND),
         drop("Onboarding: AWS::Lambda::Permission", "SourceArn"),
         put("Smoke: AWS::Lambda::Permission", "Principal", value="999999999999"),
@@ -226,14 +232,12 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     ),
     "secrets_are_references": (
         add(
-            "Gateway: AWS::ECS::TaskDefinition",
+            TASK,
             *("ContainerDefinitions", 0, "Environment"),
             value={"Name": "AZURE_API_KEY", "Value": "0123"},
         ),
-        drop("Gateway: AWS::ECS::TaskDefinition", "ContainerDefinitions", 0, "Secrets", 0),
-        put(
-            "Gateway: AWS::ECS::TaskDefinition", "ContainerDefinitions", 0, "Secrets", 0, "ValueFrom", value="arn:other"
-        ),
+        drop(TASK, "ContainerDefinitions", 0, "Secrets", 0),
+        put(TASK, "ContainerDefinitions", 0, "Secrets", 0, "ValueFrom", value="arn:other"),
         put("Usage: AWS::Lambda::Function", "Environment", "Variables", "SLACK_BOT_TOKEN", value="xyz", start="Report"),
         put("Database: AWS::RDS::DBCluster", "MasterUserPassword", value="hunter2"),
     ),
@@ -269,8 +273,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put("Usage: AWS::SQS::QueuePolicy", *STATEMENT, "Sid", value="x" * 8192),
     ),
     "network_rules_are_within_limits": (
-        put("Network: AWS::EC2::SecurityGroup", "SecurityGroupIngress", value=MANY_RULES, start="LoadBalancerGroup"),
-        put("Network: AWS::EC2::SecurityGroup", "GroupDescription", value="Who's in?"),
+        put(GROUP, "SecurityGroupIngress", value=MANY_RULES, start=BALANCER),
+        put(GROUP, "GroupDescription", value="Who's in?"),
         put("Network: AWS::EC2::SecurityGroupEgress", "Description", value="x" * 256),
     ),
     "web_acl_is_within_limits": (
@@ -288,14 +292,14 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put("Gateway: AWS::SSM::Parameter", "Value", value="x" * 4097),
         put("Observability: AWS::CloudWatch::Alarm", "AlarmDescription", value="x" * 1025),
         put("Gateway: AWS::CertificateManager::Certificate", "DomainName", value="x" * 65),
-        put("Gateway: AWS::ECS::TaskDefinition", "Family", value="x" * 65_537),
+        put(TASK, "Family", value="x" * 65_537),
         put("Gateway: AWS::ElasticLoadBalancingV2::ListenerRule", "Conditions", 0, "Values", value=["x" * 129]),
     ),
     "tasks_fit_fargate": (
-        put("Gateway: AWS::ECS::TaskDefinition", "Memory", value="1024"),
-        put("Gateway: AWS::ECS::TaskDefinition", "ContainerDefinitions", 0, "ReadonlyRootFilesystem", value=False),
+        put(TASK, "Memory", value="1024"),
+        put(TASK, "ContainerDefinitions", 0, "ReadonlyRootFilesystem", value=False),
         put("Gateway: AWS::ApplicationAutoScaling::ScalableTarget", "MaxCapacity", value=99),
-        put("Gateway: AWS::ECS::Service", "EnableExecuteCommand", value=True),
+        put(SERVICE, "EnableExecuteCommand", value=True),
     ),
     "subnets_fit": (
         without("Network: AWS::EC2::Subnet"),

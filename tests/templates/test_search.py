@@ -85,9 +85,6 @@ def changed(value: BaseModel, before: str = "") -> Iterator[str]:
 
 ALL = {f"environment.{name}" for name in fields(Environment)} | {f"releases.{name}" for name in fields(Releases)}
 NAMES = frozenset(part for name in ALL for part in name.split("."))
-SECTIONS = frozenset(
-    {"model_list", "general_settings", "litellm_settings", "router_settings", "model_name", "top", "line"}
-)
 
 
 def environment_of(written: Written) -> Environment:

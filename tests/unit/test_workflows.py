@@ -130,6 +130,7 @@ SIGNS_IN = READS | {"id-token": "write"}
 DEPLOYS = SIGNS_IN | {"actions": "read"}
 PERMISSIONS = {
     ("test", "test"): READS,
+    ("nightly", "search"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
     ("pull-request", "comment"): {"pull-requests": "write"},
@@ -158,6 +159,7 @@ def test_what_starts_the_workflows() -> None:
     assert started == {
         "test": {"workflow_call"},
         "deploy": {"workflow_call"},
+        "nightly": {"schedule", "workflow_dispatch"},
         "pull-request": {"pull_request"},
         "promote": {"push", "workflow_dispatch"},
     }
