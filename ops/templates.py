@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -136,3 +137,8 @@ class Facts:
     def told_in_slack(self) -> bool:
         """Whether a channel gets alarms."""
         return bool(self.resources("AWS::Chatbot::SlackChannelConfiguration"))
+
+
+def plain(logical_id: str) -> str:
+    """A logical id without the eight hexadecimal digits that the CDK puts behind most."""
+    return re.sub(r"(?<=.)[0-9A-F]{8}$", "", logical_id)
