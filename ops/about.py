@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from ops import costs
@@ -31,6 +31,7 @@ COMPARISONS: Final = {
     "GreaterThanThreshold": ">",
     "LessThanThreshold": "<",
 }
+UNITS: Final = {"day": 86_400, "h": 3600, "min": 60, "s": 1}
 Row = Sequence[str]
 
 
@@ -41,7 +42,7 @@ def product_version() -> str:
 
 def differences(environments: Sequence[Environment]) -> list[list[str]]:
     """A table, row by row without its head: in what the environments differ."""
-    each = {
+    each: dict[str, Callable[[Environment], str]] = {
         "Availability zones": lambda one: str(len(one.network.zones)),
         "NAT gateways": lambda one: "the VPC's own" if one.network.vpc else str(one.network.nat_gateways),
         "Interface endpoints": lambda one: str(len(one.network.interface_endpoints)),
@@ -89,15 +90,14 @@ def _whose(own: Company) -> Iterator[str]:
 
 
 def _environment(own: Company, one: Environment, facts: Facts) -> Iterator[str]:
-    yield from ("", f"{one.name}: account {one.account}, {one.region}", "=" * len(one.name))
+    title = f"{one.name}: account {one.account}, {one.region}"
+    yield from ("", title, "=" * len(title))
     yield from _titled("Addresses", list(_addresses(one)))
     config = LiteLlmConfig.load(own.config, provided=one.plain_variables, licensed=one.litellm_license)
     models: dict[tuple[str, str], list[str]] = {}
     for model in config.models:
         models.setdefault((model.name, model.provider), []).extend([model.region] if model.region else [])
-    yield from _titled(
-        "Models", [[name, provider, ", ".join(regions)] for (name, provider), regions in models.items()]
-    )
+    yield from _titled("Models", [[name, provider, ", ".join(regions)] for (name, provider), regions in models.items()])
     secrets = [[name, known(name).description] for name in required_secrets(one, own.config)]
     yield from _titled(f"Secrets in {one.parameter_prefix}/, which make secrets asks for or makes", secrets)
     alarms = [[name, *_alarm(alarm)] for name, alarm in sorted(_alarms(facts).items())]
@@ -134,11 +134,12 @@ def _alarms(facts: Facts) -> dict[str, Properties]:
 def _alarm(alarm: Properties) -> Row:
     """When an alarm tells, and what it means then."""
     periods = [metric["MetricStat"]["Period"] for metric in alarm.get("Metrics", ()) if "MetricStat" in metric]
-    minutes = alarm.get("Period", max(periods, default=0)) // 60
+    period = alarm.get("Period", max(periods, default=0))
+    unit, seconds = next((unit, seconds) for unit, seconds in UNITS.items() if period % seconds == 0)
     of, often = alarm["EvaluationPeriods"], alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
-    times = f"{often} of {of} x {minutes} min"
+    times = f"{often} of {of} x {period // seconds} {unit}"
     means = alarm["AlarmDescription"].partition(" Threshold: ")[0]
-    return f"{COMPARISONS[alarm['ComparisonOperator']]} {alarm['Threshold']:,.10g}", times, means
+    return f"{COMPARISONS[alarm['ComparisonOperator']]} {alarm['Threshold']:,.15g}", times, means
 
 
 def _titled(title: str, rows: Sequence[Row]) -> Iterator[str]:

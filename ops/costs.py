@@ -84,7 +84,7 @@ def at_rest(environment: Environment, facts: Facts) -> dict[str, int]:
 
 
 def rows(environments: Sequence[tuple[Environment, Facts]]) -> list[list[str]]:
-    """A table, row by row without its head: the cost driver, its price, and what each environment pays; then the sum."""
+    """A table, row by row without its head: the driver, its price, and what each environment pays; then the sum."""
     columns = [at_rest(environment, facts) for environment, facts in environments]
     return [
         *([name, price, *(str(column[name]) for column in columns)] for name, price in PRICES.items()),

@@ -457,6 +457,7 @@ class Drawing:
         least, most = scaling["MinCapacity"], scaling["MaxCapacity"]
         cpu = self.facts.scaling_target("ECSServiceAverageCPUUtilization")
         requests = self.facts.scaling_target("ALBRequestCountPerTarget")
+        machine = task["RuntimePlatform"]["CpuArchitecture"]
         more = f"a task more at {cpu} % CPU or {requests} requests a minute and task; " if most > least else ""
         providers = self.facts.only("AWS::ECS::Service")["CapacityProviderStrategy"]
         spot = any(one["CapacityProvider"] == "FARGATE_SPOT" for one in providers)
@@ -465,7 +466,7 @@ class Drawing:
             f"Amazon ECS on Fargate{' Spot' * spot}: LiteLLM {self.facts.parameter('litellmversion')}",
             (
                 f"{f'{least} to ' if most > least else ''}{number(most, 'task')} of {int(task['Cpu']) / 1024:g} vCPU "
-                f"and {int(task['Memory']) / 1024:g} GiB ({task['RuntimePlatform']['CpuArchitecture']}), read-only, not root",
+                f"and {int(task['Memory']) / 1024:g} GiB ({machine}), read-only, not root",
                 f"{more}a failed deployment rolls back",
             ),
         )

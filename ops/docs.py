@@ -7,7 +7,7 @@ what they cost are put where they stand; the words around them stay as somebody 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,14 +34,13 @@ def files(own: Company) -> dict[Path, str]:
     for name, words in WORDS.items():
         text = (CHECKOUT / name).read_text("utf-8")
         # The first row of the first table, what each environment is for, is prose.
-        text = _filled(text, ("", *head), figures, 1, lambda cell, words=words: words.get(cell, cell))
-        found[CHECKOUT / name] = _filled(text, head, dollars, 0, str)
+        translated = [[words.get(cell, cell) for cell in row] for row in figures]
+        text = _filled(text, ("", *head), translated, 1)
+        found[CHECKOUT / name] = _filled(text, head, dollars, 0)
     return found
 
 
-def _filled(
-    text: str, head: Sequence[str], rows: Sequence[Sequence[str]], skip: int, translated: Callable[[str], str]
-) -> str:
+def _filled(text: str, head: Sequence[str], rows: Sequence[Sequence[str]], skip: int) -> str:
     """The text with the last cells of a table's rows replaced; the table is the one whose head ends in `head`."""
     lines = text.split("\n")
     end = f"| {' | '.join(head)} |".replace("|  |", "| |")
@@ -50,7 +49,7 @@ def _filled(
     for at, row in enumerate(rows, start=start + 2 + skip):
         cells = lines[at].strip("|").split("|")
         kept = cells[: len(cells) - len(row)]
-        lines[at] = "|".join(["", *kept, *(f" {translated(cell)} " if cell else " " for cell in row), ""])
+        lines[at] = "|".join(["", *kept, *(f" {cell} " if cell else " " for cell in row), ""])
     return "\n".join(lines)
 
 

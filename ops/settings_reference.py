@@ -28,7 +28,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "domain": "Host name of the gateway; it answers for no other",
     "certificate_arn": "A certificate that is there already; without it one is made",
     "network.zones": "Two or more availability zones; the first is the database writer's",
-    "network.cidr": "Range of the VPC, /16 to /22, private, not overlapping another environment's",
+    "network.cidr": "Range of the VPC, private, not overlapping another environment's; "
+    "a new one needs a /22 for two zones, a /21 for three",
     "network.nat_gateways": "NAT gateways, one per zone at most",
     "network.interface_endpoints": "AWS services reached without the NAT gateways, such as `ecr.dkr`",
     "network.vpc.id": "An existing VPC, instead of a new one",
@@ -63,8 +64,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "onboarding.command": "Slash command, another one in each environment of a workspace",
     "onboarding.workspace": "Slack's id of the workspace (T…) or organization (E…)",
     "onboarding.audit_channel": "Slack's id of the channel that hears of every account (C… or G…)",
-    "onboarding.approver_group": "Slack's id of the user group that approves larger budgets (S…); without it nobody gets "
-    "one",
+    "onboarding.approver_group": "Slack's id of the user group that approves larger budgets (S…); without it nobody "
+    "gets one",
     "onboarding.mail_domains": "Domains of the mail addresses that get an account",
     "onboarding.teams": "Teams to choose from, 100 at most; LiteLLM's teams of these names are made when needed",
     "onboarding.max_budget": "Budget of an account in US dollars per period",
@@ -128,10 +129,17 @@ RELEASES: Final[Mapping[str, str]] = {
     "channel": "Slack's id of the channel that hears of the pipeline (C… or G…)",
 }
 """Of each setting of releases."""
-_PAGE = """\
+_INTRODUCTION = (
+    "What the functions of `company/environments.py` return. `make docs` writes this page from the code; "
+    "[stacks/settings.py](../stacks/settings.py) holds the rules, and refuses what cannot work in one sentence, when "
+    "the app is synthesized. What a change does to an environment that is deployed is in "
+    "[upgrading.md](upgrading.md#change-a-setting). A whole file to read: "
+    "[the example's](../tests/companies/tokyo/environments.py)."
+)
+_PAGE = f"""\
 # Settings
 
-What the functions of `company/environments.py` return. `make docs` writes this page from the code; [stacks/settings.py](../stacks/settings.py) holds the rules, and refuses what cannot work in one sentence, when the app is synthesized. What a change does to an environment that is deployed is in [upgrading.md](upgrading.md#change-a-setting). A whole file to read: [the example's](../tests/companies/tokyo/environments.py).
+{_INTRODUCTION}
 
 The file names the functions at its end:
 
