@@ -16,6 +16,10 @@ UV := .tools/uv/bin/uv
 PACKAGES := onboarding datadog usage
 LINTED := app.py container lambda local ops stacks tests
 
+IN_FORCE := Company: $(or $(COMPANY),$(if $(wildcard company),company/,the example in tests/companies/tokyo; make init makes your own))
+# For commands that speak of all environments: the one that somebody has named, if any.
+CHOSEN := $(if $(filter file,$(origin ENV)),,--env $(ENV))
+
 ifeq ($(ENV),local)
 -include .local/access.mk # the way to what `make up` runs
 endif
@@ -23,10 +27,12 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init up down check test company unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
+.PHONY: help setup init up down check test company unit templates e2e lint format snapshots stateful diagram docs about synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "$(IN_FORCE)"
 
 setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything, into the checkout
 
@@ -73,8 +79,14 @@ snapshots: .venv/.done ## Accept the templates as they are now
 stateful: .venv/.done node_modules/.done ## Accept that resources which hold data come or go, once it has said what is lost: ARGS=--accept
 	@CDK_VALIDATION=false python -m tests.company.stateful $(ARGS)
 
-diagram: .venv/.done ## Draw docs/architecture.svg from the stacks
-	@python -m ops.diagram
+diagram: .venv/.done ## Draw the environments, or ENV alone, into company/ (without one: docs/architecture.svg)
+	@python -m ops.diagram $(CHOSEN)
+
+docs: .venv/.done ## Write the tables of the documentation that come from the code
+	@COMPANY=tests/companies/tokyo python -m ops.docs
+
+about: .venv/.done ## Print what is the company's own: environments, costs, addresses, models, secrets, alarms; of ENV alone
+	@python -m ops.about $(CHOSEN)
 
 synth: .venv/.done node_modules/.done ## Write every environment's templates to cdk.out
 	@cdk synth --quiet
