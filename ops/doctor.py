@@ -41,6 +41,7 @@ from ops.access import QUALIFIER, Access, OpsError, Role, connect, environment_n
 from ops.secrets import Store, required_secrets
 from stacks.company import config_file, promotion
 from stacks.litellm_config import ConfigError, LiteLlmConfig
+from stacks.regions import lacking
 from stacks.settings import Environment, ExistingVpc, Releases, SettingsError
 
 NODE: Final = Path(sys.executable).with_name("node")  # what the CDK runs in
@@ -143,6 +144,14 @@ def region(account: Account) -> Iterator[Finding]:
     else:
         remedy = f"run `aws account enable-region --region-name {name}`, and wait until it is ENABLED."
         yield _problem("region", f"{name} is {status}", remedy)
+
+
+def services(account: Account) -> Iterator[Finding]:
+    """The region has the services that the settings need; what is not in the list may be there by now."""
+    name = account.environment.region
+    for service in lacking(account.environment):
+        detail = f"{service} is not known to be in {name}: look at AWS's list of services by region."
+        yield Finding(f"service: {service}", Mark.UNKNOWN, detail)
 
 
 def zones(account: Account) -> Iterator[Finding]:
@@ -770,6 +779,7 @@ def _nat_addresses(account: Account, vpc: ExistingVpc) -> Finding:
 CHECKS: Final[Mapping[str, Check]] = {
     "credentials": credentials,
     "region": region,
+    "services": services,
     "zones": zones,
     "bootstrap": bootstrap,
     "bootstrap's trust": trust,

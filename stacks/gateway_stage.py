@@ -15,6 +15,7 @@ from stacks.litellm_config import LiteLlmConfig
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
 from stacks.onboarding import OnboardingStack
+from stacks.regions import lacking
 from stacks.settings import Datadog, Environment, Onboarding, Releases
 from stacks.smoke import SmokeStack
 from stacks.usage import UsageStack
@@ -106,6 +107,18 @@ class GatewayStage(Stage):
         )
         for warning in config.warnings:
             Annotations.of(self.gateway).add_warning_v2("litellm:config", warning)
+        if services := lacking(environment):
+            Annotations.of(self).add_warning_v2(
+                "litellm:region",
+                f"{environment.name}: {', '.join(services)} is not known to be in {environment.region}: look at AWS's "
+                "list of services by region before the deployment, or use another region.",
+            )
+        if environment.datadog and "masking.datadog" not in config.callbacks:
+            Annotations.of(self).add_warning_v2(
+                "litellm:datadog",
+                f"{environment.name}: datadog is made of records of calls that {config_file.name} does not send: add "
+                "masking.datadog to litellm_settings.callbacks, or leave datadog out.",
+            )
         for key, value in environment.tags.items():
             Tags.of(self).add(key, value)
 

@@ -130,6 +130,12 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/geographic-cross-region-inf
 https://docs.aws.amazon.com/bedrock/latest/userguide/global-cross-region-inference.html
 A profile of an older model may route to fewer regions; then a listed ARN is one that Bedrock never asks for."""
 
+_TEXTS: Final = frozenset(
+    {"api_base", "api_key", "api_version", "aws_region_name", "model", "model_id"}
+    | {"vertex_credentials", "vertex_location", "vertex_project"}
+)
+"""The settings of `litellm_params` that this file asks for."""
+
 _REFERENCE: Final = "os.environ/"
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 _BEDROCK_ARN: Final = re.compile(
@@ -138,7 +144,7 @@ _BEDROCK_ARN: Final = re.compile(
 _SECRET_SETTING: Final = re.compile(
     r"(_key|_token|_password|_secret|_credentials|_license|_webhook_url|access_key_id)$"
 )
-_SECRET_VALUE: Final = re.compile(
+SECRET_VALUE: Final = re.compile(
     r"^(sk-|AKIA|ASIA|xox[a-z]-)\w|^-----BEGIN|^https://hooks\.slack\.com/|\"private_key\"|://[^/\s:@]+:[^/\s@]+@"
 )
 
@@ -290,7 +296,9 @@ class _Checker:
     licensed: bool
 
     def refuse(self, where: str, problem: str) -> NoReturn:
-        raise ConfigError(f"{self.path}: {where}: {problem}.")
+        sentence = f"{self.path}: {where}: {problem}."
+        # What it quotes may have anything in it, and a sentence is a line.
+        raise ConfigError("".join(each if each.isprintable() else repr(each)[1:-1] for each in sentence))
 
     def check(self) -> LiteLlmConfig:
         document = self.parse()
@@ -332,7 +340,11 @@ class _Checker:
             raise ConfigError(f"{self.path}: there is no such file; it is LiteLLM's list of models.") from None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise ConfigError(f"{self.path}: line {line}: not valid YAML: {error.problem}.") from None
+            self.refuse(f"line {line}", f"not valid YAML: {error.problem}")
+        except (yaml.reader.ReaderError, UnicodeDecodeError) as error:
+            self.refuse("top level", f"a character that YAML has no place for ({error.reason}): write it as UTF-8")
+        except (ValueError, OverflowError) as error:  # of a date or a number that is none
+            self.refuse("top level", f"not valid YAML: {error}")
         return self.mapping("top level", document)
 
     def mapping(self, where: str, value: object) -> dict[str, Any]:
@@ -374,6 +386,9 @@ class _Checker:
         where = f"{where} ({name})"
         self.check_keys(where, mapping, ("model_name", "litellm_params", "model_info", "access_groups"))
         parameters = self.mapping(f"{where}.litellm_params", mapping.get("litellm_params") or {})
+        for key in _TEXTS & parameters.keys():
+            if not isinstance(parameters[key], str):
+                self.refuse(f"{where}.litellm_params", f"{key} is to be text: put it in quotes")
         info = self.mapping(f"{where}.model_info", mapping.get("model_info") or {})
         self.check_keys(f"{where}.litellm_params", parameters, _catalog()["settings"]["litellm_params"])
         self.check_keys(f"{where}.model_info", info, _catalog()["settings"]["model_info"])
@@ -451,11 +466,13 @@ class _Checker:
             )
 
     def check_fallbacks(self, models: tuple[Model, ...], sections: Mapping[str, Mapping[str, Any]]) -> None:
-        aliases = sections["router_settings"].get("model_group_alias") or {}
+        aliases = self.mapping(
+            "router_settings.model_group_alias", sections["router_settings"].get("model_group_alias") or {}
+        )
         listed = {model.name for model in models}
         for alias, target in aliases.items():
             name = target.get("model") if isinstance(target, dict) else target
-            if name not in listed:
+            if not isinstance(name, str) or name not in listed:
                 self.refuse(
                     "router_settings.model_group_alias",
                     f"{alias!r} stands for {name!r}, which is no model_name: {_suggestion(str(name), listed)}",
@@ -464,8 +481,9 @@ class _Checker:
         for section in ("router_settings", "litellm_settings"):
             for setting in FALLBACK_SETTINGS:
                 for name in _fallback_names(sections[section].get(setting) or ()):
-                    if name not in listed and name != "*":
-                        self.refuse(f"{section}.{setting}", f"{name!r} is no model_name: {_suggestion(name, listed)}")
+                    if not isinstance(name, str) or (name not in listed and name != "*"):
+                        problem = f"{name!r} is no model_name: {_suggestion(str(name), listed)}"
+                        self.refuse(f"{section}.{setting}", problem)
 
     def callbacks(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         named = dict.fromkeys(
@@ -488,7 +506,7 @@ class _Checker:
         if not isinstance(value, list):
             self.refuse(where, f"it must be a list, as in [{next(iter(known))}]")
         for name in value:
-            if name not in known:
+            if not isinstance(name, str) or name not in known:
                 self.refuse(where, f"{name!r} is not set up in this gateway: {_suggestion(str(name), known)}")
         return tuple(value)
 
@@ -533,7 +551,7 @@ class _Checker:
                 where,
                 "LiteLLM replaces os.environ/NAME only where it is the whole value: put all of it into one variable",
             )
-        if _SECRET_VALUE.search(value) or _SECRET_SETTING.search(key):
+        if SECRET_VALUE.search(value) or _SECRET_SETTING.search(key):
             self.refuse(where, "a secret in plain text: write os.environ/NAME and put the value into the secret NAME")
         return None
 
@@ -551,6 +569,8 @@ class StrictLoader(yaml.SafeLoader):
         """As SafeLoader does."""
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key that is no text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is there twice", key.start_mark
@@ -628,13 +648,17 @@ def _suggestion(word: str, known: Iterable[str]) -> str:
     return f"use one of {', '.join(words)}" if len(words) <= 10 else "LiteLLM would ignore it, so remove it"
 
 
-def _fallback_names(value: Iterable[Any]) -> Iterator[str]:
-    """The model names in [{model: [fallback, …]}, …] or [fallback, …]."""
+def _fallback_names(value: object) -> Iterator[object]:
+    """The model names in [{model: [fallback, …]}, …] or [fallback, …]; what is no such list, as it is."""
+    if not isinstance(value, list | tuple):
+        yield value
+        return
     for item in value:
         if isinstance(item, dict):
             for model, fallbacks in item.items():
                 yield model
-                yield from (name if isinstance(name, str) else str(name.get("model")) for name in fallbacks)
+                for name in fallbacks if isinstance(fallbacks, list) else [fallbacks]:
+                    yield name.get("model") if isinstance(name, dict) else name
         else:
             yield item
 

@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from stacks.litellm_config import OVERWRITTEN, PROVIDER_SETTINGS, SECRET_SUFFIXES, TASK_VARIABLES
+from stacks.litellm_config import OVERWRITTEN, PROVIDER_SETTINGS, SECRET_SUFFIXES, SECRET_VALUE, TASK_VARIABLES
 
 # Memory (MiB) that Fargate offers for each CPU size (CPU units, 1024 = 1 vCPU).
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
@@ -63,7 +63,7 @@ NO_VPC = tuple(map(ipaddress.IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.
 # The tiers of a new VPC, in the order in which they get addresses, with the size of each zone's subnet.
 SUBNET_PREFIXES = {"Public": 26, "Private": 24, "Isolated": 26}
 
-# Rules of one direction in a security group, AWS's quota for a new account; each range has one for HTTPS and one for HTTP.
+# Rules of one direction in a security group: AWS's quota. A range has two of them, for HTTPS and for HTTP.
 # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
 SECURITY_GROUP_RULES = 60
 # The longest name that Certificate Manager takes as the first of a certificate.
@@ -843,13 +843,13 @@ class Environment(Settings):
 
     def _check_variables(self) -> None:
         """Refuse a variable that the gateway sets itself, or that is to be a secret."""
-        for name in self.variables:
+        for name, value in self.variables.items():
             if name in PROVIDER_SETTINGS:
                 raise ValueError(f"variables has {name}: set providers.{PROVIDER_SETTINGS[name]} instead")
-            if name.endswith(SECRET_SUFFIXES):
+            if name.endswith(SECRET_SUFFIXES) or SECRET_VALUE.search(value):
                 raise ValueError(
-                    f"variables has {name}, whose name is a secret's: remove it, and put the value into Parameter "
-                    "Store with make secrets"
+                    f"variables has {name}, which is a secret: end its name in one of {', '.join(SECRET_SUFFIXES)} in "
+                    "config.yaml, remove it here, and put the value into Parameter Store with make secrets"
                 )
             if name in TASK_VARIABLES | OVERWRITTEN or name in self._own_variables:
                 raise ValueError(f"variables has {name}, which the gateway sets itself: use another name")
@@ -1053,13 +1053,13 @@ def _share_vpc(one: Environment, other: Environment) -> None:
     """Refuse what a VPC has once: its range, and the private name of a service with an interface endpoint."""
     if one.network.cidr != other.network.cidr:
         raise SettingsError(
-            f"{one.name} and {other.name} are in one VPC and say that its range is {one.network.cidr} and "
-            f"{other.network.cidr}: write the VPC's own"
+            f"{one.name} and {other.name} are in one VPC, and network.cidr is {one.network.cidr} and "
+            f"{other.network.cidr}: write the VPC's own range"
         )
     if both := sorted(set(one.network.interface_endpoints) & set(other.network.interface_endpoints)):
         raise SettingsError(
-            f"{one.name} and {other.name} are in one VPC and both have the interface endpoint {both[0]}: leave it to "
-            "one of them"
+            f"{one.name} and {other.name} are in one VPC, and both have {both[0]} in network.interface_endpoints: "
+            "leave it to one of them"
         )
 
 
@@ -1073,4 +1073,6 @@ def _finding(name: str, location: tuple[int | str, ...], message: str, value: ob
         message = "is not set: it has no default, so give it a value"
     elif not ours and isinstance(value, str | int | float | None):
         message = f"{value!r}: {message[0].lower()}{message[1:]}"
-    return f"{name}: {place}: {message}" if place else f"{name}: {message}"
+    finding = f"{name}: {place}: {message}" if place else f"{name}: {message}"
+    # A value that is quoted may have anything in it, and a finding is a line.
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in finding)

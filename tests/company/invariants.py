@@ -78,27 +78,24 @@ def broken(deployed: Deployed) -> list[str]:
 @invariant
 def storage_is_encrypted(deployed: Deployed) -> Iterator[str]:
     """Databases with a key of their own, buckets and queues at rest; every key rotates. AWS Foundational Security Best
-    Practices RDS.27, S3.17, SQS.1, KMS.4. (DynamoDB and log groups cannot be but encrypted.)"""
-    for where, it in deployed.of("AWS::RDS::DBCluster"):
-        if it.get("StorageEncrypted") is not True or not it.get("KmsKeyId"):
-            yield f"{where} is not encrypted with a key of its own"
-    for where, it in deployed.of("AWS::RDS::DBInstance"):
-        if it.get("EnablePerformanceInsights") and not it.get("PerformanceInsightsKMSKeyId"):
-            yield f"{where} has figures of its queries that are not encrypted with its key"
-    for where, it in deployed.of("AWS::S3::Bucket"):
-        if not it.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration"):
-            yield f"{where} is not encrypted"
-    for where, it in deployed.of("AWS::SQS::Queue"):
-        if it.get("SqsManagedSseEnabled") is not True and not it.get("KmsMasterKeyId"):
-            yield f"{where} is not encrypted"
-    for where, it in deployed.of("AWS::KMS::Key"):
-        if it.get("EnableKeyRotation") is not True:
-            yield f"{where} does not rotate"
+    Practices RDS.27, S3.17, SQS.1, KMS.4. (DynamoDB and log groups cannot be but encrypted.)
+    """
+    wanted: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "AWS::RDS::DBCluster": lambda it: it.get("StorageEncrypted") is True and it.get("KmsKeyId"),
+        "AWS::RDS::DBInstance": lambda it: it.get("PerformanceInsightsKMSKeyId"),
+        "AWS::S3::Bucket": lambda it: it.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration"),
+        "AWS::SQS::Queue": lambda it: it.get("SqsManagedSseEnabled") is True or it.get("KmsMasterKeyId"),
+        "AWS::KMS::Key": lambda it: it.get("EnableKeyRotation") is True,
+    }
+    for kind, holds in wanted.items():
+        for where, it in deployed.of(kind):
+            if not holds(it):
+                yield f"{where} is not encrypted as it should be, or its key never changes"
 
 
 @invariant
 def topics_of_personal_data_are_encrypted(deployed: Deployed) -> Iterator[str]:
-    """SES's events hold addresses and subjects, so that the topic they go to has a key (the Email stack's docstring)."""
+    """SES's events hold addresses and subjects, so that their topic has a key (the Email stack's docstring)."""
     for stack, template in deployed.templates.items():
         for logical_id, resource in template["Resources"].items():
             if resource["Type"] == "AWS::SES::ConfigurationSetEventDestination":
@@ -110,7 +107,8 @@ def topics_of_personal_data_are_encrypted(deployed: Deployed) -> Iterator[str]:
 @invariant
 def nothing_answers_without_tls(deployed: Deployed) -> Iterator[str]:
     """Buckets, queues and topics refuse plain HTTP; listeners, the API, mails and the database want TLS 1.2 or later.
-    FSBP S3.5, SQS, SNS, ELB.1, ELB.17; PostgreSQL's rds.force_ssl."""
+    FSBP S3.5, SQS, SNS, ELB.1, ELB.17; PostgreSQL's rds.force_ssl.
+    """
     yield from _without_tls_policy(deployed, "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket")
     yield from _without_tls_policy(deployed, "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues")
     yield from _without_tls_policy(deployed, "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics")
@@ -176,7 +174,8 @@ def nothing_is_public(deployed: Deployed) -> Iterator[str]:
 @invariant
 def only_named_ranges_come_in(deployed: Deployed) -> Iterator[str]:
     """`ingress.cidrs` reach the load balancer at 443 and 80, and a NAT gateway's own address at 443: everything else
-    is a rule from one security group to another, at one port (`Ingress`; FSBP EC2.18, EC2.19)."""
+    is a rule from one security group to another, at one port (`Ingress`; FSBP EC2.18, EC2.19).
+    """
     environment = deployed.environment
     named = {str(cidr) for cidr in environment.ingress.cidrs}
     vpc = environment.network.vpc
@@ -200,7 +199,8 @@ def only_named_ranges_come_in(deployed: Deployed) -> Iterator[str]:
 @invariant
 def only_known_ways_lead_out(deployed: Deployed) -> Iterator[str]:
     """To everywhere lead HTTPS, and SMTP submission of LiteLLM's mails; a group that needs neither has no way out
-    (NetworkStack)."""
+    (NetworkStack).
+    """
     nowhere = "255.255.255.255/32"
     for where, rule in _rules(deployed, "Egress"):
         known = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort")
@@ -273,7 +273,8 @@ def no_resource_is_a_wildcard(deployed: Deployed) -> Iterator[str]:
 @invariant
 def nobody_else_is_trusted(deployed: Deployed) -> Iterator[str]:
     """A role is for one service of AWS; a resource lets in services on behalf of this account, or a named one. Nobody
-    else but the releases' account, for the smoke test. (The confused deputy problem in AWS's IAM guide.)"""
+    else but the releases' account, for the smoke test. (The confused deputy problem in AWS's IAM guide.)
+    """
     for where, it in deployed.of("AWS::IAM::Role"):
         for statement in it["AssumeRolePolicyDocument"]["Statement"]:
             if set(statement["Principal"]) != {"Service"}:
@@ -354,19 +355,11 @@ def no_secret_is_in_a_template(deployed: Deployed) -> Iterator[str]:
 @invariant
 def secrets_are_references(deployed: Deployed) -> Iterator[str]:
     """A variable whose name is a secret's comes from Parameter Store, in this environment's place there; the database's
-    password too (README, secrets)."""
-    prefix = f":parameter{deployed.environment.parameter_prefix}/"
+    password too (README, secrets).
+    """
     for where, it in deployed.of("AWS::ECS::TaskDefinition"):
         for container in it["ContainerDefinitions"]:
-            for variable in container.get("Environment", []):
-                if str(variable["Name"]).endswith(SECRET_SUFFIXES):
-                    yield f"{where} has {variable['Name']} in plain text"
-            given = {secret["Name"]: _flat(secret["ValueFrom"]) for secret in container.get("Secrets", [])}
-            if set(given) != set(deployed.config.secrets):
-                yield f"{where} does not have the secrets of config.yaml: {sorted(set(given) ^ set(deployed.config.secrets))}"
-            for name, source in given.items():
-                if not source.endswith(f"{prefix}{name}"):
-                    yield f"{where} has {name} from {source}"
+            yield from (f"{where} {problem}" for problem in _secrets_of(container, deployed))
     for where, it in deployed.of("AWS::Lambda::Function"):
         for name in it.get("Environment", {}).get("Variables", {}):
             if name.endswith(SECRET_SUFFIXES):
@@ -374,6 +367,18 @@ def secrets_are_references(deployed: Deployed) -> Iterator[str]:
     for where, it in deployed.of("AWS::RDS::DBCluster"):
         if not str(it.get("MasterUserPassword")).startswith("{{resolve:ssm-secure:"):
             yield f"{where} has its password in plain text"
+
+
+def _secrets_of(container: dict[str, Any], deployed: Deployed) -> Iterator[str]:
+    for variable in container.get("Environment", []):
+        if str(variable["Name"]).endswith(SECRET_SUFFIXES):
+            yield f"has {variable['Name']} in plain text"
+    given = {secret["Name"]: _flat(secret["ValueFrom"]) for secret in container.get("Secrets", [])}
+    if difference := set(given) ^ set(deployed.config.secrets):
+        yield f"does not have the secrets of config.yaml: {sorted(difference)}"
+    for name, source in given.items():
+        if not source.endswith(f":parameter{deployed.environment.parameter_prefix}/{name}"):
+            yield f"has {name} from {source}"
 
 
 # --- Names -----------------------------------------------------------------------------------------------------------
@@ -418,7 +423,8 @@ UNNAMED: Final = {
 @invariant
 def names_are_of_the_environment(deployed: Deployed) -> Iterator[str]:
     """A name that is given has the environment's in it and is within the service's limit, so that several environments
-    can share an account; all others are CloudFormation's to give."""
+    can share an account; all others are CloudFormation's to give.
+    """
     name = deployed.environment.name
     for kind, (key, longest, characters) in NAMES.items():
         for where, it in deployed.of(kind):
@@ -438,13 +444,14 @@ def names_are_of_the_environment(deployed: Deployed) -> Iterator[str]:
 @invariant
 def no_logical_id_names_the_environment(deployed: Deployed) -> Iterator[str]:
     """A resource that other environments have too has the same logical id there: what holds of one is seen in another,
-    and nothing is replaced because an environment is renamed."""
+    and nothing is replaced because an environment is renamed.
+    """
     name, other = deployed.environment.name, "local"
     for stack, template in deployed.templates.items():
         there = {_plain(logical_id) for logical_id in deployed.local.get(stack, {}).get("Resources", {})}
         for logical_id in template["Resources"]:
-            renamed = _plain(logical_id).replace(name, other)
-            if name != other and renamed != _plain(logical_id) and renamed in there:
+            plain = _plain(logical_id)
+            if name != other and name in plain and {plain.replace(name, other), plain.replace(name, "")} & there:
                 yield f"{stack}: {logical_id} has the environment's name in it"
 
 
@@ -455,13 +462,14 @@ def no_other_environment_is_named(deployed: Deployed) -> Iterator[str]:
     own = deployed.environment.model_dump_json() + (deployed.releases.model_dump_json() if deployed.releases else "")
     own += " ".join(str(model.parameters) for model in deployed.config.models)
     for other in deployed.others.values():
-        for fact in (other.account, other.domain, f"{other.parameter_prefix}/"):
+        for fact in (other.account, other.domain, other.parameter_prefix):
             if _named(fact, text) and not _named(fact, own):
                 yield f"{fact}, of {other.name}, is in the templates"
 
 
 def _named(fact: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(fact)}(?![\w-]|\.\w)", text) is not None
+    begins = r"(?<![\w.-])" if fact[0].isalnum() else ""  # a parameter's name comes right behind `parameter`
+    return re.search(rf"{begins}{re.escape(fact)}(?![\w-]|\.\w)", text) is not None
 
 
 def _plain(logical_id: str) -> str:
@@ -498,7 +506,8 @@ def templates_are_ascii(deployed: Deployed) -> Iterator[str]:
 @invariant
 def functions_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """4 KB of variables, 256 characters of description, 15 minutes, 128 MB to 10,240 MB.
-    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    """
     for where, it in deployed.of("AWS::Lambda::Function"):
         variables = it.get("Environment", {}).get("Variables", {})
         size = sum(len(name) + len(_flat(value)) for name, value in variables.items())
@@ -513,44 +522,45 @@ def functions_are_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def policies_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """10,240 characters of inline policies a role, 6,144 a managed policy, 2,048 of trust, 10 managed policies a role;
-    without white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+    without white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
     inline: Counter[str] = Counter()
     managed: Counter[str] = Counter()
-    for stack, logical_id, resource in deployed.all():
-        it, where = resource.get("Properties", {}), f"{stack}: {logical_id}"
-        if resource["Type"] == "AWS::IAM::Policy":
-            for role in (*it.get("Roles", []), *it.get("Users", [])):
-                inline[f"{stack}: {_flat(role)}"] += _size(it["PolicyDocument"])
-        elif resource["Type"] == "AWS::IAM::ManagedPolicy":
-            if _size(it["PolicyDocument"]) > 6144:
-                yield f"{where} has {_size(it['PolicyDocument'])} characters, and IAM takes 6,144"
-            for role in it.get("Roles", []):
-                managed[f"{stack}: {_flat(role)}"] += 1
-        elif resource["Type"] == "AWS::IAM::Role":
-            inline[f"{stack}: <{logical_id}>"] += sum(_size(each["PolicyDocument"]) for each in it.get("Policies", []))
-            managed[f"{stack}: <{logical_id}>"] += len(it.get("ManagedPolicyArns", []))
-            if _size(it["AssumeRolePolicyDocument"]) > 2048:
-                yield f"{where} has a trust policy longer than 2,048 characters"
-        elif resource["Type"] in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
-            # SQS: 8,192 bytes and 20 statements; SNS: 30,720 bytes.
-            if _size(it["PolicyDocument"]) > 8192 or len(it["PolicyDocument"]["Statement"]) > 20:
-                yield f"{where} is longer than SQS and SNS take"
+    for where, it in deployed.of("AWS::IAM::Policy"):
+        for role in (*it.get("Roles", []), *it.get("Users", [])):
+            inline[_of(where, role)] += _size(it["PolicyDocument"])
+    for where, it in deployed.of("AWS::IAM::ManagedPolicy"):
+        managed.update(_of(where, role) for role in it.get("Roles", []))
+        if _size(it["PolicyDocument"]) > 6144:
+            yield f"{where} has {_size(it['PolicyDocument'])} characters, and IAM takes 6,144"
+    for where, it in deployed.of("AWS::IAM::Role"):
+        inline[where] += sum(_size(each["PolicyDocument"]) for each in it.get("Policies", []))
+        managed[where] += len(it.get("ManagedPolicyArns", []))
+        if _size(it["AssumeRolePolicyDocument"]) > 2048:
+            yield f"{where} has a trust policy longer than 2,048 characters"
+    # SQS: 8,192 bytes and 20 statements; SNS: 30,720 bytes.
+    for where, it in deployed.of("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+        if _size(it["PolicyDocument"]) > 8192 or len(it["PolicyDocument"]["Statement"]) > 20:
+            yield f"{where} is longer than SQS and SNS take"
     yield from (f"{role} has {size} characters of inline policies" for role, size in inline.items() if size > 10_240)
     yield from (f"{role} has {number} managed policies" for role, number in managed.items() if number > 10)
+
+
+def _of(where: str, reference: Any) -> str:  # noqa: ANN401 - a template is JSON
+    """The place of a resource of the same stack."""
+    return f"{where.partition(': ')[0]}: {_flat(reference).strip('<>').partition('.')[0]}"
 
 
 @invariant
 def network_rules_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """60 rules a direction of a security group, with descriptions of 255 known characters.
-    https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups"""
+    https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+    """
     described = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
     for direction in ("Ingress", "Egress"):
         count: Counter[str] = Counter()
         for where, rule in _rules(deployed, direction):
-            stack = where.partition(":")[0]
-            count[
-                f"{stack}: {_flat(rule['GroupId']).strip('<>').partition('.')[0]}" if "GroupId" in rule else where
-            ] += 1
+            count[_of(where, rule["GroupId"]) if "GroupId" in rule else where] += 1
             if not described.fullmatch(rule.get("Description", "")):
                 yield f"{where} has a description that EC2 does not take"
         for group, number in count.items():
@@ -564,7 +574,8 @@ def network_rules_are_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def web_acl_is_within_limits(deployed: Deployed) -> Iterator[str]:
     """One pattern set of at most 10 patterns (an account has 10 sets in a region, and may have ten environments), 200
-    characters a pattern, 10,000 ranges. https://docs.aws.amazon.com/waf/latest/developerguide/limits.html"""
+    characters a pattern, 10,000 ranges. https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
+    """
     sets = list(deployed.of("AWS::WAFv2::RegexPatternSet"))
     if len(sets) > 1:
         yield f"Gateway: {len(sets)} pattern sets, so that fewer than ten environments fit into an account"
@@ -585,7 +596,8 @@ def web_acl_is_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def texts_are_within_limits(deployed: Deployed) -> Iterator[str]:
     """Parameter Store's 4 KB, 64 KB of a task definition, 1,024 characters of an alarm's description, 512 of a rule's,
-    1,000 of a role's, 100 of a topic's name, 64 of a certificate's, 128 of a host condition (each service's API)."""
+    1,000 of a role's, 100 of a topic's name, 64 of a certificate's, 128 of a host condition (each service's API).
+    """
     limits = {
         "AWS::SSM::Parameter": ("Value", 4096),
         "AWS::CloudWatch::Alarm": ("AlarmDescription", 1024),
@@ -615,7 +627,8 @@ def texts_are_within_limits(deployed: Deployed) -> Iterator[str]:
 @invariant
 def tasks_fit_fargate(deployed: Deployed) -> Iterator[str]:
     """A size that Fargate offers, as many tasks as the settings say, and no file system that can be written to.
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size"""
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
+    """
     for where, it in deployed.of("AWS::ECS::TaskDefinition"):
         if int(it["Memory"]) not in FARGATE_MEMORY.get(int(it["Cpu"]), ()):
             yield f"{where} has {it['Cpu']} CPU units and {it['Memory']} MiB, which Fargate does not offer"
@@ -656,7 +669,8 @@ def subnets_fit(deployed: Deployed) -> Iterator[str]:
 @invariant
 def every_log_ends(deployed: Deployed) -> Iterator[str]:
     """Every log group, and the bucket of the access log, drops what is older than its retention. A group that Lambda
-    makes by itself would keep everything for ever. FSBP CloudWatch.16."""
+    makes by itself would keep everything for ever. FSBP CloudWatch.16.
+    """
     for where, it in deployed.of("AWS::Logs::LogGroup"):
         if it.get("RetentionInDays") not in RETENTION_DAYS:
             yield f"{where} keeps its lines for ever"
@@ -679,29 +693,32 @@ BY_CDK: Final = "CustomVpcRestrictDefaultSGCustomResourceProvider"
 @invariant
 def what_holds_data_is_kept(deployed: Deployed) -> Iterator[str]:
     """Removing a stack leaves a snapshot of the database, its key and the access log. With `deletion_protection` the
-    database and the load balancer cannot be removed at all, and the service's and functions' logs stay too."""
+    database and the load balancer cannot be removed at all, and the service's and functions' logs stay too.
+    """
     protected = deployed.environment.deletion_protection
+    left = {"AWS::RDS::DBCluster": "Snapshot", "AWS::S3::Bucket": "Retain", "AWS::KMS::Key": "Retain"}
     for stack, logical_id, resource in deployed.all():
-        it, policy = resource.get("Properties", {}), resource.get("DeletionPolicy", "Delete")
-        kind, where = resource["Type"], f"{stack}: {logical_id}"
+        policy, kind, where = resource.get("DeletionPolicy", "Delete"), resource["Type"], f"{stack}: {logical_id}"
         if policy != resource.get("UpdateReplacePolicy", "Delete"):
             yield f"{where} is kept when it is removed and not when it is replaced, or the other way round"
-        if kind == "AWS::RDS::DBCluster":
-            if policy != "Snapshot":
-                yield f"{where} leaves no snapshot"
-            if it.get("DeletionProtection") is not protected:
-                yield f"{where} has a deletion protection other than the settings'"
-            if it.get("BackupRetentionPeriod") != deployed.environment.database.backup_days:
-                yield f"{where} is not backed up for {deployed.environment.database.backup_days} days"
-        if (kind == "AWS::KMS::Key" and stack == "Database" or kind == "AWS::S3::Bucket") and policy != "Retain":
-            yield f"{where} goes with its stack"
-        if kind == "AWS::ElasticLoadBalancingV2::LoadBalancer":
-            attributes = {each["Key"]: each["Value"] for each in it["LoadBalancerAttributes"]}
-            if attributes.get("deletion_protection.enabled") != str(protected).lower():
-                yield f"{where} has a deletion protection other than the settings'"
+        # The key of the topic of events has nothing left to decrypt.
+        if policy != left.get(kind, policy) and not (kind == "AWS::KMS::Key" and stack == "Email"):
+            yield f"{where} leaves nothing behind"
         of_use = stack not in ("Network", "Database") and not logical_id.startswith(OF_DEPLOYMENTS)
         if kind == "AWS::Logs::LogGroup" and of_use and policy != ("Retain" if protected else "Delete"):
             yield f"{where} is {'not ' if protected else ''}kept when its stack goes"
+    for where, it in deployed.of("AWS::RDS::DBCluster"):
+        if it.get("DeletionProtection") is not protected:
+            yield f"{where} has a deletion protection other than the settings'"
+        if it.get("BackupRetentionPeriod") != deployed.environment.database.backup_days:
+            yield f"{where} is not backed up for {deployed.environment.database.backup_days} days"
+    for where, it in deployed.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        if _attributes(it, "LoadBalancerAttributes")["deletion_protection.enabled"] != str(protected).lower():
+            yield f"{where} has a deletion protection other than the settings'"
+
+
+def _attributes(properties: dict[str, Any], key: str) -> dict[str, str]:
+    return {each["Key"]: each["Value"] for each in properties[key]}
 
 
 OF_DEPLOYMENTS: Final = ("EdgeWebAclLogs", "LiteLlmKeyLogs", "MigrationLogs", "SmtpCredentialsLogs")
@@ -714,7 +731,8 @@ OF_DEPLOYMENTS: Final = ("EdgeWebAclLogs", "LiteLlmKeyLogs", "MigrationLogs", "S
 @invariant
 def references_lead_somewhere(deployed: Deployed) -> Iterator[str]:
     """Every reference is to a resource or a parameter of the template, every import to another stack's export, every
-    output that is asked for is there, and no resources wait for one another in a circle."""
+    output that is asked for is there, and no resources wait for one another in a circle.
+    """
     exports = {
         output["Export"]["Name"]
         for template in deployed.templates.values()
@@ -770,7 +788,8 @@ def _references(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a te
 @invariant
 def failures_are_kept(deployed: Deployed) -> Iterator[str]:
     """What no attempt could do ends in a queue: of a queue's messages, of a schedule's, of a topic's, and of a function
-    that these start. Amazon SQS, EventBridge Scheduler, Amazon SNS and Lambda drop it otherwise."""
+    that these start. Amazon SQS, EventBridge Scheduler, Amazon SNS and Lambda drop it otherwise.
+    """
     for stack, template in deployed.templates.items():
         found = template["Resources"]
         of_type = {
@@ -810,7 +829,8 @@ def failures_are_kept(deployed: Deployed) -> Iterator[str]:
 @invariant
 def alarms_are_heard(deployed: Deployed) -> Iterator[str]:
     """Every alarm tells the topic when it begins and when it is over, says what it means, and knows what to make of
-    silence. Every address of `alarms.emails` hears the topic."""
+    silence. Every address of `alarms.emails` hears the topic.
+    """
     for where, it in deployed.of("AWS::CloudWatch::Alarm"):
         if not it.get("AlarmActions") or not it.get("OKActions"):
             yield f"{where} tells nobody"
@@ -822,13 +842,14 @@ def alarms_are_heard(deployed: Deployed) -> Iterator[str]:
         if it["Protocol"] == "email" and where.startswith("Observability")
     }
     if heard != set(deployed.environment.alarms.emails):
-        yield f"Observability: not the addresses of alarms.emails hear the alarms, but {', '.join(sorted(heard)) or 'none'}"
+        yield f"Observability: alarms.emails do not hear the alarms, but {', '.join(sorted(heard)) or 'nobody'}"
 
 
 @invariant
 def every_function_is_watched(deployed: Deployed) -> Iterator[str]:
     """An alarm looks at the errors of each function. The provider framework's waiting functions err until what they
-    wait for is done: their state machine is looked at (stacks/alarms.py)."""
+    wait for is done: their state machine is looked at (stacks/alarms.py).
+    """
     texts = [_flat(it) for where, it in deployed.of("AWS::CloudWatch::Alarm")]
     watched = " ".join(texts)
     for stack, logical_id, resource in deployed.all():
@@ -841,14 +862,15 @@ def every_function_is_watched(deployed: Deployed) -> Iterator[str]:
 @invariant
 def times_are_in_order(deployed: Deployed) -> Iterator[str]:
     """The load balancer waits longer than the longest request, a task that goes ends it, and a message is not given
-    out again before its function's time is over (AWS's advice: six times it). A check answers before the next one."""
+    out again before its function's time is over (AWS's advice: six times it). A check answers before the next one.
+    """
     request = deployed.config.request_timeout
     for where, it in deployed.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
-        attributes = {each["Key"]: each["Value"] for each in it["LoadBalancerAttributes"]}
+        attributes = _attributes(it, "LoadBalancerAttributes")
         if not request < int(attributes["idle_timeout.timeout_seconds"]) <= 4000:
             yield f"{where} cuts a connection before a request of {request} s may end"
     for where, it in deployed.of("AWS::ElasticLoadBalancingV2::TargetGroup"):
-        attributes = {each["Key"]: each["Value"] for each in it["TargetGroupAttributes"]}
+        attributes = _attributes(it, "TargetGroupAttributes")
         if not request <= int(attributes["deregistration_delay.timeout_seconds"]) <= 3600:
             yield f"{where} cuts a request of {request} s when a task goes"
         if not it["HealthCheckTimeoutSeconds"] < it["HealthCheckIntervalSeconds"]:

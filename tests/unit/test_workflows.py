@@ -136,6 +136,7 @@ PERMISSIONS = {
     ("test", "test"): READS,
     ("portability", "laptop"): READS,
     ("portability", "root"): READS,
+    ("nightly", "search"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
     ("pull-request", "comment"): {"pull-requests": "write"},
@@ -165,6 +166,7 @@ def test_what_starts_the_workflows() -> None:
         "test": {"workflow_call"},
         "deploy": {"workflow_call"},
         "portability": {"pull_request", "schedule", "workflow_dispatch"},
+        "nightly": {"schedule", "workflow_dispatch"},
         "pull-request": {"pull_request"},
         "promote": {"push", "workflow_dispatch"},
     }

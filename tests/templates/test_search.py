@@ -1,0 +1,225 @@
+"""Settings and lists of models are searched, not sampled: whatever Hypothesis draws is refused in words, or works.
+
+`make test` tries some, the same each time. A nightly run tries many: HYPOTHESIS_PROFILE=nightly. What it finds becomes
+an example here, and the stacks or the settings are mended.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis.strategies import DrawFn, composite
+from pydantic import BaseModel
+
+from stacks.company import EXAMPLE, load
+from stacks.gateway_stage import GatewayStage
+from stacks.litellm_config import ConfigError, LiteLlmConfig
+from stacks.settings import Environment, Releases, SettingsError, by_name, read
+from tests.company.invariants import Deployed, broken
+from tests.company.strategies import Written, config_files, environments, releases, served, spoiled
+from tests.company.synthesis import by_stack, context
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+COMPANIES = sorted(file.parent for file in EXAMPLE.parent.glob("*/environments.py"))
+
+
+def searched(some: int, many: int) -> settings:
+    """How many are tried: `some` in `make test`, the same each time, and `many` at night."""
+    return settings(
+        max_examples=many if NIGHTLY else some,
+        derandomize=not NIGHTLY,
+        database=None,
+        deadline=None,
+        print_blob=NIGHTLY,
+        suppress_health_check=list(HealthCheck),
+        # To make a finding smaller takes many a synthesis: that is for whoever mends it, and for the night.
+        phases=tuple(Phase) if NIGHTLY else (Phase.explicit, Phase.generate),
+    )
+
+
+def in_words(problem: Exception, names: frozenset[str]) -> None:
+    """A refusal is a sentence or a few, each of which names the setting that it is of."""
+    lines = str(problem).splitlines()
+    assert 1 <= len(lines) <= 40
+    for line in lines:
+        assert "Value error" not in line and "pydantic" not in line, line
+        assert names & set(_words(line)), f"names no setting: {line}"
+
+
+def _words(line: str) -> Iterator[str]:
+    for word in line.replace(":", " ").replace(",", " ").split():
+        yield word
+        yield from word.split(".")
+
+
+def fields(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    """The name of every setting, with those of its groups before it."""
+    for name, field in model.model_fields.items():
+        yield f"{before}{name}"
+        for group in _models(field.annotation):
+            yield from fields(group, f"{before}{name}.")
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for each in getattr(annotation, "__args__", ()):
+        yield from _models(each)
+
+
+def changed(value: BaseModel, before: str = "") -> Iterator[str]:
+    """The settings that have another value than their own default; those without one have."""
+    for name, field in type(value).model_fields.items():
+        found = getattr(value, name)
+        if field.is_required() or found != field.get_default(call_default_factory=True):
+            yield f"{before}{name}"
+        for each in found if isinstance(found, tuple) else (found,):
+            if isinstance(each, BaseModel):
+                yield from changed(each, f"{before}{name}.")
+
+
+ALL = {f"environment.{name}" for name in fields(Environment)} | {f"releases.{name}" for name in fields(Releases)}
+NAMES = frozenset(part for name in ALL for part in name.split("."))
+
+
+def environment_of(written: Written) -> Environment:
+    """The environment that is written, as the settings' file would make it."""
+
+    def drawn() -> Environment:
+        return Environment.model_validate(written)
+
+    return read(drawn)
+
+
+def releases_of(written: Written) -> Releases:
+    """What promotes, as the settings' file would make it."""
+
+    def drawn() -> Releases:
+        return Releases.model_validate(written)
+
+    return read(drawn)
+
+
+@searched(200, 20_000)
+@given(spoiled(environments()))
+def test_an_environment_is_read_or_refused_in_words(written: Written) -> None:
+    try:
+        environment_of(written)
+    except SettingsError as problem:
+        in_words(problem, NAMES | set(written))
+
+
+@searched(100, 5_000)
+@given(spoiled(releases()))
+def test_releases_are_read_or_refused_in_words(written: Written) -> None:
+    try:
+        releases_of(written).among(("dev", "prod"))
+    except SettingsError as problem:
+        in_words(problem, NAMES | set(written))
+
+
+@searched(100, 10_000)
+@given(environments(), environments())
+def test_two_environments_are_read_or_refused_in_words(one: Written, other: Written) -> None:
+    try:
+        by_name(map(environment_of, (one, other | {"account": one["account"], "name": "other"})))
+    except SettingsError as problem:
+        in_words(problem, NAMES)
+
+
+@searched(300, 20_000)
+@given(spoiled(config_files()))
+def test_a_config_file_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, written: Written) -> None:
+    file = tmp_path_factory.getbasetemp() / "spoiled.yaml"
+    file.write_text(yaml.safe_dump(written, allow_unicode=True), encoding="utf-8")
+    try:
+        LiteLlmConfig.load(
+            file, provided=("AZURE_API_BASE", "AZURE_OTHER_BASE", "VERTEXAI_PROJECT", "VERTEXAI_LOCATION")
+        )
+    except ConfigError as problem:
+        assert len(str(problem).splitlines()) == 1
+        assert str(problem).startswith(f"{file}: ")
+        assert str(problem).endswith(".")
+
+
+@composite
+def both(draw: DrawFn) -> tuple[Written, Written]:
+    """A config.yaml, and an environment that has what it asks for."""
+    config = draw(config_files())
+    names = tuple(dict.fromkeys(entry["model_name"] for entry in config["model_list"]))
+    return config, served(config, draw(environments(names)))
+
+
+@searched(15, 400)
+@given(both())
+def test_whatever_is_drawn_is_refused_in_words_or_synthesizes(
+    tmp_path_factory: pytest.TempPathFactory, drawn: tuple[Written, Written]
+) -> None:
+    config, written = drawn
+    folder = tmp_path_factory.mktemp("drawn")
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    try:
+        environment = environment_of(written)
+        templates = synthesized(environment, file, folder / "cdk.out")
+    except SettingsError as problem:
+        event("settings refused")
+        in_words(problem, NAMES)
+        return
+    except ConfigError as problem:
+        event("config.yaml refused")
+        assert len(str(problem).splitlines()) == 1
+        return
+    event("synthesized")
+    found = broken(
+        Deployed(
+            environment=environment,
+            config=LiteLlmConfig.load(file, provided=environment.plain_variables, licensed=environment.litellm_license),
+            templates=templates,
+        )
+    )
+    assert not found, "\n".join(found)
+
+
+def synthesized(environment: Environment, config: Path, outdir: Path) -> dict[str, Any]:
+    """The environment's templates by stack."""
+    app = cdk.App(outdir=str(outdir), context=context())
+    stage = GatewayStage(app, environment=environment, config_file=config)
+    assert stage.database.termination_protection is environment.deletion_protection
+    return by_stack(app.synth().get_nested_assembly(f"assembly-{environment.name}"))
+
+
+# --- Nothing is left out ----------------------------------------------------------------------------------------------
+
+
+def test_every_setting_is_changed_by_an_example_company() -> None:
+    found: set[str] = set()
+    for folder in COMPANIES:
+        own = load(folder)
+        found |= {f"environment.{name}" for each in own.environments.values() for name in changed(each)}
+        found |= {f"releases.{name}" for name in changed(own.releases)} if own.releases else set()
+    assert ALL - found == set()
+
+
+def test_every_setting_is_changed_by_a_draw() -> None:
+    found: set[str] = set()
+
+    @searched(300, 300)
+    @given(environments(), releases())
+    def draw(environment: Written, promoting: Written) -> None:
+        for name, read_, written in (
+            ("environment", environment_of, environment),
+            ("releases", releases_of, promoting),
+        ):
+            try:
+                found.update(f"{name}.{each}" for each in changed(read_(written)))
+            except SettingsError as problem:
+                event(f"refused: {problem}")
+
+    draw()
+    assert ALL - found == set()
