@@ -21,9 +21,9 @@ os.environ.setdefault("COMPANY_UNDER_TEST", os.environ.get("COMPANY", ""))
 os.environ["COMPANY"] = "tests/companies/tokyo"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A file's tests share what is costly, so one process has them all, unless a test names another group."""
-    for item in items:
+    for item in items if config.pluginmanager.hasplugin("xdist") else []:
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
