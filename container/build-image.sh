@@ -5,13 +5,15 @@
 #   digest=$(container/build-image.sh 444444444444.dkr.ecr.ap-northeast-1.amazonaws.com/litellm-gateway COMMIT bom.json)
 #   cdk synth -c image="444444444444.dkr.ecr.ap-northeast-1.amazonaws.com/litellm-gateway@$digest"
 #
+# The image holds company/config.yaml (COMPANY names another folder than company/, from the checkout's root).
+#
 # usage: build-image.sh REPOSITORY TAG FILE
 #   REPOSITORY  of Amazon ECR; TAG  the image's, which must never have been another's: the commit
 #   FILE        gets the bill of materials (CycloneDX, JSON)
 #
 # An image that has the tag already is not built again, but listed and scanned again, and its digest printed. What the
 # scan refuses, and how a finding is acknowledged, is in grype.yaml. cosign, syft and grype are downloaded here.
-# Needs Docker (with BuildKit), the AWS CLI with permission to push, curl and the internet. The image is for ARM: on
+# Needs Linux, Docker (with BuildKit), the AWS CLI with permission to push, curl and the internet. The image is for ARM: on
 # another processor Docker emulates it, where it can. Exit code 1: nothing was pushed, or not to be used; the reason is
 # one sentence.
 set -eu
@@ -74,14 +76,17 @@ esac
 case $tag in
     '' | *[!A-Za-z0-9_.-]*) fail "'$tag' is not a tag: give the commit." ;;
 esac
+case $(uname -sm) in
+    'Linux aarch64') processor=arm64 cosign_sum=$cosign_arm64 syft_sum=$syft_arm64 grype_sum=$grype_arm64 ;;
+    'Linux x86_64') processor=amd64 cosign_sum=$cosign_amd64 syft_sum=$syft_amd64 grype_sum=$grype_amd64 ;;
+    *) fail "there are no tools for $(uname -sm): build on Linux on ARM (aarch64)." ;;
+esac
 for command in docker aws curl tar sha256sum; do
     command -v "$command" >/dev/null 2>&1 || fail "$command is not installed: install it and try again."
 done
-case $(uname -m) in
-    aarch64 | arm64) processor=arm64 cosign_sum=$cosign_arm64 syft_sum=$syft_arm64 grype_sum=$grype_arm64 ;;
-    x86_64) processor=amd64 cosign_sum=$cosign_amd64 syft_sum=$syft_amd64 grype_sum=$grype_amd64 ;;
-    *) fail "there are no tools for the processor $(uname -m): build on ARM (aarch64)." ;;
-esac
+
+config=$here/../${COMPANY:-company}/config.yaml
+[ -r "$config" ] || fail "${COMPANY:-company}/config.yaml is missing: make init writes the company's files."
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
@@ -106,9 +111,13 @@ if [ -n "$digest" ]; then
 else
     image=$repository:$tag
     base=$(sh "$here/verify-image.sh") || exit 1 # it has said why
+    context=$tools/context
+    if ! cp -R "$here" "$context" || ! cp "$config" "$context/config.yaml"; then
+        fail "$context could not be made (the reason is above): free some space there."
+    fi
     # Without attestations of BuildKit's own: they would make an index of the image, whose digest ECR does not scan.
     BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --platform linux/arm64 --pull --build-arg "LITELLM_DIGEST=$base" \
-        --label "org.opencontainers.image.revision=$tag" --tag "$image" "$here" >&2 ||
+        --label "org.opencontainers.image.revision=$tag" --tag "$image" "$context" >&2 ||
         fail "the image could not be built (Docker's reason is above)."
 fi
 

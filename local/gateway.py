@@ -25,14 +25,18 @@ from local import postgres
 from local.containers import free_ports
 from local.emulator import Emulator, Settings
 from local.litellm_venv import process_environment
-from local.outside import Credentials, OutsideWorld
+from local.models import credentials_of, deployments, profiles
+from local.outside import Credentials, OutsideWorld, Parts
+from local.outside.slack_workspace import ExampleWorkspace
 from local.place import Place
-from ops.secrets import MADE_BY_DEPLOYMENT, required_secrets
+from ops.secrets import KNOWN, MADE_BY_DEPLOYMENT, required_secrets
 from stacks.company import Company, company
+from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 CHECKOUT = Path(__file__).parents[1]
 CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+CONCURRENT_STACKS = 5  # as many as ever wait for the same one
 TRIGGER_SECONDS = 15.0  # Slack's 3 are for a function of AWS's, not for processes that share this machine
 START_TIMEOUT = 240.0  # seconds until the first healthy answer, on a slow machine
 
@@ -83,7 +87,12 @@ class LocalGateway:
         self._database_port, free = free_ports(2)
         self._port = port or free
         self.url = f"http://127.0.0.1:{self._port}"
-        self.outside = outside or outside_of(self.environment, self.state / "outside")
+        self.config = LiteLlmConfig.load(
+            self.company.config,
+            provided=self.environment.plain_variables,
+            licensed=self.environment.litellm_license,
+        )
+        self.outside = outside or outside_of(self.environment, self.config, self.state / "outside")
         self.access: dict[str, str] = {}  # to the emulated AWS, once it runs: variables for a command
         self._http = httpx.Client(timeout=60, trust_env=False)  # to make one takes longer than most calls
         self._running = ExitStack()
@@ -156,7 +165,9 @@ class LocalGateway:
         keys: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
         if email in keys and self.api("GET", "/key/info", key=keys[email]).is_success:
             return keys[email]
-        answer = self.api("POST", "/user/new", json={"user_id": email, "user_email": email, "auto_create_key": True})
+        # Whatever config.yaml says of a new user's models: who tries the gateway may ask all.
+        new = {"user_id": email, "user_email": email, "auto_create_key": True, "models": ["all-proxy-models"]}
+        answer = self.api("POST", "/user/new", json=new)
         if not answer.is_success:
             raise LocalGatewayError(f"LiteLLM did not make the user {email}: {answer.text}")
         keys[email] = answer.json()["key"]
@@ -174,6 +185,7 @@ class LocalGateway:
             port=self._port,
             parameter_prefix=self.environment.parameter_prefix,
             hosted_zone=(zone.id, zone.name),
+            certificate=self.environment.certificate_arn,
             containers=self._differences(),
             # The first is a private name in the VPC.
             functions={"LITELLM_URL": self.url, "GATEWAY_URL": self.url},
@@ -222,8 +234,10 @@ class LocalGateway:
         file = self.state / "secrets.json"
         known = json.loads(file.read_text()) if file.exists() else {}
         known = {name: known[name] for name in known.keys() - MADE_BY_DEPLOYMENT}  # an older start had these
-        given = self.outside.credentials.as_secrets() | known
-        given = {name: given[name] for name in required_secrets(self.environment, self.company.config) if name in given}
+        needed = required_secrets(self.environment, self.company.config)
+        asked = [name for name in needed if name not in KNOWN or not KNOWN[name].make]  # the command makes the others
+        given = credentials_of(self.config, asked, self.outside.credentials)
+        given |= {name: known[name] for name in needed if name in known}
         command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-", *arguments]
         self._run(command, log="secrets.log", stdin=json.dumps(given), access=access)
         path = self.environment.parameter_prefix
@@ -238,16 +252,19 @@ class LocalGateway:
 
     def _deploy(self) -> None:
         app = ("--app", str(self._assembly))
-        self._cdk("deploy", f"{self.environment.name}/*", *app, "--require-approval", "never", "--progress", "events")
+        together = ("--concurrency", str(CONCURRENT_STACKS))
+        quietly = ("--require-approval", "never", "--progress", "events")
+        self._cdk("deploy", f"{self.environment.name}/*", *app, *together, *quietly)
 
     def _connect_outside(self) -> None:
-        """Tell Slack where its requests go, and the mail server whom it knows: both are known once it is deployed."""
+        """Tell Slack where its requests go, and the mail server whom it knows: what is known once it is deployed."""
         if self.environment.onboarding:
             (api,) = self.client("apigatewayv2").get_apis()["Items"]
             functions = f"{self.access['AWS_ENDPOINT_URL']}/_aws/execute-api/{api['ApiId']}"
             self.outside.slack_workspace.request_url = f"{functions}/$default/slack/events"
-        login = (self.secret("SMTP_USERNAME"), self.secret("SMTP_PASSWORD"))
-        self.outside.mailbox.accepts = lambda username, password: (username, password) == login
+        if "SMTP_USERNAME" in self.config.secrets:
+            login = (self.secret("SMTP_USERNAME"), self.secret("SMTP_PASSWORD"))
+            self.outside.mailbox.accepts = lambda username, password: (username, password) == login
 
     def _cdk(self, *arguments: str) -> None:
         command = ["node", str(CDK), *arguments, "--output", str(self._assembly), "--no-notices"]
@@ -285,18 +302,44 @@ class LocalGateway:
         raise LocalGatewayError(f"LiteLLM does not answer at {self.url}; read its log in {self.state / 'aws'}")
 
 
-def outside_of(environment: Environment, folder: Path) -> OutsideWorld:
-    """The simulated world of an environment: its Google project, its Slack workspace, its mail's sender."""
+def outside_of(environment: Environment, config: LiteLlmConfig, folder: Path) -> OutsideWorld:
+    """The simulated world of an environment: its models' prices, its Google project, its Slack, its mail's sender."""
     project = environment.providers.vertexai_project or environment.name
     credentials = Credentials.load_or_generate(_folder(folder) / "credentials.json", project)
-    outside = OutsideWorld(folder, credentials=credentials, slack_workspace=environment.onboarding)
+    outside = OutsideWorld(
+        folder,
+        credentials=credentials,
+        deployments=deployments(config, environment.plain_variables),
+        profiles=profiles(config),
+        slack_workspace=environment.onboarding or ExampleWorkspace(mail_domains=(mail_domain(environment),)),
+        parts=parts(environment, config),
+    )
     outside.mailbox.allowed_sender = environment.mail_sender
-    outside.slack_workspace.trigger_seconds = TRIGGER_SECONDS
+    slack = outside.slack_workspace
+    slack.trigger_seconds = TRIGGER_SECONDS
     if usage := environment.report:
-        outside.slack_workspace.add_channel(usage.channel, "llm-usage")
+        slack.add_channel(usage.channel, "llm-usage")
         for group in {plan.seats for plan in usage.plans if plan.seats}:
-            outside.slack_workspace.add_group(group, "japanese", "english")
+            slack.add_group(group, "japanese", "english", *(["approver"] if group == slack.approver_group else []))
     return outside
+
+
+def mail_domain(environment: Environment) -> str:
+    """What the mail addresses of the company's people end with."""
+    if environment.onboarding:
+        return environment.onboarding.mail_domains[0]
+    addresses = (environment.email.reply_to, *environment.alarms.emails)
+    return next((address.partition("@")[2] for address in addresses if address), environment.hosted_zone.name)
+
+
+def parts(environment: Environment, config: LiteLlmConfig) -> Parts:
+    """What of the simulated world the environment has to do with."""
+    return Parts(
+        accounts=environment.onboarding is not None,
+        slack=bool(environment.onboarding or environment.report),
+        mail=bool(environment.onboarding or "SMTP_USERNAME" in config.secrets),
+        dashboard=environment.datadog is not None,
+    )
 
 
 def start_emulator(state: Path, outside: OutsideWorld, *gateways: LocalGateway) -> Emulator:

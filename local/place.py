@@ -22,6 +22,8 @@ class Place:
         Where its parameters are in Parameter Store.
     hosted_zone
         Id and name of the zone that is there before the first deployment; None for none.
+    certificate
+        The ARN of the certificate that is there before the first deployment; None for none.
     containers
         What differs from AWS for its containers: set over whatever ECS hands over; None takes a variable away.
     functions
@@ -34,6 +36,7 @@ class Place:
     port: int
     parameter_prefix: str
     hosted_zone: tuple[str, str] | None = None
+    certificate: str | None = None
     containers: Mapping[str, str | None] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
 

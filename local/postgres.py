@@ -103,6 +103,7 @@ def start(
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (our own program and arguments)
             server.command("postgres", "-D", str(data)),
+            env=server.environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -129,6 +130,10 @@ class _Server:
         capability = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"] if closed else []
         return ["setpriv", *ids, *capability, str(binary), *arguments]
 
+    def environment(self) -> dict[str, str]:
+        """On macOS, PostgreSQL ends at its start where no valid locale is set."""
+        return {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+
     def prepare(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
         self.data.chmod(0o700)
@@ -145,7 +150,6 @@ class _Server:
 
     def run(self, program: str, *arguments: str, stdin: str = "") -> str:
         """Run a program to its end and return what it said; PostgresError when it failed."""
-        environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
         done = subprocess.run(  # noqa: S603 (our own program and arguments)
             self.command(program, *arguments),
             input=stdin,
@@ -153,7 +157,7 @@ class _Server:
             capture_output=True,
             check=False,
             cwd="/",
-            env=environment,
+            env=self.environment(),
         )
         if done.returncode:
             raise PostgresError(f"{program} failed for the data in {self.data}: {done.stderr.strip()[-800:]}")
@@ -218,7 +222,9 @@ def _account(data: Path) -> pwd.struct_passwd | None:
     if os.geteuid() != 0:
         return None
     if shutil.which("setpriv") is None:
-        raise PostgresError("PostgreSQL does not run as root, and setpriv to leave it is missing: install util-linux.")
+        raise PostgresError(
+            "PostgreSQL does not run as root, and setpriv to leave it is missing: be another user, or install it."
+        )
     for name in SERVICE_ACCOUNTS:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)

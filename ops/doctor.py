@@ -42,7 +42,7 @@ from ops.secrets import Store, required_secrets
 from stacks.company import config_file, promotion
 from stacks.litellm_config import ConfigError, LiteLlmConfig
 from stacks.regions import lacking
-from stacks.settings import Environment, ExistingVpc, SettingsError
+from stacks.settings import Environment, ExistingVpc, Releases, SettingsError
 
 NODE: Final = Path(sys.executable).with_name("node")  # what the CDK runs in
 WORKERS: Final = 12
@@ -169,17 +169,17 @@ def zones(account: Account) -> Iterator[Finding]:
         yield _well("zones", ", ".join(wanted))
 
 
-def _pipeline_account(environment: Environment) -> str | None:
+def _pipeline_account(environment: Environment, releases: Releases | None) -> str | None:
     """The account that CodePipeline releases to the environment from, if that is another one."""
-    releases = promotion()
     if not releases or not releases.connection_arn or environment.name not in releases.environments:
         return None
     return releases.account if releases.account != environment.account else None
 
 
-def _bootstrap_command(environment: Environment) -> str:
+def bootstrap_command(environment: Environment, releases: Releases | None) -> str:
+    """What bootstraps the environment's account for who releases to it."""
     command = f"cdk bootstrap aws://{environment.account}/{environment.region}"
-    if not (trusted := _pipeline_account(environment)):
+    if not (trusted := _pipeline_account(environment, releases)):
         return command
     return (
         f"{command} --trust {trusted} --cloudformation-execution-policies arn:aws:iam::aws:policy/AdministratorAccess"
@@ -211,7 +211,7 @@ def required_bootstrap() -> int:
 
 def bootstrap(account: Account) -> Iterator[Finding]:
     """The account is bootstrapped, with what the CDK needs."""
-    remedy = f"run `{_bootstrap_command(account.environment)}` with an administrator's credentials."
+    remedy = f"run `{bootstrap_command(account.environment, promotion())}` with an administrator's credentials."
     name = f"/cdk-bootstrap/{QUALIFIER}/version"
     try:
         version = int(account.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
@@ -230,14 +230,14 @@ def bootstrap(account: Account) -> Iterator[Finding]:
 def trust(account: Account) -> Iterator[Finding]:
     """The bootstrap's roles may be assumed by the account that CodePipeline releases from."""
     environment = account.environment
-    if not (trusted := _pipeline_account(environment)):
+    if not (trusted := _pipeline_account(environment, promotion())):
         return
     roles: tuple[Role, ...] = ("lookup", "file-publishing", "deploy")
     if distrustful := [role for role in roles if not _trusts(account, role, trusted)]:
         yield _problem(
             "bootstrap's trust",
             f"the roles {', '.join(distrustful)} do not trust account {trusted}, which releases",
-            f"run `{_bootstrap_command(environment)}` with an administrator's credentials.",
+            f"run `{bootstrap_command(environment, promotion())}` with an administrator's credentials.",
         )
     else:
         yield _well("bootstrap's trust", f"its roles trust account {trusted}, which releases")
@@ -457,7 +457,11 @@ def _litellm_config(environment: Environment) -> LiteLlmConfig:
 
 def model_access(account: Account) -> Iterator[Finding]:
     """Bedrock's models may be called wherever a request for them may be sent: a line for each model and profile."""
-    calls = calls_of(_litellm_config(account.environment), account.environment.account)
+    yield from access_to(account, calls_of(_litellm_config(account.environment), account.environment.account))
+
+
+def access_to(account: Account, calls: Calls) -> Iterator[Finding]:
+    """As `model_access`, of what is called."""
     with ThreadPoolExecutor(WORKERS) as pool:
         asked = list(pool.map(lambda call: _profile(account, call), sorted(calls.profiles)))
         routed = {

@@ -1,4 +1,4 @@
-"""What GitHub's workflows have to know of the settings: `python -m ops.github build`, `… environment dev`.
+"""What GitHub's workflows have to know of the settings: `python -m ops.github build`, `… targets`, `… environment dev`.
 
 Prints `name=value` lines, as a step of a job puts them into GITHUB_OUTPUT, so that no workflow repeats an account, a
 region or a role of `company/environments.py`.
@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Final
 
 import boto3
 
@@ -18,7 +20,12 @@ from ops.access import OpsError, environment_named, run
 from stacks import github
 from stacks.company import promotion
 from stacks.image import REPOSITORY
-from stacks.settings import Releases
+from stacks.settings import WORKFLOW_ENVIRONMENTS, Releases
+
+JOBS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")
+"""The jobs of promote.yml that deploy, in their order."""
+
+assert len(JOBS) == WORKFLOW_ENVIRONMENTS  # noqa: S101 - the settings refuse more
 
 
 def of_build(releases: Releases) -> Mapping[str, str]:
@@ -55,6 +62,24 @@ def of_environment(releases: Releases, name: str) -> Mapping[str, str]:
     }
 
 
+def targets(releases: Releases, where: str, *, again: bool) -> Mapping[str, str]:
+    """The environments that a run takes a release to, in their order: a name for each job of promote.yml, or none.
+
+    `where` is the last of them, or `all`. With `again` an earlier run's release goes back out: to that one alone.
+
+    Raises
+    ------
+    OpsError
+        No release goes there.
+    """
+    known = releases.environments
+    if where != "all" and where not in known:
+        raise OpsError(f"no release goes to {where}: name one of {', '.join(known)}, or all.")
+    last = len(known) if where == "all" else known.index(where) + 1
+    chosen = known[last - 1 : last] if again and where != "all" else known[:last]
+    return dict(zip_longest(JOBS, chosen, fillvalue=""))
+
+
 def _role_arn(account: str, region: str, name: str) -> str:
     return f"arn:{boto3.Session().get_partition_for_region(region)}:iam::{account}:role/{name}"
 
@@ -64,6 +89,11 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m ops.github", description=(__doc__ or "").split("\n\n")[0])
     what = result.add_subparsers(dest="what", required=True, metavar="WHAT")
     what.add_parser("build", help="where the image of a release goes")
+    of_targets = what.add_parser("targets", help="which environments a release goes to")
+    of_targets.add_argument("--where", metavar="NAME", default="all", help="the last of them, or all (default)")
+    of_targets.add_argument(
+        "--run", metavar="NUMBER", default="", help="whose release goes back out: to that one alone"
+    )
     what.add_parser("environment", help="where a release goes").add_argument("name", metavar="NAME")
     return result
 
@@ -79,7 +109,13 @@ def main(argv: list[str] | None = None) -> int:
                 "GitHub Actions promote nothing: set github_actions in releases() of company/environments.py, "
                 "and deploy the stacks GitHub-<account>."
             )
-        found = of_build(releases) if arguments.what == "build" else of_environment(releases, arguments.name)
+        match arguments.what:
+            case "build":
+                found = of_build(releases)
+            case "targets":
+                found = targets(releases, arguments.where, again=bool(arguments.run))
+            case _:
+                found = of_environment(releases, arguments.name)
         print("\n".join(f"{name}={value}" for name, value in found.items()))
         return 0
 

@@ -101,6 +101,12 @@ def folder_of(named: str | None) -> Path:
     return CHECKOUT / named if named else OWN if OWN.exists() else EXAMPLE
 
 
+def folder_to_write() -> Path:
+    """The folder that `make init` writes: what COMPANY names, or `company/`."""
+    named = os.environ.get("COMPANY")
+    return CHECKOUT / named if named else OWN
+
+
 def environments() -> Mapping[str, Environment]:
     """Every environment of the company in force by name, the local one last."""
     return company().all

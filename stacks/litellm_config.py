@@ -335,7 +335,7 @@ class _Checker:
 
     def parse(self) -> dict[str, Any]:
         try:
-            document = yaml.load(self.path.read_text("utf-8"), _StrictLoader)  # noqa: S506 - it is a SafeLoader
+            document = yaml.load(self.path.read_text("utf-8"), StrictLoader)  # noqa: S506 - it is a SafeLoader
         except FileNotFoundError:
             raise ConfigError(f"{self.path}: there is no such file; it is LiteLLM's list of models.") from None
         except yaml.MarkedYAMLError as error:
@@ -556,10 +556,17 @@ class _Checker:
         return None
 
 
-class _StrictLoader(yaml.SafeLoader):
+def priced_models() -> frozenset[str]:
+    """The models of the gateway's providers that the pinned LiteLLM knows a price of, by LiteLLM's names for them."""
+    prices: frozenset[str] = _catalog()["prices"]
+    return prices
+
+
+class StrictLoader(yaml.SafeLoader):
     """Refuses a key that is written twice, of which YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As SafeLoader does."""
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):

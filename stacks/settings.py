@@ -26,6 +26,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from stacks.litellm_config import OVERWRITTEN, PROVIDER_SETTINGS, SECRET_SUFFIXES, SECRET_VALUE, TASK_VARIABLES
 
@@ -101,6 +102,11 @@ RETENTION_DAYS = {
     3288: "NINE_YEARS",
     3653: "TEN_YEARS",
 }
+
+
+# The workflows of .github/ release this branch, and have a job for each of so many environments.
+WORKFLOW_BRANCH = "main"
+WORKFLOW_ENVIRONMENTS = 6
 
 
 class SettingsError(ValueError):
@@ -701,6 +707,11 @@ class Releases(Listeners):
             raise ValueError(f"environments names one twice ({', '.join(self.environments)}): name each once")
         if not (self.connection_arn or self.github_actions):
             raise ValueError("nothing promotes: set connection_arn or github_actions, or leave RELEASES out")
+        if self.github_actions and self.branch != WORKFLOW_BRANCH:
+            raise ValueError(
+                f"branch is {self.branch}, but the workflows release {WORKFLOW_BRANCH} only: name that one, or leave "
+                "github_actions to CodePipeline's connection_arn"
+            )
         return self
 
     def among(self, names: Collection[str]) -> Self:
@@ -721,6 +732,11 @@ class Releases(Listeners):
         ):
             if unknown := [name for name in given if name not in known]:
                 raise SettingsError(f"releases: {setting} has {', '.join(unknown)}, {place}: it has {', '.join(known)}")
+        if self.github_actions and len(chosen) > WORKFLOW_ENVIRONMENTS:
+            raise SettingsError(
+                f"releases: {len(chosen)} environments take releases, and the workflows have jobs for "
+                f"{WORKFLOW_ENVIRONMENTS}: name those that they are to go to in environments"
+            )
         return self.model_copy(update={"environments": chosen, "approved": approved})
 
 
@@ -975,7 +991,7 @@ def findings(name: str, error: ValidationError) -> Iterator[str]:
     lists = {finding["loc"][:-1] for finding in error.errors()}
     for finding in error.errors():
         if not finding["loc"] or finding["loc"] not in lists:
-            yield _finding(name, (*group, *finding["loc"]), finding["msg"], finding["input"])
+            yield _finding(name, (*group, *finding["loc"]), _words(finding), finding["input"])
 
 
 def by_name(environments: Iterable[Environment]) -> dict[str, Environment]:
@@ -1010,6 +1026,19 @@ def by_name(environments: Iterable[Environment]) -> dict[str, Environment]:
     return {environment.name: environment for environment in environments}
 
 
+def _words(finding: ErrorDetails) -> str:
+    """Pydantic's words, but for those that speak of Python."""
+    context = finding.get("ctx", {})
+    match finding["type"]:
+        case "too_short" if not context["actual_length"]:
+            return f"Value error, is empty: name at least {context['min_length']}"
+        case "too_short":
+            return f"Value error, has {context['actual_length']}: name at least {context['min_length']}"
+        case "too_long":
+            return f"Value error, has {context['actual_length']}: name at most {context['max_length']}"
+    return finding["msg"]
+
+
 def _share_account(one: Environment, other: Environment) -> None:
     """Refuse what an account has once: Amazon Q Developer takes one configuration for a channel."""
     channel = one.alarms.channel
@@ -1042,7 +1071,7 @@ def _finding(name: str, location: tuple[int | str, ...], message: str, value: ob
         message = "there is no such setting: see stacks/settings.py for those that there are"
     elif message == "Field required":
         message = "is not set: it has no default, so give it a value"
-    elif not ours and isinstance(value, str | int | float):
+    elif not ours and isinstance(value, str | int | float | None):
         message = f"{value!r}: {message[0].lower()}{message[1:]}"
     finding = f"{name}: {place}: {message}" if place else f"{name}: {message}"
     # A value that is quoted may have anything in it, and a finding is a line.

@@ -18,7 +18,7 @@ from stacks.settings import Environment, Releases
 KEY = "SMOKE_KEY"
 # What the test asks with its key, and nothing else. The web ACL opens these routes, and the others that it asks, to
 # everyone whom the load balancer lets in.
-LITELLM_ROUTES = ("/v1/chat/completions", "/v1/model/info", "/v2/user/info")
+LITELLM_ROUTES = ("/v1/chat/completions", "/v1/embeddings", "/v1/model/info", "/v1/responses", "/v2/user/info")
 # US dollars a day. A test costs about 0.001: one short answer of each provider's cheapest chat model.
 MAX_BUDGET = 0.05
 # The longest that it takes: three attempts of 45 s each, with pauses, one after the other at each of three places, and
@@ -30,9 +30,10 @@ class SmokeStack(Stack):
     """The function `litellm-<environment>-smoke` and the key that it asks with.
 
     It runs in the VPC and asks over HTTPS at the gateway's public host name, past the web ACL: the network stack lets
-    it in. Of each provider of config.yaml it asks the cheapest chat model. Whoever may invoke functions of the account
-    may run it, and where `releases` promotes to this environment, who may in the account of the releases. It has no
-    reserved concurrency: an account with Lambda's initial limit of ten has none to reserve.
+    it in. Of each provider of config.yaml it asks the cheapest chat model, or one for something else where it has none.
+    Whoever may invoke functions of the account may run it, and where `releases` promotes to this environment, who may
+    in the account of the releases. It has no reserved concurrency: an account with Lambda's initial limit of ten has
+    none to reserve.
     """
 
     def __init__(

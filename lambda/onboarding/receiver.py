@@ -10,6 +10,7 @@ import base64
 import json
 import re
 import time
+from collections.abc import Iterator
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
@@ -193,8 +194,16 @@ def _check_workspace(payload: dict[str, Any]) -> None:
     organisation = payload.get("enterprise_id") or enterprise.get("id") or team.get("enterprise_id")
     if not workspace and not organisation:
         raise RefusedError(400, "The payload names no workspace.")
-    if settings().workspace not in (workspace, organisation):
+    if settings().workspace not in (workspace, organisation, *_installations(payload)):
         raise RefusedError(403, "The request is from another workspace than the one that this app serves.")
+
+
+def _installations(payload: dict[str, Any]) -> Iterator[object]:
+    """The organisations that an event is sent for: it need not name them elsewhere."""
+    listed = payload.get("authorizations")
+    for each in listed if isinstance(listed, list) else []:
+        if isinstance(each, dict):
+            yield each.get("enterprise_id")
 
 
 def _ids(payload: dict[str, Any], headers: dict[str, list[str]]) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """The smoke test: asks the deployed gateway at its public name, as people do, and answers what it found.
 
-Health, the sign-in page, one completion by each provider with the version of LiteLLM that answers it, and whether what
-the completions cost is seen in the spend of the user that they are asked as. A finding is one sentence: what was asked,
-what came, what to look at. No finding has a key, a prompt or an answer's text in it.
+Health, the sign-in page, one completion by each provider (an embedding by one that has nothing else) with the version
+of LiteLLM that answers it, and whether what the completions cost is seen in the spend of the user that they are asked
+as. A finding is one sentence: what was asked, what came, what to look at. No finding has a key, a prompt or an answer's
+text in it.
 
 Integrates with the gateway over HTTPS (/health/readiness, /ui/login/, /litellm/.well-known/litellm-ui-config,
-/v1/model/info, /v2/user/info, /v1/chat/completions), which its web ACL opens to everyone whom the load balancer lets
-in, and SSM Parameter Store, for the key. LiteLLM's answers are those of 1.106.2.
+/v1/model/info, /v2/user/info, /v1/chat/completions, /v1/responses, /v1/embeddings), which its web ACL opens to everyone
+whom the load balancer lets in, and SSM Parameter Store, for the key. LiteLLM's answers are those of 1.106.2.
 """
 
 import json
@@ -41,6 +42,35 @@ MAX_TOKENS = 256
 TASKS_LOG = "the log of the gateway's tasks"
 
 
+@dataclass(frozen=True)
+class Mode:
+    """How models of one of LiteLLM's modes are asked: where, for what, and which count of tokens says they answered."""
+
+    what: str
+    path: str
+    body: dict[str, Any]
+    answer: str
+    tokens: str
+
+
+MODES = {
+    "chat": Mode(
+        "completion",
+        "/v1/chat/completions",
+        {"messages": [{"role": "user", "content": PROMPT}], "max_completion_tokens": MAX_TOKENS},
+        "choices",
+        "completion_tokens",
+    ),
+    "responses": Mode(
+        "completion", "/v1/responses", {"input": PROMPT, "max_output_tokens": MAX_TOKENS}, "output", "output_tokens"
+    ),
+    "embedding": Mode(
+        "embedding", "/v1/embeddings", {"input": PROMPT, "encoding_format": "float"}, "data", "prompt_tokens"
+    ),
+}
+"""By LiteLLM's word for them, those that are asked first at the front."""
+
+
 class Finding(Exception):  # noqa: N818 - what a check found, and no error of the function's
     """A check failed. The message is one sentence."""
 
@@ -53,6 +83,25 @@ class Check:
     passed: bool
     detail: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model to ask, in which mode, and the providers that may answer for it."""
+
+    model: str
+    mode: Mode
+    providers: frozenset[str]
+
+    @property
+    def check(self) -> str:
+        """The name of the check."""
+        return f"{self.mode.what} by {self.by}"
+
+    @property
+    def by(self) -> str:
+        """Whom an answer is expected of."""
+        return " or ".join(sorted(self.providers))
 
 
 @dataclass(frozen=True)
@@ -90,7 +139,7 @@ class Smoke:
         self._expected = expected
         self._providers = providers
         self._key = ""
-        self._chosen: dict[str, str] = {}  # the model to ask, by provider
+        self._chosen: list[Choice] = []
         self._spent_before = 0.0
         self._completions: dict[str, Completion] = {}
         self.checks: list[Check] = []
@@ -111,8 +160,8 @@ class Smoke:
             pages = [pool.submit(check, "health", self.health), pool.submit(check, "sign-in page", self.sign_in)]
             models = check("models", self.models)
             completions = [
-                pool.submit(check, f"completion by {provider}", partial(self.completion, provider, model))
-                for provider, model in (self._chosen if models.passed else {}).items()
+                pool.submit(check, choice.check, partial(self.completion, choice))
+                for choice in (self._chosen if models.passed else [])
             ]
         self.checks = [*(page.result() for page in pages), models, *(each.result() for each in completions)]
         if completions:
@@ -154,7 +203,8 @@ class Smoke:
     def models(self) -> str:
         """The key may ask, and LiteLLM has each provider's models: it chooses the cheapest of its chat models.
 
-        Of names that two providers share none is asked, as it would not tell which of them answers.
+        A provider without chat models is asked for what else its models are for, as far as `MODES` has it. Of names
+        that two providers share none is asked, as it would not tell which of them answers, unless there are no others.
         """
         self._key = _key()
         answer = self._ask("GET", "/v1/model/info", key=self._key, look_at=TASKS_LOG)
@@ -163,48 +213,46 @@ class Smoke:
         for model in listed:
             makers[model["model_name"]].add(model["litellm_params"]["model"].partition("/")[0])
         own = {provider: [m for m in listed if makers[m["model_name"]] == {provider}] for provider in self._providers}
+        if not own and listed:
+            own = {"": listed}
         if without := [provider for provider, models in own.items() if not models]:
             raise Finding(
                 f"GET {self.url}/v1/model/info listed no model of {', '.join(without)}, though config.yaml has some: "
                 f"look at {TASKS_LOG}, where LiteLLM says which entries it drops"
             )
-        chosen = {provider: name for provider, models in own.items() if (name := _cheapest(models))}
+        cheapest = [found for models in own.values() if (found := _cheapest(models))]
+        chosen = [Choice(name, mode, frozenset(makers[name])) for name, mode in cheapest]
         if not chosen:
             raise Finding(
-                f"GET {self.url}/v1/model/info listed no chat model: set model_info.mode in config.yaml where LiteLLM "
-                "does not know what a model does"
+                f"GET {self.url}/v1/model/info listed no model for {', '.join(MODES)}: set model_info.mode in "
+                "config.yaml where LiteLLM does not know what a model does"
             )
         self._spent_before = self._spent()
         self._chosen = chosen
-        return "to be asked: " + ", ".join(f"{model} ({provider})" for provider, model in chosen.items())
+        return "to be asked: " + ", ".join(f"{choice.model} ({choice.by})" for choice in chosen)
 
-    def completion(self, provider: str, model: str) -> str:
+    def completion(self, choice: Choice) -> str:
         """The provider itself answers: LiteLLM neither tries again nor falls back to another one."""
+        model, mode = choice.model, choice.mode
         advice = (
-            f"the credentials, quotas and status of {provider}, the models that its account may use, and {TASKS_LOG}"
+            f"the credentials, quotas and status of {choice.by}, the models that its account may use, and {TASKS_LOG}"
         )
-        body = {
-            "model": model,
-            "messages": [{"role": "user", "content": PROMPT}],
-            "max_completion_tokens": MAX_TOKENS,
-            "disable_fallbacks": True,
-            "num_retries": 0,
-        }
-        what = f"a completion by {model}"
-        answer = self._ask("POST", "/v1/chat/completions", key=self._key, body=body, what=what, look_at=advice)
+        body = {"model": model, **mode.body, "disable_fallbacks": True, "num_retries": 0}
+        what = f"{'an' if mode.what[0] in 'aeiou' else 'a'} {mode.what} by {model}"
+        answer = self._ask("POST", mode.path, key=self._key, body=body, what=what, look_at=advice)
         found, headers = _object(answer), answer.headers
         by = headers.get("x-litellm-model-name", "")
-        if not by.startswith(f"{provider}/") or headers.get("x-litellm-attempted-fallbacks") != "0":
+        if by.partition("/")[0] not in choice.providers or headers.get("x-litellm-attempted-fallbacks") != "0":
             raise Finding(
-                f"{what} was answered by {_word(by)}, not by {provider}: look at the fallbacks of config.yaml"
+                f"{what} was answered by {_word(by)}, not by {choice.by}: look at the fallbacks of config.yaml"
             )
-        tokens = (found.get("usage") or {}).get("completion_tokens") or 0
-        if not found.get("choices") or not tokens:
+        tokens = (found.get("usage") or {}).get(mode.tokens) or 0
+        if not found.get(mode.answer) or not tokens:
             raise Finding(f"{what} was answered with no token: look at {advice}")
         completion = Completion(
             cost=float(headers.get("x-litellm-response-cost") or 0), version=headers.get("x-litellm-version", "")
         )
-        self._completions[provider] = completion
+        self._completions[choice.by] = completion
         if completion.cost <= 0:
             raise Finding(
                 f"{what} cost nothing by LiteLLM's reckoning, so that its use would not be seen: set "
@@ -305,15 +353,22 @@ def _key() -> str:
         ) from None
 
 
-def _cheapest(models: list[dict[str, Any]]) -> str | None:
-    """Of the chat models the one whose answers cost least; last one of which LiteLLM knows neither price nor mode."""
+def _cheapest(models: list[dict[str, Any]]) -> tuple[str, Mode] | None:
+    """Of the chat models the one whose answers cost least; last one of which LiteLLM knows neither price nor mode.
+
+    Where there is none, one of the next mode.
+    """
 
     def rank(model: dict[str, Any]) -> tuple[bool, float]:
         info = model["model_info"]
-        return info.get("mode") != "chat", float(info.get("output_cost_per_token") or "inf")
+        price = info.get("output_cost_per_token") or info.get("input_cost_per_token")
+        return info.get("mode") is None, float(price or "inf")
 
-    chat = [model for model in models if model["model_info"].get("mode") in ("chat", None)]
-    return str(min(chat, key=rank)["model_name"]) if chat else None
+    for name, mode in MODES.items():
+        of_mode = [model for model in models if (model["model_info"].get("mode") or "chat") == name]
+        if of_mode:
+            return str(min(of_mode, key=rank)["model_name"]), mode
+    return None
 
 
 def _refusal(what: str, answer: urllib3.BaseHTTPResponse, look_at: str, attempts: int) -> str:

@@ -9,6 +9,7 @@ that the gateway's configuration is the deployed one. Every other host is refuse
 from local.outside.completion import COMPLETION_PHRASE, TOOL_MARKER, count_tokens
 from local.outside.credentials import Credentials
 from local.outside.mailbox import Mail, Mailbox
+from local.outside.page import Parts
 from local.outside.records import Call, Fault, Refusal, Usage
 from local.outside.slack import SlackWorkspace
 from local.outside.world import OutsideWorld
@@ -22,6 +23,7 @@ __all__ = [
     "Mail",
     "Mailbox",
     "OutsideWorld",
+    "Parts",
     "Refusal",
     "SlackWorkspace",
     "Usage",

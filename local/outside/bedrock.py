@@ -12,9 +12,12 @@ import re
 import struct
 import uuid
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
 from urllib.parse import unquote
+
+import botocore.session
 
 from local.outside import openai_format
 from local.outside.completion import (
@@ -33,7 +36,6 @@ from local.outside.completion import (
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.records import Json, Usage
 
-REGIONS = ("us-west-2", "us-east-1", "us-east-2")
 _HOST = re.compile(r"bedrock-runtime\.([a-z0-9-]+)\.amazonaws\.com")
 _PATH = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
 _CHAT_PATH = "/openai/v1/chat/completions"
@@ -60,19 +62,33 @@ _ERRORS = {
 }
 
 
+@cache
+def regions() -> frozenset[str]:
+    """Every region that has a Bedrock, from the list inside botocore."""
+    session = botocore.session.Session()
+    partitions = ("aws", "aws-us-gov")
+    return frozenset(r for partition in partitions for r in session.get_available_regions("bedrock", partition))
+
+
 class Bedrock:
-    """Answers for the runtime endpoint of each given region; every model id is known."""
+    """Answers for the runtime endpoint of every region that has one; every model id is known.
+
+    Parameters
+    ----------
+    profiles
+        The model behind an ARN that does not tell it: an application inference profile's.
+    """
 
     name = "bedrock"
 
-    def __init__(self, regions: Collection[str] = REGIONS) -> None:
-        self._regions = frozenset(regions)
+    def __init__(self, profiles: Mapping[str, str] | None = None) -> None:
+        self._profiles = profiles or {}
         self._cache = PromptCache()
 
     def serves(self, host: str) -> bool:
-        """Return whether the host is the runtime endpoint of one of the regions."""
+        """Return whether the host is the runtime endpoint of a region that has one."""
         match = _HOST.fullmatch(host)
-        return match is not None and match[1] in self._regions
+        return match is not None and match[1] in regions()
 
     def target(self, request: Request) -> Target:
         """Return the operation, the model id or ARN, and the region."""
@@ -105,7 +121,8 @@ class Bedrock:
         return self._invoke(request.host, target, body)
 
     def _invoke(self, host: str, target: Target, body: Json) -> Answer:
-        if "anthropic." in target.model:
+        model = self._profiles.get(target.model, target.model)
+        if "anthropic." in model:
             prompt = anthropic_prompt(target.model, body)
             completion = complete(prompt)
             usage = self._cache.usage(host, prompt, completion)
@@ -114,10 +131,10 @@ class Bedrock:
                 if target.streamed
                 else _anthropic(prompt, completion, usage)
             )
-        if not target.streamed and "titan-embed" in target.model:
-            return _titan(target.model, body)
-        if not target.streamed and "cohere.embed" in target.model:
-            return _cohere(target.model, body)
+        if not target.streamed and "titan-embed" in model:
+            return _titan(model, body)
+        if not target.streamed and "cohere.embed" in model:
+            return _cohere(model, body)
         message = (
             f"The simulated Bedrock answers {target.operation} of Anthropic's models and, without a stream, of Titan's"
             f" and Cohere's embeddings, not for {target.model}."
@@ -292,17 +309,36 @@ def _written(usage: Usage) -> dict[str, int]:
 
 
 def _anthropic(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    message = _anthropic_message(prompt, completion, usage)
+    return Answer.of_json(message, headers=_token_counts(usage), usage=usage)
+
+
+def anthropic_answer(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    """Answer as Anthropic's own API does."""
+    return Answer.of_json(_anthropic_message(prompt, completion, usage), usage=usage)
+
+
+def anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    """Answer in pieces, as Anthropic's own API does."""
+    events = [
+        {name: value for name, value in event.items() if not name.startswith("amazon-")}
+        for event in _anthropic_events(prompt, completion, usage)
+    ]
+    chunks = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+    return Answer(200, {"content-type": "text/event-stream; charset=utf-8"}, chunks, usage)
+
+
+def _anthropic_message(prompt: Prompt, completion: Completion, usage: Usage) -> Json:
     block: Json = {"type": "text", "text": completion.text}
     if call := completion.tool_call:
         block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": call.arguments}
     thoughts = {"type": "thinking", "thinking": completion.thoughts, "signature": _SIGNED}
-    message = {
+    return {
         **_anthropic_head(prompt, completion),
         "content": [thoughts, block] if completion.thoughts else [block],
         "stop_reason": _stop_reason(completion),
         "usage": {**_anthropic_usage(usage), **_anthropic_output(usage)},
     }
-    return Answer.of_json(message, headers=_token_counts(usage), usage=usage)
 
 
 def _anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:

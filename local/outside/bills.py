@@ -2,7 +2,8 @@
 
 Each bill has what the simulated provider answered, at the prices of the pinned LiteLLM's list, reckoned as the
 providers publish it: what no cache had at the input price, what was read from and written to a cache at theirs, the
-output with its thoughts at the output price. A model that the list does not price is not billed. The lines have the
+output with its thoughts at the output price. A deployment has the prices and the model that config.yaml gives it
+(`Deployment`). What neither it nor the list prices is not billed. The lines have the
 names and units of each cloud, and come in short pages. `Bills.distort` makes a bill wrong.
 
 The records of calls may be cleared and the process may end: a bill stays. Formats: the API reference of Cost Explorer
@@ -18,7 +19,7 @@ import re
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -35,6 +36,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = 5  # lines, so that there are pages
 _MILLION = 1_000_000
 _CODES = {"us-east-1": "USE1", "us-east-2": "USE2", "us-west-2": "USW2", "ap-northeast-1": "APN1", "eu-west-1": "EU"}
+_GEOGRAPHY = re.compile(r"^(us|eu|apac|jp|au|us-gov|global)\.")
 _SERVICE = "C7E2-9256-1C43"  # Vertex AI
 
 
@@ -54,11 +56,27 @@ class Charge:
     cost: float
 
 
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What config.yaml says of a provider's deployment: the model that it is priced as, and prices of its own.
+
+    `base` is a name in LiteLLM's list, "" where it is the deployment's own; `prices` have the list's names.
+    """
+
+    base: str = ""
+    prices: Mapping[str, float] = field(default_factory=dict)
+
+
+Deployments = Mapping[tuple[str, str, str], Deployment]
+"""By provider, place and model, as in a `Charge`."""
+
+
 @dataclass
 class Bills:
     """What was used, by month; safe to use from any thread. `preliminary` is what Cost Explorer says of its figures.
 
-    It is kept in `file`, as LiteLLM keeps what was spent: otherwise the two would differ after a restart.
+    `deployments` are those whose price is not that of their name. It is kept in `file`, as LiteLLM keeps what was
+    spent: otherwise the two would differ after a restart.
 
     Raises
     ------
@@ -67,6 +85,7 @@ class Bills:
     """
 
     file: Path
+    deployments: Deployments = field(default_factory=dict)
     preliminary: bool = False
     _tokens: Counter[tuple[str, str, str, str, str]] = field(default_factory=Counter)
     _factors: dict[str, float] = field(default_factory=dict)
@@ -89,19 +108,15 @@ class Bills:
         if call.status != 200 or not call.model:
             return
         month = f"{datetime.fromtimestamp(call.time, UTC):%Y-%m}"
-        place = call.region or call.host.partition(".")[0]
-        usage = call.usage
-        tokens = {
-            "input": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
-            "cached": usage.cached_tokens,
-            "cache_write": usage.cache_write_tokens - usage.cache_write_1h_tokens,
-            "cache_write_1h": usage.cache_write_1h_tokens,
-            "output": usage.output_tokens - usage.reasoning_tokens,
-            "thoughts": usage.reasoning_tokens,
-        }
         with self._lock:
-            for kind, count in tokens.items():
-                self._tokens[month, call.provider, place, call.model, kind] += count
+            for kind, count in _counted(call).items():
+                self._tokens[month, call.provider, _place(call), call.model, kind] += count
+
+    def cost(self, call: Call) -> float | None:
+        """Return what an answered call is billed, in US dollars; None if nothing prices its model."""
+        prices = {kind: self._price(call.provider, _place(call), call.model, kind) for kind in _counted(call)}
+        found = {kind: price for kind, price in prices.items() if price is not None}
+        return sum(count * found[kind] for kind, count in _counted(call).items()) if found else None
 
     def distort(self, model: str, factor: float) -> None:
         """Multiply what is billed of a model; `model` may have wildcards: "*claude-opus*"."""
@@ -119,11 +134,38 @@ class Bills:
             tokens, factors = sorted(self._tokens.items()), dict(self._factors)
         found = []
         for (of_month, of_provider, place, model, kind), count in tokens:
-            price = _price(provider, model, kind)
+            price = self._price(provider, place, model, kind)
             if (of_month, of_provider) == (month, provider) and count and price is not None:
                 factor = next((f for pattern, f in factors.items() if fnmatchcase(model, pattern)), 1.0)
                 found.append(Charge(provider, place, model, kind, count, count * price * factor))
         return found
+
+    def _price(self, provider: str, place: str, model: str, kind: str) -> float | None:
+        """US dollars of one token; None if nothing prices the model."""
+        deployment = self.deployments.get((provider, place, model), Deployment())
+        named = deployment.base or model
+        listed = next((_prices()[name] for name in _names(provider, place, named) if name in _prices()), {})
+        price = _price({**listed, **deployment.prices}, kind)
+        # A model of Vertex AI may cost more in a region than by the global endpoint.
+        dearer = float(listed.get("regional_endpoint_uplift_multiplier", 1.0)) if place != "global" else 1.0
+        return price if price is None else price * dearer
+
+
+def _place(call: Call) -> str:
+    return call.region or call.host.partition(".")[0]
+
+
+def _counted(call: Call) -> dict[str, int]:
+    """A call's tokens by the kinds that have prices."""
+    usage = call.usage
+    return {
+        "input": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
+        "cached": usage.cached_tokens,
+        "cache_write": usage.cache_write_tokens - usage.cache_write_1h_tokens,
+        "cache_write_1h": usage.cache_write_1h_tokens,
+        "output": usage.output_tokens - usage.reasoning_tokens,
+        "thoughts": usage.reasoning_tokens,
+    }
 
 
 class BilledJournal(Journal):
@@ -188,7 +230,7 @@ class CostExplorer:
         for charge in self._bills.charges("bedrock", month):
             service, usage, unit = _bedrock_line(charge)
             yield _group(untagged or service, usage, charge.cost, charge.tokens / unit)
-        yield _group(untagged or "Amazon Simple Storage Service", "APN1-TimedStorage-ByteHrs", 0.023, 1.0)
+        yield _group(untagged or "Amazon Simple Storage Service", "TimedStorage-ByteHrs", 0.023, 1.0)
 
 
 class MicrosoftSignIn:
@@ -458,11 +500,16 @@ def _without_release(name: str) -> str:
     return re.sub(r"(-20\d{6})?(-v\d+(:\d+)?)?$", "", name)
 
 
-def _price(provider: str, model: str, kind: str) -> float | None:
-    """US dollars of one token; None if the list has no price of the model."""
-    names = {"azure": (f"azure/{model}",), "vertex_ai": (f"vertex_ai/{model}", model)}.get(provider, (model,))
-    found = next((_prices()[name] for name in names if name in _prices()), None)
-    if found is None:
+def _names(provider: str, place: str, model: str) -> tuple[str, ...]:
+    """Under which names the list may have a model, the most particular first."""
+    if provider == "bedrock":
+        return (f"bedrock/{place}/{model}", model, _GEOGRAPHY.sub("", model))
+    return (f"{provider}/{model}", model)
+
+
+def _price(found: Mapping[str, Any], kind: str) -> float | None:
+    """US dollars of one token by a model's prices; None if there are none."""
+    if not any(re.match(r"(in|out)put_cost_per_", name) for name in found):
         return None
     price, output = float(found.get("input_cost_per_token", 0.0)), float(found.get("output_cost_per_token", 0.0))
     written = float(found.get("cache_creation_input_token_cost", price))

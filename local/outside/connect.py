@@ -30,8 +30,9 @@ class ConnectProxy:
 
     async def serve(self, sock: socket.socket, until: asyncio.Event) -> None:
         """Serve on a listening socket until the event, and then close every connection."""
-        async with await asyncio.start_server(self._accept, sock=sock, backlog=1024):
-            await until.wait()
+        server = await asyncio.start_server(self._accept, sock=sock, backlog=1024)
+        await until.wait()
+        server.close()  # not wait_closed: from Python 3.12 on it waits for the connections too
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)

@@ -53,7 +53,7 @@ _FAULT_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def control_app(
-    journal: Journal, slack: SlackWorkspace, mailbox: Mailbox, datadog_objects: DatadogObjects
+    journal: Journal, slack: SlackWorkspace, mailbox: Mailbox, datadog_objects: DatadogObjects, parts: page.Parts
 ) -> Starlette:
     """Make the web application.
 
@@ -64,7 +64,7 @@ def control_app(
     - GET, DELETE /faults : all faults; PUT, DELETE /faults/{host} : those of one host, with the fields of `Fault`.
     - POST /ask, /click, /deactivate : the page's forms: what a person does in Slack.
     """
-    control = _Control(journal, slack, mailbox, datadog_objects)
+    control = _Control(journal, slack, mailbox, datadog_objects, parts)
     both = ["GET", "DELETE"]
     forms = {"/ask": _ask, "/click": _click, "/deactivate": _deactivate}
     return Starlette(
@@ -89,6 +89,7 @@ class _Control:
     slack: SlackWorkspace
     mailbox: Mailbox
     datadog_objects: DatadogObjects
+    parts: page.Parts
 
     async def index(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -98,7 +99,9 @@ class _Control:
             return Response(status_code=204)
         counts = {kind: len(found) for kind, found in _records(self.journal).items()}
         notice, failed = request.query_params.get("notice", ""), "failed" in request.query_params
-        html = page.render(counts, self.journal.faults(), self.slack, self.mailbox, notice=notice, failed=failed)
+        html = page.render(
+            counts, self.journal.faults(), self.slack, self.mailbox, self.parts, notice=notice, failed=failed
+        )
         return HTMLResponse(html, headers=_HEADERS)
 
     async def dashboard(self, request: Request) -> Response:

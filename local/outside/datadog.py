@@ -284,7 +284,7 @@ class _Dashboards:
         own = {
             "id": id_,
             "url": f"/dashboard/{id_}/{re.sub(r'[^a-z0-9]+', '-', body['title'].lower()).strip('-')}",
-            "author_handle": "local@example.com",
+            "author_handle": "local@localhost",
             "author_name": None,
             "is_read_only": False,
             "created_at": created_at,
@@ -334,7 +334,7 @@ class _Monitors:
             "multi": multi,
             "options": _monitor_options(body),
             "overall_state": "No Data",
-            "creator": {"email": "local@example.com", "handle": "local@example.com", "name": None},
+            "creator": {"email": "local@localhost", "handle": "local@localhost", "name": None},
             "created": _now(),
             "modified": _now(),
         }

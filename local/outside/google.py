@@ -1,6 +1,7 @@
-"""Google: the OAuth token endpoint and Vertex AI's Gemini and embedding models.
+"""Google: the OAuth token endpoint and Vertex AI's models: Gemini, embeddings, and those of partners.
 
-Formats: Google's "Using OAuth 2.0 for Server to Server Applications" and the REST reference of Vertex AI.
+Formats: Google's "Using OAuth 2.0 for Server to Server Applications" and the REST reference of Vertex AI. Claude speaks
+Anthropic's Messages API there, the other partners' models OpenAI's chat.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import re
 import time
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from local.outside import openai_format
+from local.outside.bedrock import anthropic_answer, anthropic_prompt, anthropic_stream
 from local.outside.completion import (
     Completion,
     Prompt,
@@ -42,6 +45,10 @@ _HOST = re.compile(r"(?:[a-z]+-[a-z]+\d+-)?aiplatform\.googleapis\.com|aiplatfor
 _PATH = re.compile(
     r"/v1(?:beta1)?/projects/[^/]+/locations/(?P<location>[^/]+)/publishers/google/models/(?P<model>[^/:]+)"
     r":(?P<operation>generateContent|streamGenerateContent|countTokens|predict|embedContent)"
+)
+_PARTNERS = re.compile(
+    r"/v1(?:beta1)?/projects/[^/]+/locations/(?P<location>[^/]+)/(?:publishers/(?P<publisher>[a-z0-9]+)/models/"
+    r"(?P<model>[^/:]+):(?P<operation>rawPredict|streamRawPredict)|endpoints/openapi/chat/completions)"
 )
 _ERRORS = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -156,11 +163,15 @@ class VertexAI:
 
     def target(self, request: Request) -> Target:
         """Return the method, the model and the location."""
-        match = _PATH.fullmatch(request.path)
-        if request.method != "POST" or match is None:
-            raise ApiError(404)
-        operation = match["operation"]
-        return Target(operation, match["model"], match["location"], streamed=operation == "streamGenerateContent")
+        path = unquote(request.path)
+        if request.method == "POST" and (match := _PATH.fullmatch(path)):
+            operation = match["operation"]
+            return Target(operation, match["model"], match["location"], streamed=operation == "streamGenerateContent")
+        if request.method == "POST" and (match := _PARTNERS.fullmatch(path)):
+            body = request.json()
+            model, operation = match["model"] or body.get("model", ""), match["operation"] or "chat/completions"
+            return Target(operation, model, match["location"], streamed=bool(body.get("stream")))
+        raise ApiError(404)
 
     def answer(self, request: Request, target: Target) -> Answer:
         """Answer one call with a valid bearer token."""
@@ -173,6 +184,8 @@ class VertexAI:
             return _embed_content(body)
         if target.operation == "countTokens":
             return Answer.of_json({"totalTokens": count_tokens(gemini_prompt(target.model, body).text)})
+        if target.operation in ("rawPredict", "streamRawPredict", "chat/completions"):
+            return self._partners(request, target, body)
         prompt = gemini_prompt(target.model, body)
         completion = complete(prompt)
         usage = self._cache.usage(request.host, prompt, completion)
@@ -180,6 +193,17 @@ class VertexAI:
             parts = [*_thought_parts(completion), _answer_part(completion)]
             return Answer.of_json(_content(prompt, completion, usage, parts), usage=usage)
         return _stream(prompt, completion, usage, sse=request.query.get("alt") == "sse")
+
+    def _partners(self, request: Request, target: Target, body: Json) -> Answer:
+        """Answer in the format of the model's maker."""
+        claude = "/publishers/anthropic/" in request.path
+        prompt = anthropic_prompt(target.model, body) if claude else openai_format.chat_prompt(target.model, body)
+        completion = complete(prompt)
+        usage = self._cache.usage(request.host, prompt, completion)
+        if claude:
+            answer = anthropic_stream if target.streamed else anthropic_answer
+            return answer(prompt, completion, usage)
+        return openai_format.chat_answer(prompt, completion, usage, body, azure=False)
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
         """Return Google's error document."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from html import escape, unescape
 
 from local.outside.mailbox import Mail, Mailbox
@@ -27,6 +29,21 @@ HOSTS = (
     ("files.slack.com", "Slack's uploads of files"),
     ("hooks.slack.com", "Slack's incoming web hook and response URLs"),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What of the world an environment has to do with, which is what the page shows beside calls and faults.
+
+    `accounts` is asking for one in Slack, `slack` its channels and people, `mail` the mailbox.
+    """
+
+    accounts: bool = True
+    slack: bool = True
+    mail: bool = True
+    dashboard: bool = True
+
+
 _SHOWN = 100  # the newest of a kind
 _LABELS = {
     "calls": "provider calls",
@@ -83,6 +100,7 @@ def render(
     faults: Mapping[str, Fault],
     slack: SlackWorkspace,
     mailbox: Mailbox,
+    parts: Parts,
     *,
     notice: str = "",
     failed: bool = False,
@@ -91,6 +109,8 @@ def render(
 
     Parameters
     ----------
+    parts
+        What there is to show.
     counts
         How many records there are of each kind.
     faults
@@ -106,20 +126,43 @@ def render(
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>The simulated outside world</title>
 <style>{_STYLE}</style></head><body>
-<header><h1>The simulated outside world</h1><nav><a href="/">Reload</a><a href="#mails">Mailbox</a>
-<a href="#slack">Slack</a><a href="#people">People</a><a href="#records">Records and faults</a>
-<a href="/dashboard">The dashboard as Datadog would show it</a></nav></header><main>
+<header><h1>The simulated outside world</h1><nav>{_navigation(parts)}</nav></header><main>
 {said if notice else ""}
-<section class="wide"><h2>Ask for an account as …</h2>{_ask_form(slack)}</section>
-<section id="mails"><h2>Mailbox</h2>{_mails(mailbox)}</section>
-<section id="slack"><h2>Slack</h2>{_channels(slack)}</section>
-<section class="wide"><h2>Workflow steps</h2>{_executions(slack)}</section>
-<section class="wide" id="people"><h2>People</h2>{_people(slack)}</section>
+{_world(parts, slack, mailbox)}
 <section id="records"><h2>Recorded</h2>{links}<a href="/mails">mails</a>: {len(mailbox.mails())}<br>
 <a href="/workspace">workspace</a>: {len(slack.messages())} <span class="soft">Slack messages</span></section>
 <section><h2>Faults</h2>{_faults(faults)}</section>
 <section class="wide"><h2>Hosts</h2>{_hosts()}</section>
 </main></body></html>"""
+
+
+def _navigation(parts: Parts) -> str:
+    links = (
+        (True, "/", "Reload"),
+        (parts.mail, "#mails", "Mailbox"),
+        (parts.slack, "#slack", "Slack"),
+        (parts.slack, "#people", "People"),
+        (True, "#records", "Records and faults"),
+        (parts.dashboard, "/dashboard", "The dashboard as Datadog would show it"),
+    )
+    return "\n".join(f'<a href="{target}">{label}</a>' for there, target, label in links if there)
+
+
+def _world(parts: Parts, slack: SlackWorkspace, mailbox: Mailbox) -> str:
+    """Return the sections about people, mails and Slack that the environment has a use for."""
+    half, whole = ("", ' class="wide"') if parts.slack and parts.mail else (' class="wide"',) * 2
+    sections = (
+        (parts.accounts, whole, "Ask for an account as …", partial(_ask_form, slack)),
+        (parts.mail, f'{half} id="mails"', "Mailbox", partial(_mails, mailbox)),
+        (parts.slack, f'{half} id="slack"', "Slack", partial(_channels, slack, parts)),
+        (parts.accounts, whole, "Workflow steps", partial(_executions, slack)),
+        (parts.slack, f'{whole} id="people"', "People", partial(_people, slack)),
+    )
+    return "\n".join(
+        f"<section{attributes}><h2>{title}</h2>{content()}</section>"
+        for there, attributes, title, content in sections
+        if there
+    )
 
 
 def _ask_form(slack: SlackWorkspace) -> str:
@@ -157,15 +200,15 @@ def _mail(mail: Mail, *, opened: bool) -> str:
 {f"<h3>Text</h3><pre>{escape(mail.text)}</pre>" if mail.text else ""}</details>"""
 
 
-def _channels(slack: SlackWorkspace) -> str:
-    grouped: dict[str, list[Message]] = {slack.audit_channel: []}
+def _channels(slack: SlackWorkspace, parts: Parts) -> str:
+    grouped: dict[str, list[Message]] = {slack.audit_channel: []} if parts.accounts else {}
     for message in slack.messages()[-_SHOWN:]:
         grouped.setdefault(message.channel, []).append(message)
-    parts = []
+    found = []
     for id_, messages in grouped.items():
         shown = "".join(_message(slack, message) for message in reversed(messages))
-        parts.append(f"<h3>{escape(_channel_name(slack, id_))}</h3>{shown or _EMPTY}")
-    return "".join(parts)
+        found.append(f"<h3>{escape(_channel_name(slack, id_))}</h3>{shown or _EMPTY}")
+    return "".join(found) or _EMPTY
 
 
 def _channel_name(slack: SlackWorkspace, id_: str) -> str:

@@ -178,18 +178,19 @@ class SlackWorkspace(Workspace):
 
     def envelope(self, event: Json) -> Json:
         """Return an event as Slack sends it, with a new `event_id`; the text of it can be sent with `deliver`."""
-        bot = {"enterprise_id": None, "team_id": self.team, "user_id": BOT_USER, "is_bot": True}
+        organisation = self.organisation or None
+        bot = {"enterprise_id": organisation, "team_id": self.team, "user_id": BOT_USER, "is_bot": True}
         return {
             "token": self._verification_token,
             "team_id": self.team,
             "context_team_id": self.team,
-            "context_enterprise_id": None,
+            "context_enterprise_id": organisation,
             "api_app_id": APP,
             "event": event,
             "type": "event_callback",
             "event_id": f"Ev{secrets.token_hex(5).upper()}",
             "event_time": int(time.time()),
-            "authorizations": [{**bot, "is_enterprise_install": False}],
+            "authorizations": [{**bot, "is_enterprise_install": organisation is not None}],
             "is_ext_shared_channel": False,
         }
 
@@ -222,6 +223,7 @@ class SlackWorkspace(Workspace):
         person = self.person(user)
         form = {
             "token": self._verification_token,
+            **({"enterprise_id": person.organisation} if person.organisation else {}),
             "team_id": person.team,
             "team_domain": self.domain,
             "channel_id": channel,
@@ -231,7 +233,7 @@ class SlackWorkspace(Workspace):
             "command": self.command_name,
             "text": text,
             "api_app_id": APP,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": "true" if self.organisation else "false",
             "response_url": self.make_response_url("commands", person.id, channel),
             "trigger_id": self.make_trigger(person.id),
         }
@@ -298,8 +300,8 @@ class SlackWorkspace(Workspace):
             "token": self._verification_token,
             "trigger_id": self.make_trigger(person.id),
             "team": {"id": person.team, "domain": self.domain},
-            "enterprise": None,
-            "is_enterprise_install": False,
+            "enterprise": {"id": person.organisation, "name": self.domain} if person.organisation else None,
+            "is_enterprise_install": bool(self.organisation),
         }
         return self.deliver(urlencode({"payload": json.dumps(common | payload)}), FORM)
 

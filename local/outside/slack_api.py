@@ -45,6 +45,7 @@ class SlackApi:
         self._workspace, self._bot_token = workspace, bot_token
         self._methods = {
             "auth.test": _Method(self._auth_test),
+            "auth.teams.list": _Method(self._teams_list),
             "users.info": _Method(self._users_info, scope="users:read"),
             "users.list": _Method(self._users_list, scope="users:read"),
             "usergroups.users.list": _Method(self._group_users, ("usergroup",), "usergroups:read"),
@@ -120,8 +121,13 @@ class SlackApi:
             "team_id": self._workspace.team,
             "user_id": BOT_USER,
             "bot_id": BOT,
-            "is_enterprise_install": False,
+            "is_enterprise_install": bool(self._workspace.organisation),
+            **({"enterprise_id": self._workspace.organisation} if self._workspace.organisation else {}),
         }
+
+    def _teams_list(self, arguments: Json) -> Json:  # one page has the one workspace
+        team = {"id": self._workspace.team, "name": self._workspace.domain.title()}
+        return {"teams": [team], "response_metadata": {"next_cursor": ""}}
 
     def _users_info(self, arguments: Json) -> Json:
         try:
@@ -133,6 +139,8 @@ class SlackApi:
         return {"user": person.user(with_locale=_true(arguments, "include_locale"), with_email=self._sees_addresses)}
 
     def _users_list(self, arguments: Json) -> Json:
+        if self._workspace.organisation and arguments.get("team_id") != self._workspace.team:
+            raise SlackError("missing_argument" if not arguments.get("team_id") else "team_access_not_granted")
         people = self._workspace.people()
         limit = int(arguments.get("limit") or 0)
         if not 0 <= limit <= _MOST_USERS:

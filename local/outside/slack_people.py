@@ -32,6 +32,7 @@ class Person:
     email_confirmed: bool = True
     deleted: bool = False
     updated: int = 0
+    organisation: str = ""  # E…, where the app is installed in a whole organisation
 
     @property
     def handle(self) -> str:
@@ -71,6 +72,8 @@ class Person:
             }
         if self.stranger:
             user["is_stranger"] = True
+        if self.organisation:
+            user["enterprise_user"] = {"enterprise_id": self.organisation, "id": self.id, "teams": [self.team]}
         if with_locale:
             user["locale"] = self.locale
         return user
@@ -101,27 +104,28 @@ class Person:
         return profile
 
 
-def cast(team: str, mail_domains: Sequence[str]) -> list[Person]:
+def cast(team: str, mail_domains: Sequence[str], organisation: str = "") -> list[Person]:
     """Return one person for each case that an account request can be of, and Slackbot.
 
-    Slackbot is listed among every workspace's users, and is no bot by its `is_bot`.
+    They are of the first mail domain, but for one of the last. Slackbot is listed among every workspace's users, and is
+    no bot by its `is_bot`.
     """
     domain, now = mail_domains[0], int(time.time())
 
     def make(role: str, name: str, *, email: str | None = "", **more: object) -> Person:
         id_ = f"U0{sha256(role.encode()).hexdigest()[:9].upper()}"
         address = f"{name.lower().replace(' ', '.')}@{domain}" if email == "" else email
-        values: dict[str, object] = {"team": team, "updated": now, **more}
+        values: dict[str, object] = {"team": team, "organisation": organisation, "updated": now, **more}
         return Person(id=id_, role=role, name=name, email=address, **values)  # type: ignore[arg-type]
 
     return [
         make("japanese", "Yuki Sato"),
-        make("english", "Emma Clark", locale="en-GB"),
+        make("english", "Emma Clark", locale="en-GB", email=f"emma.clark@{mail_domains[-1]}"),
         make("approver", "Kenji Tanaka"),
         make("single_channel_guest", "Gina Single", locale="en-US", ultra_restricted=True),
         make("multi_channel_guest", "Gary Multi", locale="en-US", restricted=True),
         make("bot", "Deploy Bot", locale="en-US", email=None, bot=True),
-        make("stranger", "Sofia Elsewhere", locale="en-US", team=OTHER_TEAM, stranger=True),
+        make("stranger", "Sofia Elsewhere", locale="en-US", team=OTHER_TEAM, organisation="", stranger=True),
         make("unconfirmed", "Umeko Mori", email_confirmed=False),
         make("foreign_mail", "Frank Private", locale="en-US", email="frank.private@mail.example.net"),
         make("deactivated", "Daichi Ono", deleted=True),

@@ -33,11 +33,11 @@ class WorkspaceSettings(Protocol):
 
     @property
     def workspace(self) -> str:
-        """The workspace's id, T…."""
+        """The workspace's id, T…, or that of the organisation, E…, which the app is installed in the whole of."""
 
     @property
     def audit_channel(self) -> str:
-        """The channel that the app reports to, C…."""
+        """The channel that the app reports to, C… or G…."""
 
     @property
     def approver_group(self) -> str | None:
@@ -161,14 +161,16 @@ class Workspace:
     """
 
     def __init__(self, settings: WorkspaceSettings, clock: Callable[[], float] = time.time) -> None:
-        self.team, self.domain, self.command_name = settings.workspace, "acme", settings.command
+        self.organisation = settings.workspace if settings.workspace.startswith("E") else ""
+        self.team = f"T{settings.workspace[1:]}"  # the organisation's one workspace, if it is one
+        self.domain, self.command_name = settings.mail_domains[0].partition(".")[0], settings.command
         self.audit_channel, self.approver_group = settings.audit_channel, settings.approver_group
         self.mail_domains, self.team_names = settings.mail_domains, settings.teams
         self.scopes = set(SCOPES)  # what the app was granted; take one away to see `missing_scope`
         self.trigger_seconds = 3.0  # how long a modal may be opened after the user's action
         self._clock = clock
         self._changed = threading.Condition()
-        self._people = {person.id: person for person in cast(self.team, self.mail_domains)}
+        self._people = {person.id: person for person in cast(self.team, self.mail_domains, self.organisation)}
         approver = self.person("approver").id
         self._groups: dict[str, list[str]] = {self.approver_group: [approver]} if self.approver_group else {}
         members = frozenset(person.id for person in self._people.values() if not person.bot)
@@ -215,7 +217,8 @@ class Workspace:
         """
         id_ = f"U{secrets.token_hex(5).upper()}"
         address = f"{role}@{self.mail_domains[0]}" if email == "" else email
-        values = {"team": OTHER_TEAM if more.get("stranger") else self.team, "updated": int(time.time()), **more}
+        team, organisation = (OTHER_TEAM, "") if more.get("stranger") else (self.team, self.organisation)
+        values = {"team": team, "organisation": organisation, "updated": int(time.time()), **more}
         person = Person(id=id_, role=role, name=name, email=address, **values)
         with self._changed:
             self._people[id_] = person
@@ -245,8 +248,12 @@ class Workspace:
     # Channels and messages
 
     def add_channel(self, id_: str, name: str, *, bot: bool = True) -> None:
-        """Make a channel of everybody; `bot` tells whether the app was invited to it."""
+        """Make a channel of everybody; `bot` tells whether the app was invited to it.
+
+        One that is there already keeps its name, and everybody comes to it.
+        """
         with self._changed:
+            name = self._channels[id_].name if id_ in self._channels else name
             people = self._channels[GENERAL].members
             self._channels[id_] = Channel(id_, name, people | {BOT_USER} if bot else people)
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -15,13 +15,14 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from local.outside.azure import AzureOpenAI
-from local.outside.bedrock import REGIONS, Bedrock
+from local.outside.bedrock import Bedrock
 from local.outside.bills import (
     BigQuery,
     BilledJournal,
     Bills,
     CostExplorer,
     CostManagement,
+    Deployments,
     GoogleTokens,
     MicrosoftSignIn,
 )
@@ -32,6 +33,7 @@ from local.outside.datadog import DatadogApi, DatadogLogs, DatadogObjects
 from local.outside.exchange import Dispatcher
 from local.outside.google import GoogleToken, VertexAI
 from local.outside.mailbox import Mailbox
+from local.outside.page import Parts
 from local.outside.records import Call, Fault, Json, Refusal
 from local.outside.reporting import SlackWebhook
 from local.outside.slack import SlackWorkspace
@@ -55,11 +57,15 @@ class OutsideWorld:
         Made if it does not exist.
     credentials
         What the providers accept; read from or made in the folder if not given.
-    bedrock_regions
-        The AWS regions that have a Bedrock.
+    deployments
+        The deployments whose price is not that of their name.
+    profiles
+        The model behind each ARN of Bedrock that does not tell it.
     slack_workspace
         The ids and mail domains of the Slack workspace: an environment's `onboarding` settings fit; an example's if not
         given.
+    parts
+        What of it the page shows.
     port, control_port, submission_port, relay_port
         Of the proxy, of the control page and API, and of the mailbox, on 127.0.0.1; 0 takes a free one. The mailbox has
         them as `mailbox.submission_port` and `mailbox.relay_port`.
@@ -77,8 +83,10 @@ class OutsideWorld:
         folder: Path,
         *,
         credentials: Credentials | None = None,
-        bedrock_regions: Collection[str] = REGIONS,
+        deployments: Deployments | None = None,
+        profiles: Mapping[str, str] | None = None,
         slack_workspace: WorkspaceSettings | None = None,
+        parts: Parts | None = None,
         port: int = 0,
         control_port: int = 0,
         submission_port: int = 0,
@@ -88,7 +96,8 @@ class OutsideWorld:
         self.credentials = credentials or Credentials.load_or_generate(folder / "credentials.json")
         self.ca_file = folder / "ca.pem"
         self.port, self.control_port = port, control_port
-        self.bills = Bills(folder / "bills.json")
+        self.parts = parts or Parts()
+        self.bills = Bills(folder / "bills.json", deployments or {})
         self.journal = BilledJournal(self.bills)
         self.datadog_objects = DatadogObjects()
         self._ca = _load_or_make_ca(self.ca_file, folder / "ca.key")
@@ -100,7 +109,7 @@ class OutsideWorld:
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
         self._providers = Dispatcher(
             (
-                Bedrock(bedrock_regions),
+                Bedrock(profiles),
                 AzureOpenAI(self.credentials.azure_api_key),
                 GoogleTokens(tokens, billing_tokens),
                 VertexAI(tokens),
@@ -231,7 +240,7 @@ class OutsideWorld:
             tls_port=tls.getsockname()[1],
             refuse=self.journal.add_refusal,
         )
-        page = control_app(self.journal, self.slack_workspace, self.mailbox, self.datadog_objects)
+        page = control_app(self.journal, self.slack_workspace, self.mailbox, self.datadog_objects, self.parts)
         servers = (_server(self._providers, self._tls_context()), _server(page))
         serving = [
             asyncio.create_task(server.serve(sockets=[sock]))

@@ -17,12 +17,16 @@ from playwright.sync_api import Browser, sync_playwright
 
 from local.gateway import CHECKOUT, LocalGateway
 from local.outside import OutsideWorld
+from stacks.company import Company, company
 
 Found = TypeVar("Found")
 RESULTS = CHECKOUT / "test-results"
 # Here LiteLLM writes spend every few seconds, by tag every twice as many, and sends Datadog a batch each second.
 PATIENCE = 150.0
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    *(f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium")),  # of macOS
+)
 # Headless, as any user, and without calling its maker.
 BROWSER_ARGUMENTS = (
     "--no-sandbox",
@@ -35,11 +39,9 @@ BROWSER_ARGUMENTS = (
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGateway]:
-    """The running gateway."""
-    state = tmp_path_factory.mktemp("gateway")
-    with LocalGateway(state, report=lambda _: None) as running:
-        yield running
+def gateway(gateway_of: Callable[[Company], LocalGateway]) -> LocalGateway:
+    """The example company's running gateway."""
+    return gateway_of(company())
 
 
 @pytest.fixture
@@ -65,12 +67,13 @@ def client(gateway: LocalGateway, user: str) -> openai.OpenAI:
 @pytest.fixture  # not for the session: Playwright's event loop would run on under every later test of this process
 def chromium() -> Iterator[Browser]:
     """An installed Chromium. Without one a test is skipped on a person's machine, and fails in CI."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        missing = f"no browser is installed: none of {', '.join(BROWSERS)} is on the PATH"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     RESULTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
+        known = (*BROWSERS, playwright.chromium.executable_path)  # the last by `playwright install chromium`
+        found = next(filter(None, map(shutil.which, known)), None)
+        if not found:
+            missing = f"no browser is installed: there is none of {', '.join(known)}"
+            pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
         browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_ARGUMENTS))
         yield browser
         browser.close()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +27,9 @@ from local.outside import Fault
 from ops.secrets import required_secrets
 from stacks.company import load
 from stacks.image import build_context
+from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import Environment
+from tests.checkout import copy_checkout
 from tests.e2e.conftest import callers
 
 OWN = "tests/companies/two-accounts"
@@ -36,7 +37,6 @@ RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
 
 REGION = "ap-northeast-1"
 REPOSITORY = "litellm-gateway"
-INSTALLED = (".venv", "node_modules", ".tools")
 CDK = ("node", str(CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"))
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 PAUSE = 0.5  # seconds between a caller's requests: much else is to be done on this machine
@@ -96,7 +96,8 @@ class Company:
         self._folder = folder
         own = load(CHECKOUT / OWN)
         settings = own.environments
-        self.outside = outside_of(settings["dev"], folder / "outside")
+        config = LiteLlmConfig.load(own.config, provided=settings["dev"].plain_variables)
+        self.outside = outside_of(settings["dev"], config, folder / "outside")
         self.gateways = {
             name: LocalGateway(
                 folder / name, own=own, environment=each, outside=self.outside, checkout=folder / "first"
@@ -147,7 +148,7 @@ class Company:
     def _make(self, name: str, edits: Edits, targets: Iterable[str]) -> Release:
         """Edit a copy of the checkout, build and push its image, and synthesize the targets' stacks with that."""
         folder, access = self._folder / name, self.emulator.environment(RELEASES_ACCOUNT)
-        _copy(folder)
+        copy_checkout(folder)
         for file, (old, new) in edits.items():
             text = (folder / file).read_text()
             assert old in text, f"{file} does not have {old!r}"
@@ -279,17 +280,6 @@ def history(company: Company) -> History:
         for step in steps:
             step.result()
     return History(done, states, statuses)
-
-
-def _copy(folder: Path) -> None:
-    """Copy the checkout, with what is not committed yet."""
-    listed = _well(_run(CHECKOUT, {}, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"))
-    for name in filter(None, listed.stdout.split("\0")):
-        if (CHECKOUT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CHECKOUT / name, folder / name)
-    for name in INSTALLED:
-        (folder / name).symlink_to(CHECKOUT / name)
 
 
 def _run(folder: Path, access: Mapping[str, str], *command: str) -> Done:

@@ -27,6 +27,7 @@ REQUESTS = (
     *(("GET", "/health/readiness"), ("GET", "/ui/login/"), ("GET", "/litellm/.well-known/litellm-ui-config")),
     ("GET", "/litellm-asset-prefix/_next/static/chunks/0po6dcxc4c7oi.js"),
     *(("GET", "/v1/model/info"), ("GET", "/v2/user/info"), ("POST", "/v1/chat/completions")),
+    *(("POST", "/v1/responses"), ("POST", "/v1/embeddings")),
 )
 NAT_GATEWAY = "198.51.100.7"  # in none of the ranges of the settings
 FUNCTION = "10.10.1.5"

@@ -42,6 +42,7 @@ class FakeAws:
         self.answers = answers
         self.endpoint = endpoint
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.region_name: str | None = None
 
     @property
     def session(self) -> boto3.Session:
@@ -49,6 +50,9 @@ class FakeAws:
 
     def client(self, service: str, region_name: str = "ap-northeast-1", **_: object) -> _Client:
         return _Client(self, service, region_name)
+
+    def get_credentials(self) -> object:
+        return object()
 
     def get_partition_for_region(self, region: str) -> str:
         return "aws"

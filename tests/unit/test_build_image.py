@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 CONTAINER = Path(__file__).parents[2] / "container"
+CONFIG = "model_list: []\n"
 SCRIPT = (CONTAINER / "build-image.sh").read_text()
 REPOSITORY = "444444444444.dkr.ecr.ap-northeast-1.amazonaws.com/litellm-gateway"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -51,13 +52,17 @@ class Machine:
         self.container = folder / "container"
         shutil.copytree(CONTAINER, self.container, ignore=shutil.ignore_patterns("__pycache__"))
         self.script = self.container / "build-image.sh"
+        self.built = folder / "built"  # what Docker was last given
+        self.config = folder / "company" / "config.yaml"
+        self.config.parent.mkdir()
+        self.config.write_text(CONFIG)
         self.bom = folder / "bom.cdx.json"
         self.downloads = folder / "downloads"
         self.downloads.mkdir()
         self.state = folder / "state"  # the digest of the image that the repository has
         for name in (*NEEDED, "sha256sum", "gzip", "touch"):
             (self.path / name).symlink_to(str(shutil.which(name)))
-        self.command("uname", "echo aarch64")
+        self.command("uname", "echo Linux aarch64")
         self.command(
             "curl",
             f"""while [ "$1" != -o ]; do shift; done
@@ -87,7 +92,11 @@ esac""",
 
     def docker(self, **answers: str) -> None:
         """Docker, whose commands (`login`, `build`, `pull`, `push`) do what `answers` says instead."""
-        given = {"login": "cat >/dev/null", "push": f'printf %s {PUSHED} >"{self.state}"; echo {REPOSITORY}'} | answers
+        given = {
+            "login": "cat >/dev/null",
+            "build": f'for folder; do :; done; rm -rf "{self.built}"; cp -R "$folder" "{self.built}"',
+            "push": f'printf %s {PUSHED} >"{self.state}"; echo {REPOSITORY}',
+        } | answers
         self.command(
             "docker", "case $1 in\n" + "\n".join(f"{name}) {does} ;;" for name, does in given.items()) + "\nesac"
         )
@@ -108,10 +117,10 @@ esac""",
     def know(self, variable: str, checksum: str) -> None:
         self._write(self.script, re.sub(rf"(?m)^{variable}=.*$", f"{variable}={checksum}", self.script.read_text()))
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.script), *(arguments or (REPOSITORY, COMMIT, str(self.bom)))],
-            env={"PATH": str(self.path), "HOME": str(self.path.parent), "TMPDIR": str(self.path.parent)},
+            env={"PATH": str(self.path), "HOME": str(self.path.parent), "TMPDIR": str(self.path.parent), **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -178,7 +187,23 @@ def test_the_build_is_of_the_base_that_was_verified_and_for_the_tasks_processor(
     assert "--platform linux/arm64 " in build
     assert f"--tag {REPOSITORY}:{COMMIT} " in build
     assert f"--label org.opencontainers.image.revision={COMMIT} " in build
-    assert build.endswith(f" {machine.container}")
+    assert build.endswith("/context")
+    assert (machine.built / "config.yaml").read_text() == CONFIG
+    assert (machine.built / "Dockerfile").read_text() == (CONTAINER / "Dockerfile").read_text()
+
+
+def test_the_build_is_of_the_company_that_is_named(machine: Machine) -> None:
+    other = machine.config.parent.parent / "tests" / "companies" / "other"
+    other.mkdir(parents=True)
+    (other / "config.yaml").write_text("model_list: [other]\n")
+    assert machine.run(COMPANY="tests/companies/other").returncode == 0
+    assert (machine.built / "config.yaml").read_text() == "model_list: [other]\n"
+
+
+def test_a_checkout_without_a_companys_files(machine: Machine) -> None:
+    machine.config.unlink()
+    assert machine.refused() == "build-image.sh: company/config.yaml is missing: make init writes the company's files."
+    assert not machine.called("curl", "docker", "aws")
 
 
 def test_what_was_built_is_what_is_listed_scanned_and_pushed(machine: Machine) -> None:
@@ -243,7 +268,7 @@ def test_an_image_that_is_not_verified_is_not_built(machine: Machine) -> None:
 @pytest.mark.parametrize("tool", ["cosign", "syft", "grype"])
 @pytest.mark.parametrize("processor", ["aarch64", "x86_64"])
 def test_a_tool_that_is_not_what_was_pinned_is_not_run(machine: Machine, tool: str, processor: str) -> None:
-    machine.command("uname", f"echo {processor}")
+    machine.command("uname", f"echo Linux {processor}")
     (name,) = (each for each in machine.downloads.iterdir() if _is(each, tool, processor))
     name.write_bytes(name.read_bytes() + b"\n")
     assert "is not the file whose checksum is in this script" in machine.refused()
@@ -255,7 +280,7 @@ def _is(file: Path, tool: str, processor: str) -> bool:
 
 
 def test_each_processor_has_its_own_tools(machine: Machine) -> None:
-    machine.command("uname", "echo x86_64")
+    machine.command("uname", "echo Linux x86_64")
     assert machine.run().returncode == 0
     urls = [call.split()[-1] for call in machine.called("curl") if "github.com" in call and "releases" in call]
     assert [url.rsplit("/", 1)[-1] for url in urls] == [
@@ -267,9 +292,11 @@ def test_each_processor_has_its_own_tools(machine: Machine) -> None:
     assert all(url.startswith("https://github.com/") for url in urls)
 
 
-def test_another_processor_is_refused(machine: Machine) -> None:
-    machine.command("uname", "echo riscv64")
-    assert "there are no tools for the processor riscv64" in machine.refused()
+@pytest.mark.parametrize("system", ["Linux riscv64", "Darwin arm64"])
+def test_another_system_is_refused(machine: Machine, system: str) -> None:
+    machine.command("uname", f"echo {system}")
+    (machine.path / "sha256sum").unlink()  # some have none: that is not the reason
+    assert f"there are no tools for {system}" in machine.refused()
 
 
 @pytest.mark.parametrize("name", ["docker", "aws", "curl", "tar", "sha256sum"])
@@ -330,7 +357,7 @@ def test_a_push_that_the_repository_does_not_know_of_is_said(machine: Machine) -
 )
 def test_what_is_no_repository_is_refused(machine: Machine, repository: str, sentence: str) -> None:
     assert sentence in machine.refused(repository, COMMIT, str(machine.bom))
-    assert not machine.calls.read_text()
+    assert not machine.called("curl", "docker", "aws")
 
 
 @pytest.mark.parametrize("tag", ["", "a b", "a:b", "$(true)"])
@@ -345,7 +372,7 @@ def test_three_arguments(machine: Machine) -> None:
 def test_nothing_is_left_behind(machine: Machine) -> None:
     before = set(machine.path.parent.iterdir())
     machine.run()
-    assert set(machine.path.parent.iterdir()) - before == {machine.bom, machine.state}
+    assert set(machine.path.parent.iterdir()) - before == {machine.bom, machine.state, machine.built}
 
 
 def test_it_can_be_executed() -> None:

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import ast
-import ipaddress
+import os
 import re
+import shutil
 import subprocess
 import sys
-import types
-import typing
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
-from ops import diagram
-from stacks.company import environments
-from stacks.settings import Environment, Settings
+from ops import about, costs, diagram, docs, settings_reference
+from ops.templates import Facts, synthesize
+from stacks.company import OWN, SETTINGS, company, environments
+from stacks.settings import Environment, Releases
 from tests.aws_cli import Command
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
-    *("README.md", "README.ja.md"),
+    *("README.md", "README.ja.md", "CHANGELOG.md"),
     *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))),
 )
 OPERATIONS = [name for name in DOCUMENTS if name.startswith("docs/operations/")]
-DEPLOYED = ("dev", "stg", "prod")
-HOURS = 730  # in a month, as AWS reckons
+# A company's own folder, which the product's repository has not, and the names in it.
+OF_A_COMPANY = {OWN.name, *(f"{OWN.name}/{name}" for name in (SETTINGS, "config.yaml", "snapshots", "stateful.json"))}
+# Where those files were before version 2.0.0: pages on that version name them.
+MOVED = {"stacks/environments.py", "container/config.yaml", "tests/templates/stateful.json"}
+OF_VERSION_1 = ("CHANGELOG.md", "docs/upgrading.md")
 FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)  # in a list it is indented
 
 
@@ -150,17 +148,23 @@ def test_the_readme_names_every_target_of_make() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_exists(document: str) -> None:
-    places = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    places = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")} - {OWN.name}
     made = {line.strip("/\n") for line in text(".gitignore").splitlines()}
-    paths = [
+    words = [
         word
         for span in (*spans(document), *(block for _, block in code(document)))
         for word in re.findall(r"(?<![\w/.:$-])[\w.-]+(?:/[\w.-]+)*/?(?![\w*:.])", span)
-        if "/" in word and word.split("/")[0] in places - made
     ]
-    missing = [path for path in paths if not (ROOT / path).exists()]
-    assert not missing
-    assert paths or document in OPERATIONS
+    paths = [word for word in words if "/" in word and word.split("/")[0] in places - made]
+    missing = {path for path in paths if not (ROOT / path).exists()}
+    assert missing - (MOVED | {"tests/templates/__snapshots__"} if document in OF_VERSION_1 else set()) == set()
+    assert {word.rstrip("/") for word in words if word.startswith(f"{OWN.name}/")} <= OF_A_COMPANY
+    assert paths or document not in ("README.md", "README.ja.md", "docs/design.md")
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name not in OF_VERSION_1])
+def test_nobody_is_sent_to_where_a_companys_files_were(document: str) -> None:
+    assert not [path for path in MOVED if path in text(document)]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -183,7 +187,7 @@ def test_the_sample_output_is_between_its_markers(document: str) -> None:
 
 # Names from outside of a block, values split into words on purpose, and `cd` without `exit`, which would end a person's
 # shell; the rest of shellcheck holds.
-SHELLCHECK = str(Path(sys.executable).with_name("shellcheck"))
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "shellcheck"
 NOT_IN_DOCUMENTS = "SC2034,SC2086,SC2154,SC2164"
 
 
@@ -221,112 +225,24 @@ def test_every_script_is_well_formed(document: str) -> None:
         assert not check.returncode, check.stdout
 
 
-# --- Tables that come from the settings -----------------------------------------------------------------------------
+# --- Tables that come from the code ---------------------------------------------------------------------------------
 
 
-def settings(model: type[Settings], prefix: str = "", optional: bool = False) -> Iterator[tuple[str, str, str]]:
-    """Name, type and default of every setting, groups resolved; nothing in an optional group is required by itself."""
-    for name, field in model.model_fields.items():
-        kind, default = field.annotation, field.default
-        if typing.get_origin(kind) in (types.UnionType, typing.Union):
-            (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
-        if isinstance(kind, type) and issubclass(kind, Settings):
-            yield from settings(kind, f"{prefix}{name}.", optional=optional or default is None)
-        elif groups := [one for one in typing.get_args(kind) if isinstance(one, type) and issubclass(one, Settings)]:
-            yield from settings(groups[0], f"{prefix}{name}[].")  # what each of them needs
-        else:
-            yield f"`{prefix}{name}`", f"`{type_name(kind)}`", default_of(field, "none" if optional else "required")
+def test_the_tables_are_those_of_the_code() -> None:
+    """`make docs` writes them: the settings, the example's environments, and what they cost at rest."""
+    assert [file.name for file, written in docs.files(company()).items() if file.read_text("utf-8") != written] == []
 
 
-def default_of(field: FieldInfo, otherwise: str) -> str:
-    if field.default is PydanticUndefined:
-        return otherwise
-    return "none" if field.default is None else f"`{field.default}`"
+def test_every_setting_has_a_meaning() -> None:
+    for model, meanings in ((Environment, settings_reference.ENVIRONMENT), (Releases, settings_reference.RELEASES)):
+        assert {name for name, _, _ in settings_reference.settings(model)} == meanings.keys()
 
 
-def type_name(kind: Any) -> str:  # noqa: ANN401 - an annotation
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Annotated:
-        return type_name(arguments[0])
-    if origin is Literal:
-        return f"Literal[{', '.join(map(repr, arguments))}]"
-    if origin:
-        return f"{origin.__name__}[{', '.join('...' if part is ... else type_name(part) for part in arguments)}]"
-    return "IPv4Network" if kind is ipaddress.IPv4Network else str(kind.__name__)
-
-
-def test_the_settings_are_those_of_the_models() -> None:
-    assert [tuple(row[:3]) for row in table("README.md", "`name`")] == list(settings(Environment))
-
-
-def test_the_environments_are_those_of_the_settings() -> None:
-    chosen = [environments()[name] for name in DEPLOYED]
-    yes_no = {True: "yes", False: "no"}
-    expected = {
-        "Availability zones": [str(len(one.network.zones)) for one in chosen],
-        "NAT gateways": [str(one.network.nat_gateways) for one in chosen],
-        "Interface endpoints": [str(len(one.network.interface_endpoints)) for one in chosen],
-        "Tasks": [f"{one.gateway.min_tasks}–{one.gateway.max_tasks}" for one in chosen],  # noqa: RUF001
-        "Aurora capacity (ACU)": [
-            f"{one.database.min_capacity:g}–{one.database.max_capacity:g}"  # noqa: RUF001
-            for one in chosen
-        ],
-        "Aurora reader": [yes_no[one.database.reader] for one in chosen],
-        "Backups (days)": [str(one.database.backup_days) for one in chosen],
-        "Logs (days)": [str(one.log_retention_days) for one in chosen],
-        "Deletion protection": [yes_no[one.deletion_protection] for one in chosen],
-    }
-    rows = {name: cells for name, *cells in table("README.md", "Availability zones")}
-    assert {name: rows.get(name) for name in expected} == expected
-
-
-def quantities(one: Environment) -> dict[str, float]:
-    """How many of each cost driver an environment has at rest."""
-    zones, tasks = len(one.network.zones), one.gateway.min_tasks
-    return {
-        "NAT gateways": one.network.nat_gateways,
-        "Fargate on ARM, vCPU": tasks * one.gateway.cpu / 1024,
-        "Fargate on ARM, GB": tasks * one.gateway.memory / 1024,
-        "Aurora Serverless v2, ACU": one.database.min_capacity * (1 + one.database.reader),
-        "Application Load Balancer": 1,
-        "Interface endpoints, each per zone": len(one.network.interface_endpoints) * zones,
-        "Public IPv4 addresses": zones * one.ingress.public + one.network.nat_gateways,
-        "AWS WAF, web ACL": 1,
-        "AWS WAF, rules": 7,
-        "AWS KMS, keys": 2,  # the database's, and that of the topic of mail events
-        "Route 53, hosted zone": 1,  # Cloud Map's
-        # Each figure of an alarm counts; and Application Auto Scaling makes two alarms for each of two policies.
-        "CloudWatch alarms": figures_of_alarms(one.name) + 4,
-    }
-
-
-synthesized = cache(diagram.synthesize)  # takes seconds
-
-
-def figures_of_alarms(environment: str) -> int:
-    """How many metrics an environment's alarms look at: one each, and with metric math those that it reckons with."""
-    template = synthesized(environment)["Observability"]
-    alarms = [one["Properties"] for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
-    return sum(
-        sum("MetricStat" in metric for metric in alarm["Metrics"]) if "Metrics" in alarm else 1 for alarm in alarms
-    )
-
-
-def dollars(quantity: float, price: str) -> int:
-    """Whole dollars a month, half a one rounded up; a price is per hour or per month."""
-    return int(quantity * float(price.split()[0]) * (HOURS if "/h" in price else 1) + 0.5)
-
-
-def test_the_costs_are_the_prices_times_what_the_settings_say() -> None:
+def test_the_costs_are_in_the_readme_with_their_prices() -> None:
     *drivers, total = table("README.md", "Fargate on ARM, GB")
-    found = {name: [int(cell) for cell in cells] for name, _, *cells in drivers}
-    expected = {
-        name: [dollars(quantities(environments()[each])[name], price) for each in DEPLOYED]
-        for name, price, *_ in drivers
-    }
-    assert found == expected
-    assert found.keys() == quantities(environments()["dev"]).keys()
-    assert [int(cell) for cell in total[2:]] == [sum(column) for column in zip(*found.values(), strict=True)]
+    assert {name: price for name, price, *_ in drivers} == costs.PRICES
+    dollars = [[int(cell) for cell in cells] for _, _, *cells in drivers]
+    assert [int(cell) for cell in total[2:]] == [sum(column) for column in zip(*dollars, strict=True)]
 
 
 def changed(one: Environment, setting: str) -> Environment:
@@ -338,27 +254,33 @@ def changed(one: Environment, setting: str) -> Environment:
 
 
 def test_the_levers_save_what_the_prices_say() -> None:
-    *drivers, _ = table("README.md", "Fargate on ARM, GB")
-    levers = table("docs/operations/cost-levers.md", "prod")
-    for setting, name, saved, _ in levers:
-        before, after = (
-            quantities(one) for one in (environments()[name], changed(environments()[name], setting[1:-1]))
-        )
-        exact = sum(
-            (before[driver] - after[driver]) * float(price.split()[0]) * (HOURS if "/h" in price else 1)
-            for driver, price, *_ in drivers
-        )
-        assert int(saved) == int(exact + 0.5), setting
+    for setting, name, saved, _ in table("docs/operations/cost-levers.md", "prod"):
+        one, facts = environments()[name], Facts(synthesize(name))
+        before, after = (costs.quantities(each, facts) for each in (one, changed(one, setting[1:-1])))
+        exact = sum(costs.monthly(before[driver] - after[driver], price) for driver, price in costs.PRICES.items())
+        assert int(saved) == costs.whole(exact), setting
+
+
+# --- Versions -------------------------------------------------------------------------------------------------------
+
+
+def test_the_changelog_begins_with_the_products_version() -> None:
+    versions = re.findall(r"^## (.*)$", text("CHANGELOG.md"), re.MULTILINE)
+    dated = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})", version) for version in versions]
+    assert all(dated), versions
+    numbers = [tuple(map(int, found[1].split("."))) for found in dated if found]
+    assert numbers == sorted(numbers, reverse=True)
+    assert ".".join(map(str, numbers[0])) == about.product_version()
+    assert [found[2] for found in dated if found] == sorted((found[2] for found in dated if found), reverse=True)
+
+
+def test_every_kind_of_change_is_one_of_keep_a_changelog() -> None:
+    kinds = set(re.findall(r"^### (.*)$", text("CHANGELOG.md"), re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 # --- The picture ----------------------------------------------------------------------------------------------------
 
 
 def test_the_picture_is_in_step_with_the_templates() -> None:
-    drawn = diagram.draw(synthesized(diagram.ENVIRONMENT))
-    assert drawn == diagram.PICTURE.read_text("utf-8"), "run: make diagram"
-
-
-def test_a_text_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="does not fit in 100 pixels"):
-        list(diagram.card(diagram.Box(0, 0, 100, 40), "network", "A title that is far too long"))
+    assert diagram.picture(diagram.DRAWN) == diagram.PICTURE.read_text("utf-8"), "run: make diagram"

@@ -566,7 +566,7 @@ def test_an_existing_vpc_whose_way_out_nobody_named() -> None:
 def test_a_mistake_in_config_yaml_is_said_and_hides_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "config.yaml"
     broken.write_text("model_list: 1\n")
-    monkeypatch.setattr(doctor, "CONFIG", broken)
+    monkeypatch.setattr(doctor, "config_file", lambda: broken)
     found = findings(well())
     assert "config.yaml" in of(found, "Bedrock").detail
     assert of(found, "mail").mark is Mark.WELL

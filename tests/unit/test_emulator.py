@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -321,6 +322,17 @@ def test_a_role_of_another_account_leads_to_it(emulator: Emulator) -> None:
         config=Config(proxies={}),
     )
     assert foreign.get_caller_identity()["Account"] == OTHER
+
+
+def test_it_ends_though_a_request_is_under_way(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    emulator = Emulator(port=port, state=tmp_path)
+    emulator.start()
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.sendall(b"POST / HTTP/1.1\r\nhost: sqs\r\ncontent-length: 9\r\n\r\n")
+        httpx.get(f"{emulator.endpoint}/_ministack/health", trust_env=False)  # so the other, older, has been accepted
+        emulator._process.terminate()
+        assert emulator._process.wait(30) == 0
 
 
 def test_an_unknown_type_is_refused(emulator: Emulator) -> None:

@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import yaml
 
+from stacks.company import EXAMPLE
+
 CONTAINER = Path(__file__).parents[2] / "container"
 PRINT_ENVIRONMENT = (sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))")
 
@@ -108,7 +110,7 @@ def test_names_in_comments_of_the_configuration_are_not_required(image: Path) ->
 
 
 def test_every_name_of_the_real_configuration_is_required(image: Path) -> None:
-    text = (CONTAINER / "config.yaml").read_text()
+    text = (EXAMPLE / "config.yaml").read_text()
     (image / "config.yaml").write_text(text)
     names = set(re.findall(r"os\.environ/(\w+)", json.dumps(yaml.safe_load(text))))
     assert names

@@ -1,4 +1,4 @@
-"""company/config.yaml and what stacks/litellm_config.py derives from it and refuses."""
+"""A config.yaml, and what stacks/litellm_config.py derives from it and refuses."""
 
 import copy
 from collections.abc import Callable, Collection
@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from stacks.company import EXAMPLE
 from stacks.litellm_config import BEDROCK_ACTIONS, CORE_SECRETS, ConfigError, LiteLlmConfig
 
-CONFIG = Path(__file__).parents[2] / "container" / "config.yaml"
+CONFIG = EXAMPLE / "config.yaml"
 
 VARIABLES = {
     "AZURE_API_BASE": "https://acme.openai.azure.com/",
@@ -454,9 +455,9 @@ REFUSALS = [
     ),
     (
         changed(gpt__litellm_params__api_base="os.environ/AZURE_BASE"),
-        "model_list entry 2 (gpt).litellm_params.api_base: nothing provides AZURE_BASE: add it to plain_variables in "
-        "stacks/settings.py, or, if it is a secret, end its name in one of _KEY, _TOKEN, _PASSWORD, _SECRET, "
-        "_CREDENTIALS, _LICENSE, _WEBHOOK_URL",
+        "model_list entry 2 (gpt).litellm_params.api_base: nothing provides AZURE_BASE: name it in variables of "
+        "the environment in company/environments.py, or, if it is a secret, end its name in one of _KEY, _TOKEN, "
+        "_PASSWORD, _SECRET, _CREDENTIALS, _LICENSE, _WEBHOOK_URL",
     ),
     (
         changed(gpt__litellm_params__api_version="os.environ/AZURE_API_VERSION"),
@@ -491,6 +492,11 @@ def test_a_mistake_is_refused_in_one_sentence(load: Load, tmp_path: Path, docume
     with pytest.raises(ConfigError) as refusal:
         load(document)
     assert str(refusal.value) == f"{tmp_path}/config.yaml: {sentence}."
+
+
+def test_a_providers_variable_that_is_not_set(load: Load) -> None:
+    with pytest.raises(ConfigError, match=r"nothing provides AZURE_API_BASE: set providers.azure_api_base of the env"):
+        load(changed(), provided=[])
 
 
 def test_an_implied_variable_that_nothing_provides_is_refused(load: Load) -> None:

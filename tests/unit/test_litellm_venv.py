@@ -35,5 +35,5 @@ def test_different_versions_are_refused(tmp_path: Path) -> None:
 
 def test_the_stand_ins_come_first_on_the_path() -> None:
     environment = litellm_venv.process_environment(CHECKOUT)
-    assert environment["PATH"].split(":")[0] == str(CHECKOUT / "local/prisma")
+    assert environment["PATH"].split(":")[:2] == [str(CHECKOUT / "local" / name) for name in ("preload", "prisma")]
     assert Path(environment["PRISMA_QUERY_ENGINE_BINARY"]).exists()

@@ -417,8 +417,17 @@ def test_organisation(slack: WebApi, queue: Queue, monkeypatch: pytest.MonkeyPat
     """An app of a whole organisation: its id counts, whichever workspace the person is in."""
     monkeypatch.setenv("ONBOARDING", json.dumps(asdict(replace(SETTINGS, workspace="E0123456789"))))
     environment.settings.cache_clear()
-    queue.takes(2)
+    queue.takes(3)
     assert call(event(step() | {"enterprise_id": "E0123456789", "team_id": "T0000000002"}))[0] == 200
+    installed = [{"enterprise_id": "E0123456789", "team_id": None, "is_enterprise_install": True}]
+    assert call(event(step() | {"team_id": "T0000000002", "authorizations": installed}))[0] == 200
+    for others in (
+        "E0123456789",
+        {"enterprise_id": "E0123456789"},
+        [{"enterprise_id": "E9876543210"}],
+        ["E0123456789"],
+    ):
+        assert call(event(step() | {"team_id": "T0000000002", "authorizations": others}))[0] == 403
     inside = submission() | {"team": None, "enterprise": {"id": "E0123456789"}, "is_enterprise_install": True}
     assert call(interaction(inside))[0] == 200
     assert call(event(step()))[0] == 403

@@ -126,6 +126,42 @@ def test_google(world: OutsideWorld) -> None:
             assert cost(lines, model, region) == pytest.approx(EXPECTED)
 
 
+def test_google_is_dearer_in_a_region(world: OutsideWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = "vertex_ai/gemini-4-argon"
+    monkeypatch.setitem(PRICES, model, {**PRICES[model], "regional_endpoint_uplift_multiplier": 1.1})
+    for location in ("global", "us-central1"):
+        answered(world, "vertex_ai", location, "gemini-4-argon")
+    lines = read_google(world).lines
+    assert cost(lines, "gemini-4-argon", "global") == pytest.approx(EXPECTED)
+    assert cost(lines, "gemini-4-argon", "us-central1") == pytest.approx(EXPECTED * 1.1)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "expected"),
+    [
+        (bills.Deployment(base="azure/gpt-6.1-sol"), EXPECTED),
+        (bills.Deployment(prices={"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}), 0.1 + 0.006),
+        (bills.Deployment(base="azure/gpt-6.1-sol", prices={"output_cost_per_token": 0.0}), EXPECTED - 0.06),
+        (bills.Deployment(), None),
+    ],
+    ids=["another model's", "its own", "in part its own", "none"],
+)
+def test_a_deployment_is_billed_as_config_yaml_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployment: bills.Deployment, expected: float | None
+) -> None:
+    monkeypatch.setattr(bills, "_prices", lambda: PRICES)
+    world = OutsideWorld(tmp_path, deployments={("azure", "acme-llm", "ours"): deployment})
+    moment = datetime(2026, 10, 15, tzinfo=UTC).timestamp()
+    call = Call(moment, "acme-llm.openai.azure.com", "", "azure", "chat", "ours", False, 200, USAGE)
+    assert world.bills.cost(call) == (expected if expected is None else pytest.approx(expected))
+
+
+def test_a_profile_of_a_region_is_priced_as_its_model(world: OutsideWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRICES, "anthropic.new", PRICES[BEDROCK[0]])
+    answered(world, "bedrock", "ap-northeast-1", "jp.anthropic.new")
+    assert sum(charge.cost for charge in world.bills.charges("bedrock", "2026-10")) == pytest.approx(EXPECTED)
+
+
 def test_nothing_used(world: OutsideWorld) -> None:
     assert [one.lines for one in (read_aws(), read_azure(world), read_google(world))] == [[], [], []]
 

@@ -464,6 +464,31 @@ class TestGoogle:
         answer = http.post(f"{url}:embedContent", json=body, headers=bearer).json()
         assert len(answer["embedding"]["values"]) == 128
 
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_claude_speaks_anthropics_format(
+        self, world: OutsideWorld, http: httpx.Client, bearer: dict[str, str], streamed: bool
+    ) -> None:
+        path = "/v1/projects/acme-llm/locations/us-east5/publishers/anthropic/models/claude-sonnet-5-5"
+        body = {"anthropic_version": "vertex-2023-10-16", "max_tokens": 100, "stream": streamed, "messages": user("Hi")}
+        verb = "streamRawPredict" if streamed else "rawPredict"
+        answer = http.post(f"https://us-east5-aiplatform.googleapis.com{path}:{verb}", headers=bearer, json=body)
+        events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+        deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+        text = "".join(delta["text"] for delta in deltas) if streamed else answer.json()["content"][0]["text"]
+        assert text.startswith(COMPLETION_PHRASE)
+        (call,) = [call for call in world.calls() if call.model]
+        assert (call.model, call.region, call.streamed) == ("claude-sonnet-5-5", "us-east5", streamed)
+        assert call.usage.output_tokens == count_tokens(text)
+
+    def test_other_partners_speak_openais(
+        self, world: OutsideWorld, http: httpx.Client, bearer: dict[str, str]
+    ) -> None:
+        url = f"{VERTEX}/v1/projects/acme-llm/locations/us-central1/endpoints/openapi/chat/completions"
+        body = {"model": "meta/llama-4", "messages": [{"role": "user", "content": "Hi"}]}
+        answer = http.post(url, headers=bearer, json=body).json()
+        assert answer["choices"][0]["message"]["content"].startswith(COMPLETION_PHRASE)
+        assert [call.model for call in world.calls() if call.model] == ["meta/llama-4"]
+
     def test_no_or_a_foreign_token_is_refused(self, http: httpx.Client) -> None:
         answer = http.post(f"{VERTEX}{GEMINI}:generateContent", json={}, headers={"authorization": "Bearer ya29.1.x"})
         assert (answer.status_code, answer.json()["error"]["status"]) == (401, "UNAUTHENTICATED")

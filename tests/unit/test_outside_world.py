@@ -34,7 +34,7 @@ def test_other_hosts_and_ports_are_refused_and_reported(tmp_path: Path) -> None:
     with OutsideWorld(tmp_path) as world, client(world) as http:
         for url in (
             "https://example.com/",
-            "https://bedrock-runtime.eu-west-1.amazonaws.com/",
+            "https://bedrock-runtime.mars-north-1.amazonaws.com/",
             "https://hooks.slack.com:8443/",
         ):
             with pytest.raises(httpx.ProxyError, match=r"403 .* is not one of the simulated hosts"):
@@ -42,7 +42,7 @@ def test_other_hosts_and_ports_are_refused_and_reported(tmp_path: Path) -> None:
         assert http.get("http://example.org/").status_code == 403
         assert [refusal.host for refusal in world.refused()] == [
             "example.com",
-            "bedrock-runtime.eu-west-1.amazonaws.com",
+            "bedrock-runtime.mars-north-1.amazonaws.com",
             "hooks.slack.com",
             "http://example.org/",
         ]

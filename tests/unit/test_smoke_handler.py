@@ -89,11 +89,11 @@ class Gateway(ThreadingHTTPServer):
                 return _json({"data": [_listed(*model) for model in MODELS]})
             case "/v2/user/info":
                 return _json({"user_id": "smoke-test", "spend": self.spend})
-            case "/v1/chat/completions":
-                return self.complete(body["model"])
+            case "/v1/chat/completions" | "/v1/responses" | "/v1/embeddings":
+                return self.complete(body["model"], path)
         return _json({"detail": "Not Found"}, 404)
 
-    def complete(self, model: str) -> Answer:
+    def complete(self, model: str, path: str) -> Answer:
         if self.writes_spend:
             self.spend += COST
         maker = next(full for name, full, *_ in MODELS if name == model)
@@ -103,8 +103,15 @@ class Gateway(ThreadingHTTPServer):
             "x-litellm-version": VERSION,
             "x-litellm-response-cost": str(COST),
         }
-        usage = {"prompt_tokens": 8, "completion_tokens": 2}
-        return _json({"choices": [{"message": {"content": "OK"}}], "usage": usage}, 200, **headers | self.headers)
+        answers: dict[str, dict[str, Any]] = {
+            "/v1/chat/completions": {
+                "choices": [{"message": {"content": "OK"}}],
+                "usage": {"prompt_tokens": 8, "completion_tokens": 2},
+            },
+            "/v1/responses": {"output": [{"type": "message"}], "usage": {"input_tokens": 8, "output_tokens": 2}},
+            "/v1/embeddings": {"data": [{"embedding": [0.1]}], "usage": {"prompt_tokens": 8}},
+        }
+        return _json(answers[path], 200, **headers | self.headers)
 
 
 def _listed(name: str, model: str, mode: str | None, price: float | None) -> dict[str, Any]:
@@ -255,7 +262,7 @@ def test_a_provider_that_was_busy_for_a_moment(run: Run, gateway: Gateway) -> No
 
 
 def test_an_answer_of_another_provider(run: Run, gateway: Gateway) -> None:
-    answered = gateway.complete("small")
+    answered = gateway.complete("small", "/v1/chat/completions")
     gateway.instead["flash"] = [answered]
     assert _failed(run()) == {
         "completion by vertex_ai": "a completion by flash was answered by bedrock/anthropic.small, not by vertex_ai: "
@@ -264,7 +271,7 @@ def test_an_answer_of_another_provider(run: Run, gateway: Gateway) -> None:
 
 
 def test_an_answer_without_tokens(run: Run, gateway: Gateway) -> None:
-    status, kind, headers, _ = gateway.complete("small")
+    status, kind, headers, _ = gateway.complete("small", "/v1/chat/completions")
     gateway.instead["small"] = [(status, kind, headers, b'{"choices": [], "usage": null}')]
     assert "answered with no token: look at" in _failed(run())["completion by bedrock"]
 
@@ -374,14 +381,41 @@ def test_models_that_are_missing(run: Run, gateway: Gateway) -> None:
     assert "listed no model of vertex_ai, though config.yaml has some" in _failed(run())["models"]
 
 
-def test_a_provider_without_chat_models_is_not_asked(run: Run, gateway: Gateway) -> None:
-    listed = [
-        _listed(name, model, "embedding" if name == "flash" else mode, price) for name, model, mode, price in MODELS
-    ]
+@pytest.mark.parametrize(("mode", "check"), [("responses", "completion"), ("embedding", "embedding")])
+def test_a_provider_without_chat_models_is_asked_for_what_it_has(
+    run: Run, gateway: Gateway, mode: str, check: str
+) -> None:
+    listed = [_listed(name, model, mode if name == "flash" else of, price) for name, model, of, price in MODELS]
     gateway.instead["/v1/model/info"] = [_json({"data": listed})]
     answer = run()
     assert answer["passed"]
-    assert "completion by vertex_ai" not in [check["name"] for check in answer["checks"]]
+    assert f"{check} by vertex_ai" in [check["name"] for check in answer["checks"]]
+
+
+def test_a_provider_whose_models_it_cannot_ask_is_left_out(run: Run, gateway: Gateway) -> None:
+    listed = [_listed(name, model, "rerank" if name == "flash" else of, price) for name, model, of, price in MODELS]
+    gateway.instead["/v1/model/info"] = [_json({"data": listed})]
+    answer = run()
+    assert answer["passed"]
+    assert not [check["name"] for check in answer["checks"] if "vertex_ai" in check["name"]]
+
+
+def test_no_model_that_it_can_ask(run: Run, gateway: Gateway) -> None:
+    gateway.instead["/v1/model/info"] = [
+        _json({"data": [_listed(name, full, "rerank", 0.1) for name, full, *_ in MODELS]})
+    ]
+    assert "listed no model for chat, responses, embedding: set" in _failed(run())["models"]
+
+
+def test_a_name_that_providers_share_is_asked_where_there_is_no_other(
+    run: Run, gateway: Gateway, handler: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVIDERS", "")
+    listed = [_listed(*model) for model in MODELS if model[0] == "shared"]
+    gateway.instead["/v1/model/info"] = [_json({"data": listed})]
+    answer = run()
+    assert answer["passed"], answer
+    assert "completion by azure or bedrock" in [check["name"] for check in answer["checks"]]
 
 
 def test_a_model_that_litellm_knows_nothing_of_is_asked_last(run: Run, gateway: Gateway) -> None:

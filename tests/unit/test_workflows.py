@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,12 @@ import yaml
 
 from ops import changes, github, release
 from stacks.company import environments, promotion
-from stacks.settings import Releases
+from stacks.settings import WORKFLOW_BRANCH, Releases
 
 CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / ".github" / "workflows"
 TOOLS = Path(sys.executable).parent
+SHELLCHECK = shutil.which("shellcheck", path=f"{TOOLS}:{os.environ['PATH']}") or "shellcheck"
 FOUND = promotion()
 assert FOUND
 RELEASES: Releases = FOUND
@@ -95,7 +99,7 @@ def test_zizmor_finds_nothing() -> None:
 @pytest.mark.parametrize(("workflow", "job", "name", "script"), SCRIPTS, ids=lambda each: str(each).partition("\n")[0])
 def test_shellcheck(workflow: str, job: str, name: str, script: str) -> None:
     run = subprocess.run(
-        [TOOLS / "shellcheck", "--shell=bash", "-"],
+        [SHELLCHECK, "--shell=bash", "-"],
         input=f"set -e\n{script}",  # as GitHub runs it
         capture_output=True,
         text=True,
@@ -130,6 +134,8 @@ SIGNS_IN = READS | {"id-token": "write"}
 DEPLOYS = SIGNS_IN | {"actions": "read"}
 PERMISSIONS = {
     ("test", "test"): READS,
+    ("portability", "laptop"): READS,
+    ("portability", "root"): READS,
     ("nightly", "search"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
@@ -139,7 +145,7 @@ PERMISSIONS = {
     ("promote", "image"): SIGNS_IN,
     ("promote", "assembly"): READS,
     ("promote", "earlier"): {"actions": "read"},
-    **{("promote", name): DEPLOYS for name in RELEASES.environments},
+    **{("promote", name): DEPLOYS for name in github.JOBS},
     ("deploy", "check"): DEPLOYS,
     ("deploy", "deploy"): DEPLOYS,
 }
@@ -159,6 +165,7 @@ def test_what_starts_the_workflows() -> None:
     assert started == {
         "test": {"workflow_call"},
         "deploy": {"workflow_call"},
+        "portability": {"pull_request", "schedule", "workflow_dispatch"},
         "nightly": {"schedule", "workflow_dispatch"},
         "pull-request": {"pull_request"},
         "promote": {"push", "workflow_dispatch"},
@@ -197,19 +204,40 @@ def test_every_job_ends() -> None:
     assert all("timeout-minutes" in job for job in JOBS.values() if "steps" in job)
 
 
+# --- Where it is tried ------------------------------------------------------------------------------------------------
+
+
+def test_both_commands_are_run_on_every_machine_with_every_python() -> None:
+    laptop = JOBS["portability", "laptop"]
+    matrix = laptop["strategy"]["matrix"]
+    assert matrix["machine"] == ["ubuntu-24.04", "ubuntu-24.04-arm", "macos-15"]
+    some, every = (json.loads(found) for found in re.findall(r"'(\[.*?\])'", matrix["python"]))
+    assert every == [f"3.{minor}" for minor in range(11, 15)]
+    assert {*some} < {*every}
+    for job, run in (
+        ("laptop", ['"$PYTHON" -m tests.up', "make test"]),
+        ("root", ["sudo python3 -m tests.up", "sudo .ci/run"]),
+    ):
+        assert [_step("portability", job, name)["run"] for name in ("make up", "make test")] == run
+    given = [step["name"] for step in laptop["steps"] if "PYTHON" in step.get("env", {})]
+    assert given == ["Install what Linux on ARM lacks", "make up", "make test"]
+
+
 # --- What is deployed -------------------------------------------------------------------------------------------------
 
 
-def test_one_caller_for_each_environment_of_the_settings_in_their_order() -> None:
-    assert tuple(CALLERS) == RELEASES.environments
+def test_one_caller_for_each_environment_that_the_settings_may_have() -> None:
+    assert tuple(CALLERS) == github.JOBS
     for name, job in CALLERS.items():
         assert job["uses"] == "./.github/workflows/deploy.yml"
-        assert job["with"] == {"environment": name, "run": "${{ inputs.run || github.run_id }}"}
-    choice = WORKFLOWS["promote"][ON]["workflow_dispatch"]["inputs"]["environment"]
-    assert tuple(choice["options"]) == ("all", *RELEASES.environments)
+        environment = f"${{{{ needs.settings.outputs.{name} }}}}"
+        assert job["with"] == {"environment": environment, "run": "${{ inputs.run || github.run_id }}"}
+    for before, name in pairwise(github.JOBS):
+        assert CALLERS[name]["needs"] == ["settings", before]
 
 
 def test_only_the_branch_of_the_settings_is_released() -> None:
+    assert RELEASES.branch == WORKFLOW_BRANCH
     assert WORKFLOWS["promote"][ON]["push"]["branches"] == [RELEASES.branch]
     for job in ("settings", "earlier"):
         assert JOBS["promote", job]["if"].startswith(f"github.ref == 'refs/heads/{RELEASES.branch}' && ")
@@ -224,7 +252,7 @@ def test_no_account_region_or_role_is_repeated() -> None:
 
 def test_tested_built_and_synthesized_once_before_the_first_environment() -> None:
     jobs = WORKFLOWS["promote"]["jobs"]
-    first = RELEASES.environments[0]
+    first = github.JOBS[0]
     needed: set[str] = set()
     waiting = [first]
     while waiting:
@@ -279,28 +307,27 @@ def test_a_deployment_s_credentials_last_as_long_as_its_job() -> None:
 Results = dict[str, str]
 
 
-def _runs(job: str, results: Results, inputs: dict[str, str]) -> bool:
+def _runs(job: str, results: Results, names: Mapping[str, str]) -> bool:
     """Whether a caller's condition holds; of GitHub's expressions, what these use."""
     condition = JOBS["promote", job]["if"].replace("!cancelled()", "True").replace("&&", "and").replace("||", "or")
+    condition = re.sub(r"needs\.settings\.outputs\.(\w+)", lambda found: repr(names[found[1]]), condition)
     condition = re.sub(r"needs\.(\w+)\.result", lambda found: repr(results[found[1]]), condition)
-    condition = re.sub(r"inputs\.(\w+)", lambda found: repr(inputs.get(found[1], "")), condition)
-    condition = re.sub(r"contains\(fromJSON\('(.*?)'\), ('.*?')\)", r"(\2 in \1)", condition)
     assert not re.search(r"[$!](?!=)|\b(github|vars|needs|inputs)\b", condition), condition
     return bool(eval(condition, {"__builtins__": {}}))  # noqa: S307 - our own workflow
 
 
-def _deployed(failing: str = "", **inputs: str) -> list[str]:
+def _deployed(failing: str = "", run: str = "", environment: str = "all") -> list[str]:
     """The environments that a run deploys to, one after the other."""
-    back = bool(inputs.get("run"))
-    results = {"assembly": "skipped" if back else "success", "earlier": "success" if back else "skipped"}
+    results = {"assembly": "skipped" if run else "success", "earlier": "success" if run else "skipped"}
     if failing in results:
         results[failing] = "failure"
+    names = github.targets(RELEASES, environment, again=bool(run))
     reached = []
-    for name in RELEASES.environments:
-        results[name] = "skipped"
-        if _runs(name, results, inputs):
+    for job, name in names.items():
+        results[job] = "skipped"
+        if _runs(job, results, names):
             reached.append(name)
-            results[name] = "failure" if name == failing else "success"
+            results[job] = "failure" if name == failing else "success"
     return reached
 
 
@@ -362,7 +389,7 @@ def test_the_modules_are_there_and_take_the_arguments() -> None:
 
 
 def test_the_files_and_targets_are_there() -> None:
-    makefile = (CHECKOUT / "Makefile").read_text()
+    makefile = (CHECKOUT / "Makefile").read_text().replace("$(UV):", ".tools/uv/bin/uv:")
     called = {word for *_, script in SCRIPTS for word in re.findall(r"(?<![\w/$])(?:\.ci|container)/[\w.-]+", script)}
     assert called == {".ci/run", "container/build-image.sh"}
     assert all(os.access(CHECKOUT / name, os.X_OK) for name in called)
@@ -440,6 +467,11 @@ def test_lines_for_github_output(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         ({}, ["build"], "GitHub Actions promote nothing: set github_actions"),
         ({"github_actions": True}, ["environment", "local"], "no release goes to local:"),
         ({"github_actions": True}, ["environment", "qa"], "there is no environment qa:"),
+        (
+            {"github_actions": True},
+            ["targets", "--where", "qa"],
+            "no release goes to qa: name one of dev, stg, prod, or",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -488,7 +520,7 @@ class Runner:
             ["/bin/bash", "-e", "-c", step["run"]],
             cwd=self.folder,
             env={
-                "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+                "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin:/sbin",  # the last: sha256sum on macOS
                 "GITHUB_REPOSITORY": "example/litellm-gateway",
                 "GITHUB_SHA": COMMIT,
                 **{key: str(self.folder / file) for key, file in set_by_github.items()},
@@ -561,7 +593,7 @@ def _check(runner: Runner, job: str, name: str, approval: str, summary: str = "w
     """Run a step that checks a release, whose answer is this."""
     (runner.folder / "cdk.out").mkdir()
     (runner.folder / "cdk.out" / "manifest.json").write_text("{}")
-    subprocess.run(["/bin/tar", "-cf", "release.tar", "cdk.out"], cwd=runner.folder, check=True, timeout=60)
+    subprocess.run(["/usr/bin/env", "tar", "-cf", "release.tar", "cdk.out"], cwd=runner.folder, check=True, timeout=60)
     (runner.folder / "cdk.out" / "manifest.json").unlink()
     runner.command(
         ".venv/bin/python",

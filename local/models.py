@@ -1,0 +1,77 @@
+"""What the simulated world has to know of a company's config.yaml: whose keys it hands out, and what it bills."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from local.outside import Credentials
+from local.outside.bills import Deployment
+from stacks.litellm_config import LiteLlmConfig, Model
+
+_REFERENCE = "os.environ/"
+_PRICE = re.compile(r"((in|out)put_cost_per|cache_(creation|read)_input)_\w+")
+
+
+def deployments(config: LiteLlmConfig, variables: Mapping[str, str]) -> dict[tuple[str, str, str], Deployment]:
+    """The deployments that are billed as another model than they are called, or at prices of their own.
+
+    They are by provider, place and name; `variables` are what the file refers to.
+    """
+    return {
+        (model.provider, _place(model, variables), _called(model)): Deployment(base, prices)
+        for model in config.models
+        for base, prices in [(_base(model), dict(_prices(model)))]
+        if base or prices
+    }
+
+
+def profiles(config: LiteLlmConfig) -> dict[str, str]:
+    """The model behind each of Bedrock's ARNs."""
+    called = {_called(model): model.base for model in config.models if model.provider == "bedrock"}
+    return {name: base for name, base in called.items() if name.startswith("arn:")}
+
+
+def credentials_of(config: LiteLlmConfig, names: Collection[str], credentials: Credentials) -> dict[str, str]:
+    """A value for each secret of `names`: what its provider accepts, and something random for one that nobody checks.
+
+    A company names its keys as it likes: an entry's `api_key` tells that it is one of Azure's.
+    """
+    known = credentials.as_secrets()
+    for model in config.models:
+        for parameter, value in (
+            ("api_key", credentials.azure_api_key),
+            ("vertex_credentials", credentials.vertex_credentials),
+        ):
+            if str(model.parameters.get(parameter, "")).startswith(_REFERENCE):
+                known[str(model.parameters[parameter]).removeprefix(_REFERENCE)] = value
+    return {name: known.get(name) or secrets.token_hex(16) for name in names}
+
+
+def _place(model: Model, variables: Mapping[str, str]) -> str:
+    """Where it is called, as a bill names the place."""
+    if model.provider == "bedrock":
+        return str(model.region)
+    setting = str(model.parameters["api_base" if model.provider == "azure" else "vertex_location"])
+    value = variables[setting.removeprefix(_REFERENCE)] if setting.startswith(_REFERENCE) else setting
+    return (urlsplit(value).hostname or "").partition(".")[0] if model.provider == "azure" else value
+
+
+def _called(model: Model) -> str:
+    """The name that the provider is asked for."""
+    if model.provider == "azure":  # before it may be a route, as in azure/responses/gpt-6.1-sol
+        return model.id.rpartition("/")[2]
+    return str(model.parameters.get("model_id") or model.id)
+
+
+def _base(model: Model) -> str:
+    named = str(model.info.get("base_model") or "")
+    return model.base if not named and model.provider == "bedrock" and model.base != _called(model) else named
+
+
+def _prices(model: Model) -> Iterator[tuple[str, float]]:
+    given: dict[str, Any] = {**model.info, **model.parameters}
+    yield from ((name, float(value)) for name, value in given.items() if _PRICE.fullmatch(name) and value is not None)

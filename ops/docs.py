@@ -1,0 +1,74 @@
+"""Writes the tables of the documentation that come from the code: `make docs`.
+
+The reference of the settings is a page of its own. In both READMEs the figures of the example's environments and of
+what they cost are put where they stand; the words around them stay as somebody wrote them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ops import about, costs, settings_reference
+from ops.access import run
+from ops.templates import Facts, synthesize
+from stacks.company import CHECKOUT, EXAMPLE, Company, company
+
+WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "README.md": {},
+    "README.ja.md": {"yes": "あり", "no": "なし"},
+}
+"""The READMEs, and the words of a table that are translated in each."""
+
+
+def files(own: Company) -> dict[Path, str]:
+    """Every file with such a table, as it should be; `own` is the example company."""
+    environments = list(own.environments.values())
+    facts = [Facts(synthesize(one.name)) for one in environments]
+    figures = [row[1:] for row in about.differences(environments)]
+    dollars = [row[1:] for row in costs.rows(list(zip(environments, facts, strict=True)))]
+    head = tuple(own.environments)
+    found = {settings_reference.PAGE: settings_reference.document()}
+    for name, words in WORDS.items():
+        text = (CHECKOUT / name).read_text("utf-8")
+        # The first row of the first table, what each environment is for, is prose.
+        translated = [[words.get(cell, cell) for cell in row] for row in figures]
+        text = _filled(text, ("", *head), translated, 1)
+        found[CHECKOUT / name] = _filled(text, head, dollars, 0)
+    return found
+
+
+def _filled(text: str, head: Sequence[str], rows: Sequence[Sequence[str]], skip: int) -> str:
+    """The text with the last cells of a table's rows replaced; the table is the one whose head ends in `head`."""
+    lines = text.split("\n")
+    end = f"| {' | '.join(head)} |".replace("|  |", "| |")
+    starts = [at for at, line in enumerate(lines) if (line == end if not head[0] else line.endswith(f" {end}"))]
+    (start,) = [at for at in starts if lines[at].startswith("| | ") == (not head[0])]
+    for at, row in enumerate(rows, start=start + 2 + skip):
+        cells = lines[at].strip("|").split("|")
+        kept = cells[: len(cells) - len(row)]
+        lines[at] = "|".join(["", *kept, *(f" {cell} " if cell else " " for cell in row), ""])
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Write them, and return the exit code."""
+
+    def work() -> int:
+        own = company()
+        if own.folder != EXAMPLE:
+            print("make docs writes the product's pages, of its example: run it with COMPANY=tests/companies/tokyo")
+            return 2
+        for file, text in files(own).items():
+            if file.read_text("utf-8") != text if file.exists() else True:
+                file.write_text(text, "utf-8")
+                print(f"written: {file.relative_to(CHECKOUT)}")
+        return 0
+
+    return run("docs", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

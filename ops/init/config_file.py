@@ -1,0 +1,229 @@
+"""`company/config.yaml` from the answers: LiteLLM's list of models, with the settings that the gateway relies on."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import yaml
+
+from ops.init.answers import Answers
+from ops.init.models import NO_PROFILE, Deployment, deployments, fallbacks
+
+WIDTH: Final = 120
+
+_HEAD: Final = (
+    "The one list of models, in LiteLLM's own format (https://docs.litellm.ai/docs/proxy/configs), the same in every "
+    "environment. `cdk synth` checks it and derives from it what the task may call and which secrets and variables it "
+    "gets.",
+    "os.environ/NAME is a secret in SSM Parameter Store if NAME ends in _KEY, _TOKEN, _PASSWORD, _SECRET, "
+    "_CREDENTIALS, _LICENSE or _WEBHOOK_URL; any other name is a plain variable from the environment's settings.",
+)
+
+_RESIDENCE: Final = {
+    "us": "`us.` keeps prompts in the United States",
+    "eu": "`eu.` keeps prompts in Europe",
+    "jp": "`jp.` keeps prompts in Japan",
+    "au": "`au.` keeps prompts in Australia",
+    "apac": "`apac.` keeps prompts in Asia and the Pacific",
+    "us-gov": "`us-gov.` keeps prompts in GovCloud",
+    "global": "`global.` keeps prompts nowhere in particular",
+}
+
+_AZURE_VERSION: Final = "2025-04-01-preview"
+
+# What follows the models, but for what depends on the answers: {callbacks}, {budget} and {alerting}.
+_SETTINGS: Final = """\
+litellm_settings:
+  # No prompt or completion text leaves the gateway, whether a call succeeds, streams or fails. LiteLLM ignores a
+  # caller's wish to the contrary unless an administrator allows it on the key or team.
+  turn_off_message_logging: true
+{callbacks}\
+  # LiteLLM's own error texts would quote the first words of the prompt.
+  redact_messages_in_exceptions: true
+  # A caller cannot keep a call out of the records with no-log.
+  global_disable_no_log_param: true
+  # One JSON object per line, for CloudWatch Logs Insights.
+  json_logs: true
+  # Seconds. LiteLLM's default of 6000 would keep a connection open long after the load balancer has given up.
+  request_timeout: 600
+  # A client made for one provider may send parameters that another does not know.
+  drop_params: true
+  # What a new user gets unless told otherwise: US dollars per 30 days.
+  default_internal_user_params:
+    user_role: internal_user
+    max_budget: {budget}
+    budget_duration: 30d
+
+general_settings:
+  master_key: os.environ/LITELLM_MASTER_KEY
+  # Connections of one worker; `cdk synth` checks tasks x workers x this against the cluster.
+  database_connection_pool_limit: 10
+  # While a new version is rolled out, the old one meets the new tables: a prepared statement would then fail with
+  # "cached plan must not change result type".
+  database_disable_prepared_statements: true
+  # Models can be added in the admin UI too. The task's role still permits the Bedrock models of this file only.
+  store_model_in_db: true
+  # Written out because a value in this file wins over one that someone sets in the admin UI.
+  store_prompts_in_spend_logs: false
+  # Error texts of providers can quote prompts: keep failed calls out of the database.
+  disable_error_logs: true
+  # A fallback must be a model that the caller's key may use.
+  enforce_fallback_model_access: true
+{alerting}\
+  # The caller's address is in the load balancer's X-Forwarded-For: failed sign-ins are limited by it.
+  use_x_forwarded_for: true
+  trusted_proxy_ranges: os.environ/TRUSTED_PROXY_RANGES
+  # The sign-in page would say how to sign in with the master key.
+  hide_default_credentials_hint: true
+"""
+
+_DATADOG: Final = """\
+  # The same for Datadog even then.
+  datadog_params: {turn_off_message_logging: true}
+  # One record per attempt at a provider: user, model, region, tokens, cost, latency. masking.py beside this file in the
+  # image is LiteLLM's datadog callback with the records of records.py: no texts.
+  callbacks: [masking.datadog]
+"""
+
+_MAIL: Final = """\
+  # Mail goes to users about their own budgets and invitations.
+  alerting: [email]
+"""
+
+_SLACK: Final = """\
+  # Slack gets what an operator acts on; mail goes to users about their own budgets and invitations. Left out are
+  # llm_exceptions, whose text is a provider's and can quote a prompt, and llm_too_slow, as long answers are normal.
+  alerting: [slack, email]
+  alert_types:
+    - budget_alerts
+    - cooldown_deployment
+    - db_exceptions
+    - failed_tracking_spend
+    - fallback_reports
+    - model_deprecation_warnings
+    - outage_alerts
+    - region_outage_alerts
+    - spend_reports
+"""
+
+
+def written(answers: Answers) -> str:
+    """The text of the file."""
+    company = answers.company
+    entries = dict(deployments(company))
+    lines = [*_comment(_HEAD[0]), "#", *_comment(_HEAD[1]), "", "model_list:"]
+    for number, (provider, found) in enumerate(entries.items()):
+        lines += ([""] if number else []) + list(_provider(provider, found, company))
+    names = list(dict.fromkeys(each.name for found in entries.values() for each in found))
+    lines += ["", *_router(names), ""]
+    return (
+        "\n".join(lines)
+        + "\n"
+        + _SETTINGS.format(
+            callbacks=_DATADOG if company.get("datadog") else "",
+            budget=company.get("budget", 100),
+            alerting=_SLACK if company.get("slack.alerts") else _MAIL,
+        )
+    )
+
+
+def _comment(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=f"{indent}# ",
+        subsequent_indent=f"{indent}# ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -> Iterator[str]:
+    if provider == "bedrock":
+        yield from _bedrock(found, company.get("bedrock.geography", NO_PROFILE))
+    elif provider == "azure":
+        yield from _comment(
+            "Azure OpenAI. The part after azure/ is the deployment's name. A deployment that is not named like its "
+            "model takes its price from model_info: {base_model: azure/…}. Not os.environ/AZURE_API_VERSION: LiteLLM's "
+            "command line sets that variable itself once it runs, and then drops every entry that refers to it.",
+            "  ",
+        )
+        parameters = ("api_base: os.environ/AZURE_API_BASE", "api_key: os.environ/AZURE_API_KEY")
+        yield from _entries(found, *parameters, f'api_version: "{_AZURE_VERSION}"')
+    else:
+        yield from _comment(
+            "Google Vertex AI. VERTEX_CREDENTIALS is the whole JSON of a service account's key, which LiteLLM takes as "
+            "it is.",
+            "  ",
+        )
+        if any(each.model == "vertex_ai/gemini-4-argon" for each in found):
+            yield from _comment(
+                "On 2026-12-01 the price of gemini-4-argon doubles, which the image's list does not know: see "
+                "docs/costs.md.",
+                "  ",
+            )
+        yield from _entries(
+            found,
+            "vertex_project: os.environ/VERTEXAI_PROJECT",
+            "vertex_location: os.environ/VERTEXAI_LOCATION",
+            "vertex_credentials: os.environ/VERTEX_CREDENTIALS",
+        )
+
+
+def _bedrock(found: list[Deployment], geography: str) -> Iterator[str]:
+    text = "Amazon Bedrock, with the credentials of the task's role."
+    if len({each.region for each in found}) > 1:
+        text += " Entries of one model_name share its load: a region that answers 429 is left out for a while."
+    if geography in _RESIDENCE:
+        text += (
+            " Current Claude and Nova models are served on demand through inference profiles only; "
+            f"{_RESIDENCE[geography]}. https://docs.aws.amazon.com/bedrock/latest/userguide/"
+            "models-region-compatibility.html"
+        )
+    yield from _comment(text, "  ")
+    for number, name in enumerate(dict.fromkeys(each.name for each in found)):
+        if number:
+            yield ""
+        for each in found:
+            if each.name == name:
+                yield f"  - model_name: {_scalar(name)}"
+                yield f"    litellm_params: {{model: {_scalar(each.model)}, aws_region_name: {each.region}}}"
+
+
+def _entries(found: Iterable[Deployment], *parameters: str) -> Iterator[str]:
+    for each in found:
+        yield f"  - model_name: {_scalar(each.name)}"
+        yield "    litellm_params:"
+        yield f"      model: {_scalar(each.model)}"
+        yield from (f"      {parameter}" for parameter in parameters)
+        if each.info:
+            described = ", ".join(f"{key}: {_scalar(value)}" for key, value in each.info.items())
+            yield f"    model_info: {{{described}}}"
+
+
+def _router(names: Iterable[str]) -> Iterator[str]:
+    yield "router_settings:"
+    yield "  # The cheapest strategy per request, and the one that LiteLLM advises for production."
+    yield "  routing_strategy: simple-shuffle"
+    yield "  # A retry goes to a region that is not left out."
+    yield "  num_retries: 3"
+    yield from _comment(
+        "Seconds that a region which answered 429 is left out, unless its Retry-After says another time. Do not set "
+        "allowed_fails or allowed_fails_policy: LiteLLM would then count failures first, where now one 429 is enough.",
+        "  ",
+    )
+    yield "  cooldown_time: 30"
+    if pairs := list(fallbacks(names)):
+        yield "  # When every deployment of a model fails: a model of about the same price elsewhere."
+        yield "  fallbacks:"
+        yield from (f"    - {_scalar(name)}: [{_scalar(substitute)}]" for name, substitute in pairs)
+
+
+def _scalar(value: str) -> str:
+    """A text as YAML has it: in quotes only where it would be something else without."""
+    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/@+-]*", value) and yaml.safe_load(value) == value
+    return value if plain else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,46 @@
+"""A copy of the checkout, to do in it what somebody would do in theirs."""
+
+import fnmatch
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from stacks.company import CHECKOUT
+
+INSTALLED = (".venv", "node_modules", ".tools")
+
+
+def copy_checkout(folder: Path, *, without: tuple[str, ...] = ()) -> None:
+    """Copy the files of the checkout, with what is not committed yet, and lend the copy what is installed.
+
+    What begins with one of `without` is left out.
+    """
+    for name in _files():
+        if (CHECKOUT / name).is_file() and not name.startswith(without):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+    for name in INSTALLED:
+        (folder / name).symlink_to(CHECKOUT / name)
+
+
+def _files() -> Iterator[str]:
+    """The paths of the checkout's own files: what Git has or would take, and all that it has been told to where it is
+    no clone, as an archive is.
+    """
+    if (CHECKOUT / ".git").exists():
+        command = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+        yield from filter(None, listed.stdout.split("\0"))
+        return
+    lines = (CHECKOUT / ".gitignore").read_text().splitlines()
+    ignored = [line.strip("/") for line in lines if line and not line.startswith("#")]
+    folders = [CHECKOUT]
+    while folders:
+        for path in folders.pop().iterdir():
+            if any(fnmatch.fnmatch(path.name, pattern) for pattern in ignored):
+                continue
+            if path.is_dir():
+                folders.append(path)
+            else:
+                yield str(path.relative_to(CHECKOUT))

@@ -1,0 +1,1 @@
+"""What a company's files do when they run, on this machine."""

@@ -1,0 +1,73 @@
+"""What the simulated world is told of a company's config.yaml."""
+
+from pathlib import Path
+
+import pytest
+
+from local.models import credentials_of, deployments, profiles
+from local.outside import Credentials
+from local.outside.bills import Deployment
+from stacks.litellm_config import LiteLlmConfig
+
+ARN = "arn:aws:bedrock:eu-central-1:111111111111:application-inference-profile/a1b2c3d4"
+CONFIG = f"""
+model_list:
+  - model_name: tagged
+    litellm_params: {{model: bedrock/eu.anthropic.claude-sonnet-5-5, model_id: "{ARN}", aws_region_name: eu-central-1}}
+  - model_name: plain
+    litellm_params: {{model: bedrock/eu.anthropic.claude-sonnet-5-5, aws_region_name: eu-west-1}}
+  - model_name: renamed
+    litellm_params:
+      model: azure/ours
+      api_base: os.environ/EAST_BASE
+      api_key: os.environ/EAST_API_KEY
+      api_version: "2025-04-01-preview"
+    model_info: {{base_model: azure/gpt-6-luna}}
+  - model_name: dearer
+    litellm_params:
+      model: azure/responses/gpt-6-luna
+      api_base: https://acme-west.openai.azure.com
+      api_key: os.environ/WEST_API_KEY
+      output_cost_per_token: 0.5
+  - model_name: gemini
+    litellm_params:
+      model: vertex_ai/gemini-3.8-flash
+      vertex_project: acme-llm
+      vertex_location: europe-west1
+      vertex_credentials: os.environ/OUR_VERTEX_CREDENTIALS
+general_settings: {{database_connection_pool_limit: 10}}
+litellm_settings: {{request_timeout: 600}}
+"""
+VARIABLES = {"EAST_BASE": "https://acme-east.openai.azure.com"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> LiteLlmConfig:
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIG)
+    return LiteLlmConfig.load(file, provided=VARIABLES)
+
+
+def test_deployments_that_are_billed_otherwise_than_their_names(config: LiteLlmConfig) -> None:
+    assert deployments(config, VARIABLES) == {
+        ("bedrock", "eu-central-1", ARN): Deployment("eu.anthropic.claude-sonnet-5-5"),
+        ("azure", "acme-east", "ours"): Deployment("azure/gpt-6-luna"),
+        ("azure", "acme-west", "gpt-6-luna"): Deployment("", {"output_cost_per_token": 0.5}),
+    }
+
+
+def test_profiles_that_do_not_tell_their_model(config: LiteLlmConfig) -> None:
+    assert profiles(config) == {ARN: "eu.anthropic.claude-sonnet-5-5"}
+
+
+def test_a_key_has_whatever_name_the_company_gives_it(config: LiteLlmConfig) -> None:
+    credentials = Credentials.generate()
+    names = ("EAST_API_KEY", "WEST_API_KEY", "OUR_VERTEX_CREDENTIALS", "SOMETHING_ELSE_KEY", "SLACK_BOT_TOKEN")
+    found = credentials_of(config, names, credentials)
+    unknown = found.pop("SOMETHING_ELSE_KEY")
+    assert found == {
+        **dict.fromkeys(("EAST_API_KEY", "WEST_API_KEY"), credentials.azure_api_key),
+        "OUR_VERTEX_CREDENTIALS": credentials.vertex_credentials,
+        "SLACK_BOT_TOKEN": credentials.slack_bot_token,
+    }
+    assert len(unknown) == 32
