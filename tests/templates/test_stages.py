@@ -1,8 +1,5 @@
 """What holds for all stacks of an environment, and between the environments: names, ids, tags, how they deploy."""
 
-import json
-from typing import Any
-
 import pytest
 
 from stacks.company import environments
@@ -14,48 +11,6 @@ ENVIRONMENTS = environments()
 Templates = dict[str, dict[str, Template]]
 in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 as_deployed = pytest.mark.parametrize("environment", [ENVIRONMENTS["dev"], VARIANT], ids=lambda each: each.name)
-
-# Types that take no tags.
-NOT_TAGGABLE = {
-    "AWS::ApiGatewayV2::ApiMapping",
-    "AWS::ApiGatewayV2::Integration",
-    "AWS::ApiGatewayV2::Route",
-    "AWS::ApplicationAutoScaling::ScalingPolicy",
-    "AWS::Athena::NamedQuery",
-    "AWS::Budgets::Budget",
-    "AWS::EC2::Route",
-    "AWS::EC2::SecurityGroupEgress",
-    "AWS::EC2::SecurityGroupIngress",
-    "AWS::EC2::SubnetRouteTableAssociation",
-    "AWS::EC2::VPCGatewayAttachment",
-    "AWS::ECS::ClusterCapacityProviderAssociations",
-    "AWS::Glue::Database",
-    "AWS::Glue::Table",
-    "AWS::IAM::ManagedPolicy",
-    "AWS::IAM::Policy",
-    "AWS::Lambda::EventInvokeConfig",
-    "AWS::Lambda::Permission",
-    "AWS::Logs::MetricFilter",
-    "AWS::Logs::QueryDefinition",
-    "AWS::Route53::RecordSet",
-    "AWS::S3::BucketPolicy",
-    "AWS::SES::ConfigurationSetEventDestination",
-    "AWS::SNS::Subscription",
-    "AWS::SNS::TopicPolicy",
-    "AWS::SQS::QueuePolicy",
-    "AWS::Scheduler::Schedule",
-    "AWS::WAFv2::LoggingConfiguration",
-    "AWS::WAFv2::WebACLAssociation",
-    "Custom::DatabaseMigration",
-    "Custom::DatadogDashboard",
-    "Custom::DatadogLogsMetric",
-    "Custom::DatadogMonitor",
-    "Custom::LiteLlmKey",
-    "Custom::SmtpCredentials",
-    "Custom::VpcRestrictDefaultSG",
-}
-# The CDK's own function that empties the default security group; it gets its tags from the stack.
-UNTAGGED_BY_CDK = "CustomVpcRestrictDefaultSGCustomResourceProvider"
 
 # What prod has by its settings beside what dev has: a third zone, a NAT gateway in each, endpoints, a reader.
 BY_SETTING = {
@@ -120,31 +75,6 @@ NAME_PROPERTIES = {
 } | {kind: name for kind, (name, _) in NAMED.items()}
 
 
-@in_every_environment
-@pytest.mark.parametrize("stack", STACKS)
-def test_tags(templates: Templates, environment: Environment, stack: str) -> None:
-    missing = {
-        logical_id
-        for logical_id, resource in templates[environment.name][stack]["Resources"].items()
-        if resource["Type"] not in NOT_TAGGABLE and not logical_id.startswith(UNTAGGED_BY_CDK)
-        if not environment.tags.items() <= _tags(resource.get("Properties", {})).items()
-    }
-    assert not missing
-    assert environment.tags
-
-
-def _tags(properties: dict[str, Any]) -> dict[str, str]:
-    tags = properties.get("Tags", {})
-    return tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
-
-
-@in_every_environment
-def test_templates_are_ascii(templates: Templates, environment: Environment) -> None:
-    """CloudFormation gives back `?` for any other character, and so could not put a stack back to what it was."""
-    for template in templates[environment.name].values():
-        json.dumps(template, ensure_ascii=False).encode("ascii")
-
-
 @as_deployed
 def test_stacks_carry_the_tags(environment: Environment) -> None:
     assert {name: stack.tags for name, stack in artifacts()[environment.name].items()} == dict.fromkeys(
@@ -193,16 +123,6 @@ def test_physical_names_are_generated(templates: Templates, environment: Environ
     assert given == {
         kind: {pattern.format(name=environment.name) for pattern in patterns} for kind, (_, patterns) in NAMED.items()
     }
-
-
-@in_every_environment
-def test_each_environment_names_only_itself(templates: Templates, environment: Environment) -> None:
-    """No account, domain or parameter of another environment."""
-    text = json.dumps(templates[environment.name])
-    for other in ENVIRONMENTS.values():
-        if other.name != environment.name:
-            assert other.account not in text
-            assert f"{other.parameter_prefix}/" not in text
 
 
 def test_only_the_access_logs_and_the_database_outlive_dev(templates: Templates) -> None:
