@@ -123,8 +123,14 @@ def _retention(days: int) -> int:
     return days
 
 
+@cache
+def _timezones() -> frozenset[str]:
+    """Every time zone of the machine or of tzdata: looking for them takes a while."""
+    return frozenset(available_timezones())
+
+
 def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _timezones():
         raise ValueError(f"'{name}' is no time zone: use one such as Asia/Tokyo or UTC")
     return name
 
