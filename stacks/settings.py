@@ -154,9 +154,17 @@ def _retention(days: int) -> int:
     return days
 
 
+@cache
+def _timezones() -> frozenset[str]:
+    """Every time zone of the machine or of tzdata: looking for them takes a while.
+
+    What `localtime` is depends on the machine, and Factory says that a machine has none.
+    """
+    return frozenset(available_timezones() - {"localtime", "Factory"})
+
+
 def _known_timezone(name: str) -> str:
-    # What `localtime` is depends on the machine, and Factory says that a machine has none.
-    if name not in available_timezones() - {"localtime", "Factory"}:
+    if name not in _timezones():
         raise ValueError(f"'{name}' is no time zone: use one such as Asia/Tokyo or UTC")
     return name
 

@@ -170,22 +170,18 @@ def main(
     """Run the command and return its exit code. Tests give the folder, the session and the person."""
     arguments = parser().parse_args(argv)
 
+    interrupted: list[str] = []
+
     def work() -> int:
         try:
             return _initialize(arguments, folder or folder_to_write(), Aws(session), ask)
         except OSError as error:
             raise OpsError(f"{error.filename}: {error.strerror}: nothing was written.") from error
-
-    interrupted: list[str] = []
-
-    def watched() -> int:
-        try:
-            return work()
         except KeyboardInterrupt:
             interrupted.append(" Nothing was written.")
             raise
 
-    return run("init", watched, done=lambda: "".join(interrupted))
+    return run("init", work, done=lambda: "".join(interrupted))
 
 
 if __name__ == "__main__":

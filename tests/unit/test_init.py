@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -608,7 +607,7 @@ def test_once_a_conflict_is_mended_it_goes_on(company: Path) -> None:
 def test_without_git_there_is_no_merge(
     company: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr("ops.init.files.shutil.which", lambda _: None)
     edited(company / "environments.py", ("retention_days=14", "retention_days=30"))
     assert initialize(company, {"alarm_emails": ["ops@example.com"]}) == 1
     assert "git, which would merge that with the new answers, is not installed" in capsys.readouterr().err
