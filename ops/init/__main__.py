@@ -122,9 +122,10 @@ def _initialize(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask)
         print("\n".join(files.differences(folder, result)) or "Nothing would change.")
         return _told_conflicts(merge)
     if merge.conflicts:
-        files.put(folder, {f"{name}{files.BESIDE}": text for name, text in merge.texts.items()})
+        files.beside(folder, merge.texts)
         return _told_conflicts(merge)
     written = files.put(folder, result)
+    files.tidy(folder, merge.texts)
     print("\n" + "\n".join(f"Written: {_short(file)}" for file in written) if written else "\nNothing has changed.")
     print(f"\n{todo}")
     return 0

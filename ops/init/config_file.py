@@ -29,7 +29,6 @@ _RESIDENCE: Final = {
     "jp": "`jp.` keeps prompts in Japan",
     "au": "`au.` keeps prompts in Australia",
     "apac": "`apac.` keeps prompts in Asia and the Pacific",
-    "us-gov": "`us-gov.` keeps prompts in GovCloud",
     "global": "`global.` keeps prompts nowhere in particular",
 }
 

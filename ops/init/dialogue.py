@@ -136,6 +136,7 @@ class Listed:
         self._given = given
         self._stored = stored
         self._findings = list(given.findings)
+        self._refused: set[str] = set()
         self._used: set[tuple[str | None, str]] = set()
 
     def heading(self, title: str) -> None:
@@ -157,15 +158,20 @@ class Listed:
         elif proposal is not None or question.optional:
             return proposal
         else:
+            context.looked_at.clear()
             value = question.default(context)
             if value is None:
-                self._findings.append(f"{path(*place)}: it is not answered, and has no default: {question.text}")
+                # A default that follows from an answer with a mistake is there once that is mended.
+                if not context.looked_at & self._refused:
+                    self._findings.append(f"{path(*place)}: it is not answered, and has no default: {question.text}")
+                self._refused.add(question.key)
                 return MISSING
         try:
             return question.accepted(context, value)
         except RefusedError as error:
             self._findings.append(f"{path(*place)}: {error}")
-            return MISSING
+            self._refused.add(question.key)
+            return MISSING if proposal is None and not question.optional else proposal
 
     def _environments(self, question: Question, context: Context, proposal: list[str]) -> list[str]:
         """Those of before and of the file, in the file's order if it names them all, without those that are to go."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +94,24 @@ def differences(folder: Path, texts: Mapping[str, str]) -> Iterator[str]:
             str(file),
             lineterm="",
         )
+
+
+def beside(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write the texts that the files would be given beside them, for a person to take over."""
+    put(
+        folder,
+        {
+            f"{name}{BESIDE}": text
+            for name, text in texts.items()
+            if not (folder / name).exists() or (folder / name).read_text("utf-8") != text
+        },
+    )
+
+
+def tidy(folder: Path, names: Iterable[str]) -> None:
+    """Remove what an earlier run has left beside the files: a person has taken it over."""
+    for name in names:
+        (folder / f"{name}{BESIDE}").unlink(missing_ok=True)
 
 
 def put(folder: Path, texts: Mapping[str, str]) -> list[Path]:

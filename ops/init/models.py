@@ -35,10 +35,9 @@ REGIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "apac": ("ap-northeast-1", "ap-southeast-1", "ap-southeast-2"),
     "jp": ("ap-northeast-1", "ap-northeast-3"),
     "au": ("ap-southeast-2",),
-    "us-gov": ("us-gov-west-1", "us-gov-east-1"),
     "global": ("us-west-2", "us-east-1"),
 }
-"""The regions of a geography that are called by default: none that an account has to be opted in to first."""
+"""The geographies that can be called, and the regions that are by default: none that an account has to enable first."""
 
 _NAMED: Final = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,99})(=(?P<id>[^=\s]+))?")
 
@@ -55,9 +54,7 @@ class Deployment:
 
 def geographies_of(region: str) -> str:
     """The geography of inference profiles that keeps prompts closest to a region."""
-    near = ("jp", "au", "us", "eu", "apac", "us-gov")
-    if region.startswith("us-gov-"):
-        return "us-gov"
+    near = ("jp", "au", "us", "eu", "apac")
     return next((name for name in near if region.startswith(GEOGRAPHIES[name].callers)), "global")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -20,7 +20,7 @@ from ops.init.answers import Answers, Keys
 from ops.init.kinds import PLANS, YES_NO, Kind, RefusedError, choice, each, number, reason, setting, text, texts
 from ops.init.meaning import SIZES, check, environment_of
 from stacks.company import LOCAL, LOCAL_CIDR
-from stacks.litellm_config import GEOGRAPHIES, PROVIDER_SETTINGS, ConfigError, LiteLlmConfig
+from stacks.litellm_config import PROVIDER_SETTINGS, ConfigError, LiteLlmConfig
 from stacks.settings import (
     Alarms,
     AzureBill,
@@ -75,9 +75,11 @@ class Context:
     answers: Answers
     name: str | None
     aws: LookUp
+    looked_at: set[str] = field(default_factory=set, compare=False)  # the answers that a default has asked for
 
     def get(self, key: str) -> Any:  # noqa: ANN401 - an answer
         """An answer of the environment, or of the company as a whole; None if it has not been given."""
+        self.looked_at.add(key)
         own = self.answers.of(self.name) if self.name else {}
         return own.get(key, self.answers.company.get(key))
 
@@ -98,7 +100,13 @@ class Context:
 
     def before(self, key: str) -> Any:  # noqa: ANN401 - an answer
         """The same answer of the environment before; None if this is the first."""
+        self.looked_at.add(key)
         return next((own.get(key) for own in reversed(self.earlier.values())), None)
+
+    def last(self, key: str) -> Any:  # noqa: ANN401 - an answer
+        """An answer of the environment that the company works with."""
+        self.looked_at.add(key)
+        return self.answers.of(self.answers.named[-1]).get(key)
 
 
 Default = Callable[[Context], Any]
@@ -406,7 +414,7 @@ PLACE: Final = Group(
 
 def _home(context: Context) -> str:
     """The region of the environment that the company works with."""
-    return str(context.answers.of(context.answers.named[-1]).get("region") or "us-east-1")
+    return str(context.last("region") or "us-east-1")
 
 
 def _geography(context: Context) -> str:
@@ -452,8 +460,8 @@ PROVIDERS: Final = Group(
         Question(
             "bedrock.geography",
             "Geography of inference profiles",
-            choice(*GEOGRAPHIES, models.NO_PROFILE),
-            "Where prompts may be processed: us, eu, jp, au, apac, us-gov, or global, which is nowhere in particular. "
+            choice(*models.REGIONS, models.NO_PROFILE),
+            "Where prompts may be processed: us, eu, jp, au, apac, or global, which is nowhere in particular. "
             "none calls each region's models by themselves, which most current ones do not offer.",
             lambda context: models.geographies_of(_home(context)),
         ),
@@ -560,13 +568,12 @@ _TIMEZONES: Final = {
     "us-west-1": "America/Los_Angeles",
     "us-west-2": "America/Los_Angeles",
 }
-_DATADOG: Final = {"ap-": "ap1.datadoghq.com", "eu-": "datadoghq.eu", "us-gov-": "ddog-gov.com"}
+_DATADOG: Final = {"ap-": "ap1.datadoghq.com", "eu-": "datadoghq.eu"}
 
 
 def _mail_domains(context: Context) -> list[str] | None:
-    name = context.answers.named[-1]
-    zone = context.answers.of(name).get("hosted_zone")
-    return [zone.removeprefix(f"{name}.")] if zone else None
+    zone = context.last("hosted_zone")
+    return [zone.removeprefix(f"{context.answers.named[-1]}.")] if zone else None
 
 
 def _hour(context: Context) -> int | None:
@@ -631,7 +638,7 @@ PARTS: Final = Group(
             "Accounts on request from Slack",
             YES_NO,
             "People ask for an account by a slash command or a workflow, and get an invitation by mail.",
-            lambda context: bool(context.get("slack")),
+            _always(False),
             when=lambda context: bool(context.get("slack")),
             section=True,
         ),
@@ -674,7 +681,7 @@ PARTS: Final = Group(
             "A report of usage in Slack, each week and each month",
             YES_NO,
             "Who used what, who would be cheaper on a flat-rate plan; the app of the accounts posts it.",
-            lambda context: bool(context.get("onboarding")),
+            _always(False),
             when=lambda context: bool(context.get("onboarding")),
             section=True,
         ),
@@ -785,7 +792,7 @@ PARTS: Final = Group(
             "AWS account where releases are built",
             text(setting(Releases, "account")),
             "One of its own, or an environment's.",
-            default=lambda context: context.answers.of(context.answers.named[-1]).get("account"),
+            default=lambda context: context.last("account"),
         ),
         _release_question(
             "region", "Its region", text(TypeAdapter(Region)), "Of the image and the pipeline.", default=_home
@@ -860,7 +867,9 @@ def _check_among(names: list[str], known: tuple[str, ...]) -> None:
 
 
 def _command(context: Context) -> str:
-    return "/llm-account" if context.is_last else f"/llm-account-{context.name}"
+    taken = {own.get("slack_command") for own in context.earlier.values()}
+    short = "/llm-account"
+    return short if context.is_last and short not in taken else f"{short}-{context.name}"
 
 
 def _check_command(context: Context, value: str) -> None:

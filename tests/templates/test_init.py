@@ -1,0 +1,20 @@
+"""What `make init` writes synthesizes, for companies as different as real ones."""
+
+from pathlib import Path
+
+import pytest
+
+from ops.init.__main__ import main
+from stacks.company import CHECKOUT, load
+from tests.company.synthesis import everything
+
+ANSWERS = CHECKOUT / "tests" / "unit" / "answers"
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in ANSWERS.iterdir()))
+def test_it_synthesizes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    folder = tmp_path / "company"
+    assert main(["--answers", str(ANSWERS / f"{name}.yaml")], folder=folder) == 0
+    own = load(folder)
+    assert set(own.all) <= set(everything(own, tmp_path / "cdk.out"))
