@@ -81,6 +81,12 @@ class NetworkStack(Stack):
     def _existing_vpc(self, environment: Environment) -> ec2.IVpc:
         network = environment.network
         assert network.vpc  # noqa: S101 - the caller asked
+        Validations.of(self).acknowledge(
+            Acknowledgment(
+                id="Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
+                reason="Only gateway endpoints would ask for a subnet's route table, and a VPC that is there has its own",
+            )
+        )
         return ec2.Vpc.from_vpc_attributes(
             self,
             "Vpc",

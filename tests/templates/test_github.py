@@ -9,14 +9,15 @@ import aws_cdk as cdk
 import pytest
 
 import app
-from stacks.company import environments
+from stacks.company import company
 from stacks.github import github_stacks
 from stacks.settings import Environment, Releases
 from tests.templates.conftest import CHECKOUT, Template, resources, statements
 from tests.templates.synthesis import text
 
+ENVIRONMENTS = company().environments
 RELEASES = Releases(account="444444444444", repository="example/litellm-gateway", github_actions=True)
-PROMOTED = [environments()[name] for name in RELEASES.environments]
+PROMOTED = list(ENVIRONMENTS.values())
 in_every_environment = pytest.mark.parametrize("environment", PROMOTED, ids=lambda each: each.name)
 ISSUER = "token.actions.githubusercontent.com"
 BRANCH = "refs/heads/main"
@@ -25,7 +26,8 @@ BRANCH = "refs/heads/main"
 def _synthesized(releases: Releases, known: Mapping[str, Environment] | None = None) -> dict[str, Template]:
     """The template for each account, with every rule applied."""
     cdk_app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"])
-    github_stacks(cdk_app, releases, known or environments())
+    known = known or ENVIRONMENTS
+    github_stacks(cdk_app, releases.among(known), known)
     app.apply_rules(cdk_app)
     return {stack.environment.account: stack.template for stack in cdk_app.synth().stacks}
 
@@ -219,7 +221,7 @@ def test_every_account_has_one_provider_of_its_own(templates: dict[str, Template
 def test_an_account_of_everything_has_one_stack_and_one_provider() -> None:
     known = {
         name: environment.model_copy(update={"account": RELEASES.account})
-        for name, environment in environments().items()
+        for name, environment in ENVIRONMENTS.items()
     }
     (template,) = _synthesized(RELEASES, known).values()
     assert len(resources(template, "AWS::IAM::OIDCProvider")) == 1
