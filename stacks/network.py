@@ -84,7 +84,7 @@ class NetworkStack(Stack):
         Validations.of(self).acknowledge(
             Acknowledgment(
                 id="Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
-                reason="Only gateway endpoints would ask for a subnet's route table, and a VPC that is there has its own",
+                reason="Only gateway endpoints would ask for a subnet's route table, and this one has its own",
             )
         )
         return ec2.Vpc.from_vpc_attributes(
