@@ -197,7 +197,6 @@ def releases() -> Releases:
         account=RELEASES_ACCOUNT,
         region=SYDNEY,
         repository="example/ai-gateway",
-        branch="release/stable",
         environments=("z9", "a1", "blue", "everyone12"),
         approved=("blue", "everyone12"),
         connection_arn=(
