@@ -67,12 +67,6 @@ def checked(folder: Path) -> tuple[Company, tuple[str, ...]]:
     return own, tuple(warnings)
 
 
-def _laid_out(new: Mapping[str, str], folder: Path) -> Path:
-    for name, text in new.items():
-        (folder / name).write_text(text, "utf-8")
-    return folder
-
-
 def _base(stored: Answers | None) -> Mapping[str, str] | None:
     """What the earlier answers come to; None if there were none, or they cannot work any more."""
     try:
@@ -107,16 +101,11 @@ def _initialize(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask)
     new = texts(answers)
     merge = files.merged(folder, _base(stored), new)
     with tempfile.TemporaryDirectory() as scratch:
-        own, warnings = checked(_laid_out(new, Path(scratch)))
-        warnings += tuple(
-            aws_warning for each in own.environments.values() for aws_warning in aws.of_models(each, own.config)
-        )
+        own, warnings = _looked_at(new if merge.conflicts else merge.texts, new, Path(scratch))
+        warnings += tuple(warning for each in own.environments.values() for warning in aws.of_models(each, own.config))
         todo = by_hand.told(by_hand.steps(answers, own))
     for warning in warnings:
         print(f"! {warning}")
-    if not merge.conflicts and merge.texts != new:
-        with tempfile.TemporaryDirectory() as scratch:
-            _check_merged(merge, Path(scratch))
     result = {**merge.texts, kept.FILE: kept.text_of(answers)}
     if arguments.dry_run:
         print("\n".join(files.differences(folder, result)) or "Nothing would change.")
@@ -131,15 +120,18 @@ def _initialize(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask)
     return 0
 
 
-def _check_merged(merge: files.Merge, scratch: Path) -> None:
-    """What people have changed by hand may not go with the new answers, though no line is of both."""
+def _looked_at(found: Mapping[str, str], new: Mapping[str, str], scratch: Path) -> tuple[Company, tuple[str, ...]]:
+    """As `checked`, of texts. What was changed by hand may not go with what is new, though no line is of both."""
+    for name, text in found.items():
+        (scratch / name).write_text(text, "utf-8")
     try:
-        checked(_laid_out(merge.texts, scratch))
+        return checked(scratch)
     except (SettingsError, ConfigError) as error:
         reason = str(error).replace(f"{scratch}/", "").rstrip(".").replace("\n", "; ")
-        raise OpsError(
-            f"what has been changed by hand does not go with the new answers, and nothing was written: {reason}."
-        ) from error
+        what = (
+            "the answers cannot work" if found == new else "what was changed by hand does not go with the new answers"
+        )
+        raise OpsError(f"{what}, and nothing was written: {reason}.") from error
 
 
 def _told_conflicts(merge: files.Merge) -> int:

@@ -10,7 +10,6 @@ from ops.init.answers import Answers
 from ops.init.models import deployments
 from ops.secrets import required_secrets
 from stacks.company import Company
-from stacks.github import approval
 from stacks.settings import Environment, Releases
 
 
@@ -224,6 +223,8 @@ def _releases(answers: Answers, own: Company) -> Iterator[Step]:
 
 
 def _github(own: Company, releases: Releases) -> Iterator[Step]:
+    from stacks.github import approval  # it loads the CDK, which takes seconds, and only this step needs it
+
     accounts = dict.fromkeys(own.environments[name].account for name in releases.environments)
     others = [account for account in accounts if account != releases.account]
     yield Step(

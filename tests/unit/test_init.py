@@ -628,9 +628,23 @@ def test_a_merge_that_cannot_work_is_refused(company: Path, capsys: pytest.Captu
     before = state(company)
     assert initialize(company, {"azure": {"models": ["gpt-6.1-sol"]}}) == 2
     told = capsys.readouterr().err
-    assert "what has been changed by hand does not go with the new answers, and nothing was written: " in told
+    assert "what was changed by hand does not go with the new answers, and nothing was written: " in told
     assert "ChatGPT Business covers gpt-6-luna" in told
     assert state(company) == before
+
+
+def test_what_is_left_to_do_is_of_what_people_have_changed(company: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edited(company / "environments.py", ('account="222222222222"', 'account="822222222222"'))
+    assert initialize(company, {"budget": 250}) == 0
+    assert "cdk bootstrap aws://822222222222/ap-northeast-1" in capsys.readouterr().out
+
+
+def test_answers_that_cannot_be_synthesized_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arn = "arn:aws:bedrock:us-west-2:111111111111:application-inference-profile/abc"
+    assert initialize(tmp_path / "company", one(bedrock={"models": [f"ours={arn}"]})) == 2
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1 and "/config.yaml" not in told
+    assert not (tmp_path / "company").exists()
 
 
 def test_the_kept_answers_are_no_place_for_changes(company: Path, capsys: pytest.CaptureFixture[str]) -> None:
