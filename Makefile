@@ -9,9 +9,9 @@ export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
 export PYTHONDONTWRITEBYTECODE := 1
-# A file's tests share what is costly (a running gateway, a synthesis) and are a group (tests/conftest.py); in their
-# order the slowest, e2e, come first.
-PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# A file's tests share what is costly (a running gateway, a synthesis), and one process has them (tests/conftest.py); in
+# their order the slowest, e2e, come first.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV := .tools/uv/bin/uv
 PACKAGES := onboarding datadog usage
 LINTED := app.py container lambda local ops stacks tests

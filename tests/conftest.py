@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from local.gateway import LocalGateway
@@ -21,11 +22,17 @@ os.environ.setdefault("COMPANY_UNDER_TEST", os.environ.get("COMPANY", ""))
 os.environ["COMPANY"] = "tests/companies/tokyo"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A file's tests share what is costly, so one process has them all, unless a test names another group."""
-    for item in items if config.pluginmanager.hasplugin("xdist") else []:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+class ByFile(LoadFileScheduling):  # type: ignore[misc]
+    """A file's tests share what is costly, so one process has them all; adoptions share nothing, and spread."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return nodeid if file == "tests/e2e/test_adoption.py" else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:  # noqa: ANN401 - xdist's own
+    """Who gets which test (`-n 2 --dist loadfile`)."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

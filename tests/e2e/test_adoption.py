@@ -55,12 +55,7 @@ def well(done: Done) -> str:
     return done.stdout
 
 
-def spread(names: list[str]) -> list[object]:
-    """Each of the companies in a process of its own."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(f"adoption of {name}")) for name in names]
-
-
-@pytest.mark.parametrize("name", spread(FOLDERS))
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_companys_files_are_accepted_and_its_suite_passes(name: str, tmp_path: Path) -> None:
     folder = adopt(name, tmp_path / "checkout")
     well(make(folder, "snapshots"))
@@ -74,7 +69,6 @@ def test_a_companys_files_are_accepted_and_its_suite_passes(name: str, tmp_path:
     assert ("tests/company/e2e" in printed) == whole
 
 
-@pytest.mark.xdist_group("adoption of nobody")
 def test_before_it_is_accepted_the_suite_says_how(tmp_path: Path) -> None:
     folder = adopt(RUNNING[1], tmp_path / "checkout")
     done = make(folder, "company", "ARGS=--ignore=tests/company/e2e --deselect=tests/company/test_rules.py")
