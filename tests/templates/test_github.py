@@ -220,8 +220,7 @@ def test_every_account_has_one_provider_of_its_own(templates: dict[str, Template
 
 def test_an_account_of_everything_has_one_stack_and_one_provider() -> None:
     known = {
-        name: environment.model_copy(update={"account": RELEASES.account})
-        for name, environment in ENVIRONMENTS.items()
+        name: environment.model_copy(update={"account": RELEASES.account}) for name, environment in ENVIRONMENTS.items()
     }
     (template,) = _synthesized(RELEASES, known).values()
     assert len(resources(template, "AWS::IAM::OIDCProvider")) == 1
