@@ -35,9 +35,9 @@ def play(
 ) -> None:
     """A program that says this, and at Ctrl-C does that."""
     script = f"""#!{sys.executable}
-import signal, sys, time
-print({says!r}, end="", flush=True)
+import sys, time
 try:
+    print({says!r}, end="", flush=True)
     time.sleep(60 if "Ctrl-C" in {says!r} else 0)
 except KeyboardInterrupt:
     {ends}
