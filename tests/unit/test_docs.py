@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ops import about, costs, diagram, docs, settings_reference
+from ops.init.questions import KEYS
 from ops.templates import Facts, synthesize
 from stacks.company import OWN, SETTINGS, company, environments
 from stacks.settings import Environment, Releases
@@ -25,7 +26,10 @@ DOCUMENTS = (
 )
 OPERATIONS = [name for name in DOCUMENTS if name.startswith("docs/operations/")]
 # A company's own folder, which the product's repository has not, and the names in it.
-OF_A_COMPANY = {OWN.name, *(f"{OWN.name}/{name}" for name in (SETTINGS, "config.yaml", "snapshots", "stateful.json"))}
+OF_A_COMPANY = {
+    OWN.name,
+    *(f"{OWN.name}/{name}" for name in (SETTINGS, "config.yaml", "answers.yaml", "snapshots", "stateful.json")),
+}
 # Where those files were before version 2.0.0: pages on that version name them.
 MOVED = {"stacks/environments.py", "container/config.yaml", "tests/templates/stateful.json"}
 OF_VERSION_1 = ("CHANGELOG.md", "docs/upgrading.md")
@@ -284,3 +288,8 @@ def test_every_kind_of_change_is_one_of_keep_a_changelog() -> None:
 
 def test_the_picture_is_in_step_with_the_templates() -> None:
     assert diagram.picture(diagram.DRAWN) == diagram.PICTURE.read_text("utf-8"), "run: make diagram"
+
+
+def test_every_answer_of_init_has_its_key() -> None:
+    named = {key for table in tables("docs/init.md") for row in table for key in re.findall(r"`(\w+)`", " ".join(row))}
+    assert named == {part for key in (*KEYS.company, *KEYS.environment) for part in key.split(".")}
