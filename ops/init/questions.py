@@ -365,17 +365,18 @@ PLACE: Final = Group(
             "subnet-…, those with a way to the internet.",
         ),
         Question(
-            "vpc.isolated_subnets",
-            _SUBNETS.format("Subnets for the database"),
-            texts(setting(ExistingVpc, "isolated_subnet_ids")),
-            "subnet-…; they need no way to anywhere.",
-        ),
-        Question(
             "vpc.nat_addresses",
             "Public addresses of its NAT gateways",
             texts(setting(ExistingVpc, "nat_addresses")),
             "The smoke test comes from them to the load balancer.",
             when=lambda context: bool(context.get("public")),
+        ),
+        # Last of the VPC: with it the VPC is whole, and judged.
+        Question(
+            "vpc.isolated_subnets",
+            _SUBNETS.format("Subnets for the database"),
+            texts(setting(ExistingVpc, "isolated_subnet_ids")),
+            "subnet-…; they need no way to anywhere.",
         ),
         Question(
             "cidr",

@@ -1,6 +1,7 @@
 """What is printed of a company: all that it has, nothing that it has not, for any company."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -70,6 +71,7 @@ def test_the_way_out_of_a_vpc_that_was_there_costs_nothing_here() -> None:
             public_subnet_ids=("subnet-0a0a0a0a1", "subnet-0a0a0a0a2"),
             private_subnet_ids=("subnet-0b0b0b0b1", "subnet-0b0b0b0b2"),
             isolated_subnet_ids=("subnet-0c0c0c0c1", "subnet-0c0c0c0c2"),
+            nat_addresses=(IPv4Address("198.51.100.7"),),
         ),
     )
     existing = Environment(**dict(prod) | {"network": network})

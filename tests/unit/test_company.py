@@ -61,7 +61,7 @@ def test_a_folder_without_settings(tmp_path: Path) -> None:
         (
             'OFFICE = "203.0.113.0/24"',
             "OFFICE = Bill(tolerance_percent=0)",
-            "environments.py: bill.tolerance_percent: 0: input should be greater than 0",
+            "environments.py: bill.tolerance_percent: 0: input should be greater than or equal to 0.01",
         ),
         ("min_tasks=2", "min_tasks=9", "stg: gateway: min_tasks 9 is above max_tasks 4: swap or raise max_tasks"),
         ('name="stg"', 'name="dev"', "two environments are called dev: give each its own name"),

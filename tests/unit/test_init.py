@@ -168,7 +168,7 @@ def test_no_connection_yet_leaves_releases_out_and_says_what_to_do(
     assert "aws codeconnections create-connection" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["class", "int", "report", "releases", "match", "accounts", "prod"])
+@pytest.mark.parametrize("name", ["class", "int", "report", "match", "accounts", "prod"])
 def test_any_name_of_an_environment_is_one_of_a_function(name: str, tmp_path: Path) -> None:
     given = least()
     given["environments"][name] = given["environments"].pop("prod")
@@ -352,7 +352,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
         "bedrock.regions: us-east-1 cannot call the inference profiles of eu: use regions such as eu-central-1, "
         "eu-north-1, eu-south-1, eu-south-2, eu-west-1, eu-west-3",
     ),
-    (one(budget=0), "budget: 0: input should be greater than 0"),
+    (one(budget=0), "budget: 0: input should be greater than or equal to 0.01"),
     (one(local="dev"), "local: dev is no environment: there are prod"),
     (
         least(azure_api_base="https://a.openai.azure.com"),

@@ -242,7 +242,7 @@ RESOURCES: Mapping[str, Any] = {
     "Endpoint": resource(
         "AWS::EC2::VPCEndpoint",
         VpcId={"Ref": "Vpc"},
-        ServiceName="com.amazonaws.ap-northeast-1.dynamodb",
+        ServiceName="com.amazonaws.us-east-1.dynamodb",
         VpcEndpointType="Gateway",
     ),
     # the HTTP API
@@ -367,7 +367,7 @@ def zipped(files: Mapping[str, str]) -> bytes:
 @pytest.fixture(scope="module")
 def stack(emulator: Emulator) -> dict[str, str]:
     s3 = aws(emulator, "s3")
-    s3.create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+    s3.create_bucket(Bucket="packages")
     s3.put_object(Bucket="packages", Key="probe.zip", Body=zipped(PACKAGE))
     names = ("Environment", "Draw", "Fail", "Idempotent", "Notes", "Api", "Queue", "Dead", "User", "Log")
     return deploy(

@@ -47,6 +47,7 @@ VPC: dict[str, Any] = {
     "public_subnet_ids": ("subnet-0a0a0a01", "subnet-0a0a0a02"),
     "private_subnet_ids": ("subnet-0b0b0b01", "subnet-0b0b0b02"),
     "isolated_subnet_ids": ("subnet-0c0c0c01", "subnet-0c0c0c02"),
+    "nat_addresses": ("198.51.100.7",),
 }
 CERTIFICATE = "arn:aws:acm:{region}:{account}:certificate/11111111-2222-3333-4444-555555555555"
 MAIL_ADDRESS = "is no mail address: write it as sre@example.com"
@@ -354,7 +355,7 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         (alarms, place, "alarms: workspace and channel name one place in Slack together: set both or neither")
         for place in ({"workspace": "T0123456789"}, {"channel": "C0123456789"})
     ),
-    (alarms, {"monthly_budget": 0}, "alarms.monthly_budget: 0: input should be greater than 0"),
+    (alarms, {"monthly_budget": 0}, "alarms.monthly_budget: 0: input should be greater than or equal to 0.01"),
     # Datadog
     (
         datadog,
@@ -392,7 +393,7 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         f"report.plans.0.seats: '@claude' is {GROUP}",
     ),
     # The bill
-    (bill, {"tolerance_percent": 0}, "bill.tolerance_percent: 0: input should be greater than 0"),
+    (bill, {"tolerance_percent": 0}, "bill.tolerance_percent: 0: input should be greater than or equal to 0.01"),
     (
         bill,
         {"azure": {**AZURE, "tenant": "example.onmicrosoft.com"}},
@@ -434,7 +435,7 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         "onboarding.teams: has 101: name at most 100",
     ),
     (onboarding, {"protected": ("ci",)}, f"onboarding.protected.0: 'ci' {MAIL_ADDRESS}"),
-    (onboarding, {"max_budget": 0}, "onboarding.max_budget: 0: input should be greater than 0"),
+    (onboarding, {"max_budget": 0}, "onboarding.max_budget: 0: input should be greater than or equal to 0.01"),
     (
         onboarding,
         {"max_budget": 2000},
