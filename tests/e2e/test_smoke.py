@@ -96,7 +96,7 @@ def test_the_key_is_for_the_test_only(gateway: LocalGateway) -> None:
     for method, path in (
         ("GET", "/key/list"),
         ("POST", "/key/generate"),
-        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/messages"),
         ("GET", "/models"),
     ):
         assert gateway.api(method, path, key=key, json={}).status_code == 403
