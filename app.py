@@ -17,12 +17,12 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
 from stacks.company import Company, company
+from stacks.constructs.python_function import BundlingError
 from stacks.gateway_stage import GatewayStage
-from stacks.github import github_stacks
-from stacks.image import ImageStack
 from stacks.litellm_config import ConfigError
-from stacks.pipeline import PipelineStack
-from stacks.python_function import BundlingError
+from stacks.releases.github import github_stacks
+from stacks.releases.image import ImageStack
+from stacks.releases.pipeline import PipelineStack
 from stacks.settings import SettingsError
 
 

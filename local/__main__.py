@@ -16,9 +16,10 @@ from typing import NoReturn
 
 import psutil
 
-from local.gateway import CHECKOUT, LocalGateway, LocalGatewayError, mail_domain
+from local.gateway import LocalGateway, LocalGatewayError, mail_domain
 from local.postgres import PostgresError
 from local.trial import command
+from stacks import CHECKOUT
 from stacks.litellm_config import ConfigError
 from stacks.settings import SettingsError
 

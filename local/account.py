@@ -1,7 +1,7 @@
 """What an AWS account has before anything is deployed to it, and ministack does not know: quotas and Bedrock's models.
 
 The quotas are AWS's published defaults. Of models the account has those that LiteLLM's list of prices knows at Bedrock
-(`stacks/litellm_catalog.json`), their terms accepted: a model that is not there is as unknown as it is at AWS.
+(`stacks/litellm_config/catalog.json`), their terms accepted: a model that is not there is as unknown as it is at AWS.
 """
 
 from __future__ import annotations

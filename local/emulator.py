@@ -49,8 +49,8 @@ from local.functions import mend_environment, mend_event_sources, mend_http_api,
 from local.mail import mend_mail
 from local.place import Place
 from local.settled import when_settled
+from stacks import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[1]
 ACCOUNT = "000000000000"  # of who names none
 REGION = "us-east-1"  # where no place names one
 START_TIMEOUT = 60.0  # seconds

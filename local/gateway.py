@@ -30,11 +30,11 @@ from local.outside import Credentials, OutsideWorld, Parts
 from local.outside.slack_workspace import ExampleWorkspace
 from local.place import Place
 from ops.secrets import KNOWN, MADE_BY_DEPLOYMENT, required_secrets
+from stacks import CHECKOUT
 from stacks.company import Company, company
 from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
-CHECKOUT = Path(__file__).parents[1]
 CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
 CONCURRENT_STACKS = 5  # as many as ever wait for the same one
 TRIGGER_SECONDS = 15.0  # Slack's 3 are for a function of AWS's, not for processes that share this machine
@@ -87,11 +87,7 @@ class LocalGateway:
         self._database_port, free = free_ports(2)
         self._port = port or free
         self.url = f"http://127.0.0.1:{self._port}"
-        self.config = LiteLlmConfig.load(
-            self.company.config,
-            provided=self.environment.plain_variables,
-            licensed=self.environment.litellm_license,
-        )
+        self.config = self.environment.litellm_config(self.company.config)
         self.outside = outside or outside_of(self.environment, self.config, self.state / "outside")
         self.access: dict[str, str] = {}  # to the emulated AWS, once it runs: variables for a command
         self._http = httpx.Client(timeout=60, trust_env=False)  # to make one takes longer than most calls

@@ -22,8 +22,9 @@ from ops.access import environment_named, run
 from ops.secrets import known, required_secrets
 from ops.slack_manifest import PATH
 from ops.templates import Facts, Properties, plain, synthesize
-from stacks.company import CHECKOUT, EXAMPLE, Company, company
-from stacks.litellm_config import LiteLlmConfig, image_version
+from stacks import CHECKOUT
+from stacks.company import EXAMPLE, Company, company
+from stacks.litellm_config import image_version
 from stacks.settings import Environment
 
 COMPARISONS: Final = {
@@ -93,7 +94,7 @@ def _environment(own: Company, one: Environment, facts: Facts) -> Iterator[str]:
     title = f"{one.name}: account {one.account}, {one.region}"
     yield from ("", title, "=" * len(title))
     yield from _titled("Addresses", list(_addresses(one)))
-    config = LiteLlmConfig.load(own.config, provided=one.plain_variables, licensed=one.litellm_license)
+    config = one.litellm_config(own.config)
     models: dict[tuple[str, str], list[str]] = {}
     for model in config.models:
         models.setdefault((model.name, model.provider), []).extend([model.region] if model.region else [])

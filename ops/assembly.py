@@ -20,13 +20,13 @@ import botocore.session
 from botocore import exceptions as aws
 
 from ops.access import OpsError
+from stacks import CHECKOUT
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-CHECKOUT: Final = Path(__file__).parents[1]
 ASSEMBLY: Final = CHECKOUT / "cdk.out"
 
 NOT_THERE: Final = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_COMPLETE")

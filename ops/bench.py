@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import Final
 
 from ops import bench_usage
+from stacks import CHECKOUT
 from stacks.company import EXAMPLE, load
-from stacks.python_function import LAMBDA, BundlingError, bundle
+from stacks.constructs.python_function import LAMBDA, BundlingError, bundle
 
-ROOT: Final = Path(__file__).parents[1]
-CDK: Final = ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+CDK: Final = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
 
 HANDLERS: Final = {"onboarding": ("receiver", "worker", "sweep", "bounces"), "usage": ("report", "bill")}
 IMPORTS: Final = 7  # fresh processes each, of which the median counts
@@ -138,7 +138,7 @@ def report_cost(folder: Path) -> tuple[float, float]:
 
 def synth_time(*, rules: bool) -> float:
     """Seconds that `python app.py` needs for the templates of every deployed environment."""
-    context = json.loads((ROOT / "cdk.json").read_text())["context"]  # which the CDK CLI hands over otherwise
+    context = json.loads((CHECKOUT / "cdk.json").read_text())["context"]  # which the CDK CLI hands over otherwise
     with tempfile.TemporaryDirectory() as out:
         variables = {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": out}
         return _seconds([sys.executable, "app.py"], variables | ({} if rules else {"CDK_VALIDATION": "false"}))
@@ -184,7 +184,7 @@ def _run(command: Sequence[str | Path], variables: Mapping[str, str] | None = No
     bytecode = {"PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(  # noqa: S603 - the commands are above
         command,
-        cwd=ROOT,
+        cwd=CHECKOUT,
         env=inherited | bytecode | dict(variables or {}),
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Writes `stacks/litellm_catalog.json`: what the pinned LiteLLM knows, so that synth need not have LiteLLM installed.
+"""Writes `stacks/litellm_config/catalog.json`: what the pinned LiteLLM knows, so that synth needs no LiteLLM.
 
     python -m ops.catalog [SITE_PACKAGES]
 
@@ -22,8 +22,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parent.parent
-CATALOG: Final = ROOT / "stacks" / "litellm_catalog.json"
+from stacks import CHECKOUT
+
+CATALOG: Final = CHECKOUT / "stacks" / "litellm_config" / "catalog.json"
 PRICE_MAP: Final = "model_prices_and_context_window_backup.json"
 
 PROVIDERS: Final = ("azure", "azure_text", "bedrock", "bedrock_converse", "vertex_ai")
@@ -156,7 +157,9 @@ def _call_parameters(package: Path) -> list[str]:
 
 def main() -> None:
     """Write the catalog of the LiteLLM that the first argument, or `.tools/litellm`, holds."""
-    site_packages = Path(sys.argv[1]) if sys.argv[1:] else next(ROOT.glob(".tools/litellm/lib/python*/site-packages"))
+    site_packages = (
+        Path(sys.argv[1]) if sys.argv[1:] else next(CHECKOUT.glob(".tools/litellm/lib/python*/site-packages"))
+    )
     CATALOG.write_text(json.dumps(catalog(site_packages), indent=1) + "\n", "utf-8")
 
 

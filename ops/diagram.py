@@ -24,7 +24,8 @@ from typing import Final
 
 from ops.access import environment_named, run
 from ops.templates import Facts, Properties, Templates, synthesize
-from stacks.company import CHECKOUT, EXAMPLE, company, config_file, environments
+from stacks import CHECKOUT
+from stacks.company import EXAMPLE, company, config_file, environments
 from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import Environment
 
@@ -750,9 +751,7 @@ class Drawing:
 def picture(name: str) -> str:
     """The picture of an environment of the company in force."""
     environment = environments()[name]
-    config = LiteLlmConfig.load(
-        config_file(), provided=environment.plain_variables, licensed=environment.litellm_license
-    )
+    config = environment.litellm_config(config_file())
     return draw(environment, config, synthesize(name))
 
 

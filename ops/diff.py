@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from ops.access import OpsError
-from ops.assembly import CHECKOUT, Template
+from ops.assembly import Template
+from stacks import CHECKOUT
 
 PROGRAM: Final = CHECKOUT / "ops" / "diff.mjs"
 

@@ -14,7 +14,8 @@ from typing import Final
 from ops import about, costs, settings_reference
 from ops.access import run
 from ops.templates import Facts, synthesize
-from stacks.company import CHECKOUT, EXAMPLE, Company, company
+from stacks import CHECKOUT
+from stacks.company import EXAMPLE, Company, company
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "README.md": {},

@@ -41,8 +41,8 @@ from ops.access import QUALIFIER, Access, OpsError, Role, connect, environment_n
 from ops.secrets import Store, required_secrets
 from stacks.company import config_file, promotion
 from stacks.litellm_config import ConfigError, LiteLlmConfig
-from stacks.regions import lacking
 from stacks.settings import Environment, ExistingVpc, Releases, SettingsError
+from stacks.settings.regions import lacking
 
 NODE: Final = Path(sys.executable).with_name("node")  # what the CDK runs in
 WORKERS: Final = 12
@@ -452,7 +452,7 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
 
 
 def _litellm_config(environment: Environment) -> LiteLlmConfig:
-    return LiteLlmConfig.load(config_file(), provided=environment.plain_variables, licensed=environment.litellm_license)
+    return environment.litellm_config(config_file())
 
 
 def model_access(account: Account) -> Iterator[Finding]:

@@ -17,9 +17,9 @@ from typing import Final
 import boto3
 
 from ops.access import OpsError, environment_named, run
-from stacks import github
 from stacks.company import promotion
-from stacks.image import REPOSITORY
+from stacks.releases import github
+from stacks.releases.image import REPOSITORY
 from stacks.settings import WORKFLOW_ENVIRONMENTS, Releases
 
 JOBS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")

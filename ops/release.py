@@ -31,13 +31,13 @@ from ops.assembly import Assembly
 from ops.restore import PutBack, Saved
 from ops.secrets import Store, required_secrets
 from ops.smoke import Report, smoke
+from stacks import CHECKOUT
 from stacks.company import promotion
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-CHECKOUT: Final = Path(__file__).parents[1]
 SUMMARY: Final = "summary.md"
 APPROVAL: Final = "approval"
 """Files beside what was saved: what the release changes, as Markdown; and one word, `needed` or `none`."""

@@ -28,7 +28,6 @@ import boto3
 
 from ops.access import ADVICE, OpsError, connect, environment_named, run
 from stacks.company import config_file
-from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
@@ -178,9 +177,7 @@ def required_secrets(environment: Environment, config: Path | None = None) -> tu
     ConfigError
         `company/config.yaml` has a mistake.
     """
-    read = LiteLlmConfig.load(
-        config or config_file(), provided=environment.plain_variables, licensed=environment.litellm_license
-    )
+    read = environment.litellm_config(config or config_file())
     return tuple(sorted({*read.secrets, *environment.function_secrets} - set(MADE_BY_DEPLOYMENT)))
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from stacks.company import CHECKOUT
+from stacks import CHECKOUT
 from stacks.settings import Environment, Releases, Settings
 
 PAGE: Final = CHECKOUT / "docs" / "settings.md"
@@ -131,7 +131,7 @@ RELEASES: Final[Mapping[str, str]] = {
 """Of each setting of releases."""
 _INTRODUCTION = (
     "What the functions of `company/environments.py` return. `make docs` writes this page from the code; "
-    "[stacks/settings.py](../stacks/settings.py) holds the rules, and refuses what cannot work in one sentence, when "
+    "[stacks/settings](../stacks/settings) holds the rules, and refuses what cannot work in one sentence, when "
     "the app is synthesized. What a change does to an environment that is deployed is in "
     "[upgrading.md](upgrading.md#change-a-setting). A whole file to read: "
     "[the example's](../tests/companies/tokyo/environments.py)."

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from stacks.company import CHECKOUT, company
+from stacks import CHECKOUT
+from stacks.company import company
 
 Properties = dict[str, Any]
 Templates = Mapping[str, dict[str, Any]]

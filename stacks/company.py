@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from stacks import CHECKOUT
 from stacks.settings import (
     AzureBill,
     Bill,
@@ -32,7 +33,6 @@ from stacks.settings import (
     read,
 )
 
-CHECKOUT: Final = Path(__file__).parents[1]
 OWN: Final = CHECKOUT / "company"
 EXAMPLE: Final = CHECKOUT / "tests" / "companies" / "tokyo"
 SETTINGS: Final = "environments.py"

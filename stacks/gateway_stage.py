@@ -8,15 +8,15 @@ from aws_cdk import Environment as AwsEnvironment
 from constructs import Construct
 
 from stacks.database import DatabaseStack
-from stacks.datadog import DatadogStack
+from stacks.datadog.stack import DatadogStack
 from stacks.email import EmailStack
-from stacks.gateway import GatewayStack
+from stacks.gateway.stack import GatewayStack
 from stacks.litellm_config import LiteLlmConfig
 from stacks.network import NetworkStack
-from stacks.observability import ObservabilityStack
+from stacks.observability.stack import ObservabilityStack
 from stacks.onboarding import OnboardingStack
-from stacks.regions import lacking
 from stacks.settings import Datadog, Environment, Onboarding, Releases
+from stacks.settings.regions import lacking
 from stacks.smoke import SmokeStack
 from stacks.usage import UsageStack
 
@@ -48,9 +48,7 @@ class GatewayStage(Stage):
         super().__init__(
             scope, environment.name, env=AwsEnvironment(account=environment.account, region=environment.region)
         )
-        config = LiteLlmConfig.load(
-            config_file, provided=environment.plain_variables, licensed=environment.litellm_license
-        )
+        config = environment.litellm_config(config_file)
         environment.check_connections(config.database_pool_limit)
         environment.check_models({model.name for model in config.models})
         self.network = NetworkStack(

@@ -9,10 +9,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
+from stacks.constructs.python_function import LAMBDA
 from stacks.litellm_config import LiteLlmConfig
-from stacks.litellm_key import LiteLlmKey, parameter_arn
 from stacks.network import as_it_is, in_vpc
-from stacks.python_function import LAMBDA
 from stacks.settings import Environment, Releases
 
 KEY = "SMOKE_KEY"

@@ -11,10 +11,10 @@ from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from stacks.litellm_key import LiteLlmKey, parameter_arn
+from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
+from stacks.constructs.python_function import PythonFunction, PythonPackage
+from stacks.constructs.schedule import schedule, schedule_role
 from stacks.network import as_it_is, in_vpc
-from stacks.python_function import PythonFunction, PythonPackage
-from stacks.schedule import schedule, schedule_role
 from stacks.settings import Bill, Environment, Report, SettingsError
 
 KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from stacks.company import CHECKOUT
+from stacks import CHECKOUT
 
 INSTALLED = (".venv", "node_modules", ".tools")
 

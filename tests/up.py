@@ -17,7 +17,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[1]
+from stacks import CHECKOUT
+
 START_SECONDS = 1800.0  # with everything to be installed, on a slow machine
 CURL_SECONDS = 120.0
 END_SECONDS = 180.0

@@ -106,7 +106,7 @@ def _advice(status: int) -> str:
             f"{os.environ['DD_SITE']}, and that the owner and the scopes of the application key have dashboards_write, "
             "monitors_write and logs_generate_metrics"
         )
-    return "mend that, or its definition in stacks/datadog_*.py, and deploy again"
+    return "mend that, or its definition in stacks/datadog, and deploy again"
 
 
 def _environment() -> str:

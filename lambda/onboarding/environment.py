@@ -15,7 +15,7 @@ SECRET_AGE = 300  # seconds that a secret is remembered: a rotated one counts af
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """`Onboarding` of stacks/settings.py, which explains and checks each; a test compares the two."""
+    """`Onboarding` of stacks/settings, which explains and checks each; a test compares the two."""
 
     command: str
     workspace: str

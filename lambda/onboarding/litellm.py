@@ -165,8 +165,8 @@ class LiteLLM:
         if response.status == 401:
             # Not `RefusedError`: the request waits in the queue until an operator has mended the key.
             raise UnavailableError(
-                f"LiteLLM does not know the key for {route} (401): raise LABEL in stacks/litellm_key.py and deploy, "
-                "which makes ONBOARDING_KEY anew"
+                f"LiteLLM does not know the key for {route} (401): raise LABEL in stacks/constructs/litellm_key.py and "
+                "deploy, which makes ONBOARDING_KEY anew"
             )
         if response.status >= 500 or response.status in (408, 429):
             raise UnavailableError(f"LiteLLM did not answer {method} {route} ({response.status})")

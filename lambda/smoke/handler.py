@@ -348,8 +348,8 @@ def _key() -> str:
         return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
     except ssm.exceptions.ParameterNotFound:
         raise Finding(
-            f"there is no parameter {name} with the key of the smoke test: raise LABEL in stacks/litellm_key.py and "
-            "deploy, which makes another one"
+            f"there is no parameter {name} with the key of the smoke test: raise LABEL in "
+            "stacks/constructs/litellm_key.py and deploy, which makes another one"
         ) from None
 
 
@@ -380,7 +380,10 @@ def _refusal(what: str, answer: urllib3.BaseHTTPResponse, look_at: str, attempts
     if answer.status == 403 and not found:
         look_at = "the log of the web ACL, and whether the name is the one that the load balancer answers for"
     elif kind in ("token_not_found_in_db", "key_model_access_denied") or (answer.status == 403 and "detail" in found):
-        look_at = "the key of the smoke test: raise LABEL in stacks/litellm_key.py and deploy, which makes another one"
+        look_at = (
+            "the key of the smoke test: raise LABEL in stacks/constructs/litellm_key.py and deploy, which makes "
+            "another one"
+        )
     elif kind == "budget_exceeded":
         look_at = "the budget of the smoke test in stacks/smoke.py, which is for a day: who else uses its key"
     return f"{what} was answered with status {answer.status} ({_word(kind)}{times}): look at {look_at}"

@@ -15,7 +15,7 @@ SECRET_AGE = 300  # seconds that a secret is remembered: a rotated one counts af
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`Plan` of stacks/settings.py, which explains and checks each; a test compares the two, and those below."""
+    """`Plan` of stacks/settings, which explains and checks each; a test compares the two, and those below."""
 
     name: str
     monthly_price: float
@@ -27,7 +27,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`Report` of stacks/settings.py."""
+    """`Report` of stacks/settings."""
 
     channel: str
     weekly: bool
@@ -43,7 +43,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class AzureBill:
-    """`AzureBill` of stacks/settings.py."""
+    """`AzureBill` of stacks/settings."""
 
     tenant: str
     client: str
@@ -52,7 +52,7 @@ class AzureBill:
 
 @dataclass(frozen=True, kw_only=True)
 class GoogleBill:
-    """`GoogleBill` of stacks/settings.py."""
+    """`GoogleBill` of stacks/settings."""
 
     table: str
     location: str
@@ -60,7 +60,7 @@ class GoogleBill:
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """`Bill` of stacks/settings.py."""
+    """`Bill` of stacks/settings."""
 
     tolerance_percent: float
     profile_tag: str | None

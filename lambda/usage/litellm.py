@@ -191,8 +191,8 @@ def _check(response: BaseHTTPResponse, route: str) -> None:
         raise UnavailableError(f"LiteLLM did not answer {route} ({status}): look at the log of the gateway's tasks")
     if status == 401:
         raise RefusedError(
-            f"LiteLLM does not know the key for {route} (401): raise LABEL in stacks/litellm_key.py and deploy, which "
-            "makes USAGE_KEY anew"
+            f"LiteLLM does not know the key for {route} (401): raise LABEL in stacks/constructs/litellm_key.py and "
+            "deploy, which makes USAGE_KEY anew"
         )
     if not response.headers.get("Content-Type", "").startswith("application/json"):
         if status == 403:

@@ -31,8 +31,8 @@ from urllib.parse import parse_qs
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.google import GoogleToken
 from local.outside.records import Call, Journal, Json
+from stacks import CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = 5  # lines, so that there are pages
 _MILLION = 1_000_000
 _CODES = {"us-east-1": "USE1", "us-east-2": "USE2", "us-west-2": "USW2", "ap-northeast-1": "APN1", "eu-west-1": "EU"}

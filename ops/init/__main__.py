@@ -35,8 +35,9 @@ from ops.init.checks import Aws
 from ops.init.dialogue import Ask, Listed, Terminal, answered
 from ops.init.meaning import environment_of
 from ops.init.questions import KEYS
-from stacks.company import CHECKOUT, SETTINGS, Company, folder_to_write, load
-from stacks.litellm_config import ConfigError, LiteLlmConfig
+from stacks import CHECKOUT
+from stacks.company import SETTINGS, Company, folder_to_write, load
+from stacks.litellm_config import ConfigError
 from stacks.settings import SettingsError
 
 CONFIG: Final = "config.yaml"
@@ -58,9 +59,7 @@ def checked(folder: Path) -> tuple[Company, tuple[str, ...]]:
     own = load(folder)
     warnings: dict[str, None] = {}
     for environment in own.all.values():
-        config = LiteLlmConfig.load(
-            own.config, provided=environment.plain_variables, licensed=environment.litellm_license
-        )
+        config = environment.litellm_config(own.config)
         environment.check_connections(config.database_pool_limit)
         environment.check_models({model.name for model in config.models})
         warnings |= dict.fromkeys(warning.removeprefix(f"{own.config}: ") for warning in config.warnings)

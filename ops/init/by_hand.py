@@ -223,7 +223,7 @@ def _releases(answers: Answers, own: Company) -> Iterator[Step]:
 
 
 def _github(own: Company, releases: Releases) -> Iterator[Step]:
-    from stacks.github import approval  # it loads the CDK, which takes seconds, and only this step needs it
+    from stacks.releases.github import approval  # it loads the CDK, which takes seconds, and only this step needs it
 
     accounts = dict.fromkeys(own.environments[name].account for name in releases.environments)
     others = [account for account in accounts if account != releases.account]

@@ -21,7 +21,6 @@ from botocore.config import Config
 from ops import doctor
 from ops.access import Access, explain
 from ops.doctor import Account, Check, Finding, Mark
-from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import Environment
 
 # A person waits for the next question.
@@ -110,7 +109,7 @@ class Aws:
 
     def of_models(self, environment: Environment, config: Path) -> Iterator[str]:
         """Yield a warning for each of Bedrock's models that the environment's account may not call."""
-        read = LiteLlmConfig.load(config, provided=environment.plain_variables, licensed=environment.litellm_license)
+        read = environment.litellm_config(config)
         calls = doctor.calls_of(read, environment.account)
         yield from self._warnings(environment, {"Bedrock": partial(doctor.access_to, calls=calls)})
 

@@ -20,7 +20,7 @@ from ops.init.answers import Answers, Keys
 from ops.init.kinds import PLANS, YES_NO, Kind, RefusedError, choice, each, number, reason, setting, text, texts
 from ops.init.meaning import SIZES, check, environment_of
 from stacks.company import LOCAL, LOCAL_CIDR
-from stacks.litellm_config import PROVIDER_SETTINGS, ConfigError, LiteLlmConfig
+from stacks.litellm_config import PROVIDER_SETTINGS, ConfigError, load_config
 from stacks.settings import (
     Alarms,
     AzureBill,
@@ -432,7 +432,7 @@ def _check_listed(key: str) -> Callable[[Context, Any], None]:
             file = Path(folder) / "config.yaml"
             file.write_text(config_file.written(answers), "utf-8")
             try:
-                LiteLlmConfig.load(file, provided={*some, *PROVIDER_SETTINGS})
+                load_config(file, provided={*some, *PROVIDER_SETTINGS})
             except ConfigError as error:
                 raise RefusedError(str(error).removeprefix(f"{file}: ").rstrip(".")) from error
 

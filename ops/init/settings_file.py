@@ -87,7 +87,7 @@ def written(answers: Answers) -> str:
 _HEAD: Final = """\
 The environments of this company, and how releases reach them.
 
-The product's docs/settings.md explains each value, and its stacks/settings.py has the rules. Change what you like:
+The product's docs/settings.md explains each value, and its stacks/settings has the rules. Change what you like:
 `make init` changes only what it is answered anew.
 """
 _ACCOUNTS: Final = (

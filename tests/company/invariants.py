@@ -848,7 +848,7 @@ def alarms_are_heard(deployed: Deployed) -> Iterator[str]:
 @invariant
 def every_function_is_watched(deployed: Deployed) -> Iterator[str]:
     """An alarm looks at the errors of each function. The provider framework's waiting functions err until what they
-    wait for is done: their state machine is looked at (stacks/alarms.py).
+    wait for is done: their state machine is looked at (stacks/observability/alarms/functions.py).
     """
     texts = [_flat(it) for where, it in deployed.of("AWS::CloudWatch::Alarm")]
     watched = " ".join(texts)

@@ -1,6 +1,6 @@
 """Settings and lists of models as Hypothesis draws them, over the whole space that their types allow.
 
-They are drawn as plain data, as a person would write them: `environments` and `releases` for `stacks/settings.py`,
+They are drawn as plain data, as a person would write them: `environments` and `releases` for `stacks/settings`,
 `config_files` for LiteLLM's config.yaml. What is drawn is near to what works, so that most of it synthesizes; `spoiled`
 puts something else in one place, which is mostly refused.
 """

@@ -12,7 +12,8 @@ from aws_cdk import cx_api
 
 import app
 from ops.assembly import Template
-from stacks.company import CHECKOUT, RELEASES, Company
+from stacks import CHECKOUT
+from stacks.company import RELEASES, Company
 
 # The package of the functions is not put together: its hash, and so the template, is the same.
 WITHOUT_BUNDLING = {"aws:cdk:bundling-stacks": list[str]()}

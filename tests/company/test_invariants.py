@@ -3,7 +3,6 @@
 import pytest
 
 from stacks.company import LOCAL, RELEASES, Company
-from stacks.litellm_config import LiteLlmConfig
 from tests.company.invariants import INVARIANTS, Deployed
 from tests.company.synthesis import Templates
 
@@ -14,9 +13,7 @@ def deployed(own: Company, templates: Templates) -> list[Deployed]:
     return [
         Deployed(
             environment=environment,
-            config=LiteLlmConfig.load(
-                own.config, provided=environment.plain_variables, licensed=environment.litellm_license
-            ),
+            config=environment.litellm_config(own.config),
             templates=templates[name],
             others={other: each for other, each in own.all.items() if other != name},
             releases=own.releases,

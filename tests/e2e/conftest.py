@@ -15,8 +15,9 @@ import openai
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from local.gateway import CHECKOUT, LocalGateway
+from local.gateway import LocalGateway
 from local.outside import OutsideWorld
+from stacks import CHECKOUT
 from stacks.company import Company, company
 
 Found = TypeVar("Found")

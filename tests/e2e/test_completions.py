@@ -9,8 +9,9 @@ import httpx
 import openai
 import pytest
 
-from local.gateway import CHECKOUT, LocalGateway
+from local.gateway import LocalGateway
 from local.outside import COMPLETION_PHRASE, Call, Fault, OutsideWorld
+from stacks import CHECKOUT
 from tests.e2e.conftest import eventually, sdk
 
 BEDROCK, AZURE, VERTEX = "claude-sonnet-5-5", "gpt-6.1-sol", "gemini-4-argon"

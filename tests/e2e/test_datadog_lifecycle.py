@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from local.gateway import CDK, CHECKOUT, LocalGateway
+from local.gateway import CDK, LocalGateway
 from local.outside import Fault, OutsideWorld
-from stacks.datadog_metrics import METRICS
+from stacks import CHECKOUT
+from stacks.datadog.metrics import METRICS
 from tests.e2e.conftest import eventually, template_of, update_stack
 
 STACK = "litellm-local-datadog"

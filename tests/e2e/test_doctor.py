@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 
-from local.gateway import CHECKOUT, LocalGateway
+from local.gateway import LocalGateway
+from stacks import CHECKOUT
 
 
 def _run(gateway: LocalGateway, command: str, *arguments: str) -> tuple[int, str]:

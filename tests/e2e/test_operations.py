@@ -8,8 +8,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect
 
-from local.gateway import CHECKOUT, LocalGateway
+from local.gateway import LocalGateway
 from local.outside import Fault, OutsideWorld
+from stacks import CHECKOUT
 from tests.e2e.conftest import (
     RESULTS,
     callers,

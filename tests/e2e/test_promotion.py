@@ -22,12 +22,13 @@ from typing import Any, Self
 
 import pytest
 
-from local.gateway import CHECKOUT, LocalGateway, outside_of, start_emulator
+from local.gateway import LocalGateway, outside_of, start_emulator
 from local.outside import Fault
 from ops.secrets import required_secrets
+from stacks import CHECKOUT
 from stacks.company import load
-from stacks.image import build_context
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import load_config
+from stacks.releases.image import build_context
 from stacks.settings import Environment
 from tests.checkout import copy_checkout
 from tests.e2e.conftest import callers
@@ -96,7 +97,7 @@ class Company:
         self._folder = folder
         own = load(CHECKOUT / OWN)
         settings = own.environments
-        config = LiteLlmConfig.load(own.config, provided=settings["dev"].plain_variables)
+        config = load_config(own.config, provided=settings["dev"].plain_variables)
         self.outside = outside_of(settings["dev"], config, folder / "outside")
         self.gateways = {
             name: LocalGateway(

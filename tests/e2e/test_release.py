@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from local.gateway import CHECKOUT, LocalGateway
+from local.gateway import LocalGateway
+from stacks import CHECKOUT
 from tests.e2e.conftest import template_of
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from local.gateway import CHECKOUT, LocalGateway
+from local.gateway import LocalGateway
+from stacks import CHECKOUT
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME
 from tests.e2e.conftest import callers, template_of, update_stack
 

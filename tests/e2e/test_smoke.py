@@ -7,8 +7,9 @@ from collections import Counter
 
 import pytest
 
-from local.gateway import CHECKOUT, LocalGateway
+from local.gateway import LocalGateway
 from local.outside import Fault, OutsideWorld
+from stacks import CHECKOUT
 from tests.e2e.test_completions import model_calls
 
 # The cheapest chat model of each provider in config.yaml, and the hosts that it is asked at.

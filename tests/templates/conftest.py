@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from ops.assembly import Template
-from stacks.company import CHECKOUT, company
+from stacks import CHECKOUT
+from stacks.company import company
 from tests.company.synthesis import WITHOUT_BUNDLING, Templates
 from tests.company.synthesis import synthesized as synthesized_of
 

@@ -10,7 +10,7 @@ from datadog_api_client.v1.model.monitor import Monitor
 from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCreateRequest
 
 from stacks.company import environments
-from stacks.datadog_metrics import METRICS
+from stacks.datadog.metrics import METRICS
 from stacks.settings import Environment
 from tests.templates.conftest import Template, resources, statements
 from tests.templates.synthesis import artifacts, text

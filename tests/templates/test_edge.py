@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from stacks.company import config_file, environments
-from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import Environment
 from tests.templates.conftest import Template, only, resources
 from tests.templates.synthesis import VARIANT, resolved, text, variant
@@ -19,7 +18,7 @@ in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.value
 
 
 def _request_timeout(environment: Environment) -> int:
-    return LiteLlmConfig.load(config_file(), provided=environment.plain_variables).request_timeout
+    return environment.litellm_config(config_file()).request_timeout
 
 
 def _listeners(template: Template) -> dict[int, Any]:

@@ -9,8 +9,8 @@ import pytest
 
 from stacks.company import environments
 from stacks.email import EmailStack
+from stacks.gateway.smtp_credentials import SmtpCredentials
 from stacks.settings import Email, Environment, HostedZone
-from stacks.smtp_credentials import SmtpCredentials
 from tests.templates.conftest import CHECKOUT, Template, only, resources, statements
 from tests.templates.synthesis import resolved, text
 

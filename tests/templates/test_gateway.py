@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stacks.company import config_file, environments
-from stacks.gateway import CONTAINER, START_SECONDS
+from stacks.gateway.stack import CONTAINER, START_SECONDS
 from stacks.litellm_config import SECRET_SUFFIXES, LiteLlmConfig, image_version
 from stacks.settings import Environment
 from tests.templates.conftest import Template, only, resources, statements
@@ -51,7 +51,7 @@ of_each_task = pytest.mark.parametrize("task", TASKS)
 
 
 def _config(environment: Environment) -> LiteLlmConfig:
-    return LiteLlmConfig.load(config_file(), provided=environment.plain_variables, licensed=environment.litellm_license)
+    return environment.litellm_config(config_file())
 
 
 def _by_name(template: Template, kind: str) -> dict[str, Any]:

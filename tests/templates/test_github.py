@@ -10,7 +10,7 @@ import pytest
 
 import app
 from stacks.company import company
-from stacks.github import github_stacks
+from stacks.releases.github import github_stacks
 from stacks.settings import Environment, Releases
 from tests.templates.conftest import CHECKOUT, Template, resources, statements
 from tests.templates.synthesis import text

@@ -7,7 +7,7 @@ import pytest
 
 from stacks.company import config_file, environments
 from stacks.gateway_stage import GatewayStage
-from stacks.image import REPOSITORY, ImageStack, by_digest
+from stacks.releases.image import REPOSITORY, ImageStack, by_digest
 from stacks.settings import SettingsError
 from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template, only, resources, statements
 from tests.templates.synthesis import IMAGE, artifacts, plain, text

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ops.init.__main__ import main
-from stacks.company import CHECKOUT, load
+from stacks import CHECKOUT
+from stacks.company import load
 from tests.company.synthesis import everything
 
 ANSWERS = CHECKOUT / "tests" / "unit" / "answers"

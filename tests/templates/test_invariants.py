@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from stacks.company import LOCAL, company
-from stacks.litellm_config import LiteLlmConfig
 from tests.company.invariants import INVARIANTS, Deployed
 from tests.company.synthesis import Templates
 
@@ -372,7 +371,7 @@ def deployed(templates: Templates) -> Deployed:
     environment = own.environments[ENVIRONMENT]
     return Deployed(
         environment=environment,
-        config=LiteLlmConfig.load(own.config, provided=environment.plain_variables),
+        config=environment.litellm_config(own.config),
         templates=templates[ENVIRONMENT],
         others={name: each for name, each in own.all.items() if name != ENVIRONMENT},
         releases=own.releases,

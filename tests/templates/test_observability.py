@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from stacks import access_log_table, alarms, log_insights
 from stacks.company import environments
+from stacks.observability import access_log_table, log_insights
+from stacks.observability.alarms import making as alarms
 from stacks.settings import Environment
 from tests.templates.conftest import CHECKOUT, Template, only, resources
 from tests.templates.synthesis import VARIANT, plain, text, variant

@@ -12,8 +12,8 @@ import pytest
 
 import app
 from stacks.company import company, environments, promotion
-from stacks.image import ImageStack
-from stacks.pipeline import PipelineStack
+from stacks.releases.image import ImageStack
+from stacks.releases.pipeline import PipelineStack
 from stacks.settings import Environment, Releases
 from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template, only, resources, statements
 from tests.templates.synthesis import plain, release, text

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from stacks.company import EXAMPLE, load
 from stacks.gateway_stage import GatewayStage
-from stacks.litellm_config import ConfigError, LiteLlmConfig
+from stacks.litellm_config import ConfigError, load_config
 from stacks.settings import Environment, Releases, SettingsError, by_name, read
 from tests.company.invariants import Deployed, broken
 from tests.company.strategies import Written, config_files, environments, releases, served, spoiled
@@ -138,9 +138,7 @@ def test_a_config_file_is_read_or_refused_in_words(tmp_path_factory: pytest.Temp
     file = tmp_path_factory.getbasetemp() / "spoiled.yaml"
     file.write_text(yaml.safe_dump(written, allow_unicode=True), encoding="utf-8")
     try:
-        LiteLlmConfig.load(
-            file, provided=("AZURE_API_BASE", "AZURE_OTHER_BASE", "VERTEXAI_PROJECT", "VERTEXAI_LOCATION")
-        )
+        load_config(file, provided=("AZURE_API_BASE", "AZURE_OTHER_BASE", "VERTEXAI_PROJECT", "VERTEXAI_LOCATION"))
     except ConfigError as problem:
         assert len(str(problem).splitlines()) == 1
         assert str(problem).startswith(f"{file}: ")
@@ -179,7 +177,7 @@ def test_whatever_is_drawn_is_refused_in_words_or_synthesizes(
     found = broken(
         Deployed(
             environment=environment,
-            config=LiteLlmConfig.load(file, provided=environment.plain_variables, licensed=environment.litellm_license),
+            config=environment.litellm_config(file),
             templates=templates,
         )
     )

@@ -10,9 +10,9 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.company import config_file, environments, promotion
-from stacks.gateway import CONTAINER
+from stacks.gateway.stack import CONTAINER
 from stacks.gateway_stage import GatewayStage
-from stacks.litellm_config import LiteLlmConfig, image_version
+from stacks.litellm_config import image_version, load_config
 from stacks.settings import Environment, Releases
 from stacks.smoke import LITELLM_ROUTES, providers_to_ask
 from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template, only, resources, statements
@@ -108,7 +108,7 @@ def test_key(templates: Templates, environment: Environment) -> None:
     key = only(template, "Custom::LiteLlmKey")
     assert key["AllowedRoutes"] == list(LITELLM_ROUTES)
     limits = json.loads(key["Limits"])
-    config = LiteLlmConfig.load(config_file(), provided=environment.plain_variables)
+    config = environment.litellm_config(config_file())
     assert limits == {
         "max_budget": 0.05,
         "budget_duration": "1d",
@@ -191,5 +191,5 @@ def test_a_provider_that_shares_all_its_names_is_not_asked(tmp_path: Path) -> No
     shared = shared.replace("model_name: gemini-3.8-flash", "model_name: gpt-6.1-sol")
     shared = re.sub(r"    - gemini-.*\n", "", shared)
     (tmp_path / "config.yaml").write_text(shared)
-    config = LiteLlmConfig.load(tmp_path / "config.yaml", provided=ENVIRONMENTS["dev"].plain_variables)
+    config = load_config(tmp_path / "config.yaml", provided=ENVIRONMENTS["dev"].plain_variables)
     assert providers_to_ask(config) == ["azure", "bedrock"]  # azure: of its embedding model, which is not a chat model

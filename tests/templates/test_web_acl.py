@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from stacks.company import environments
+from stacks.gateway.web_acl import SIGN_IN_ROUTES, SIGN_INS_PER_ADDRESS
 from stacks.settings import Environment
-from stacks.web_acl import SIGN_IN_ROUTES, SIGN_INS_PER_ADDRESS
 from tests.templates.conftest import Template, only
 from tests.templates.synthesis import text
 from tests.templates.waf import Request, Verdict, WebAcl, allows, normalize_path

@@ -7,7 +7,8 @@ import pytest
 
 from ops import about, costs
 from ops.templates import Facts, synthesize
-from stacks.company import CHECKOUT, Company, company, load
+from stacks import CHECKOUT
+from stacks.company import Company, company, load
 from stacks.settings import Environment, ExistingVpc, Gateway, Network
 
 TOKYO = company()

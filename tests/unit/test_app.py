@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stacks.company import CHECKOUT, EXAMPLE, OWN
+from stacks import CHECKOUT
+from stacks.company import EXAMPLE, OWN
 
 
 @pytest.fixture

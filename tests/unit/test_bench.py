@@ -13,7 +13,7 @@ from usage.litellm import COLUMNS
 
 from ops import bench, bench_usage
 from ops.bench import Figure
-from stacks.python_function import LAMBDA
+from stacks.constructs.python_function import LAMBDA
 
 FIGURES = (Figure("cold import of onboarding.receiver", 412.3, "ms", 600), Figure("package, zipped", 1.94, "MB", 5))
 MISSED = Figure("synthesis", 10.0, "s", 10)

@@ -1,4 +1,4 @@
-"""stacks/litellm_catalog.json is in step with the LiteLLM that the image pins."""
+"""stacks/litellm_config/catalog.json is in step with the LiteLLM that the image pins."""
 
 import json
 import re

@@ -11,9 +11,9 @@ from datadog_api_client.v1.model.dashboard import Dashboard
 from datadog_api_client.v1.model.monitor import Monitor
 from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCreateRequest
 
-from stacks.datadog_dashboard import COLUMNS, VARIABLES, dashboard
-from stacks.datadog_metrics import METRICS, Json, Metric
-from stacks.datadog_monitors import EVALUATION_DELAY, FEW_FAILURES, SILENCE, SILENCE_WINDOW, monitors
+from stacks.datadog.dashboard import COLUMNS, VARIABLES, dashboard
+from stacks.datadog.metrics import METRICS, Json, Metric
+from stacks.datadog.monitors import EVALUATION_DELAY, FEW_FAILURES, SILENCE, SILENCE_WINDOW, monitors
 from stacks.settings import Datadog
 
 SETTINGS = Datadog(notify=("@slack-llm-gateway", "@sre@example.com"), spend_jump=20, error_percent=10)

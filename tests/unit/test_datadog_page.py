@@ -11,9 +11,9 @@ import pytest
 
 from local.outside.datadog import DatadogObjects, widgets
 from local.outside.datadog_page import render
-from stacks.datadog_dashboard import dashboard
-from stacks.datadog_metrics import METRICS
-from stacks.datadog_monitors import monitors
+from stacks.datadog.dashboard import dashboard
+from stacks.datadog.metrics import METRICS
+from stacks.datadog.monitors import monitors
 from stacks.settings import Datadog
 
 NOW = 1_800_000_000.0

@@ -11,9 +11,10 @@ import pytest
 
 from ops import diagram
 from ops.templates import Facts, Templates
-from stacks.company import CHECKOUT, company, load
+from stacks import CHECKOUT
+from stacks.company import company, load
 from stacks.gateway_stage import GatewayStage
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import load_config
 from stacks.settings import (
     Alarms,
     Database,
@@ -123,7 +124,7 @@ def templates(case: str) -> Templates:
 
 def drawn(case: str) -> ElementTree.Element:
     environment = ENVIRONMENTS[case]
-    config = LiteLlmConfig.load(CONFIGS[case], provided=environment.plain_variables)
+    config = load_config(CONFIGS[case], provided=environment.plain_variables)
     return ElementTree.fromstring(diagram.draw(environment, config, templates(case)))  # noqa: S314 - our own
 
 
@@ -223,7 +224,7 @@ def test_it_says_what_the_templates_have(case: str, there: tuple[str, ...], not_
 )
 def test_one_provider_alone_is_drawn(provider: str, title: str) -> None:
     environment = ENVIRONMENTS["internal"]
-    config = LiteLlmConfig.load(TOKYO.config, provided=environment.plain_variables)
+    config = environment.litellm_config(TOKYO.config)
     alone = replace(config, models=tuple(model for model in config.models if model.provider == provider))
     picture = diagram.draw(environment, alone, templates("internal"))
     assert [name for name in ("Amazon Bedrock", "Azure OpenAI", "Vertex AI") if name in picture] == [title]

@@ -17,7 +17,7 @@ from ops.access import Access
 from ops.doctor import Account, Call, Finding, Mark
 from ops.secrets import required_secrets
 from stacks.company import environments, promotion
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import load_config
 from stacks.settings import Environment, ExistingVpc
 from tests.unit.fake_aws import Answer, Answers, FakeAws, refusal
 
@@ -586,7 +586,7 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
         f"model_list:\n{text}\nlitellm_settings: {{request_timeout: 600}}\n"
         "general_settings: {master_key: os.environ/LITELLM_MASTER_KEY, database_connection_pool_limit: 10}\n"
     )
-    calls = doctor.calls_of(LiteLlmConfig.load(file), "111111111111")
+    calls = doctor.calls_of(load_config(file), "111111111111")
     assert calls.models == {Call("us-east-1", "amazon.titan-embed-text-v2:0")}
     assert calls.others == {f"{own}:provisioned-model/a"}
     assert calls.profiles[Call("eu-west-1", "global.anthropic.claude-opus-5-5")] == {

@@ -18,7 +18,7 @@ from ops.init.answers import Answers, given_in, stored_in, text_of
 from ops.init.questions import KEYS
 from ops.init.settings_file import function_of, quoted
 from stacks.company import Company, load
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import LiteLlmConfig, load_config
 from stacks.settings import Environment
 
 ANSWERS = Path(__file__).with_name("answers")
@@ -61,7 +61,7 @@ def made(tmp_path: Path, name: str) -> tuple[Company, LiteLlmConfig]:
     assert initialize(folder, ANSWERS / f"{name}.yaml") == 0
     own = load(folder)
     first = next(iter(own.environments.values()))
-    return own, LiteLlmConfig.load(own.config, provided=first.plain_variables)
+    return own, load_config(own.config, provided=first.plain_variables)
 
 
 def formatted(*texts: str) -> None:

@@ -1,4 +1,4 @@
-"""A config.yaml, and what stacks/litellm_config.py derives from it and refuses."""
+"""A config.yaml, and what stacks/litellm_config derives from it and refuses."""
 
 import copy
 from collections.abc import Callable, Collection
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from stacks.company import EXAMPLE
-from stacks.litellm_config import BEDROCK_ACTIONS, CORE_SECRETS, ConfigError, LiteLlmConfig
+from stacks.litellm_config import BEDROCK_ACTIONS, CORE_SECRETS, ConfigError, LiteLlmConfig, load_config
 
 CONFIG = EXAMPLE / "config.yaml"
 
@@ -57,7 +57,7 @@ def load(tmp_path: Path) -> Load:
     ) -> LiteLlmConfig:
         path = tmp_path / "config.yaml"
         path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), "utf-8")
-        return LiteLlmConfig.load(path, provided=provided, licensed=licensed)
+        return load_config(path, provided=provided, licensed=licensed)
 
     return write_and_load
 
@@ -88,7 +88,7 @@ def bedrock(model: str, region: str, **entry: object) -> dict[str, Any]:
 
 
 def test_the_default_config_loads_without_a_warning() -> None:
-    config = LiteLlmConfig.load(CONFIG, provided=VARIABLES)
+    config = load_config(CONFIG, provided=VARIABLES)
     assert config.warnings == ()
     assert config.callbacks == ("masking.datadog",)
     assert config.licensed_callbacks == ()
@@ -97,7 +97,7 @@ def test_the_default_config_loads_without_a_warning() -> None:
 
 
 def test_the_default_config_calls_each_bedrock_model_in_three_regions() -> None:
-    config = LiteLlmConfig.load(CONFIG, provided=VARIABLES)
+    config = load_config(CONFIG, provided=VARIABLES)
     regions: dict[str, set[str | None]] = {}
     for model in config.models:
         if model.provider == "bedrock":
@@ -108,7 +108,7 @@ def test_the_default_config_calls_each_bedrock_model_in_three_regions() -> None:
 
 
 def test_the_default_config_names_its_secrets_and_variables() -> None:
-    config = LiteLlmConfig.load(CONFIG, provided=VARIABLES)
+    config = load_config(CONFIG, provided=VARIABLES)
     assert config.secrets == (
         "AZURE_API_KEY",
         "DATABASE_PASSWORD",
@@ -133,7 +133,7 @@ def test_the_default_config_keeps_prompts_inside() -> None:
 
 
 def test_hosts_are_the_ones_that_the_task_calls() -> None:
-    assert LiteLlmConfig.load(CONFIG, provided=VARIABLES).hosts(VARIABLES) == (
+    assert load_config(CONFIG, provided=VARIABLES).hosts(VARIABLES) == (
         "acme.openai.azure.com",
         "aiplatform.googleapis.com",
         "bedrock-runtime.us-east-1.amazonaws.com",
@@ -155,7 +155,7 @@ def test_hosts_are_the_ones_that_the_task_calls() -> None:
     ],
 )
 def test_vertex_ai_has_a_host_per_location(location: str, host: str) -> None:
-    hosts = LiteLlmConfig.load(CONFIG, provided=VARIABLES).hosts({**VARIABLES, "VERTEXAI_LOCATION": location})
+    hosts = load_config(CONFIG, provided=VARIABLES).hosts({**VARIABLES, "VERTEXAI_LOCATION": location})
     assert [name for name in hosts if "aiplatform" in name] == [host]
 
 
@@ -263,7 +263,7 @@ def test_bedrock_resources_are_exact(load: Load, document: dict[str, Any], arns:
 
 
 def test_no_resource_of_the_default_config_has_a_wildcard() -> None:
-    config = LiteLlmConfig.load(CONFIG, provided=VARIABLES)
+    config = load_config(CONFIG, provided=VARIABLES)
     arns = config.bedrock_resources(partition="aws", account="111122223333")
     assert arns
     assert not [arn for arn in arns if "*" in arn]
@@ -509,7 +509,7 @@ def test_an_implied_variable_that_nothing_provides_is_refused(load: Load) -> Non
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: there is no such file"):
-        LiteLlmConfig.load(tmp_path / "none.yaml")
+        load_config(tmp_path / "none.yaml")
 
 
 def test_a_plain_secret_is_not_repeated_in_the_message(load: Load) -> None:

@@ -32,7 +32,7 @@ from botocore.exceptions import ClientError
 from local.containers import free_ports
 from local.emulator import Emulator, Settings
 from local.functions import LARGEST_BODY_BYTES, with_differences, without_compiled
-from stacks.python_function import LAMBDA
+from stacks.constructs.python_function import LAMBDA
 from tests.unit.test_emulator import OTHER, OWN, aws, deploy, get_att
 
 PATIENCE = 60.0  # seconds until something that was set going must have happened

@@ -7,7 +7,7 @@ import pytest
 from local.models import credentials_of, deployments, profiles
 from local.outside import Credentials
 from local.outside.bills import Deployment
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import LiteLlmConfig, load_config
 
 ARN = "arn:aws:bedrock:eu-central-1:111111111111:application-inference-profile/a1b2c3d4"
 CONFIG = f"""
@@ -45,7 +45,7 @@ VARIABLES = {"EAST_BASE": "https://acme-east.openai.azure.com"}
 def config(tmp_path: Path) -> LiteLlmConfig:
     file = tmp_path / "config.yaml"
     file.write_text(CONFIG)
-    return LiteLlmConfig.load(file, provided=VARIABLES)
+    return load_config(file, provided=VARIABLES)
 
 
 def test_deployments_that_are_billed_otherwise_than_their_names(config: LiteLlmConfig) -> None:

@@ -251,7 +251,7 @@ def test_a_wrong_key_keeps_the_request_and_says_what_to_do(world: World, caplog:
     world.litellm.refusals["/user/info"] = error(401, "Authentication Error, Received API Key = sk-...abcd")
     assert world.attempt(to_json(create())) is False
     assert world.outside.calls.count("GET /user/info") == 2  # once more with the key read anew
-    assert "raise LABEL in stacks/litellm_key.py" in logged(caplog)
+    assert "raise LABEL in stacks/constructs/litellm_key.py" in logged(caplog)
     assert "abcd" not in logged(caplog)
 
 

@@ -17,9 +17,9 @@ from datadog_api_client.v2.api.logs_metrics_api import LogsMetricsApi
 from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCreateRequest
 
 from local.outside import Fault, OutsideWorld
-from stacks.datadog_dashboard import dashboard
-from stacks.datadog_metrics import METRICS
-from stacks.datadog_monitors import monitors
+from stacks.datadog.dashboard import dashboard
+from stacks.datadog.metrics import METRICS
+from stacks.datadog.monitors import monitors
 from stacks.settings import Datadog
 
 API = "https://api.ap1.datadoghq.com"

@@ -6,9 +6,9 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks import python_function
 from stacks.company import environments
-from stacks.python_function import LAMBDA, BundlingError, PythonFunction, PythonPackage, bundle
+from stacks.constructs import python_function
+from stacks.constructs.python_function import LAMBDA, BundlingError, PythonFunction, PythonPackage, bundle
 
 LOCKED = "typing-extensions==4.16.0 --hash=sha256:"
 HASH = "481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8"

@@ -14,7 +14,7 @@ from botocore import exceptions as aws
 
 from ops import secrets
 from stacks.company import config_file, environments
-from stacks.litellm_config import CORE_SECRETS, LiteLlmConfig
+from stacks.litellm_config import CORE_SECRETS, load_config
 
 DEV = environments()["dev"]
 NAMES = secrets.required_secrets(DEV)
@@ -146,7 +146,7 @@ def test_what_is_needed_is_what_the_configuration_needs() -> None:
 
 
 def test_what_the_deployment_makes_is_not_asked_for() -> None:
-    config = LiteLlmConfig.load(config_file(), provided=DEV.plain_variables)
+    config = load_config(config_file(), provided=DEV.plain_variables)
     assert {"SMTP_PASSWORD", "SMTP_USERNAME"} <= set(config.secrets)  # the task needs them all the same
     assert not set(secrets.MADE_BY_DEPLOYMENT) & {*NAMES, *secrets.KNOWN}
 

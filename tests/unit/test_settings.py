@@ -134,7 +134,7 @@ def existing_vpc(**changes: Any) -> Environment:  # noqa: ANN401
 Make = Callable[..., Environment]
 REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     # The environment
-    (environment, {"nmae": "x"}, "nmae: there is no such setting: see stacks/settings.py for those that there are"),
+    (environment, {"nmae": "x"}, "nmae: there is no such setting: see stacks/settings for those that there are"),
     *(
         (
             environment,
@@ -332,7 +332,7 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     (
         email,
         {"sender": "a@example.com"},
-        "email.sender: there is no such setting: see stacks/settings.py for those that there are",
+        "email.sender: there is no such setting: see stacks/settings for those that there are",
     ),
     (email, {"reply_to": "IT Help"}, f"email.reply_to: 'it help' {MAIL_ADDRESS}"),
     (email, {"dmarc_reports": "example.com"}, f"email.dmarc_reports: 'example.com' {MAIL_ADDRESS}"),
@@ -725,7 +725,7 @@ def releases(**changes: Any) -> Releases:  # noqa: ANN401 - any setting
         ({"account": None}, "releases: account: None: input should be a valid string"),
         (
             {"stage": "dev"},
-            "releases: stage: there is no such setting: see stacks/settings.py for those that there are",
+            "releases: stage: there is no such setting: see stacks/settings for those that there are",
         ),
     ],
 )

@@ -297,7 +297,10 @@ NOT_ALLOWED = {"detail": "Virtual key is not allowed to call this route. Only al
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (error(401), rf"LiteLLM does not know the key for {EXPORT} (401): raise LABEL in stacks/litellm_key.py"),
+        (
+            error(401),
+            rf"LiteLLM does not know the key for {EXPORT} (401): raise LABEL in stacks/constructs/litellm_key.py",
+        ),
         (
             Answer([json.dumps(NOT_ALLOWED).encode()], 403, JSON),
             f"LiteLLM refused {EXPORT} (403): Virtual key is not allowed to call this route.",

@@ -1,6 +1,6 @@
 """Six environments, several in one account and region, and each setting that there is has another value than its own.
 
-`docs/settings.md` explains each value; `stacks/settings.py` has the rules.
+`docs/settings.md` explains each value; `stacks/settings` has the rules.
 """
 
 from stacks.settings import (

@@ -1,6 +1,6 @@
 """Three environments in Tokyo, each in an account of its own, with everything that a company gets by default.
 
-`docs/settings.md` explains each value; `stacks/settings.py` has the rules.
+`docs/settings.md` explains each value; `stacks/settings` has the rules.
 """
 
 from stacks.settings import (

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from local.__main__ import summary
-from local.gateway import CHECKOUT, LocalGateway, mail_domain
+from local.gateway import LocalGateway, mail_domain
 from local.outside import COMPLETION_PHRASE, Call
 from local.trial import KINDS, modes
+from stacks import CHECKOUT
 from stacks.company import Company
 from tests.e2e.conftest import eventually
 

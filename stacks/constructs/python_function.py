@@ -12,9 +12,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 from uv import find_uv_bin
 
+from stacks import CHECKOUT
 from stacks.settings import Environment
 
-LAMBDA = Path(__file__).parent.parent / "lambda"
+LAMBDA = CHECKOUT / "lambda"
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 # The same files on every machine: wheels of Lambda's platform only, compiled ones too, each with its hash. Lambda runs
 # Python 3.13 on Amazon Linux 2023, whose glibc is 2.34: https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html

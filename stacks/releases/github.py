@@ -8,7 +8,7 @@ from aws_cdk import Environment as AwsEnvironment
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.image import REPOSITORY
+from stacks.releases.image import REPOSITORY
 from stacks.settings import Environment, Releases
 
 ISSUER = "token.actions.githubusercontent.com"

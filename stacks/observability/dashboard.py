@@ -11,9 +11,9 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from stacks.alarms import task_count
-from stacks.edge import Edge
-from stacks.log_insights import ERROR_PLACE
+from stacks.gateway.edge import Edge
+from stacks.observability.alarms.gateway import task_count
+from stacks.observability.log_insights import ERROR_PLACE
 from stacks.settings import Environment
 
 MINUTE = Duration.minutes(1)

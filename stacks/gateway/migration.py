@@ -1,6 +1,5 @@
 """The migration: LiteLLM's schema changes, run as a task before the service changes."""
 
-from pathlib import Path
 from typing import cast
 
 from aws_cdk import CfnElement, CustomResource, Duration, Stack
@@ -11,9 +10,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.provider import provide, provider_log
+from stacks import CHECKOUT
+from stacks.constructs.provider import provide, provider_log
 
-HANDLER = Path(__file__).parent.parent / "lambda" / "migration"
+HANDLER = CHECKOUT / "lambda" / "migration"
 
 
 class Migration(Construct):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stacks.datadog_metrics import (
+from stacks.datadog.metrics import (
     BUDGET_USED,
     CACHED_TOKENS,
     COMPLETION_TOKENS,

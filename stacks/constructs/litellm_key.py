@@ -11,9 +11,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks.constructs.provider import provide, provider_log
+from stacks.constructs.python_function import LAMBDA
 from stacks.network import in_vpc
-from stacks.provider import provide, provider_log
-from stacks.python_function import LAMBDA
 from stacks.settings import Environment
 
 LABEL = "1"  # another one makes other keys, and removes those that there were

@@ -11,9 +11,9 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from stacks.gateway.web_acl import WebAcl
 from stacks.network import GATEWAY_PORT
 from stacks.settings import Environment
-from stacks.web_acl import WebAcl
 
 # How much longer than the longest request a connection may stay silent.
 IDLE_MARGIN_SECONDS = 30

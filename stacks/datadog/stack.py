@@ -9,12 +9,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import custom_resources as cr
 from constructs import Construct
 
-from stacks.datadog_dashboard import dashboard
-from stacks.datadog_metrics import METRICS, Json
-from stacks.datadog_monitors import monitors
-from stacks.litellm_key import parameter_arn
-from stacks.provider import provide
-from stacks.python_function import PythonFunction, PythonPackage
+from stacks.constructs.litellm_key import parameter_arn
+from stacks.constructs.provider import provide
+from stacks.constructs.python_function import PythonFunction, PythonPackage
+from stacks.datadog.dashboard import dashboard
+from stacks.datadog.metrics import METRICS, Json
+from stacks.datadog.monitors import monitors
 from stacks.settings import Datadog, Environment
 
 KEYS = ("DD_API_KEY", "DD_APP_KEY")

@@ -6,8 +6,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_ses as ses
 from constructs import Construct
 
-from stacks.provider import provide, provider_log
-from stacks.python_function import LAMBDA
+from stacks.constructs.provider import provide, provider_log
+from stacks.constructs.python_function import LAMBDA
 from stacks.settings import Environment
 
 USERNAME = "SMTP_USERNAME"

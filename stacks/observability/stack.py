@@ -11,17 +11,22 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from stacks import log_insights
-from stacks.access_log_table import AccessLogTable
-from stacks.alarms import Alarms
-from stacks.cloudwatch_dashboard import CloudWatchDashboard
+from stacks.constructs.listeners import let_publish, post_in_slack, topic_of
+from stacks.constructs.python_function import PythonFunction
 from stacks.database import DatabaseStack
-from stacks.gateway import GatewayStack
-from stacks.listeners import let_publish, post_in_slack, topic_of
-from stacks.log_insights import SavedQueries, counted
+from stacks.gateway.stack import GatewayStack
 from stacks.network import NetworkStack
+from stacks.observability import log_insights
+from stacks.observability.access_log_table import AccessLogTable
+from stacks.observability.alarms import database as database_alarms
+from stacks.observability.alarms import functions as function_alarms
+from stacks.observability.alarms import gateway as gateway_alarms
+from stacks.observability.alarms import onboarding as onboarding_alarms
+from stacks.observability.alarms import usage as usage_alarms
+from stacks.observability.alarms.making import Alarms
+from stacks.observability.dashboard import CloudWatchDashboard
+from stacks.observability.log_insights import SavedQueries, counted
 from stacks.onboarding import OnboardingStack
-from stacks.python_function import PythonFunction
 from stacks.settings import Environment
 from stacks.usage import UsageStack
 
@@ -89,18 +94,18 @@ class ObservabilityStack(Stack):
         self._environment = environment
         self.topic = self._topic()
         self.alarms = Alarms(self, topic=self.topic)
-        self.alarms.edge(gateway.edge)
-        self.alarms.service(gateway.service)
-        self.alarms.database(database.cluster, environment.database)
-        self.alarms.network(network.vpc)
-        self.alarms.functions(scope)
-        self.alarms.mail()
+        gateway_alarms.edge(self.alarms, gateway.edge)
+        gateway_alarms.service(self.alarms, gateway.service)
+        database_alarms.database(self.alarms, database.cluster, environment.database)
+        database_alarms.network(self.alarms, network.vpc)
+        function_alarms.functions(self.alarms, scope)
+        onboarding_alarms.mail(self.alarms)
         if onboarding:
-            self.alarms.onboarding(onboarding)
+            onboarding_alarms.onboarding(self.alarms, onboarding)
         if usage:
-            self.alarms.usage(usage.undelivered)
+            usage_alarms.usage(self.alarms, usage.undelivered)
         if environment.bill:
-            self.alarms.bill(environment.bill, environment.name)
+            usage_alarms.bill(self.alarms, environment.bill, environment.name)
         self._count_lines(gateway, database)
         self._tell_of_events(gateway)
         self._post()

@@ -1,84 +1,31 @@
-"""Reads LiteLLM's own config.yaml, refuses what would only fail at run time, and derives from it.
-
-The file is the one list of models. The stacks ask of it: the Bedrock actions and resources of the task role, the names
-of the task's secrets and plain variables, the database connections of one worker, the longest request, the hosts.
-Nothing here needs the network or an installed LiteLLM: what the pinned version knows (names of settings, models with a
-price) is in `litellm_catalog.json`, which `ops/catalog.py` writes.
-"""
+"""The file is read, and what would only fail at run time is refused."""
 
 from __future__ import annotations
 
 import difflib
-import functools
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, Final, NoReturn
 
-import botocore.session
 import yaml
 
-CATALOG: Final = Path(__file__).with_name("litellm_catalog.json")
-
-CORE_SECRETS: Final = ("DATABASE_PASSWORD", "LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "UI_PASSWORD")
-"""Secrets of every environment, whatever the file says."""
-
-TASK_VARIABLES: Final = frozenset(
-    {"AWS_REGION", "DATABASE_HOST", "DATABASE_NAME", "DATABASE_PORT", "DATABASE_USERNAME", "NUM_WORKERS", "PORT"}
-    | {"PROXY_BASE_URL", "UI_USERNAME"}
+from stacks.litellm_config.bedrock import BEDROCK_ARN, GEOGRAPHIES, bedrock_regions, geography_of, profile_or_model
+from stacks.litellm_config.catalog import ConfigError, catalog
+from stacks.litellm_config.config import LiteLlmConfig
+from stacks.litellm_config.model import PROVIDERS, Model
+from stacks.litellm_config.variables import (
+    ALERTING,
+    CALLBACKS,
+    CORE_SECRETS,
+    OVERWRITTEN,
+    PROVIDER_SETTINGS,
+    REFERENCE,
+    SECRET_SUFFIXES,
+    SECRET_VALUE,
+    TASK_VARIABLES,
 )
-"""Plain variables that the task definition always has, so the file may refer to them."""
-
-OVERWRITTEN: Final = frozenset({"AZURE_API_VERSION"})
-"""Variables that LiteLLM's command line sets itself (seen in 1.106.2): an entry that refers to one changes its identity
-while LiteLLM runs, and is dropped."""
-
-SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIALS", "_LICENSE", "_WEBHOOK_URL")
-"""A variable whose name ends like this is a secret; every other one is plain."""
-
-
-PROVIDER_SETTINGS: Final = {
-    "AZURE_API_BASE": "azure_api_base",
-    "VERTEXAI_LOCATION": "vertexai_project",  # which has a location by default
-    "VERTEXAI_PROJECT": "vertexai_project",
-}
-"""The settings of an environment's `providers` that give a plain variable."""
-
-
-class Needs(NamedTuple):
-    """What a callback or a kind of alerting reads from the environment by itself, and whom it calls."""
-
-    secrets: tuple[str, ...]
-    variables: tuple[str, ...]
-    hosts: tuple[str, ...]  # with {VARIABLE} in them
-    licensed: bool = False
-
-
-_SMTP: Final = Needs(
-    ("SMTP_PASSWORD", "SMTP_USERNAME"),
-    ("SMTP_HOST", "SMTP_PORT", "SMTP_SENDER_EMAIL", "SMTP_TLS"),
-    ("{SMTP_HOST}",),
-)
-CALLBACKS: Final = {
-    # container/masking.py; LiteLLM's own `datadog` would send error texts, which can quote a prompt.
-    "masking.datadog": Needs(
-        ("DD_API_KEY",), ("DD_ENV", "DD_SERVICE", "DD_SITE", "DD_SOURCE"), ("http-intake.logs.{DD_SITE}",)
-    ),
-    # Lives in litellm-enterprise, whose licence allows production use to subscribers only.
-    "smtp_email": Needs((*_SMTP.secrets, "LITELLM_LICENSE"), _SMTP.variables, _SMTP.hosts, licensed=True),
-}
-"""The callbacks that this gateway can feed. Another one is a row here, with the variables that LiteLLM reads for it."""
-
-ALERTING: Final = {
-    "slack": Needs(("SLACK_WEBHOOK_URL",), (), ("hooks.slack.com",)),
-    "email": _SMTP,
-}
-
-PROVIDERS: Final = ("azure", "bedrock", "vertex_ai")
-"""The prefixes of `litellm_params.model` for which the task has credentials and a way out."""
 
 SECTIONS: Final = ("general_settings", "litellm_settings", "router_settings")
 UNSUPPORTED: Final = {
@@ -91,200 +38,37 @@ FALLBACK_SETTINGS: Final = ("fallbacks", "context_window_fallbacks", "content_po
 MAX_REQUEST_TIMEOUT: Final = 3600
 """Seconds: a target group waits no longer for the last answers of a task that goes (deregistration delay)."""
 
-BEDROCK_ACTIONS: Final = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
-"""Converse and ConverseStream have no action of their own: they need these two.
-https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"""
-
-BEDROCK_ROUTES: Final = ("converse", "invoke")
-
-
-class Geography(NamedTuple):
-    """Where an inference profile may be called, and the regions of its models beside the calling region."""
-
-    callers: tuple[str, ...]  # beginnings of region names
-    destinations: tuple[str, ...]
-
-
-GEOGRAPHIES: Final = {
-    "us": Geography(("us-east-", "us-west-", "ca-"), ("us-east-1", "us-east-2", "us-west-2")),
-    "eu": Geography(
-        ("eu-", "il-"), ("eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-3")
-    ),
-    "apac": Geography(
-        ("ap-", "me-"),
-        (
-            *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2"),
-            *("ap-southeast-1", "ap-southeast-2", "ap-southeast-4"),
-        ),
-    ),
-    "jp": Geography(("ap-northeast-1", "ap-northeast-3"), ("ap-northeast-1", "ap-northeast-3")),
-    "au": Geography(("ap-southeast-2", "ap-southeast-4", "ap-southeast-6"), ("ap-southeast-2", "ap-southeast-4")),
-    "us-gov": Geography(("us-gov-",), ("us-gov-east-1", "us-gov-west-1")),
-    # No region of its own: the model is allowed in the calling region and once without a region.
-    "global": Geography(("",), ("",)),
-}
-"""By the first label of a cross-region inference profile's id. A role needs the profile in the calling region and the
-model in that region and every region that the profile routes to; for a global profile, the model's ARN without region:
-https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
-https://docs.aws.amazon.com/bedrock/latest/userguide/geographic-cross-region-inference.html
-https://docs.aws.amazon.com/bedrock/latest/userguide/global-cross-region-inference.html
-A profile of an older model may route to fewer regions; then a listed ARN is one that Bedrock never asks for."""
-
 _TEXTS: Final = frozenset(
     {"api_base", "api_key", "api_version", "aws_region_name", "model", "model_id"}
     | {"vertex_credentials", "vertex_location", "vertex_project"}
 )
 """The settings of `litellm_params` that this file asks for."""
 
-_REFERENCE: Final = "os.environ/"
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
-_BEDROCK_ARN: Final = re.compile(
-    r"arn:(?P<partition>aws[a-z-]*):bedrock:(?P<region>[a-z0-9-]*):\d*:(?P<kind>[a-z-]+)/(?P<id>[^/*]+)"
-)
 _SECRET_SETTING: Final = re.compile(
     r"(_key|_token|_password|_secret|_credentials|_license|_webhook_url|access_key_id)$"
 )
-SECRET_VALUE: Final = re.compile(
-    r"^(sk-|AKIA|ASIA|xox[a-z]-)\w|^-----BEGIN|^https://hooks\.slack\.com/|\"private_key\"|://[^/\s:@]+:[^/\s@]+@"
-)
 
 
-class ConfigError(ValueError):
-    """A mistake in the file, in one sentence: the file, the entry, what is wrong and what to do."""
+def load_config(path: Path, *, provided: Collection[str] = (), licensed: bool = False) -> LiteLlmConfig:
+    """Read and check the file.
 
+    Parameters
+    ----------
+    path
+        LiteLLM's config.yaml.
+    provided
+        Names of the plain variables that the environment's settings give to the task, beyond TASK_VARIABLES.
+    licensed
+        Whether the company holds a LiteLLM licence, which some callbacks need in production.
 
-@dataclass(frozen=True)
-class Model:
-    """One entry of `model_list`: one deployment of a provider that answers for a model name."""
+    Raises
+    ------
+    ConfigError
+        For the first mistake found.
 
-    name: str  # model_name, what callers ask for; entries that share it share its load
-    provider: str  # one of PROVIDERS
-    model: str  # litellm_params.model, with the provider's prefix
-    region: str | None  # aws_region_name; None if not Bedrock
-    parameters: Mapping[str, Any]  # litellm_params
-    info: Mapping[str, Any]  # model_info
-    entry: str  # how messages name it
-
-    @property
-    def id(self) -> str:
-        """The provider's own id: the model without the prefix and, for Bedrock, without LiteLLM's route."""
-        _, _, rest = self.model.partition("/")
-        route, _, bare = rest.partition("/")
-        return bare if self.provider == "bedrock" and route in BEDROCK_ROUTES else rest
-
-    def bedrock_resources(self, *, partition: str, account: str) -> Iterator[str]:
-        """Yield the ARNs that calling this Bedrock entry needs; `partition` and `account` may be CDK tokens."""
-        invoked = str(self.parameters.get("model_id") or self.id)
-        if arn := _BEDROCK_ARN.fullmatch(invoked):
-            yield invoked
-            if arn["kind"] not in ("inference-profile", "application-inference-profile"):
-                return
-            invoked = arn["id"] if arn["kind"] == "inference-profile" else self.base
-        else:
-            geography, _ = _geography(invoked)
-            if geography:
-                yield f"arn:{partition}:bedrock:{self.region}:{account}:inference-profile/{invoked}"
-        geography, foundation_model = _geography(invoked)
-        destinations = GEOGRAPHIES[geography].destinations if geography else ()
-        for region in {self.region, *destinations}:
-            yield f"arn:{partition}:bedrock:{region}::foundation-model/{foundation_model}"
-
-    @property
-    def base(self) -> str:
-        """The model behind an application inference profile: what `model` names, or else model_info.base_model."""
-        named = self.id if not self.id.startswith("arn:") else str(self.info.get("base_model", ""))
-        return named.removeprefix("bedrock/")
-
-    def hosts(self, variables: Mapping[str, str]) -> Iterator[str]:
-        """Yield the hosts that calling this entry reaches."""
-        if self.provider == "bedrock":
-            yield f"bedrock-runtime.{self.region}.amazonaws.com"
-        elif self.provider == "azure":
-            yield urlsplit(_resolve(self.parameters["api_base"], variables)).hostname or ""
-        else:
-            yield "oauth2.googleapis.com"
-            location = _resolve(self.parameters["vertex_location"], variables)
-            if location == "global":
-                yield "aiplatform.googleapis.com"
-            elif "-" in location:
-                yield f"{location}-aiplatform.googleapis.com"
-            else:  # the multi-regions eu and us
-                yield f"aiplatform.{location}.rep.googleapis.com"
-
-    def is_priced(self) -> bool:
-        """Whether LiteLLM can tell what a call costs."""
-        if any(name.startswith(("input_cost_per_", "output_cost_per_")) for name in (*self.info, *self.parameters)):
-            return True
-        names = {self.model, self.id, f"{self.provider}/{self.id}", str(self.info.get("base_model", ""))}
-        if self.provider == "bedrock":
-            names |= {self.base, _geography(self.base)[1]}
-        return not names.isdisjoint(_catalog()["prices"])
-
-
-@dataclass(frozen=True)
-class LiteLlmConfig:
-    """What a valid `config.yaml` says that the rest of the code base needs. Made by `load`."""
-
-    path: Path
-    models: tuple[Model, ...]
-    secrets: tuple[str, ...]  # sorted; environment variables that come from SSM SecureStrings
-    variables: tuple[str, ...]  # sorted; plain environment variables beyond TASK_VARIABLES
-    callbacks: tuple[str, ...]
-    licensed_callbacks: tuple[str, ...]
-    alerting: tuple[str, ...]
-    database_pool_limit: int  # connections to the database of one worker
-    request_timeout: int  # seconds
-    warnings: tuple[str, ...]
-
-    @classmethod
-    def load(cls, path: Path, *, provided: Collection[str] = (), licensed: bool = False) -> LiteLlmConfig:
-        """Read and check the file.
-
-        Parameters
-        ----------
-        path
-            LiteLLM's config.yaml.
-        provided
-            Names of the plain variables that the environment's settings give to the task, beyond TASK_VARIABLES.
-        licensed
-            Whether the company holds a LiteLLM licence, which some callbacks need in production.
-
-        Raises
-        ------
-        ConfigError
-            For the first mistake found.
-
-        """
-        return _Checker(path, frozenset(provided), licensed).check()
-
-    @property
-    def bedrock_regions(self) -> tuple[str, ...]:
-        """The regions that the task calls Bedrock in, sorted."""
-        return tuple(sorted({model.region for model in self.models if model.region}))
-
-    @property
-    def bedrock_actions(self) -> tuple[str, ...]:
-        """The actions that the task role needs on `bedrock_resources`; none if no Bedrock model is listed."""
-        return BEDROCK_ACTIONS if self.bedrock_regions else ()
-
-    def bedrock_resources(self, *, partition: str, account: str) -> tuple[str, ...]:
-        """ARNs of the listed models and inference profiles, sorted, none with a wildcard.
-
-        `partition` and `account` may be CDK tokens.
-        """
-        arns = (
-            model.bedrock_resources(partition=partition, account=account)
-            for model in self.models
-            if model.provider == "bedrock"
-        )
-        return tuple(sorted({arn for each in arns for arn in each}))
-
-    def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:
-        """Host names that the task calls, sorted, given the values of `self.variables`."""
-        hosts = {host for model in self.models for host in model.hosts(variables)}
-        needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
-        hosts |= {host.format_map(variables) for need in needs for host in need.hosts}
-        return tuple(sorted(hosts))
+    """
+    return _Checker(path, frozenset(provided), licensed).check()
 
 
 @dataclass(frozen=True)
@@ -302,13 +86,13 @@ class _Checker:
 
     def check(self) -> LiteLlmConfig:
         document = self.parse()
-        self.check_keys("top level", document, _catalog()["top_level"])
+        self.check_keys("top level", document, catalog()["top_level"])
         for key, advice in UNSUPPORTED.items():
             if key in document:
                 self.refuse(key, f"this gateway does not use it: {advice}")
         sections = {name: self.mapping(name, document.get(name) or {}) for name in SECTIONS}
         for name, section in sections.items():
-            self.check_keys(name, section, _catalog()["settings"][name])
+            self.check_keys(name, section, catalog()["settings"][name])
         models = self.models(document.get("model_list"))
         self.check_fallbacks(models, sections)
         callbacks = self.callbacks(sections["litellm_settings"])
@@ -325,7 +109,7 @@ class _Checker:
             database_pool_limit=self.number(sections, "general_settings", "database_connection_pool_limit", 500),
             request_timeout=self.number(sections, "litellm_settings", "request_timeout", MAX_REQUEST_TIMEOUT),
             warnings=tuple(
-                f"{self.path}: {model.entry}: LiteLLM {_catalog()['litellm']} knows no price for {model.model}, so its "
+                f"{self.path}: {model.entry}: LiteLLM {catalog()['litellm']} knows no price for {model.model}, so its "
                 "use would cost nothing in reports and budgets; set model_info.input_cost_per_token and "
                 "output_cost_per_token, or model_info.base_model."
                 for model in models
@@ -359,7 +143,7 @@ class _Checker:
         for key in mapping:
             if key in known:
                 continue
-            homes = [name for name in SECTIONS if key in _catalog()["settings"][name]]
+            homes = [name for name in SECTIONS if key in catalog()["settings"][name]]
             if homes:
                 self.refuse(where, f"{key!r} is not read here: move it to {homes[0]}")
             self.refuse(where, f"unknown key {key!r}: {_suggestion(key, known)}")
@@ -390,8 +174,8 @@ class _Checker:
             if not isinstance(parameters[key], str):
                 self.refuse(f"{where}.litellm_params", f"{key} is to be text: put it in quotes")
         info = self.mapping(f"{where}.model_info", mapping.get("model_info") or {})
-        self.check_keys(f"{where}.litellm_params", parameters, _catalog()["settings"]["litellm_params"])
-        self.check_keys(f"{where}.model_info", info, _catalog()["settings"]["model_info"])
+        self.check_keys(f"{where}.litellm_params", parameters, catalog()["settings"]["litellm_params"])
+        self.check_keys(f"{where}.model_info", info, catalog()["settings"]["model_info"])
         full = parameters.get("model")
         if not isinstance(full, str) or not full:
             self.refuse(where, "litellm_params has no model: add provider/model-id")
@@ -417,15 +201,15 @@ class _Checker:
         region, where = model.region, model.entry
         if not region:
             self.refuse(where, "a Bedrock entry has no aws_region_name: add the region to call, as in us-west-2")
-        if region not in _regions():
-            self.refuse(where, f"aws_region_name {region!r} is not a region: {_suggestion(region, _regions())}")
+        if region not in bedrock_regions():
+            self.refuse(where, f"aws_region_name {region!r} is not a region: {_suggestion(region, bedrock_regions())}")
         if model.id.startswith("arn:") and "model_id" in model.parameters:
             self.refuse(
                 where, "both model and model_id are given as ARNs: name the model in one and its ARN in model_id"
             )
         invoked = str(model.parameters.get("model_id") or model.id)
         if invoked.startswith("arn:"):
-            arn = _BEDROCK_ARN.fullmatch(invoked)
+            arn = BEDROCK_ARN.fullmatch(invoked)
             if not arn:
                 self.refuse(
                     where, f"{invoked!r} is not the ARN of one Bedrock model or inference profile: copy it whole"
@@ -443,7 +227,7 @@ class _Checker:
                 where,
                 f"{invoked!r} has an unknown route: write bedrock/model-id, or bedrock/converse/… or bedrock/invoke/…",
             )
-        for name in filter(None, (_profile_or_model(invoked), model.base)):
+        for name in filter(None, (profile_or_model(invoked), model.base)):
             self.check_geography(model, name)
 
     def check_geography(self, model: Model, name: str) -> None:
@@ -452,9 +236,9 @@ class _Checker:
                 model.entry,
                 f"{name!r} is not a Bedrock model id: write it as vendor.model, as in amazon.nova-2-lite-v1:0",
             )
-        geography, rest = _geography(name)
+        geography, rest = geography_of(name)
         first, _, after = name.partition(".")
-        if not geography and after in _catalog()["prices"]:
+        if not geography and after in catalog()["prices"]:
             self.refuse(
                 model.entry, f"{first!r} is not a geography of inference profiles: {_suggestion(first, GEOGRAPHIES)}"
             )
@@ -539,14 +323,14 @@ class _Checker:
         """The NAME if the value is os.environ/NAME; refuses a value that would not be replaced, or is a secret."""
         if not isinstance(value, str):
             return None
-        if value.startswith(_REFERENCE):
-            name = value.removeprefix(_REFERENCE)
+        if value.startswith(REFERENCE):
+            name = value.removeprefix(REFERENCE)
             if not _VARIABLE.fullmatch(name):
                 self.refuse(where, f"{name!r} is no variable's name: use capitals, digits and underscores")
             if name in OVERWRITTEN:
                 self.refuse(where, f"LiteLLM sets {name} itself and would drop this entry: write the value here")
             return name
-        if _REFERENCE in value:
+        if REFERENCE in value:
             self.refuse(
                 where,
                 "LiteLLM replaces os.environ/NAME only where it is the whole value: put all of it into one variable",
@@ -554,12 +338,6 @@ class _Checker:
         if SECRET_VALUE.search(value) or _SECRET_SETTING.search(key):
             self.refuse(where, "a secret in plain text: write os.environ/NAME and put the value into the secret NAME")
         return None
-
-
-def priced_models() -> frozenset[str]:
-    """The models of the gateway's providers that the pinned LiteLLM knows a price of, by LiteLLM's names for them."""
-    prices: frozenset[str] = _catalog()["prices"]
-    return prices
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -577,57 +355,6 @@ class StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
-
-
-def image_version(dockerfile: Path) -> str:
-    """The version of LiteLLM that the image is built on: the Dockerfile is the one place for it.
-
-    Raises
-    ------
-    ConfigError
-        The Dockerfile has no line for it.
-    """
-    found = re.search(r"^ARG LITELLM_VERSION=(\S+)$", dockerfile.read_text("utf-8"), re.MULTILINE)
-    if not found:
-        raise ConfigError(f"{dockerfile}: there is no line ARG LITELLM_VERSION=X.Y.Z: put it back")
-    return found[1]
-
-
-@functools.cache
-def _catalog() -> dict[str, Any]:
-    """What the pinned LiteLLM knows; see ops/catalog.py for the shape."""
-    catalog: dict[str, Any] = json.loads(CATALOG.read_text("utf-8"))
-    catalog["prices"] = frozenset(catalog["prices"])
-    return catalog
-
-
-@functools.cache
-def _regions() -> frozenset[str]:
-    """Every region with a Bedrock endpoint, from the list inside botocore."""
-    session = botocore.session.Session()
-    return frozenset(
-        region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("bedrock", partition)
-    )
-
-
-def _geography(name: str) -> tuple[str | None, str]:
-    """Split an inference profile's id into geography and model id; a model id has no geography."""
-    first, _, rest = name.partition(".")
-    return (first, rest) if first in GEOGRAPHIES else (None, name)
-
-
-def _profile_or_model(invoked: str) -> str | None:
-    """The id whose geography counts: what is invoked, unless it is an ARN that does not tell it."""
-    arn = _BEDROCK_ARN.fullmatch(invoked)
-    if not arn:
-        return invoked
-    return arn["id"] if arn["kind"] in ("inference-profile", "foundation-model") else None
-
-
-def _resolve(value: str, variables: Mapping[str, str]) -> str:
-    return variables[value.removeprefix(_REFERENCE)] if value.startswith(_REFERENCE) else value
 
 
 def _provision(name: str) -> str:

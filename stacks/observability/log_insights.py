@@ -7,7 +7,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.alarms import NAMESPACE
+from stacks.observability.alarms.making import NAMESPACE
 
 # The end of a line of LiteLLM's about an error, as container/masking.py writes it: [RateLimitError at /app/…/main.py:7]
 ERROR_PLACE = r"/\[(?<class>\w+) at (?<file>[^\]]+):\d+\]/"

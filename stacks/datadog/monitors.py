@@ -2,7 +2,7 @@
 
 import math
 
-from stacks.datadog_metrics import BUDGET_USED, COST, RECORDS, REQUESTS, Json
+from stacks.datadog.metrics import BUDGET_USED, COST, RECORDS, REQUESTS, Json
 from stacks.settings import Datadog
 
 # Whoever works on one thing for a day spends more than on another day; three times the same day of another week is no

@@ -1,7 +1,6 @@
 """The gateway: LiteLLM as a Fargate service behind the edge, migrated before it changes."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Size, Stack, Validations
@@ -17,15 +16,16 @@ from aws_cdk import aws_ses as ses
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from stacks.edge import Edge
-from stacks.image import build_context, by_digest
+from stacks import CHECKOUT
+from stacks.gateway.edge import Edge
+from stacks.gateway.migration import Migration
+from stacks.gateway.smtp_credentials import SmtpCredentials
 from stacks.litellm_config import LiteLlmConfig, image_version
-from stacks.migration import Migration
 from stacks.network import GATEWAY_PORT, POSTGRES_PORT, as_it_is
+from stacks.releases.image import build_context, by_digest
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
-from stacks.smtp_credentials import SmtpCredentials
 
-CONTAINER = Path(__file__).parent.parent / "container"
+CONTAINER = CHECKOUT / "container"
 CONTAINER_NAME = "litellm"
 SERVE = ("litellm", "--config", "config.yaml")
 MIGRATE = (*SERVE, "--skip_server_startup")

@@ -1,0 +1,3 @@
+"""What several stacks are built of: a function in Python with its package, a custom resource, a schedule, a key of
+LiteLLM, and a topic with its listeners. None of them knows which stack it is in.
+"""

@@ -1,0 +1,41 @@
+"""Reads LiteLLM's own config.yaml, refuses what would only fail at run time, and derives from it.
+
+The file is the one list of models. The stacks ask of it: the Bedrock actions and resources of the task role, the names
+of the task's secrets and plain variables, the database connections of one worker, the longest request, the hosts.
+Nothing here needs the network or an installed LiteLLM.
+"""
+
+from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, GEOGRAPHIES
+from stacks.litellm_config.catalog import CATALOG, ConfigError, image_version, priced_models
+from stacks.litellm_config.config import LiteLlmConfig
+from stacks.litellm_config.model import Model
+from stacks.litellm_config.reading import StrictLoader, load_config
+from stacks.litellm_config.variables import (
+    ALERTING,
+    CORE_SECRETS,
+    OVERWRITTEN,
+    PROVIDER_SETTINGS,
+    SECRET_SUFFIXES,
+    SECRET_VALUE,
+    TASK_VARIABLES,
+)
+
+__all__ = [
+    "ALERTING",
+    "BEDROCK_ACTIONS",
+    "CATALOG",
+    "CORE_SECRETS",
+    "GEOGRAPHIES",
+    "OVERWRITTEN",
+    "PROVIDER_SETTINGS",
+    "SECRET_SUFFIXES",
+    "SECRET_VALUE",
+    "TASK_VARIABLES",
+    "ConfigError",
+    "LiteLlmConfig",
+    "Model",
+    "StrictLoader",
+    "image_version",
+    "load_config",
+    "priced_models",
+]

@@ -1,0 +1,77 @@
+"""Bedrock's own rules: which actions a call needs, and which regions an inference profile routes to."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Final, NamedTuple
+
+import botocore.session
+
+BEDROCK_ACTIONS: Final = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+"""Converse and ConverseStream have no action of their own: they need these two.
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"""
+
+BEDROCK_ROUTES: Final = ("converse", "invoke")
+
+
+class Geography(NamedTuple):
+    """Where an inference profile may be called, and the regions of its models beside the calling region."""
+
+    callers: tuple[str, ...]  # beginnings of region names
+    destinations: tuple[str, ...]
+
+
+GEOGRAPHIES: Final = {
+    "us": Geography(("us-east-", "us-west-", "ca-"), ("us-east-1", "us-east-2", "us-west-2")),
+    "eu": Geography(
+        ("eu-", "il-"), ("eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-3")
+    ),
+    "apac": Geography(
+        ("ap-", "me-"),
+        (
+            *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2"),
+            *("ap-southeast-1", "ap-southeast-2", "ap-southeast-4"),
+        ),
+    ),
+    "jp": Geography(("ap-northeast-1", "ap-northeast-3"), ("ap-northeast-1", "ap-northeast-3")),
+    "au": Geography(("ap-southeast-2", "ap-southeast-4", "ap-southeast-6"), ("ap-southeast-2", "ap-southeast-4")),
+    "us-gov": Geography(("us-gov-",), ("us-gov-east-1", "us-gov-west-1")),
+    # No region of its own: the model is allowed in the calling region and once without a region.
+    "global": Geography(("",), ("",)),
+}
+"""By the first label of a cross-region inference profile's id. A role needs the profile in the calling region and the
+model in that region and every region that the profile routes to; for a global profile, the model's ARN without region:
+https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
+https://docs.aws.amazon.com/bedrock/latest/userguide/geographic-cross-region-inference.html
+https://docs.aws.amazon.com/bedrock/latest/userguide/global-cross-region-inference.html
+A profile of an older model may route to fewer regions; then a listed ARN is one that Bedrock never asks for."""
+
+BEDROCK_ARN: Final = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):bedrock:(?P<region>[a-z0-9-]*):\d*:(?P<kind>[a-z-]+)/(?P<id>[^/*]+)"
+)
+
+
+@functools.cache
+def bedrock_regions() -> frozenset[str]:
+    """Every region with a Bedrock endpoint, from the list inside botocore."""
+    session = botocore.session.Session()
+    return frozenset(
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("bedrock", partition)
+    )
+
+
+def geography_of(name: str) -> tuple[str | None, str]:
+    """Split an inference profile's id into geography and model id; a model id has no geography."""
+    first, _, rest = name.partition(".")
+    return (first, rest) if first in GEOGRAPHIES else (None, name)
+
+
+def profile_or_model(invoked: str) -> str | None:
+    """The id whose geography counts: what is invoked, unless it is an ARN that does not tell it."""
+    arn = BEDROCK_ARN.fullmatch(invoked)
+    if not arn:
+        return invoked
+    return arn["id"] if arn["kind"] in ("inference-profile", "foundation-model") else None

@@ -1,0 +1,46 @@
+"""What the pinned LiteLLM knows, so that synth needs neither LiteLLM nor the network.
+
+`catalog.json` holds it: names of settings, and models with a price. `ops/catalog.py` writes the file.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+CATALOG: Final = Path(__file__).with_name("catalog.json")
+
+
+class ConfigError(ValueError):
+    """A mistake in the file, in one sentence: the file, the entry, what is wrong and what to do."""
+
+
+@functools.cache
+def catalog() -> dict[str, Any]:
+    """What the pinned LiteLLM knows; see ops/catalog.py for the shape."""
+    catalog: dict[str, Any] = json.loads(CATALOG.read_text("utf-8"))
+    catalog["prices"] = frozenset(catalog["prices"])
+    return catalog
+
+
+def priced_models() -> frozenset[str]:
+    """The models of the gateway's providers that the pinned LiteLLM knows a price of, by LiteLLM's names for them."""
+    prices: frozenset[str] = catalog()["prices"]
+    return prices
+
+
+def image_version(dockerfile: Path) -> str:
+    """The version of LiteLLM that the image is built on: the Dockerfile is the one place for it.
+
+    Raises
+    ------
+    ConfigError
+        The Dockerfile has no line for it.
+    """
+    found = re.search(r"^ARG LITELLM_VERSION=(\S+)$", dockerfile.read_text("utf-8"), re.MULTILINE)
+    if not found:
+        raise ConfigError(f"{dockerfile}: there is no line ARG LITELLM_VERSION=X.Y.Z: put it back")
+    return found[1]

@@ -1,0 +1,56 @@
+"""What a valid file says, as the stacks ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stacks.litellm_config.bedrock import BEDROCK_ACTIONS
+from stacks.litellm_config.model import Model
+from stacks.litellm_config.variables import ALERTING, CALLBACKS
+
+
+@dataclass(frozen=True)
+class LiteLlmConfig:
+    """What a valid `config.yaml` says that the rest of the code base needs. Made by `load_config`."""
+
+    path: Path
+    models: tuple[Model, ...]
+    secrets: tuple[str, ...]  # sorted; environment variables that come from SSM SecureStrings
+    variables: tuple[str, ...]  # sorted; plain environment variables beyond TASK_VARIABLES
+    callbacks: tuple[str, ...]
+    licensed_callbacks: tuple[str, ...]
+    alerting: tuple[str, ...]
+    database_pool_limit: int  # connections to the database of one worker
+    request_timeout: int  # seconds
+    warnings: tuple[str, ...]
+
+    @property
+    def bedrock_regions(self) -> tuple[str, ...]:
+        """The regions that the task calls Bedrock in, sorted."""
+        return tuple(sorted({model.region for model in self.models if model.region}))
+
+    @property
+    def bedrock_actions(self) -> tuple[str, ...]:
+        """The actions that the task role needs on `bedrock_resources`; none if no Bedrock model is listed."""
+        return BEDROCK_ACTIONS if self.bedrock_regions else ()
+
+    def bedrock_resources(self, *, partition: str, account: str) -> tuple[str, ...]:
+        """ARNs of the listed models and inference profiles, sorted, none with a wildcard.
+
+        `partition` and `account` may be CDK tokens.
+        """
+        arns = (
+            model.bedrock_resources(partition=partition, account=account)
+            for model in self.models
+            if model.provider == "bedrock"
+        )
+        return tuple(sorted({arn for each in arns for arn in each}))
+
+    def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:
+        """Host names that the task calls, sorted, given the values of `self.variables`."""
+        hosts = {host for model in self.models for host in model.hosts(variables)}
+        needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
+        hosts |= {host.format_map(variables) for need in needs for host in need.hosts}
+        return tuple(sorted(hosts))

@@ -1,0 +1,73 @@
+"""The variables of the task, secret and plain, and which callbacks and alerts read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+REFERENCE: Final = "os.environ/"
+"""How a value of the file begins that LiteLLM takes from a variable."""
+
+CORE_SECRETS: Final = ("DATABASE_PASSWORD", "LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "UI_PASSWORD")
+"""Secrets of every environment, whatever the file says."""
+
+TASK_VARIABLES: Final = frozenset(
+    {"AWS_REGION", "DATABASE_HOST", "DATABASE_NAME", "DATABASE_PORT", "DATABASE_USERNAME", "NUM_WORKERS", "PORT"}
+    | {"PROXY_BASE_URL", "UI_USERNAME"}
+)
+"""Plain variables that the task definition always has, so the file may refer to them."""
+
+OVERWRITTEN: Final = frozenset({"AZURE_API_VERSION"})
+"""Variables that LiteLLM's command line sets itself (seen in 1.106.2): an entry that refers to one changes its identity
+while LiteLLM runs, and is dropped."""
+
+SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIALS", "_LICENSE", "_WEBHOOK_URL")
+"""A variable whose name ends like this is a secret; every other one is plain."""
+
+
+PROVIDER_SETTINGS: Final = {
+    "AZURE_API_BASE": "azure_api_base",
+    "VERTEXAI_LOCATION": "vertexai_project",  # which has a location by default
+    "VERTEXAI_PROJECT": "vertexai_project",
+}
+"""The settings of an environment's `providers` that give a plain variable."""
+
+
+class Needs(NamedTuple):
+    """What a callback or a kind of alerting reads from the environment by itself, and whom it calls."""
+
+    secrets: tuple[str, ...]
+    variables: tuple[str, ...]
+    hosts: tuple[str, ...]  # with {VARIABLE} in them
+    licensed: bool = False
+
+
+_SMTP: Final = Needs(
+    ("SMTP_PASSWORD", "SMTP_USERNAME"),
+    ("SMTP_HOST", "SMTP_PORT", "SMTP_SENDER_EMAIL", "SMTP_TLS"),
+    ("{SMTP_HOST}",),
+)
+CALLBACKS: Final = {
+    # container/masking.py; LiteLLM's own `datadog` would send error texts, which can quote a prompt.
+    "masking.datadog": Needs(
+        ("DD_API_KEY",), ("DD_ENV", "DD_SERVICE", "DD_SITE", "DD_SOURCE"), ("http-intake.logs.{DD_SITE}",)
+    ),
+    # Lives in litellm-enterprise, whose licence allows production use to subscribers only.
+    "smtp_email": Needs((*_SMTP.secrets, "LITELLM_LICENSE"), _SMTP.variables, _SMTP.hosts, licensed=True),
+}
+"""The callbacks that this gateway can feed. Another one is a row here, with the variables that LiteLLM reads for it."""
+
+ALERTING: Final = {
+    "slack": Needs(("SLACK_WEBHOOK_URL",), (), ("hooks.slack.com",)),
+    "email": _SMTP,
+}
+
+SECRET_VALUE: Final = re.compile(
+    r"^(sk-|AKIA|ASIA|xox[a-z]-)\w|^-----BEGIN|^https://hooks\.slack\.com/|\"private_key\"|://[^/\s:@]+:[^/\s@]+@"
+)
+
+
+def resolve(value: str, variables: Mapping[str, str]) -> str:
+    """The value itself, or that of the variable which it refers to."""
+    return variables[value.removeprefix(REFERENCE)] if value.startswith(REFERENCE) else value

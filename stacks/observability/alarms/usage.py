@@ -1,0 +1,39 @@
+"""Alarms of the reports of usage, and of the bill that they are held against."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_sqs as sqs
+
+from stacks.observability.alarms.making import NAMESPACE, Alarms
+from stacks.settings import Bill
+
+
+def usage(alarms: Alarms, undelivered: sqs.IQueue) -> None:
+    """A scheduled report that never ran."""
+    alarms.waiting_message("UsageUndelivered", undelivered, "A report or the check of the bill did not run.")
+
+
+def bill(alarms: Alarms, bill: Bill, environment: str) -> None:
+    """The difference between LiteLLM's costs and the bill, for each provider whose bill is compared."""
+    compared = {"Bedrock": "bedrock"}
+    if bill.azure:
+        compared["Azure"] = "azure"
+    if bill.google:
+        compared["VertexAi"] = "vertex_ai"
+    for construct_id, provider in compared.items():
+        alarms.make(
+            f"{construct_id}Bill",
+            cloudwatch.Metric(
+                namespace=NAMESPACE,
+                metric_name="BillDifferencePercent",
+                dimensions_map={"Environment": environment, "Provider": provider},
+                statistic="Maximum",
+                period=Duration.days(1),
+            ),
+            bill.tolerance_percent,
+            means="LiteLLM's costs of the last month and the bill differ: budgets and reports are wrong.",
+            why="Above bill.tolerance_percent: rounding and calls around midnight stay below it. It tells once a "
+            "month, when the bill is complete.",
+            do="See the figures by model in the function's log; mend the prices in company/config.yaml.",
+            above=True,
+        )

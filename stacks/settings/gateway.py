@@ -1,0 +1,127 @@
+"""What LiteLLM runs on: its tasks, its database, and the providers' plain variables."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from stacks.settings.values import Acu, HostName, Settings, like
+
+# Memory (MiB) that Fargate offers for each CPU size (CPU units, 1024 = 1 vCPU).
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
+FARGATE_MEMORY: dict[int, range] = {
+    1024: range(2048, 8192 + 1, 1024),
+    2048: range(4096, 16384 + 1, 1024),
+    4096: range(8192, 30720 + 1, 1024),
+    8192: range(16384, 61440 + 1, 4096),
+    16384: range(32768, 122880 + 1, 8192),
+}
+# What LiteLLM advises for each worker process: 1 vCPU and 4 GiB. At rest one was measured at 740 MB resident.
+WORKER_CPU = 1024
+WORKER_MEMORY = 4096
+
+# Aurora PostgreSQL: max_connections = LEAST(DBInstanceClassMemory / 9531392, 5000), an ACU being 2 GiB of memory; a
+# cluster whose smallest capacity is 0 or 0.5 ACU is capped at 2000.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html
+ACU_BYTES = 2 * 1024**3
+BYTES_PER_CONNECTION = 9_531_392
+MAX_CONNECTIONS = 5000
+MAX_CONNECTIONS_AT_HALF_ACU = 2000
+# Connections that Aurora keeps for its own and for superuser sessions, and room for one administrator's tools.
+RESERVED_CONNECTIONS = 15
+
+# LiteLLM's database in the cluster, and the user that owns it.
+DATABASE_NAME = "litellm"
+DATABASE_USERNAME = "litellm"
+
+
+class Gateway(Settings):
+    """The LiteLLM service: `cpu` in CPU units (1024 = 1 vCPU), `memory` in MiB, both per task.
+
+    `requests_per_task` is the load in requests a minute at which a task is added. Spot tasks cost a third and end with
+    two minutes' notice, which cuts long answers.
+    """
+
+    cpu: int = 1024
+    memory: int = 4096
+    workers: Annotated[int, Field(ge=1, le=16)] = 1
+    min_tasks: Annotated[int, Field(ge=1)] = 1
+    max_tasks: Annotated[int, Field(ge=1)] = 2
+    requests_per_task: Annotated[int, Field(ge=1)] = 1200
+    spot: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.cpu not in FARGATE_MEMORY:
+            raise ValueError(
+                f"cpu {self.cpu} is no size that LiteLLM fits in: use {', '.join(map(str, FARGATE_MEMORY))}"
+            )
+        sizes = FARGATE_MEMORY[self.cpu]
+        if self.memory not in sizes:
+            raise ValueError(
+                f"Fargate offers no memory of {self.memory} MiB with cpu {self.cpu}: use {sizes[0]} to {sizes[-1]} MiB "
+                f"in steps of {sizes.step}"
+            )
+        if self.cpu < self.workers * WORKER_CPU or self.memory < self.workers * WORKER_MEMORY:
+            raise ValueError(
+                f"cpu {self.cpu} and memory {self.memory} are too little for {self.workers} workers: LiteLLM needs "
+                f"{WORKER_CPU} CPU units and {WORKER_MEMORY} MiB for each, so raise them to "
+                f"{self.workers * WORKER_CPU} and {self.workers * WORKER_MEMORY} or lower workers"
+            )
+        if self.min_tasks > self.max_tasks:
+            raise ValueError(f"min_tasks {self.min_tasks} is above max_tasks {self.max_tasks}: swap or raise max_tasks")
+        return self
+
+
+class Database(Settings):
+    """Aurora PostgreSQL Serverless v2: capacities in ACU (2 GiB of memory each), backups in days.
+
+    The least is 0.5 ACU: a pause at 0 needs a moment without connections, and LiteLLM's pool always keeps one.
+    """
+
+    min_capacity: Acu = 0.5
+    max_capacity: Annotated[Acu, Field(ge=1)] = 2
+    reader: bool = False
+    backup_days: Annotated[int, Field(ge=1, le=35)] = 7
+
+    @model_validator(mode="after")
+    def _minimum_below_maximum(self) -> Self:
+        if self.min_capacity > self.max_capacity:
+            raise ValueError(
+                f"min_capacity {self.min_capacity} is above max_capacity {self.max_capacity}: "
+                "swap them or raise max_capacity"
+            )
+        return self
+
+    @property
+    def max_connections(self) -> int:
+        """Connections that the cluster takes at its largest capacity."""
+        ceiling = MAX_CONNECTIONS_AT_HALF_ACU if self.min_capacity <= 0.5 else MAX_CONNECTIONS
+        return min(int(self.max_capacity * ACU_BYTES) // BYTES_PER_CONNECTION, ceiling)
+
+
+class Providers(Settings):
+    """The plain (not secret) variables of the providers that `company/config.yaml` refers to, in LiteLLM's names.
+
+    One that no model needs is left out.
+    """
+
+    azure_api_base: (
+        Annotated[
+            str,
+            like(
+                r"https://[a-z0-9-]+\.(openai|cognitiveservices)\.azure\.com/?",
+                "no address of an Azure OpenAI resource: write it as https://NAME.openai.azure.com",
+            ),
+        ]
+        | None
+    ) = None
+    vertexai_project: (
+        Annotated[
+            str, like(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "no id of a Google Cloud project: copy its id, not its name")
+        ]
+        | None
+    ) = None
+    vertexai_location: Annotated[
+        str, like(r"global|us|eu|[a-z]+-[a-z]+\d+", "no location of Vertex AI: use global or one such as europe-west1")
+    ] = "global"
+    dd_site: HostName = "ap1.datadoghq.com"
