@@ -1,3 +1,5 @@
-"""What several stacks are built of: a function in Python with its package, a custom resource, a schedule, a key of
-LiteLLM, and a topic with its listeners. None of them knows which stack it is in.
+"""What several stacks are built of.
+
+A function in Python with its package, a custom resource, a schedule, a key of LiteLLM, a topic with its listeners. None
+of them knows which stack it is in.
 """
