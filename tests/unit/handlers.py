@@ -3,11 +3,12 @@
 import importlib.util
 import os
 import sys
-from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-LAMBDA = Path(__file__).parents[2] / "lambda"
+from stacks import CHECKOUT
+
+LAMBDA = CHECKOUT / "lambda"
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "ap-northeast-1",
     "AWS_ACCESS_KEY_ID": "testing",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from stacks import CHECKOUT
+
 SCRIPTS = ("Makefile", *(f"container/{name}.sh" for name in ("entrypoint", "verify-image")), "local/prisma/prisma")
 SCRIPTS += ("local/prisma/query-engine",)
 PROGRAMS = sorted(

@@ -20,10 +20,10 @@ import pytest
 import yaml
 
 from ops import changes, github, release
+from stacks import CHECKOUT
 from stacks.company import environments, promotion
 from stacks.settings import WORKFLOW_BRANCH, Releases
 
-CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / ".github" / "workflows"
 TOOLS = Path(sys.executable).parent
 SHELLCHECK = shutil.which("shellcheck", path=f"{TOOLS}:{os.environ['PATH']}") or "shellcheck"

@@ -1,0 +1,1 @@
+"""What several stacks are built of, and its function."""

@@ -1,0 +1,1 @@
+"""The image: what container/ puts into it."""

@@ -1,0 +1,253 @@
+"""container/entrypoint.sh, run for real in a folder of its own, with a clean environment and small commands."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+import yaml
+
+from stacks import CHECKOUT
+from stacks.company import EXAMPLE
+
+CONTAINER = CHECKOUT / "container"
+PRINT_ENVIRONMENT = (sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))")
+
+ENVIRONMENT = {
+    "DATABASE_HOST": "database.example.internal",
+    "DATABASE_PORT": "5432",
+    "DATABASE_NAME": "litellm",
+    "DATABASE_USERNAME": "litellm",
+    "DATABASE_PASSWORD": "database-password",
+    "LITELLM_MASTER_KEY": "sk-master-key",
+    "LITELLM_SALT_KEY": "sk-salt-key",
+    "UI_USERNAME": "admin",
+    "UI_PASSWORD": "ui-password",
+    "PROXY_BASE_URL": "https://llm.example.com",
+    "PORT": "4000",
+    "AZURE_API_KEY": "azure-key",
+    "VERTEX_CREDENTIALS": '{"type": "service_account"}',
+}
+SECRETS = ("database-password", "sk-master-key", "sk-salt-key", "ui-password", "azure-key", "service_account")
+
+CONFIG = """\
+model_list:
+  - model_name: one # os.environ/COMMENTED_AT_THE_END
+    litellm_params: {api_key: os.environ/AZURE_API_KEY, vertex_credentials: os.environ/VERTEX_CREDENTIALS}
+  # api_key: os.environ/COMMENTED
+"""
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A folder like the image's /app: the script, a configuration, the root certificates."""
+    folder = tmp_path / "the app's folder"
+    folder.mkdir()
+    for name in ("entrypoint.sh", "rds-ca-bundle.pem"):
+        shutil.copy(CONTAINER / name, folder)
+    (folder / "config.yaml").write_text(CONFIG)
+    return folder
+
+
+def environment(image: Path, **changes: str | None) -> dict[str, str]:
+    """The whole environment of the script: a complete one with `changes`; None takes a name out."""
+    base = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(image.parent / "home")}
+    return {name: value for name, value in (base | ENVIRONMENT | changes).items() if value is not None}
+
+
+def execute(image: Path, argv: Sequence[str], **changes: str | None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv,
+        env=environment(image, **changes),
+        cwd=image,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def run(image: Path, *command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    return execute(image, [str(image / "entrypoint.sh"), *(command or PRINT_ENVIRONMENT)], **changes)
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence with which the script refused, without a secret in it."""
+    assert result.returncode == 78, result
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert not any(secret in result.stderr for secret in SECRETS)
+    return result.stderr
+
+
+def seen(result: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """The environment that the command had."""
+    assert (result.returncode, result.stderr) == (0, "")
+    environment = json.loads(result.stdout)
+    assert isinstance(environment, dict)
+    return environment
+
+
+@pytest.mark.parametrize("name", sorted(ENVIRONMENT))
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_or_empty_variable_is_named(image: Path, name: str, value: str | None) -> None:
+    assert f"environment: {name}; secrets" in refused(run(image, **{name: value}))
+
+
+def test_all_missing_variables_are_named_in_one_sentence_each_once(image: Path) -> None:
+    sentence = refused(run(image, **dict.fromkeys(ENVIRONMENT)))
+    assert {name: sentence.count(f" {name}") for name in ENVIRONMENT} == dict.fromkeys(ENVIRONMENT, 1)
+
+
+def test_names_in_comments_of_the_configuration_are_not_required(image: Path) -> None:
+    assert "COMMENTED" not in refused(run(image, **dict.fromkeys(ENVIRONMENT)))
+
+
+def test_every_name_of_the_real_configuration_is_required(image: Path) -> None:
+    text = (EXAMPLE / "config.yaml").read_text()
+    (image / "config.yaml").write_text(text)
+    names = set(re.findall(r"os\.environ/(\w+)", json.dumps(yaml.safe_load(text))))
+    assert names
+    assert names <= set(re.findall(r"\w+", refused(run(image, **dict.fromkeys(ENVIRONMENT)))))
+
+
+def test_no_configuration_is_refused(image: Path) -> None:
+    (image / "config.yaml").unlink()
+    assert "config.yaml is missing" in refused(run(image))
+
+
+def test_no_command_is_refused(image: Path) -> None:
+    assert "no command" in refused(execute(image, [str(image / "entrypoint.sh")]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"LITELLM_MASTER_KEY": "master-key"}, 'LITELLM_MASTER_KEY must begin with "sk-"'),
+        ({"LITELLM_MASTER_KEY": "sk-"}, 'LITELLM_MASTER_KEY must begin with "sk-"'),
+        ({"LITELLM_SALT_KEY": "sk-master-key"}, "LITELLM_SALT_KEY must not be the same"),
+        ({"PORT": "four thousand"}, "must be numbers"),
+        ({"DATABASE_PORT": "5432/x"}, "must be numbers"),
+        ({"DATABASE_NAME": "lite/llm"}, "DATABASE_NAME must"),
+        ({"DATABASE_HOST": "database:5432"}, "DATABASE_HOST must"),
+        ({"VERTEX_CREDENTIALS": "service_account"}, "VERTEX_CREDENTIALS is not"),
+        ({"VERTEX_CREDENTIALS": '{"project_id": "service_account"}'}, "VERTEX_CREDENTIALS is not"),
+        ({"VERTEX_CREDENTIALS": '{"type": "service_account\n"}'}, "VERTEX_CREDENTIALS is not"),
+        ({"DATABASE_CA_FILE": "/nowhere/ca.pem"}, "from /nowhere/ca.pem"),
+        ({"HOME": "/dev/null/home"}, "mount a volume"),
+    ],
+)
+def test_a_wrong_value_is_refused_without_printing_it(image: Path, changes: dict[str, str], words: str) -> None:
+    result = run(image, **changes)
+    # mkdir says which folder and why, then the sentence says what to do.
+    result.stderr = "".join(line for line in result.stderr.splitlines(True) if not line.startswith("mkdir:"))
+    assert words in refused(result)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "@/:%#?&+ '\"\\`$(exit 1)${PATH}!*;|<>~^[]{}=,",
+        "%40%2F",
+        "-n -e \\n\\x41",
+        " leading and trailing ",
+        "two\nlines\n",
+        "日本語のパスワード 🔑 é",
+        "".join(map(chr, range(1, 127))),
+    ],
+)
+def test_a_hostile_password_arrives_in_the_url_as_it_is(image: Path, password: str) -> None:
+    url = urlsplit(seen(run(image, DATABASE_PASSWORD=password, DATABASE_USERNAME="us:er@/"))["DATABASE_URL"])
+    assert (url.scheme, url.hostname, url.port, url.path) == (
+        "postgresql",
+        "database.example.internal",
+        5432,
+        "/litellm",
+    )
+    assert unquote(url.password or "") == password
+    assert unquote(url.username or "") == "us:er@/"
+
+
+def test_tls_is_verified_against_the_certificates_beside_the_script(image: Path) -> None:
+    query = parse_qs(urlsplit(seen(run(image))["DATABASE_URL"]).query)
+    assert query == {"sslmode": ["verify-full"], "sslrootcert": [str(image / "rds-ca-bundle.pem")]}
+
+
+def test_tls_is_verified_against_another_file_where_one_is_named(image: Path) -> None:
+    file = image.parent / "own & only ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    query = parse_qs(urlsplit(seen(run(image, DATABASE_CA_FILE=str(file)))["DATABASE_URL"]).query)
+    assert query["sslrootcert"] == [str(file)]
+
+
+def test_the_command_has_every_variable_as_it_was_but_the_password(image: Path) -> None:
+    credentials = json.dumps({"type": "service_account", "private_key": "-----BEGIN\nline\n"}, indent=2) + "\n"
+    environment = seen(run(image, VERTEX_CREDENTIALS=credentials))
+    assert environment["VERTEX_CREDENTIALS"] == credentials
+    assert "DATABASE_PASSWORD" not in environment
+    assert {name: environment[name] for name in ENVIRONMENT if name != "DATABASE_PASSWORD"} == {
+        name: value
+        for name, value in (ENVIRONMENT | {"VERTEX_CREDENTIALS": credentials}).items()
+        if name != "DATABASE_PASSWORD"
+    }
+
+
+def test_credentials_are_not_asked_for_where_the_configuration_has_none(image: Path) -> None:
+    (image / "config.yaml").write_text("model_list: []\n")
+    assert "VERTEX_CREDENTIALS" not in seen(run(image, VERTEX_CREDENTIALS=None, AZURE_API_KEY=None))
+
+
+def test_writable_folders_are_made_below_home_for_the_user_alone(image: Path) -> None:
+    environment = seen(run(image))
+    home = image.parent / "home"
+    folders = {
+        "LITELLM_MIGRATION_DIR": home / "migrations",
+        "LITELLM_UI_PATH": home / "ui",
+        "LITELLM_ASSETS_PATH": home / "assets",
+        "XDG_CACHE_HOME": home / "cache",
+    }
+    assert {name: environment[name] for name in folders} == {name: str(path) for name, path in folders.items()}
+    assert {path.stat().st_mode & 0o777 for path in folders.values()} == {0o700}
+
+
+def test_writable_folders_are_where_the_task_definition_says(image: Path) -> None:
+    elsewhere = image.parent / "elsewhere" / "ui"
+    assert seen(run(image, LITELLM_UI_PATH=str(elsewhere)))["LITELLM_UI_PATH"] == str(elsewhere)
+    assert elsewhere.is_dir()
+
+
+def test_nothing_is_printed_and_the_exit_code_and_arguments_are_the_commands_own(image: Path) -> None:
+    result = run(image, "sh", "-c", 'printf "[%s]" "$@"; exit 7', "sh", "a b", "$HOME", "")
+    assert (result.returncode, result.stdout, result.stderr) == (7, "[a b][$HOME][]", "")
+
+
+def test_the_script_becomes_the_command_which_gets_sigterm(image: Path) -> None:
+    program = (
+        "import os, signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(42)); print(os.getpid(), flush=True)\n"
+    )
+    program += "while True: signal.pause()"
+    with subprocess.Popen(
+        [str(image / "entrypoint.sh"), sys.executable, "-c", program],
+        env=environment(image),
+        cwd=image,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) == process.pid
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(timeout=30) == 42
+
+
+def test_it_runs_with_every_shell_that_an_image_may_have(image: Path) -> None:
+    for shell in filter(None, map(shutil.which, ("dash", "bash", "busybox"))):
+        interpreter = [shell, "sh"] if shell.endswith("busybox") else [shell]
+        result = execute(image, [*interpreter, "entrypoint.sh", *PRINT_ENVIRONMENT])
+        assert urlsplit(seen(result)["DATABASE_URL"]).hostname == "database.example.internal", shell

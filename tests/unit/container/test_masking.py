@@ -1,0 +1,274 @@
+"""What LiteLLM reports of calls, to Datadog and to its own log, without the texts that can quote a prompt."""
+
+import asyncio
+import importlib.util
+import json
+import logging
+import sys
+import types
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import pytest
+
+from stacks import CHECKOUT
+
+CONTAINER = CHECKOUT / "container"
+PROMPT = "a prompt that is nobody's business"
+
+
+class FakeDataDogLogger:
+    """Stands for LiteLLM's own: keeps what it would send."""
+
+    batch_size = 3
+
+    def __init__(self, flush_interval: float) -> None:
+        self.flush_interval = flush_interval
+        self.log_queue: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []
+
+    async def flush_queue(self) -> None:
+        self.sent += self.log_queue
+        self.log_queue = []
+
+
+class Status(str, Enum):  # noqa: UP042 - as LiteLLM's is
+    INFO = "info"
+    WARN = "warning"
+    ERROR = "error"
+
+
+class Service(Enum):
+    DB = "postgres"
+    RESET_BUDGET_JOB = "reset_budget_job"
+
+
+LITELLM: dict[str, dict[str, Any]] = {
+    "integrations.datadog.datadog": {"DataDogLogger": FakeDataDogLogger},
+    "integrations.datadog.datadog_handler": {
+        "get_datadog_hostname": lambda: "task-1",
+        "get_datadog_service": lambda: "litellm-gateway",
+        "get_datadog_source": lambda: "litellm",
+        "get_datadog_tags": lambda: ["env:dev", "service:litellm-gateway"],
+    },
+    "types.integrations.datadog": {"DatadogPayload": dict, "DataDogStatus": Status},
+    "types.services": {"ServiceTypes": Service},
+    "proxy.proxy_server": {"llm_router": types.SimpleNamespace(model_names={"claude"})},
+}
+
+
+@pytest.fixture
+def masking(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """The module, imported as LiteLLM does, on a stand-in for LiteLLM."""
+    for name, content in LITELLM.items():
+        words = ["litellm", *name.split(".")]
+        for end in range(1, len(words) + 1):
+            module = ".".join(words[:end])
+            if module not in sys.modules or end == len(words):
+                monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+        vars(sys.modules[module]).update(content)
+    monkeypatch.syspath_prepend(CONTAINER)  # LiteLLM has its working folder there
+    monkeypatch.delitem(sys.modules, "records", raising=False)
+    factory = logging.getLogRecordFactory()
+    spec = importlib.util.spec_from_file_location("masking", CONTAINER / "masking.py")
+    assert spec
+    assert spec.loader
+    module_under_test = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module_under_test)
+    yield module_under_test
+    logging.setLogRecordFactory(factory)
+
+
+def reported(masking: types.ModuleType) -> list[tuple[str, str, str]]:
+    """Status, kind and outcome of what Datadog is to get."""
+    queued = [(log["status"], json.loads(log["message"])["llm"]) for log in masking.datadog.log_queue]
+    return [(status.value, record["kind"], record.get("outcome", "")) for status, record in queued]
+
+
+class Request:
+    """One request on its way through LiteLLM, and the callbacks that LiteLLM calls for it."""
+
+    def __init__(self, masking: types.ModuleType) -> None:
+        self.logger = masking.datadog
+        self.metadata: dict[str, Any] = {"model_group": "claude"}
+        self.notes: dict[str, Any] = {"call_type": "acompletion", "standard_logging_object": {"total_tokens": 0}}
+        self.data: dict[str, Any] = {
+            "litellm_logging_obj": types.SimpleNamespace(model_call_details=self.notes),
+            "metadata": self.metadata,
+            "litellm_call_id": "4",
+            "messages": [PROMPT],
+        }
+
+    def begins(self, region: str = "us-west-2") -> None:
+        self.metadata["deployment"] = "bedrock/anthropic.claude"
+        asyncio.run(self.logger.async_pre_call_deployment_hook(self.data | {"aws_region_name": region}, None))
+
+    def is_refused(self) -> None:
+        asyncio.run(self.logger.async_post_call_failure_deployment_hook(self.data, ValueError(PROMPT), None))
+
+    def fails(self) -> None:
+        asyncio.run(self.logger.async_log_failure_event(self.notes, None, None, None))
+
+    def succeeds(self) -> None:
+        asyncio.run(self.logger.async_log_success_event(self.notes, None, None, None))
+
+    def ends_in_an_error(self) -> None:
+        asyncio.run(self.logger.async_post_call_failure_hook(self.data, ValueError(PROMPT), None))
+
+
+FAILED, SUCCEEDED = ("error", "call", "failure"), ("info", "call", "success")
+
+
+def test_each_attempt_is_reported_once(masking: types.ModuleType) -> None:
+    """LiteLLM tells of the first failure twice, and of the later ones once."""
+    request = Request(masking)
+    request.begins("us-east-1")
+    request.is_refused()
+    request.fails()
+    request.begins("us-west-2")
+    request.is_refused()
+    assert reported(masking) == [FAILED, FAILED]
+    regions = [json.loads(log["message"])["llm"]["region"] for log in masking.datadog.log_queue]
+    assert regions == ["us-east-1", "us-west-2"]
+    request.ends_in_an_error()
+    assert len(masking.datadog.log_queue) == 2  # the gateway has rejected nothing
+
+
+def test_a_call_inside_a_call_is_one_attempt(masking: types.ModuleType) -> None:
+    request = Request(masking)
+    request.begins()
+    request.begins()
+    request.is_refused()
+    request.fails()
+    request.is_refused()
+    assert reported(masking) == [FAILED]
+
+
+def test_a_stream_that_breaks_is_reported_by_the_event_alone(masking: types.ModuleType) -> None:
+    request = Request(masking)
+    request.begins()
+    request.fails()
+    assert reported(masking) == [FAILED]
+
+
+def test_a_retry_is_known_as_one(masking: types.ModuleType) -> None:
+    request = Request(masking)
+    request.begins()
+    assert not request.notes[masking.ATTEMPT].retried
+    request.is_refused()
+    request.begins()
+    request.begins()
+    assert request.notes[masking.ATTEMPT].retried
+    request.succeeds()
+    assert reported(masking) == [FAILED, SUCCEEDED]
+
+
+def test_a_request_that_the_gateway_refuses_is_reported_once(masking: types.ModuleType) -> None:
+    request = Request(masking)
+    request.notes[masking.NO_CALL] = True
+    request.fails()
+    request.ends_in_an_error()
+    assert reported(masking) == [("error", "rejected", "failure")]
+
+
+def test_no_call_fails_for_what_cannot_be_noted(masking: types.ModuleType) -> None:
+    asyncio.run(masking.datadog.async_pre_call_deployment_hook({"metadata": {"deployment": None}}, None))
+
+
+def test_a_log_is_what_datadog_expects(masking: types.ModuleType) -> None:
+    Request(masking).succeeds()
+    (log,) = masking.datadog.log_queue
+    assert json.loads(log.pop("message")).keys() == {"llm"}
+    assert log == {
+        "ddsource": "litellm",
+        "ddtags": "env:dev,service:litellm-gateway",
+        "hostname": "task-1",
+        "service": "litellm-gateway",
+        "status": "info",
+    }
+
+
+def test_service_events(masking: types.ModuleType) -> None:
+    def event(service: Service) -> types.SimpleNamespace:
+        return types.SimpleNamespace(service=service, call_type="update_spend", duration=0.5, error=PROMPT)
+
+    asyncio.run(masking.datadog.async_service_success_hook(event(Service.DB)))
+    asyncio.run(masking.datadog.async_service_success_hook(payload=event(Service.RESET_BUDGET_JOB), start_time=1.0))
+    asyncio.run(masking.datadog.async_service_failure_hook(payload=event(Service.DB), error=PROMPT))
+    assert reported(masking) == [("info", "service", "success"), ("warning", "service", "failure")]
+    assert PROMPT not in json.dumps(masking.datadog.log_queue)
+
+
+def test_a_full_batch_is_sent_at_once(masking: types.ModuleType) -> None:
+    for _ in range(3):
+        Request(masking).succeeds()
+    assert masking.datadog.log_queue == []
+    assert len(masking.datadog.sent) == 4  # the first batch has the first heartbeat too
+
+
+def test_a_heartbeat_goes_out_first_and_then_every_five_minutes(
+    masking: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000_000.0
+    monkeypatch.setattr(masking.time, "monotonic", lambda: now)
+
+    def beats() -> int:
+        asyncio.run(masking.datadog.flush_queue())
+        return len(masking.datadog.sent)
+
+    assert [beats(), beats()] == [1, 1]
+    now += 299
+    assert beats() == 1
+    now += 1
+    assert [beats(), beats()] == [2, 2]
+    assert {json.loads(log["message"])["llm"]["kind"] for log in masking.datadog.sent} == {"heartbeat"}
+
+
+def _log(error: Exception, cause: Exception | None = None) -> logging.LogRecord:
+    """The record of an error that is logged as LiteLLM logs it."""
+    try:
+        raise error from cause
+    except Exception as caught:
+        return logging.getLogRecordFactory()(
+            "LiteLLM", logging.ERROR, __file__, 1, "Exception occured - %s", (caught,), sys.exc_info()
+        )
+
+
+@pytest.mark.parametrize(
+    "record", [lambda: _log(ValueError(PROMPT)), lambda: _log(ValueError(f"of {PROMPT}"), KeyError(PROMPT))]
+)
+def test_a_log_line_has_class_and_place_instead_of_text(masking: types.ModuleType, record: Any) -> None:  # noqa: ANN401
+    found = record()
+    text = logging.Formatter().format(found)
+    assert PROMPT not in text
+    assert "Exception occured" in text
+    assert "ValueError at" in text
+
+
+def test_an_error_that_is_being_handled_is_masked_too(masking: types.ModuleType) -> None:
+    try:
+        raise ValueError(PROMPT)
+    except ValueError as error:
+        record = logging.getLogRecordFactory()("LiteLLM", logging.ERROR, __file__, 1, f"failed: {error}", (), None)
+    assert PROMPT not in record.getMessage()
+
+
+def test_the_text_of_a_lost_connection_stays(masking: types.ModuleType) -> None:
+    text = logging.Formatter().format(_log(ConnectionRefusedError("no database at 10.0.0.1")))
+    assert "no database at 10.0.0.1" in text
+
+
+def test_a_line_without_an_error_stays(masking: types.ModuleType) -> None:
+    record = logging.getLogRecordFactory()("LiteLLM", logging.ERROR, __file__, 1, "as %s", ("it is",), None)
+    assert record.getMessage() == "as it is"
+
+
+def test_the_errors_of_earlier_attempts_are_cut_off(masking: types.ModuleType) -> None:
+    """LiteLLM appends those that have deployments cool down to the message of a failed fallback."""
+    text = f"while trying to do fallbacks - %s\nDebug Information:\nCooldown Deployments=[('a', '{PROMPT}')]"
+    try:
+        raise ValueError("the last one")
+    except ValueError as error:
+        record = logging.getLogRecordFactory()("LiteLLM", logging.ERROR, __file__, 1, text, (error,), None)
+    assert PROMPT not in record.getMessage()

@@ -1,0 +1,1 @@
+"""The objects in Datadog: lambda/datadog."""

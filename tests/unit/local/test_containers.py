@@ -1,0 +1,266 @@
+"""Containers as local processes: what a task's process gets, and how it starts, stops and ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.containers import Container, Definition, Health, HealthCheck, Image, LocalDocker, free_ports
+from stacks import CHECKOUT
+
+Run = Callable[..., Container]
+
+
+def image_in(folder: Path) -> Callable[[str], Image]:
+    def known(uri: str) -> Image:
+        if uri != "image":
+            raise LookupError(f"no image {uri}")
+        return Image("sha256:0", ("/bin/sh", "-c"), folder)
+
+    return known
+
+
+@pytest.fixture
+def definition() -> Definition:
+    return Definition()
+
+
+@pytest.fixture
+def differences() -> Mapping[str, str | None]:
+    return {}
+
+
+@pytest.fixture
+def stops() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def docker(
+    tmp_path: Path, definition: Definition, differences: Mapping[str, str | None], stops: list[str]
+) -> Iterator[LocalDocker]:
+    docker = LocalDocker(
+        tmp_path / "state",
+        definition_of=lambda _: definition,
+        image_of=image_in(tmp_path),
+        differences_of=lambda _: differences,
+        before_stop=lambda container: stops.append(container.name),
+    )
+    yield docker
+    docker.stop_all()
+
+
+@pytest.fixture
+def run(docker: LocalDocker) -> Run:
+    def run(script: str, **environment: str) -> Container:
+        return docker.containers.run(
+            "image", [script], detach=True, environment=environment, name="task-app", labels={}, platform="linux/arm64"
+        )
+
+    return run
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it has not come true within 20 s"
+        time.sleep(0.02)
+
+
+def lines(container: Container) -> list[str]:
+    container.wait(20)
+    output = container.logs()
+    assert isinstance(output, bytes)
+    return output.decode().splitlines()
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class TestEnvironment:
+    @pytest.fixture
+    def definition(self) -> Definition:
+        return Definition.from_ecs(
+            {
+                "environment": [{"name": name} for name in ("PORT", "HOME", "DATABASE_HOST", "DATABASE_PORT", "GONE")],
+                "portMappings": [{"containerPort": 4000}],
+                "mountPoints": [
+                    {"containerPath": "/var/lib/litellm", "readOnly": False},
+                    {"containerPath": "/certificates", "readOnly": True},
+                ],
+            }
+        )
+
+    @pytest.fixture
+    def differences(self) -> Mapping[str, str | None]:
+        return {"DATABASE_HOST": "127.0.0.1", "GONE": None}
+
+    def test_is_what_ecs_hands_over_with_the_differences_and_nothing_of_this_process(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OF_THE_MACHINE", "1")
+        container = run(
+            "env",
+            PORT="4000",
+            DATABASE_HOST="db.internal",
+            DATABASE_PORT="5432",
+            GONE="1",
+            SECRET="/var/lib/litellm/@:%#? b",
+            AWS_ENDPOINT_URL="http://host.docker.internal:4566",
+            AWS_CONTAINER_CREDENTIALS_FULL_URI="http://host.docker.internal:4566/v2/credentials/x",
+        )
+        environment = dict(line.split("=", 1) for line in lines(container))
+        assert environment["PORT"] == str(container.ports[4000])
+        assert environment["DATABASE_HOST"] == "127.0.0.1"
+        assert environment["DATABASE_PORT"] == "5432"
+        assert environment["SECRET"] == "/var/lib/litellm/@:%#? b"  # a secret's value is nobody's path
+        assert environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1:4566/v2/credentials/x"
+        assert environment["HOST"] == "127.0.0.1"
+        assert not {"GONE", "AWS_ENDPOINT_URL", "OF_THE_MACHINE"} & environment.keys()
+
+    def test_writable_places_are_folders_of_the_container_and_go_with_it(self, run: Run, tmp_path: Path) -> None:
+        container = run(
+            'touch "$HOME/kept" "$TMPDIR/scratch"; pwd; echo "$HOME"; ls "$HOME"', HOME="/var/lib/litellm/h"
+        )
+        assert container.environment["HOME"] == str(container.folder / "var/lib/litellm/h")
+        assert lines(container)[-2:] == [str(container.folder / "var/lib/litellm/h"), *lines(container)[-1:]]
+        assert str(tmp_path) in lines(container)
+        assert not container.folder.exists()
+
+    def test_the_port_is_moved_and_two_containers_never_share_one(self, run: Run) -> None:
+        first, second = run("env", PORT="4000"), run("env", PORT="4000")
+        assert first.ports.keys() == second.ports.keys() == {4000}
+        assert first.ports[4000] != second.ports[4000]
+        assert first.environment["PORT"] == str(first.ports[4000])
+
+
+def test_the_exit_code_is_the_first_process_own(run: Run) -> None:
+    container = run("exit 3")
+    assert container.wait(20) == {"StatusCode": 3}
+    assert container.status == "exited"
+
+
+def test_a_container_ends_with_its_first_process(run: Run) -> None:
+    container = run("sleep 600 & echo $!")
+    eventually(lambda: gone(int(lines(container)[0])))
+
+
+def test_output_is_streamed_as_lines_until_the_end(run: Run) -> None:
+    container = run("echo one; echo two >&2; printf three")
+    streamed = container.logs(stream=True, follow=True)
+    assert not isinstance(streamed, bytes)
+    assert [*streamed] == [b"one\n", b"two\n", b"three"]
+    assert container.logs(tail=1) == b"three"
+
+
+class TestStop:
+    @pytest.fixture
+    def definition(self) -> Definition:
+        return Definition(stop_timeout=0.3)
+
+    def test_leaves_the_load_balancer_then_gets_sigterm(self, run: Run, stops: list[str]) -> None:
+        container = run("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+        eventually(lambda: b"ready" in container.log.read_bytes())
+        container.stop(timeout=5)
+        container.remove(v=True)
+        assert lines(container) == ["ready", "bye"]
+        assert container.wait() == {"StatusCode": 0}
+        assert stops == ["task-app"]
+
+    def test_is_killed_with_all_its_processes_when_it_does_not_listen(self, run: Run) -> None:
+        container = run("trap '' TERM; sleep 600 & echo $!; while :; do wait; done")
+        eventually(lambda: container.logs())
+        container.stop()
+        assert container.wait(20) == {"StatusCode": 128 + signal.SIGKILL}
+        eventually(lambda: gone(int(lines(container)[0])))
+
+    def test_nothing_starts_after_stop_all(self, docker: LocalDocker, run: Run) -> None:
+        container = run("sleep 600")
+        docker.stop_all()
+        assert container.status == "exited"
+        with pytest.raises(RuntimeError, match="being stopped"):
+            run("true")
+
+
+def test_an_image_that_was_never_pushed_does_not_start(docker: LocalDocker) -> None:
+    with pytest.raises(LookupError, match="no image other"):
+        docker.containers.run("other", [], environment={}, name="x", labels={})
+    with pytest.raises(LookupError, match="no container"):
+        docker.containers.get("")
+
+
+def test_nothing_outlives_the_killed_parent(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import os, pathlib, signal, sys
+        from local.containers import Definition, Image, LocalDocker
+        docker = LocalDocker(
+            pathlib.Path(sys.argv[1]), definition_of=lambda _: Definition(),
+            image_of=lambda uri: Image(uri, ("/bin/sh", "-c"), pathlib.Path("/")))
+        container = docker.containers.run("i", ["sleep 600"], environment={}, name="x", labels={})
+        print(container.process_group, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    eventually(lambda: gone(int(done.stdout)))
+
+
+class TestHealth:
+    @pytest.fixture
+    def definition(self) -> Definition:
+        check = HealthCheck(("/bin/sh", "-c", 'test -e "$HOME"'), interval=0.1, timeout=5, retries=2, start_period=0)
+        return Definition(environment=frozenset({"HOME"}), writable=("/data",), health_check=check)
+
+    def test_the_check_sees_the_container_environment(self, run: Run) -> None:
+        container = run("sleep 600", HOME="/data/up")
+        health = container.health
+        assert health is not None
+        Path(container.environment["HOME"]).touch()
+        eventually(lambda: health.state == "healthy")
+        Path(container.environment["HOME"]).unlink()
+        eventually(lambda: health.state == "unhealthy")
+
+    def test_a_failing_check_says_nothing_within_the_grace_period(self) -> None:
+        left = [0] * 5
+        health = Health(lambda: False, interval=0, failures=0, grace=3600)
+        health.watch(lambda: bool(left and not left.pop()))
+        assert health.state == "starting"
+
+    def test_changes_are_told(self) -> None:
+        results = [False, True, True, False]
+        states: list[str] = []
+        health = Health(lambda: results.pop(0), interval=0, failures=0, grace=0)
+        health.watch(lambda: bool(results), lambda: states.append(health.state))
+        assert states == ["unhealthy", "healthy", "unhealthy"]
+
+
+def test_a_container_definition_is_read_as_the_api_spells_it() -> None:
+    definition = Definition.from_ecs(
+        {
+            "stopTimeout": 110,
+            "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 10, "startPeriod": 60},
+        }
+    )
+    assert definition.stop_timeout == 110
+    assert definition.health_check == HealthCheck(("/bin/sh", "-c", "true"), 10, 5, 3, 60)
+    assert Definition.from_ecs({}) == Definition()
+
+
+def test_free_ports_are_outside_the_range_of_outgoing_connections() -> None:
+    ports = free_ports(20)
+    assert len({*ports}) == 20
+    assert all(20000 <= port < 32000 for port in ports)

@@ -1,0 +1,160 @@
+"""local/preload: LiteLLM's command as a fork of what has imported it, with a small package in LiteLLM's place."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stacks import CHECKOUT
+
+COMMAND = CHECKOUT / "local" / "preload" / "litellm"
+PACKAGE = {
+    "__init__.py": "",
+    "proxy/__init__.py": "",
+    # What is imported notes itself once an import, with a variable's value of that time.
+    "slow.py": """
+import os
+with open(os.environ["NOTES"], "a") as notes:
+    notes.write(f"imported with {os.environ.get('FLAVOUR')}\\n")
+""",
+    "proxy/proxy_server.py": "import litellm.slow\nfrom litellm.proxy import nothing_like_it\n",
+    "proxy/proxy_cli.py": """
+import os, signal, sys, time
+
+def run_server():
+    print("arguments", sys.argv[1:], "in", os.getcwd(), "port", os.environ["PORT"], flush=True)
+    match sys.argv[1]:
+        case "end":
+            sys.exit(int(sys.argv[2]))
+        case "fail":
+            raise ValueError("no such thing")
+        case "serve":
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+            print("serving", flush=True)
+            time.sleep(60)
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+""",
+}
+PATIENCE = 30.0
+
+
+class Machine:
+    """Where `litellm` is started: a package of that name, and a folder for the sockets."""
+
+    def __init__(self, folder: Path, sockets: Path) -> None:
+        self.folder, self.sockets = folder, sockets
+        for name, text in PACKAGE.items():
+            file = folder / "litellm" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        self.notes = folder / "notes"
+        self.log = folder / "log"
+        (sockets / "owner").write_text(str(os.getpid()))
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+        own = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PYTHONPATH": str(self.folder),
+            "NOTES": str(self.notes),
+            "LITELLM_PRELOAD": str(self.sockets),
+            "PORT": "1",
+        }
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [str(COMMAND), *arguments], cwd=self.folder, env=own | variables, stdout=log, stderr=log
+            )
+
+    def code(self, *arguments: str, **variables: str) -> int:
+        return self.start(*arguments, **variables).wait(PATIENCE)
+
+    def imports(self) -> list[str]:
+        return self.notes.read_text().splitlines()
+
+
+def until(look: Callable[[], bool]) -> bool:
+    end = time.monotonic() + PATIENCE
+    while not (found := look()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    sockets = Path(tempfile.mkdtemp(prefix="preload-", dir="/tmp"))  # a socket's path must be short
+    yield Machine(tmp_path, sockets)
+    shutil.rmtree(sockets, ignore_errors=True)
+
+
+def test_it_is_imported_once_for_all_who_start_it_alike(machine: Machine) -> None:
+    assert [machine.code("end", str(number), PORT=str(number)) for number in range(3)] == [0, 1, 2]
+    assert machine.imports() == ["imported with None"]
+    lines = machine.log.read_text().splitlines()
+    assert lines == [f"arguments ['end', '{n}'] in {machine.folder} port {n}" for n in range(3)]
+
+
+def test_who_would_have_imported_otherwise_gets_a_process_of_its_own(machine: Machine) -> None:
+    for flavour in ("sweet", "sour", "sweet"):
+        assert machine.code("end", "0", FLAVOUR=flavour) == 0
+    assert machine.code("end", "0", HTTPS_PROXY="http://127.0.0.1:1") == 0
+    assert machine.imports() == ["imported with sweet", "imported with sour", "imported with None"]
+
+
+def test_a_failure_is_told_as_it_is(machine: Machine) -> None:
+    assert machine.code("fail") == 1
+    assert "ValueError: no such thing" in machine.log.read_text()
+
+
+def test_signals_reach_it(machine: Machine) -> None:
+    process = machine.start("serve")
+    assert until(lambda: "serving" in machine.log.read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 7
+
+
+def test_it_ends_as_a_process_that_is_killed(machine: Machine) -> None:
+    assert machine.code("die") == -signal.SIGKILL
+
+
+def test_it_ends_with_who_started_it(machine: Machine) -> None:
+    process = machine.start("serve")
+    assert until(lambda: "serving" in machine.log.read_text())
+    (place,) = machine.sockets.glob("*.sock")
+    process.kill()
+    process.wait(PATIENCE)
+    assert until(lambda: len(_processes(place)) == 1)  # the server alone
+
+
+@pytest.mark.parametrize("way", ["its folder is gone", "its owner has ended"])
+def test_nothing_stays_behind(machine: Machine, way: str) -> None:
+    process = machine.start("serve")
+    assert until(lambda: "serving" in machine.log.read_text())
+    (place,) = machine.sockets.glob("*.sock")
+    if way == "its folder is gone":
+        shutil.rmtree(machine.sockets)
+    else:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        (machine.sockets / "owner").write_text(str(ended.pid))
+    assert process.wait(PATIENCE) == -signal.SIGKILL
+    assert until(lambda: not _processes(place))
+    assert until(lambda: not machine.sockets.exists())
+
+
+def test_a_package_that_cannot_be_imported(machine: Machine) -> None:
+    (machine.folder / "litellm" / "proxy" / "proxy_server.py").unlink()
+    assert machine.code("end", "0") == 1
+    assert "LiteLLM has no module litellm.proxy.proxy_server" in machine.log.read_text()
+    assert "litellm: the process that imports LiteLLM has ended" in machine.log.read_text()
+
+
+def _processes(place: Path) -> list[psutil.Process]:
+    return [each for each in psutil.process_iter(["cmdline"]) if str(place) in (each.info["cmdline"] or ())]

@@ -1,0 +1,1 @@
+"""Accounts from Slack: the functions of lambda/onboarding."""

@@ -1,0 +1,1 @@
+"""Reports and bills: the functions of lambda/usage."""
