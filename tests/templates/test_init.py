@@ -9,7 +9,7 @@ from stacks import CHECKOUT
 from stacks.company import load
 from tests.company.synthesis import everything
 
-ANSWERS = CHECKOUT / "tests" / "unit" / "answers"
+ANSWERS = CHECKOUT / "tests" / "unit" / "ops" / "answers"
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in ANSWERS.iterdir()))
