@@ -24,7 +24,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -48,6 +47,7 @@ from local.ecs import Json, Provisioned, Services, definition_of, image_of, mini
 from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
 from local.mail import mend_mail
 from local.place import Place
+from local.preloaded import import_early, preload_folder
 from local.settled import when_settled
 from stacks import CHECKOUT
 
@@ -462,6 +462,7 @@ def ministack_environment(port: int, state: Path, settings: Settings) -> dict[st
         "PATH": os.pathsep.join([str(_node_folder()), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
+        "SFN_WAIT_SCALE": "0.2",  # of the seconds that the CDK's state machines wait before they ask again
         "SFTP_ENABLED": "0",
         "STATE_DIR": str(state / "tmp"),
         "TMPDIR": str(state / "tmp"),
@@ -498,13 +499,6 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
     os._exit(0)
 
 
-def preload_folder() -> Path:
-    """A folder for the sockets of `local/preload`, whose paths must be short, owned by this process."""
-    folder = Path(tempfile.mkdtemp(prefix="litellm-", dir="/tmp"))
-    (folder / "owner").write_text(str(os.getpid()))
-    return folder
-
-
 def prepare(state: Path) -> None:
     """Empty the state folder, but for the emulator's own log."""
     for leftover in ("containers", IMAGES, "logs", "tmp"):
@@ -527,6 +521,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Before ministack is imported: it reads its environment then.
     os.environ.update(ministack_environment(options.port, state, settings))
     preloaded = preload_folder()
+    for place in settings.places[:1]:  # what the others share with it, they find
+        import_early(preloaded, place)
     docker, balancer = install(settings, state, preloaded)
     for place in settings.places:
         if place.hosted_zone:

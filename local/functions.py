@@ -36,11 +36,16 @@ LARGEST_BODY_BYTES = 10 * 1024 * 1024
 
 
 def with_differences(configuration: Json, differences: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration of a function with other values for variables that it has, and the way out for all."""
+    """The configuration of a function with other values for variables that it has, and the way out for all.
+
+    And with the name that Lambda gives the place where it runs.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+    """
     environment = configuration.get("Environment") or {}
     deployed = environment.get("Variables") or {}
     applied = {name: value for name, value in differences.items() if name in deployed or name in WAY_OUT}
-    return {**configuration, "Environment": {**environment, "Variables": {**deployed, **applied}}}
+    place = {"AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration.get('Runtime', '')}"}
+    return {**configuration, "Environment": {**environment, "Variables": {**deployed, **applied, **place}}}
 
 
 @lru_cache(maxsize=8)  # functions share a package, and their processes come and go

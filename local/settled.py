@@ -2,7 +2,8 @@
 
 The CDK CLI looks every five seconds whether a change set is made or a stack deployed. On this machine most are ready in
 less, and a deployment would be waiting for the most part. So a question about one that is in progress is answered when
-it is settled, or after a while with what there is: AWS's own answer, later.
+it is settled, or after a while with what there is: AWS's own answer, later. Only a function of the stack itself is
+answered at once: what is under way may be waiting for it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ QUESTIONS = ("DescribeChangeSet", "DescribeStacks")
 UNDER_WAY = re.compile(rb"<(?:Stack)?Status>(?!REVIEW_)\w+_(?:IN_PROGRESS|PENDING)</")
 LONGEST = 20.0  # seconds, well below any client's patience
 LOOK = 0.1  # seconds between two looks
+# How a client in a Lambda function names its place (AWS_EXECUTION_ENV) in the header User-Agent.
+IN_A_FUNCTION = b"exec-env/AWS_Lambda"
 
 
 def when_settled(application: Application, longest: float = LONGEST) -> Application:
@@ -35,7 +38,7 @@ def when_settled(application: Application, longest: float = LONGEST) -> Applicat
             return
         body = await _body(receive)
         asked = parse_qs(body.decode("latin-1"))
-        waits = asked.get("Action", [""])[0] in QUESTIONS and "StackName" in asked
+        waits = asked.get("Action", [""])[0] in QUESTIONS and "StackName" in asked and not _in_a_function(scope)
         end = time.monotonic() + (longest if waits else 0.0)
         answer = await _ask(application, scope, body)
         while _under_way(answer) and time.monotonic() < end:
@@ -45,6 +48,10 @@ def when_settled(application: Application, longest: float = LONGEST) -> Applicat
             await send(message)
 
     return answering
+
+
+def _in_a_function(scope: Message) -> bool:
+    return any(name.lower() == b"user-agent" and IN_A_FUNCTION in value for name, value in scope.get("headers", ()))
 
 
 async def _body(receive: Receive) -> bytes:

@@ -101,6 +101,7 @@ class Server:
 
     def __init__(self, place: Path, names: set[str]) -> None:
         self._place = place
+        self._folder = str(Path.cwd())
         self._values = {name: os.environ.get(name) for name in names}
         self._children: dict[int, socket.socket] = {}
         self._ended, wakes = os.pipe()
@@ -180,6 +181,8 @@ class Server:
         for standard, file in enumerate(files):
             os.dup2(file, standard)
             os.close(file)
+        # LiteLLM has put the folder that it was imported in on the path: the start's own has its own modules.
+        sys.path[:] = [request["folder"] if place == self._folder else place for place in sys.path]
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
@@ -198,9 +201,14 @@ def _obey(connection: socket.socket) -> None:
 
 def main() -> None:
     """Import, serve, and in a fork run LiteLLM."""
+    place = Path(sys.argv[1])
+    importing = place.with_suffix(".importing")  # for who comes meanwhile
+    importing.write_text(str(os.getpid()))
     names = import_all()
     gc.freeze()  # what is imported stays shared with the forks
-    if Server(Path(sys.argv[1]), names).serve():
+    server = Server(place, names)
+    importing.unlink(missing_ok=True)
+    if server.serve():
         importlib.import_module("litellm.proxy.proxy_cli").run_server()
 
 

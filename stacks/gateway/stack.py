@@ -20,7 +20,7 @@ from stacks import CHECKOUT
 from stacks.gateway.edge import Edge
 from stacks.gateway.migration import Migration
 from stacks.gateway.smtp_credentials import SmtpCredentials
-from stacks.litellm_config import LiteLlmConfig, image_version
+from stacks.litellm_config import SERVED_AS, LiteLlmConfig, image_version
 from stacks.network import GATEWAY_PORT, POSTGRES_PORT, as_it_is
 from stacks.releases.image import build_context, by_digest
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
@@ -220,14 +220,7 @@ class GatewayStack(Stack):
         return needed | {
             "PORT": str(GATEWAY_PORT),
             "NUM_WORKERS": str(environment.gateway.workers),
-            "LITELLM_MODE": "PRODUCTION",
-            "LITELLM_LOG": "ERROR",
-            # Prices and the like from the image: LiteLLM would otherwise download them from GitHub at start.
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
-            "LITELLM_LOCAL_AUTOROUTER_PRESETS": "True",
-            "LITELLM_LOCAL_POLICY_TEMPLATES": "True",
-            "LITELLM_LOCAL_BLOG_POSTS": "True",
+            **SERVED_AS,
             # Seconds between writes of spend, so that a busy gateway does not write a row per call. Not in config.yaml:
             # a local run is more impatient.
             "PROXY_BATCH_WRITE_AT": "60",

@@ -17,6 +17,7 @@ from stacks.litellm_config.variables import (
     PROVIDER_SETTINGS,
     SECRET_SUFFIXES,
     SECRET_VALUE,
+    SERVED_AS,
     TASK_VARIABLES,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "PROVIDER_SETTINGS",
     "SECRET_SUFFIXES",
     "SECRET_VALUE",
+    "SERVED_AS",
     "TASK_VARIABLES",
     "ConfigError",
     "LiteLlmConfig",

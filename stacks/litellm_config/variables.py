@@ -18,6 +18,18 @@ TASK_VARIABLES: Final = frozenset(
 )
 """Plain variables that the task definition always has, so the file may refer to them."""
 
+SERVED_AS: Final = {
+    "LITELLM_MODE": "PRODUCTION",
+    "LITELLM_LOG": "ERROR",
+    # Prices and the like from the image: LiteLLM would otherwise download them from GitHub at start.
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_LOCAL_AUTOROUTER_PRESETS": "True",
+    "LITELLM_LOCAL_POLICY_TEMPLATES": "True",
+    "LITELLM_LOCAL_BLOG_POSTS": "True",
+}
+"""What every task tells LiteLLM, whatever the settings and the file say."""
+
 OVERWRITTEN: Final = frozenset({"AZURE_API_VERSION"})
 """Variables that LiteLLM's command line sets itself (seen in 1.106.2): an entry that refers to one changes its identity
 while LiteLLM runs, and is dropped."""

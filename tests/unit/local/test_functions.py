@@ -455,10 +455,10 @@ class TestProcess:
         assert without_compiled(pure) is pure
 
     def test_overrides_only_what_the_function_has(self) -> None:
-        configuration = {"FunctionName": "bare"}
+        configuration = {"FunctionName": "bare", "Runtime": "python3.13"}
         assert with_differences(configuration, {"LITELLM_URL": "x", "NO_PROXY": "y"}) == {
-            "FunctionName": "bare",
-            "Environment": {"Variables": {"NO_PROXY": "y"}},
+            **configuration,
+            "Environment": {"Variables": {"NO_PROXY": "y", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}},
         }
 
 

@@ -21,13 +21,16 @@ PACKAGE = {
     "proxy/__init__.py": "",
     # What is imported notes itself once an import, with a variable's value of that time.
     "slow.py": """
-import os
+import os, time
 with open(os.environ["NOTES"], "a") as notes:
     notes.write(f"imported with {os.environ.get('FLAVOUR')}\\n")
+while "GATE" in os.environ and not os.path.exists(os.environ["GATE"]):
+    time.sleep(0.01)
 """,
     "proxy/proxy_server.py": "import litellm.slow\nfrom litellm.proxy import nothing_like_it\n",
     "proxy/proxy_cli.py": """
 import os, signal, sys, time
+sys.path.append(os.getcwd())
 
 def run_server():
     print("arguments", sys.argv[1:], "in", os.getcwd(), "port", os.environ["PORT"], flush=True)
@@ -40,6 +43,9 @@ def run_server():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
             print("serving", flush=True)
             time.sleep(60)
+        case "own":
+            import own
+            print(own.NAME, flush=True)
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
 """,
@@ -60,7 +66,7 @@ class Machine:
         self.log = folder / "log"
         (sockets / "owner").write_text(str(os.getpid()))
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, folder: Path | None = None, **variables: str) -> subprocess.Popen[bytes]:
         own = {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "PYTHONPATH": str(self.folder),
@@ -70,7 +76,7 @@ class Machine:
         }
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [str(COMMAND), *arguments], cwd=self.folder, env=own | variables, stdout=log, stderr=log
+                [str(COMMAND), *arguments], cwd=folder or self.folder, env=own | variables, stdout=log, stderr=log
             )
 
     def code(self, *arguments: str, **variables: str) -> int:
@@ -99,6 +105,26 @@ def test_it_is_imported_once_for_all_who_start_it_alike(machine: Machine) -> Non
     assert machine.imports() == ["imported with None"]
     lines = machine.log.read_text().splitlines()
     assert lines == [f"arguments ['end', '{n}'] in {machine.folder} port {n}" for n in range(3)]
+
+
+def test_who_comes_while_it_is_imported_waits_for_that(machine: Machine, tmp_path: Path) -> None:
+    gate = {"GATE": str(tmp_path / "gate")}
+    first = machine.start("end", "1", **gate)
+    assert until(lambda: machine.notes.exists())  # it is being imported
+    second = machine.start("end", "2", **gate)
+    assert until(lambda: len(psutil.Process(second.pid).cmdline()) > 1)
+    (tmp_path / "gate").touch()
+    assert (first.wait(PATIENCE), second.wait(PATIENCE)) == (1, 2)
+    assert machine.imports() == ["imported with None"]
+
+
+def test_each_has_the_modules_of_its_own_folder(machine: Machine, tmp_path: Path) -> None:
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "own.py").write_text(f"NAME = {name!r}")
+        assert machine.start("own", folder=tmp_path / name).wait(PATIENCE) == 0
+    assert machine.imports() == ["imported with None"]
+    assert machine.log.read_text().splitlines()[1::2] == ["before", "after"]
 
 
 def test_who_would_have_imported_otherwise_gets_a_process_of_its_own(machine: Machine) -> None:

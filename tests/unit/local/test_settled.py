@@ -25,7 +25,9 @@ class Application:
         await send({"type": "http.response.body", "body": answer.encode()})
 
 
-def asked(application: Application, question: Mapping[str, str], longest: float = 60.0) -> str:
+def asked(
+    application: Application, question: Mapping[str, str], longest: float = 60.0, user_agent: str = "aws-cdk/2.1030.0"
+) -> str:
     """The answer to a question, whose body comes in two parts."""
     body = urlencode(question).encode()
     parts: Iterator[Message] = iter(
@@ -42,7 +44,7 @@ def asked(application: Application, question: Mapping[str, str], longest: float 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/"}
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"user-agent", user_agent.encode())]}
 
     async def ask() -> None:
         await when_settled(application, longest)(scope, receive, send)
@@ -87,3 +89,8 @@ def test_after_a_while_the_answer_is_what_there_is() -> None:
 )
 def test_no_other_question_waits(question: dict[str, str]) -> None:
     assert asked(Application(BUSY, DONE), question) == BUSY
+
+
+def test_a_function_of_the_stack_does_not_wait_for_it() -> None:
+    agent = "Boto3/1.43.9 md/Botocore#1.43.9 lang/python#3.13.5 exec-env/AWS_Lambda_python3.13"
+    assert asked(Application(BUSY, DONE), STACK, user_agent=agent) == BUSY
