@@ -25,8 +25,10 @@ from local import postgres
 from local.aws import Emulator, Settings
 from local.litellm_venv import process_environment
 from local.models import credentials_of, deployments, profiles
-from local.outside import Credentials, OutsideWorld, Parts
+from local.outside.credentials import Credentials
+from local.outside.page import Parts
 from local.outside.slack_workspace import ExampleWorkspace
+from local.outside.world import OutsideWorld
 from local.place import Place
 from local.ports import free_ports
 from ops.secrets import KNOWN, MADE_BY_DEPLOYMENT, required_secrets

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local.gateway import LocalGateway
-from local.outside import OutsideWorld
+from local.outside.world import OutsideWorld
 from local.ports import free_ports
 from stacks import CHECKOUT
 from tests.e2e.conftest import eventually, sdk
