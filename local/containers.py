@@ -135,11 +135,6 @@ class Container:
         self._before_stop: Callable[[Container], None] = lambda _: None
 
     @property
-    def short_id(self) -> str:
-        """The first twelve digits of the identity."""
-        return self.id[:12]
-
-    @property
     def status(self) -> str:
         """Docker's word: `created`, `running` or `exited`."""
         if self._process is None:

@@ -22,11 +22,10 @@ import botocore.session
 from local.outside import openai_format
 from local.outside.completion import (
     Completion,
+    Model,
     Prefix,
     Prompt,
-    PromptCache,
     Tool,
-    complete,
     count_tokens,
     embedding,
     join_texts,
@@ -83,7 +82,7 @@ class Bedrock:
 
     def __init__(self, profiles: Mapping[str, str] | None = None) -> None:
         self._profiles = profiles or {}
-        self._cache = PromptCache()
+        self._model = Model()
 
     def serves(self, host: str) -> bool:
         """Return whether the host is the runtime endpoint of a region that has one."""
@@ -107,13 +106,11 @@ class Bedrock:
         body = request.json()
         if target.operation == "chat/completions":
             prompt = openai_format.chat_prompt(target.model, body)
-            completion = complete(prompt)
-            usage = self._cache.usage(request.host, prompt, completion)
+            completion, usage = self._model.answer(request.host, prompt)
             return openai_format.chat_answer(prompt, completion, usage, body, azure=False)
         if target.operation.startswith("converse"):
             prompt = converse_prompt(target.model, body)
-            completion = complete(prompt)
-            usage = self._cache.usage(request.host, prompt, completion)
+            completion, usage = self._model.answer(request.host, prompt)
             told = _THINKING_COUNT in body.get("additionalModelResponseFieldPaths", [])
             return _converse_stream(completion, usage, told) if target.streamed else _converse(completion, usage, told)
         if target.operation == "count-tokens":
@@ -124,8 +121,7 @@ class Bedrock:
         model = self._profiles.get(target.model, target.model)
         if "anthropic." in model:
             prompt = anthropic_prompt(target.model, body)
-            completion = complete(prompt)
-            usage = self._cache.usage(host, prompt, completion)
+            completion, usage = self._model.answer(host, prompt)
             return (
                 _anthropic_stream(prompt, completion, usage)
                 if target.streamed

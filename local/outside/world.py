@@ -16,29 +16,23 @@ from starlette.types import ASGIApp
 
 from local.outside.azure import AzureOpenAI
 from local.outside.bedrock import Bedrock
-from local.outside.bills import (
-    BigQuery,
-    BilledJournal,
-    Bills,
-    CostExplorer,
-    CostManagement,
-    Deployments,
-    GoogleTokens,
-    MicrosoftSignIn,
-)
+from local.outside.bigquery import BigQuery
+from local.outside.bills import BilledJournal, Bills, Deployments
 from local.outside.connect import ConnectProxy
 from local.outside.control import control_app
+from local.outside.cost_explorer import CostExplorer
+from local.outside.cost_management import CostManagement, MicrosoftSignIn
 from local.outside.credentials import Credentials
 from local.outside.datadog import DatadogApi, DatadogLogs, DatadogObjects
 from local.outside.exchange import Dispatcher
-from local.outside.google import GoogleToken, VertexAI
+from local.outside.google import GoogleAccount, GoogleTokens, VertexAI
 from local.outside.mailbox import Mailbox
 from local.outside.page import Parts
 from local.outside.records import Call, Fault, Json, Refusal
-from local.outside.reporting import SlackWebhook
 from local.outside.slack import SlackWorkspace
 from local.outside.slack_api import SlackApi
 from local.outside.slack_files import SlackUploads
+from local.outside.slack_webhook import SlackWebhook
 from local.outside.slack_workspace import WorkspaceSettings
 
 _LOOPBACK = "127.0.0.1"
@@ -104,19 +98,19 @@ class OutsideWorld:
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
         self.mailbox = Mailbox(_certificate(self._ca, _LOOPBACK, "localhost"))
         self.mailbox.submission_port, self.mailbox.relay_port = submission_port, relay_port
-        tokens = GoogleToken(self.credentials.vertex_credentials)
-        billing_tokens = GoogleToken(self.credentials.google_billing_credentials)
+        vertex = GoogleAccount(self.credentials.vertex_credentials)
+        billing = GoogleAccount(self.credentials.google_billing_credentials)
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
         self._providers = Dispatcher(
             (
                 Bedrock(profiles),
                 AzureOpenAI(self.credentials.azure_api_key),
-                GoogleTokens(tokens, billing_tokens),
-                VertexAI(tokens),
+                GoogleTokens(vertex, billing),
+                VertexAI(vertex),
                 CostExplorer(self.bills),
                 sign_in,
                 CostManagement(self.bills, sign_in),
-                BigQuery(self.bills, billing_tokens),
+                BigQuery(self.bills, billing),
                 DatadogLogs(self.credentials.dd_api_key, self.journal),
                 DatadogApi(self.credentials.dd_api_key, self.credentials.dd_app_key, self.datadog_objects),
                 SlackWebhook(self.credentials.slack_webhook_url, self.journal, self.slack_workspace),
