@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from local.outside import openai_format
-from local.outside.bedrock import anthropic_answer, anthropic_prompt, anthropic_stream
+from local.outside.anthropic_format import messages_answer, messages_prompt, messages_stream
 from local.outside.completion import (
     Completion,
     Model,
@@ -202,10 +202,10 @@ class VertexAI:
         if target.operation == "embedContent":
             return _embed_content(body)
         if target.operation == "countTokens":
-            return Answer.of_json({"totalTokens": count_tokens(gemini_prompt(target.model, body).text)})
+            return Answer.of_json({"totalTokens": count_tokens(_gemini_prompt(target.model, body).text)})
         if target.operation in ("rawPredict", "streamRawPredict", "chat/completions"):
             return self._partners(request, target, body)
-        prompt = gemini_prompt(target.model, body)
+        prompt = _gemini_prompt(target.model, body)
         completion, usage = self._model.answer(request.host, prompt)
         if not target.streamed:
             parts = [*_thought_parts(completion), _answer_part(completion)]
@@ -215,10 +215,10 @@ class VertexAI:
     def _partners(self, request: Request, target: Target, body: Json) -> Answer:
         """Answer in the format of the model's maker."""
         claude = "/publishers/anthropic/" in request.path
-        prompt = anthropic_prompt(target.model, body) if claude else openai_format.chat_prompt(target.model, body)
+        prompt = messages_prompt(target.model, body) if claude else openai_format.chat_prompt(target.model, body)
         completion, usage = self._model.answer(request.host, prompt)
         if claude:
-            answer = anthropic_stream if target.streamed else anthropic_answer
+            answer = messages_stream if target.streamed else messages_answer
             return answer(prompt, completion, usage)
         return openai_format.chat_answer(prompt, completion, usage, body, azure=False)
 
@@ -229,7 +229,7 @@ class VertexAI:
         return Answer.of_json({"error": document}, status=error.status)
 
 
-def gemini_prompt(model: str, body: Json) -> Prompt:
+def _gemini_prompt(model: str, body: Json) -> Prompt:
     """Read a generateContent request; Google takes field names in camelCase and in snake_case."""
     contents = body["contents"]
     text = join_texts([_field(body, "systemInstruction") or [], *contents])
