@@ -10,6 +10,8 @@ A simulated service is one class of the shape of `exchange.Provider`, in a modul
 - What it answers: `serves` tells its hosts, `target` what a request asks for, before anything is checked, and `answer`
   checks the credentials and answers as the real one does. A refusal is an `exchange.ApiError`, raised anywhere, which
   `error` puts into the service's own format.
+  A format that several services speak is a module (`openai_format`, `anthropic_format`), as is the model behind all
+  of them (`completion`).
 - What it records: nothing of the requests, which the dispatcher keeps as `records.Call`s, without a word of theirs.
   What a service was given, and somebody looks at later, is in a store that it is made with and that may be used from
   any thread: `records.Journal` (what Datadog and Slack's web hook were sent), `datadog.DatadogObjects`,

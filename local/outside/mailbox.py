@@ -73,6 +73,9 @@ class Mailbox:
     ----------
     tls
         With the certificate of the submission port.
+
+    Attributes
+    ----------
     accepts
         Tells whether a user name and password are good; it is called in the server's thread and should be quick. Until
         it is set, nobody's are.
@@ -80,10 +83,9 @@ class Mailbox:
         The address that mails must be from, by envelope and header; until it is set, none may.
     """
 
-    def __init__(
-        self, tls: ssl.SSLContext, *, accepts: Accepts = lambda user, password: False, allowed_sender: str = ""
-    ) -> None:
-        self.accepts, self.allowed_sender = accepts, allowed_sender
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self.accepts: Accepts = lambda user, password: False
+        self.allowed_sender = ""
         self.submission_port = self.relay_port = 0
         self._tls = tls
         self._mails: deque[Mail] = deque(maxlen=KEPT_RECORDS)

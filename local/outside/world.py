@@ -60,9 +60,9 @@ class OutsideWorld:
         given.
     parts
         What of it the page shows.
-    port, control_port, submission_port, relay_port
-        Of the proxy, of the control page and API, and of the mailbox, on 127.0.0.1; 0 takes a free one. The mailbox has
-        them as `mailbox.submission_port` and `mailbox.relay_port`.
+    port
+        Of the proxy, on 127.0.0.1; 0 takes a free one, as do the control page and API (`control_port`) and the mailbox
+        (`mailbox.submission_port` and `mailbox.relay_port`).
 
     Raises
     ------
@@ -82,14 +82,11 @@ class OutsideWorld:
         slack_workspace: WorkspaceSettings | None = None,
         parts: Parts | None = None,
         port: int = 0,
-        control_port: int = 0,
-        submission_port: int = 0,
-        relay_port: int = 0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.credentials = credentials or Credentials.load_or_generate(folder / "credentials.json")
         self.ca_file = folder / "ca.pem"
-        self.port, self.control_port = port, control_port
+        self.port, self.control_port = port, 0
         self.parts = parts or Parts()
         self.bills = Bills(folder / "bills.json", deployments or {})
         self.journal = BilledJournal(self.bills)
@@ -97,7 +94,6 @@ class OutsideWorld:
         self._ca = _load_or_make_ca(self.ca_file, folder / "ca.key")
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
         self.mailbox = Mailbox(_certificate(self._ca, _LOOPBACK, "localhost"))
-        self.mailbox.submission_port, self.mailbox.relay_port = submission_port, relay_port
         vertex = GoogleAccount(self.credentials.vertex_credentials)
         billing = GoogleAccount(self.credentials.google_billing_credentials)
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
