@@ -26,7 +26,8 @@ from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCre
 from datadog_api_client.v2.model.logs_metric_update_request import LogsMetricUpdateRequest
 
 from local.outside.datadog_metrics import Metric, QueryError
-from local.outside.datadog_query import check_request, parse_monitor
+from local.outside.datadog_monitors import parse_monitor
+from local.outside.datadog_widgets import check_request
 from local.outside.exchange import Answer, ApiError, Request, Target, same
 from local.outside.records import Journal, Json
 

@@ -12,19 +12,9 @@ from urllib.parse import urlencode
 
 from local.outside.datadog import DatadogObjects
 from local.outside.datadog_metrics import Log, Metrics, QueryError
-from local.outside.datadog_query import (
-    COMPARISONS,
-    Column,
-    Group,
-    MonitorState,
-    Row,
-    Scope,
-    Series,
-    Window,
-    columns,
-    monitor_state,
-    rows,
-)
+from local.outside.datadog_monitors import MonitorState, monitor_state
+from local.outside.datadog_query import COMPARISONS, Group, Scope, Series, Window
+from local.outside.datadog_widgets import Column, Row, columns, rows
 from local.outside.records import Json
 
 
