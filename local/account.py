@@ -1,6 +1,7 @@
-"""What an AWS account has before anything is deployed to it, and ministack does not know: quotas and Bedrock's models.
+"""What an AWS account has before anything is deployed to it, and ministack does not know.
 
-The quotas are AWS's published defaults. Of models the account has those that LiteLLM's list of prices knows at Bedrock
+Quotas, Bedrock's models, and what an operator has made: a hosted zone and a certificate. The quotas are AWS's
+published defaults. Of models the account has those that LiteLLM's list of prices knows at Bedrock
 (`stacks/litellm_config/catalog.json`), their terms accepted: a model that is not there is as unknown as it is at AWS.
 """
 
@@ -10,8 +11,10 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from unittest import mock
 
 from local.ecs import ministack
+from local.place import Place
 from stacks.litellm_config import CATALOG, GEOGRAPHIES
 
 QUOTAS: Final[Mapping[tuple[str, str], float]] = {
@@ -62,3 +65,22 @@ def mend_models() -> None:
         return availability(model)
 
     bedrock._get_foundation_model_availability = accepted
+
+
+def add_hosted_zone(place: Place, zone_id: str, name: str) -> None:
+    """Make the hosted zone that an operator has before a deployment, under the id that the settings name."""
+    responses, route53 = ministack("core.responses"), ministack("services.route53")
+    request = (
+        '<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/">'
+        f"<Name>{name}</Name><CallerReference>{zone_id}</CallerReference></CreateHostedZoneRequest>"
+    )
+    scope = responses.request_scope(place.account, place.region)
+    with scope, mock.patch.object(route53, "_zone_id", return_value=zone_id):
+        route53._create_hosted_zone(request.encode(), {})
+
+
+def add_certificate(place: Place, arn: str) -> None:
+    """Make the certificate that an operator has before a deployment, under the ARN that the settings name."""
+    responses, acm = ministack("core.responses"), ministack("services.acm")
+    with responses.request_scope(place.account, place.region), mock.patch.object(acm, "_cert_arn", return_value=arn):
+        acm._request_certificate({"DomainName": place.domain})

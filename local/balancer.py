@@ -29,8 +29,8 @@ import httpx
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from local.containers import POLL
 from local.ecs import ministack
+from local.health import POLL
 from local.place import Place
 
 Scope = MutableMapping[str, Any]

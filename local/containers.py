@@ -1,23 +1,16 @@
-"""Containers as local processes: what the emulated ECS is given in place of a Docker engine.
+"""A container as a process group of this machine, as the Docker SDK shows a container.
 
-ECS starts, watches, stops and reads the logs of containers through the Docker SDK's client. `LocalDocker` answers to
-the part of that interface which it uses (`containers.run/get/list`, `images.pull/get/get_registry_data`, and a
-container's `reload/status/attrs/wait/logs/stop/remove`), and runs the image's entry point with the task's command as a
-process group of this machine.
+It answers to the part of that interface which the emulated ECS uses (`reload/status/attrs/wait/logs/stop/remove`), and
+runs the image's entry point with the task's command. What the SDK is not told of it is its `Definition`.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,13 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from local.health import POLL, Health
+
 # ECS's own defaults (Task definition parameters for Fargate): stopTimeout, and healthCheck's four numbers.
 STOP_TIMEOUT = 30.0
 HEALTH_INTERVAL, HEALTH_TIMEOUT, HEALTH_RETRIES = 30.0, 5.0, 3
-
-# The host name by which a container in Docker reaches its host; a process is on that host already.
-DOCKER_HOST = "host.docker.internal"
-POLL = 0.2  # seconds between two looks at a process, its log or its first health checks
 
 
 @dataclass(frozen=True)
@@ -109,40 +100,6 @@ def _health_check(check: Mapping[str, Any]) -> HealthCheck:
     )
 
 
-class Health:
-    """The verdict over one repeated check: `starting`, then `healthy` or `unhealthy`.
-
-    The first pass makes it healthy. It is unhealthy once `failures` intervals have gone by without a pass, but never
-    within the first `grace` seconds. Until the first pass the check is repeated faster than on AWS.
-    """
-
-    def __init__(self, check: Callable[[], bool], *, interval: float, failures: int, grace: float) -> None:
-        self._check = check
-        self._interval = interval
-        self._patience = interval * failures
-        self._born = self._last_pass = time.monotonic()
-        self._grace = grace
-        self.state = "starting"
-
-    def watch(self, alive: Callable[[], bool], changed: Callable[[], None] = lambda: None) -> None:
-        """Repeat the check until `alive` says no, calling `changed` after each change of state."""
-        while alive():
-            before, passed = self.state, self._check()
-            now = time.monotonic()
-            if passed:
-                self._last_pass, self.state = now, "healthy"
-            elif now - self._last_pass > self._patience and now - self._born > self._grace:
-                self.state = "unhealthy"
-            if self.state != before:
-                changed()
-            self._rest(alive)
-
-    def _rest(self, alive: Callable[[], bool]) -> None:
-        end = time.monotonic() + (self._interval if self.state == "healthy" else min(1.0, self._interval))
-        while alive() and time.monotonic() < end:
-            time.sleep(POLL)
-
-
 class Container:
     """One container of a task, as the Docker SDK shows it.
 
@@ -176,11 +133,6 @@ class Container:
         self._ended = threading.Event()
         self._stopping = threading.Event()
         self._before_stop: Callable[[Container], None] = lambda _: None
-
-    @property
-    def short_id(self) -> str:
-        """The first twelve digits of the identity."""
-        return self.id[:12]
 
     @property
     def status(self) -> str:
@@ -340,291 +292,3 @@ def _whole_lines(output: IO[bytes], over: bool) -> Iterator[bytes]:
             output.seek(-len(line), os.SEEK_CUR)
             return
         yield line
-
-
-class Containers:
-    """The `containers` of a Docker client."""
-
-    def __init__(self, docker: LocalDocker) -> None:
-        self._docker = docker
-        self._all: dict[str, Container] = {}
-
-    def run(
-        self,
-        image: str,
-        command: Sequence[str] | None = None,
-        *,
-        environment: Mapping[str, str],
-        name: str,
-        labels: Mapping[str, str],
-        **_: object,
-    ) -> Container:
-        """Start a container. Networks, volumes, capabilities and platforms have no meaning for a process.
-
-        Raises
-        ------
-        LookupError
-            The image is not in the registry.
-        OSError
-            The entry point cannot be executed.
-        """
-        container = self._docker.create(self._docker.images.get(image), environment, name, labels)
-        self._all[container.id] = container
-        self._docker.start(container, command or ())
-        return container
-
-    def get(self, identity: str) -> Container:
-        """The container of that id.
-
-        Raises
-        ------
-        LookupError
-            There is none.
-        """
-        if identity not in self._all:
-            raise LookupError(f"no container {identity!r}")
-        return self._all[identity]
-
-    def list(self, **_: object) -> list[Container]:
-        """All containers, ended ones too."""
-        return [*self._all.values()]
-
-
-class Images:
-    """The `images` of a Docker client: what the registry knows, since nothing is pulled."""
-
-    def __init__(self, image_of: Callable[[str], Image]) -> None:
-        self._image_of = image_of
-
-    def get(self, image: str) -> Image:
-        """Find an image by its URI with tag or digest; LookupError if the registry has none."""
-        return self._image_of(image)
-
-    def pull(self, image: str, **_: object) -> Image:
-        """See `get`."""
-        return self.get(image)
-
-    def get_registry_data(self, image: str, **_: object) -> Image:
-        """See `get`; the record's `id` is the manifest's digest."""
-        return self.get(image)
-
-
-class LocalDocker:
-    """A Docker client whose containers are processes of this machine.
-
-    Parameters
-    ----------
-    state
-        A folder for the containers' writable places and logs.
-    definition_of
-        The container definition that belongs to a container's labels.
-    image_of
-        The registry: image URI to image, LookupError if there is no such image.
-    differences_of
-        What differs from AWS for a container with these variables: set over whatever ECS hands over; None takes a
-        variable away.
-    before_stop
-        Called with a container that is about to get SIGTERM: the load balancer's draining.
-    """
-
-    def __init__(
-        self,
-        state: Path,
-        *,
-        definition_of: Callable[[Mapping[str, str]], Definition],
-        image_of: Callable[[str], Image],
-        differences_of: Callable[[Mapping[str, str]], Mapping[str, str | None]] = lambda _: {},
-        before_stop: Callable[[Container], None] = lambda _: None,
-    ) -> None:
-        self._state = state
-        self._definition_of = definition_of
-        self._differences_of = differences_of
-        self._before_stop = before_stop
-        self._watchdog = Watchdog()
-        self._starting = threading.Lock()
-        self._closed = False
-        self.containers = Containers(self)
-        self.images = Images(image_of)
-
-    def create(self, image: Image, environment: Mapping[str, str], name: str, labels: Mapping[str, str]) -> Container:
-        """Make a container with its folder, its ports and its environment, not yet started."""
-        logs, folders = self._state / "logs", self._state / "containers"
-        logs.mkdir(parents=True, exist_ok=True)
-        container = Container(
-            image,
-            name=name,
-            labels=labels,
-            definition=self._definition_of(labels),
-            folder=folders / name,
-            log=logs / f"{name}.log",
-        )
-        for place in {*container.definition.writable, "/tmp"}:  # noqa: S108 - a path inside the container
-            _inside(container.folder, place).mkdir(parents=True, exist_ok=True)
-        listening = {int(environment[name]) for name in LISTENING if name in environment}
-        inside = sorted({*container.definition.ports, *listening})
-        container.ports = dict(zip(inside, free_ports(len(inside)), strict=True))
-        container.environment = self._environment(container, environment)
-        return container
-
-    def _environment(self, container: Container, handed_over: Mapping[str, str]) -> dict[str, str]:
-        """What ECS hands over, with the differences from AWS: this is the table of them."""
-        environment: dict[str, str] = {"PATH": os.defpath}
-        for name, value in handed_over.items():
-            if name in LISTENING:
-                environment[name] = str(container.ports[int(value)])
-            elif name in FROM_ECS:
-                environment[name] = value.replace(DOCKER_HOST, "127.0.0.1")
-            elif name in container.definition.environment:
-                environment[name] = _relocated(value, container)
-            else:
-                environment[name] = value
-        differences: dict[str, str | None] = {
-            "AWS_ENDPOINT_URL": None,  # of the emulator, not of ECS: it would send calls for Bedrock to it
-            "HOST": "127.0.0.1",  # LiteLLM's listening address: never beyond this machine
-            "TMPDIR": str(_inside(container.folder, "/tmp")),  # noqa: S108 - a path inside the container
-            **self._differences_of(handed_over),
-        }
-        for name, difference in differences.items():
-            environment.pop(name, None)
-            if difference is not None:
-                environment[name] = difference
-        return environment
-
-    def start(self, container: Container, command: Sequence[str]) -> None:
-        """Start a created container's process and have the watchdog know of it.
-
-        Raises
-        ------
-        OSError
-            The entry point cannot be executed.
-        RuntimeError
-            `stop_all` has been called.
-        """
-        with self._starting:
-            if self._closed:
-                raise RuntimeError("no container starts any more: everything is being stopped")
-            container.start(command, before_stop=self._before_stop, ended=self._forget)
-            self._watchdog.remember(container.process_group)
-
-    def _forget(self, container: Container) -> None:
-        with self._starting:  # a container may end before `start` has had it remembered
-            self._watchdog.forget(container.process_group)
-
-    def stop_all(self) -> None:
-        """Stop every container, without draining, and wait for its end: SIGTERM, then SIGKILL at its stopTimeout."""
-        with self._starting:
-            self._closed = True
-        running = [container for container in self.containers.list() if container.is_running()]
-        for container in running:
-            container.terminate()
-        end = time.monotonic() + max((container.definition.stop_timeout for container in running), default=0.0)
-        for container in running:
-            with suppress(TimeoutError):
-                container.wait(max(0.0, end - time.monotonic()))
-            container.kill()
-            container.wait()
-        self._watchdog.close()
-
-
-# The variables that name a port to listen on. Two tasks share 127.0.0.1, so each gets ports of its own.
-LISTENING = ("PORT",)
-# The variables that ECS itself adds; they hold the address of the task's host.
-FROM_ECS = ("ECS_CONTAINER_METADATA_URI_V4", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
-
-
-def _inside(folder: Path, place: str) -> Path:
-    return folder / place.lstrip("/")
-
-
-def _relocated(value: str, container: Container) -> str:
-    """A variable that names one of the container's writable places names it in the container's folder instead."""
-    for place in container.definition.writable:
-        if re.match(rf"{re.escape(place)}(/|$)", value):
-            return str(_inside(container.folder, value))
-    return value
-
-
-_ports_given: set[int] = set()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 on which nothing listens, all different and never given out before by this process.
-
-    LiteLLM binds its port as much as a minute after it was chosen, so they lie below the range from which systems take
-    the ports of outgoing connections (32768 on Linux, 49152 elsewhere).
-    """
-    found: list[int] = []
-    while len(found) < count:
-        port = 20000 + secrets.randbelow(12000)
-        with suppress(OSError), socket.socket() as probe:
-            if port not in _ports_given:
-                probe.bind(("127.0.0.1", port))
-                _ports_given.add(port)
-                found.append(port)
-    return found
-
-
-class Watchdog:
-    """A process that ends all remembered process groups when this process ends, however it ends.
-
-    It holds the other end of a pipe, so not even SIGKILL of this process leaves a container behind.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process = subprocess.Popen(  # noqa: S603 - this very module
-            [sys.executable, "-I", "-S", str(Path(__file__).resolve())],  # the standard library is enough, and quick
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    def remember(self, process_group: int) -> None:
-        """End this group too."""
-        self._tell(f"+{process_group}\n")
-
-    def forget(self, process_group: int) -> None:
-        """It has ended: its number may be given to another process from now on."""
-        self._tell(f"-{process_group}\n")
-
-    def close(self) -> None:
-        """End the watchdog, and what it still remembers."""
-        assert self._process.stdin is not None  # noqa: S101 - opened above
-        with self._lock, suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.wait()
-
-    def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None  # noqa: S101 - opened above
-        with self._lock, suppress(BrokenPipeError, ValueError):  # ValueError: closed meanwhile
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
-
-
-WATCHDOG_PATIENCE = 10.0  # seconds between the watchdog's SIGTERM and its SIGKILL
-
-
-def _watch_over(lines: IO[str]) -> None:
-    """The watchdog's own program: remember and forget, then end what is left when the pipe closes."""
-    groups: set[int] = set()
-    for line in lines:
-        (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
-    _signal_all(groups, signal.SIGTERM)
-    end = time.monotonic() + WATCHDOG_PATIENCE
-    while time.monotonic() < end and _signal_all(groups, 0):
-        time.sleep(POLL)
-    _signal_all(groups, signal.SIGKILL)
-
-
-def _signal_all(groups: set[int], number: int) -> bool:
-    """Whether any of the groups was still there."""
-    found = False
-    for group in groups:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, number)
-            found = True
-    return found
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _watch_over(sys.stdin)

@@ -18,7 +18,9 @@ from typing import Any
 
 import httpx
 
-from local.containers import POLL, Container, Definition, Health, Image, LocalDocker
+from local.containers import Container, Definition, Image
+from local.docker_client import LocalDocker
+from local.health import POLL, Health
 
 STABILIZE_TIMEOUT = 3 * 3600.0  # seconds; CloudFormation's own limit for a service to become stable
 ENTRYPOINT = "entrypoint.sh"  # of container/Dockerfile

@@ -22,13 +22,15 @@ import boto3
 import httpx
 
 from local import postgres
-from local.containers import free_ports
-from local.emulator import Emulator, Settings
+from local.aws import Emulator, Settings
 from local.litellm_venv import process_environment
 from local.models import credentials_of, deployments, profiles
-from local.outside import Credentials, OutsideWorld, Parts
+from local.outside.credentials import Credentials
+from local.outside.page import Parts
 from local.outside.slack_workspace import ExampleWorkspace
+from local.outside.world import OutsideWorld
 from local.place import Place
+from local.ports import free_ports
 from ops.secrets import KNOWN, MADE_BY_DEPLOYMENT, required_secrets
 from stacks import CHECKOUT
 from stacks.company import Company, company

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.outside import Credentials
 from local.outside.bills import Deployment
+from local.outside.credentials import Credentials
 from stacks.litellm_config import LiteLlmConfig, Model
 
 _REFERENCE = "os.environ/"

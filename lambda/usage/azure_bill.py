@@ -97,16 +97,12 @@ def _token(settings: AzureBill, secret: str, http: PoolManager) -> str:
         "scope": f"{MANAGEMENT}/.default",
     }
     url = f"{SIGN_IN}/{settings.tenant}/oauth2/v2.0/token"
-    try:
-        answer = ask(
-            "Microsoft's sign-in",
-            lambda: http.request("POST", url, fields=form, encode_multipart=False, timeout=TIMEOUT, retries=False),
-        )
-    except RefusedError as error:
-        raise RefusedError(
-            f"{error}; see bill.azure's tenant and client in company/environments.py, and store the app's client "
-            "secret anew as AZURE_BILLING_SECRET (make secrets)"
-        ) from error
+    answer = ask(
+        "Microsoft's sign-in",
+        lambda: http.request("POST", url, fields=form, encode_multipart=False, timeout=TIMEOUT, retries=False),
+        advice="see bill.azure's tenant and client in company/environments.py, and store the app's client "
+        "secret anew as AZURE_BILLING_SECRET (make secrets)",
+    )
     return str(answer["access_token"])
 
 
@@ -143,14 +139,10 @@ def _rows(period: Period, settings: AzureBill, token: str, http: PoolManager) ->
 
 
 def _page(url: str, body: str, headers: dict[str, str], http: PoolManager) -> Json:
-    try:
-        answer = ask(
-            "Azure's Cost Management",
-            lambda: http.request("POST", url, body=body, headers=headers, timeout=TIMEOUT, retries=False),
-        )
-    except RefusedError as error:
-        raise RefusedError(
-            f"{error}; give the app of bill.azure the role Cost Management Reader on the subscription"
-        ) from error
+    answer = ask(
+        "Azure's Cost Management",
+        lambda: http.request("POST", url, body=body, headers=headers, timeout=TIMEOUT, retries=False),
+        advice="give the app of bill.azure the role Cost Management Reader on the subscription",
+    )
     properties: Any = answer.get("properties", {"columns": [], "rows": []})  # a 204 has none: nothing was used
     return dict(properties)

@@ -29,7 +29,7 @@ def pool() -> PoolManager:
     return ProxyManager(proxy) if proxy else PoolManager()
 
 
-def ask(who: str, send: Send) -> Json:
+def ask(who: str, send: Send, *, advice: str) -> Json:
     """Send a request until it is answered, at most four times, and return the JSON object of the answer.
 
     A 429 says in headers when to come again; the longest counts. Azure's are
@@ -41,8 +41,15 @@ def ask(who: str, send: Send) -> Json:
     UnavailableError
         No answer, or none but "later".
     RefusedError
-        The answer is no, or no JSON object.
+        The answer is no, or no JSON object: `advice` says what to do.
     """
+    try:
+        return _ask(who, send)
+    except RefusedError as error:
+        raise RefusedError(f"{error}; {advice}") from error
+
+
+def _ask(who: str, send: Send) -> Json:
     for attempt in range(1, ATTEMPTS + 1):
         cause: HTTPError | None = None
         pause = PAUSE

@@ -163,6 +163,8 @@ def _ask(http: AuthorizedHttp, method: str, url: str, **request: Any) -> Json:  
         return ask(
             "Google's BigQuery",
             lambda: http.request(method, url, headers=dict(headers), timeout=TIMEOUT, retries=False, **request),
+            advice="see bill.google's table and location, whether the export to it is on, and whether the service "
+            "account has the roles BigQuery Data Viewer on the table and BigQuery Job User on its project",
         )
     except TransportError as error:
         raise UnavailableError("Google's sign-in did not answer") from error
@@ -170,9 +172,4 @@ def _ask(http: AuthorizedHttp, method: str, url: str, **request: Any) -> Json:  
         raise RefusedError(
             f"Google does not let the service account in ({harmless(str(error))}): store its key anew as "
             "GOOGLE_BILLING_CREDENTIALS (make secrets)"
-        ) from error
-    except RefusedError as error:
-        raise RefusedError(
-            f"{error}; see bill.google's table and location, whether the export to it is on, and whether the service "
-            "account has the roles BigQuery Data Viewer on the table and BigQuery Job User on its project"
         ) from error

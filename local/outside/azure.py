@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from http import HTTPStatus
 
 from local.outside import openai_format
-from local.outside.completion import PromptCache, complete
-from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.completion import Model
+from local.outside.exchange import Answer, ApiError, Request, Target, same
 
 _HOST = re.compile(r"[a-z0-9-]+\.(openai|cognitiveservices|services\.ai)\.azure\.com")
 _PATH = re.compile(r"/openai/(?:v1|deployments/(?P<deployment>[^/]+))?/?(?P<operation>[a-z/]+)")
@@ -39,7 +38,7 @@ class AzureOpenAI:
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
-        self._cache = PromptCache()
+        self._model = Model()
 
     def serves(self, host: str) -> bool:
         """Return whether the host is that of an Azure OpenAI or AI Foundry resource."""
@@ -56,8 +55,7 @@ class AzureOpenAI:
 
     def answer(self, request: Request, target: Target) -> Answer:
         """Answer one call with a valid api-key (or, as the v1 API allows, the key as bearer token)."""
-        given = request.headers.get("api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._api_key.encode()):
+        if not same(request.headers.get("api-key") or request.bearer, self._api_key):
             raise ApiError(401)
         if "/v1/" not in request.path and "api-version" not in request.query:
             raise ApiError(404)
@@ -66,12 +64,10 @@ class AzureOpenAI:
             return openai_format.embeddings_answer(target.model, body, 3072 if "3-large" in target.model else 1536)
         if target.operation == "responses":
             prompt = openai_format.responses_prompt(body)
-            completion = complete(prompt)
-            usage = self._cache.usage(request.host, prompt, completion)
+            completion, usage = self._model.answer(request.host, prompt)
             return openai_format.responses_answer(prompt, completion, usage, body)
         prompt = openai_format.chat_prompt(target.model, body)
-        completion = complete(prompt)
-        usage = self._cache.usage(request.host, prompt, completion)
+        completion, usage = self._model.answer(request.host, prompt)
         return openai_format.chat_answer(prompt, completion, usage, body, azure=True)
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:

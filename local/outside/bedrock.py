@@ -20,13 +20,23 @@ from urllib.parse import unquote
 import botocore.session
 
 from local.outside import openai_format
+from local.outside.anthropic_format import (
+    SIGNED,
+    marked_prefixes,
+    message_events,
+    message_object,
+    messages_prompt,
+    stop_reason,
+    thinking_count,
+    thinks,
+    tool_id,
+    written,
+)
 from local.outside.completion import (
     Completion,
-    Prefix,
+    Model,
     Prompt,
-    PromptCache,
     Tool,
-    complete,
     count_tokens,
     embedding,
     join_texts,
@@ -45,7 +55,6 @@ _SIGNATURE = re.compile(
 )
 # Where Anthropic counts the thinking, which Converse tells only who asks for it.
 _THINKING_COUNT = "/usage/output_tokens_details"
-_SIGNED = "c2lnbmF0dXJl"  # what the providers sign a thought with, to recognise it in the next request
 _EVENT_STREAM = "application/vnd.amazon.eventstream"
 _ERRORS = {
     400: ("ValidationException", "The provided request is not valid."),
@@ -83,7 +92,7 @@ class Bedrock:
 
     def __init__(self, profiles: Mapping[str, str] | None = None) -> None:
         self._profiles = profiles or {}
-        self._cache = PromptCache()
+        self._model = Model()
 
     def serves(self, host: str) -> bool:
         """Return whether the host is the runtime endpoint of a region that has one."""
@@ -107,13 +116,11 @@ class Bedrock:
         body = request.json()
         if target.operation == "chat/completions":
             prompt = openai_format.chat_prompt(target.model, body)
-            completion = complete(prompt)
-            usage = self._cache.usage(request.host, prompt, completion)
+            completion, usage = self._model.answer(request.host, prompt)
             return openai_format.chat_answer(prompt, completion, usage, body, azure=False)
         if target.operation.startswith("converse"):
-            prompt = converse_prompt(target.model, body)
-            completion = complete(prompt)
-            usage = self._cache.usage(request.host, prompt, completion)
+            prompt = _converse_prompt(target.model, body)
+            completion, usage = self._model.answer(request.host, prompt)
             told = _THINKING_COUNT in body.get("additionalModelResponseFieldPaths", [])
             return _converse_stream(completion, usage, told) if target.streamed else _converse(completion, usage, told)
         if target.operation == "count-tokens":
@@ -123,9 +130,8 @@ class Bedrock:
     def _invoke(self, host: str, target: Target, body: Json) -> Answer:
         model = self._profiles.get(target.model, target.model)
         if "anthropic." in model:
-            prompt = anthropic_prompt(target.model, body)
-            completion = complete(prompt)
-            usage = self._cache.usage(host, prompt, completion)
+            prompt = messages_prompt(target.model, body)
+            completion, usage = self._model.answer(host, prompt)
             return (
                 _anthropic_stream(prompt, completion, usage)
                 if target.streamed
@@ -170,7 +176,7 @@ def _check_signature(request: Request, region: str) -> None:
     raise ApiError(403, code="InvalidSignatureException", message=message)
 
 
-def converse_prompt(model: str, body: Json) -> Prompt:
+def _converse_prompt(model: str, body: Json) -> Prompt:
     """Read a Converse request."""
     messages = body["messages"]
     blocks = [*body.get("system", []), *(block for message in messages for block in message["content"])]
@@ -185,61 +191,24 @@ def converse_prompt(model: str, body: Json) -> Prompt:
         tools=tuple(Tool(spec["name"], spec["inputSchema"]["json"]) for spec in specs),
         forced_tool=choice["tool"]["name"] if "tool" in choice else "*" if "any" in choice else "",
         max_tokens=body.get("inferenceConfig", {}).get("maxTokens"),
-        prefixes=_marked_prefixes(blocks, "cachePoint"),
+        prefixes=marked_prefixes(blocks, "cachePoint"),
         images=sum("image" in block for block in blocks),
         # Claude's and Nova's ways of saying it.
-        thinks=_thinks(fields.get("thinking")) or _thinks(fields.get("reasoningConfig")),
-    )
-
-
-def _thinks(setting: Json | None) -> bool:
-    return (setting or {}).get("type") in ("adaptive", "enabled")
-
-
-def anthropic_prompt(model: str, body: Json) -> Prompt:
-    """Read a request of Anthropic's Messages API."""
-    messages = body["messages"]
-    blocks = [*_blocks(body.get("system", [])), *(b for message in messages for b in _blocks(message["content"]))]
-    choice = body.get("tool_choice", {})
-    return Prompt(
-        model=model,
-        text=join_texts(blocks),
-        last_text=own_text(messages[-1]["content"]) if messages[-1]["role"] == "user" else "",
-        tools=tuple(
-            Tool(tool["name"], tool["input_schema"]) for tool in body.get("tools", []) if "input_schema" in tool
-        ),
-        forced_tool=choice.get("name", "*") if choice.get("type") in ("any", "tool") else "",
-        max_tokens=body.get("max_tokens"),
-        prefixes=_marked_prefixes(blocks, "cache_control"),
-        images=sum(block.get("type") == "image" for block in blocks),
-        thinks=_thinks(body.get("thinking")),
-    )
-
-
-def _blocks(content: str | list[Json]) -> list[Json]:
-    return content if isinstance(content, list) else [{"type": "text", "text": content}]
-
-
-def _marked_prefixes(blocks: list[Json], mark: str) -> tuple[Prefix, ...]:
-    """Return the text up to each block with a cache mark; a mark says 1h, or else it is for five minutes."""
-    return tuple(
-        Prefix(join_texts(blocks[:end]), "1h" if block[mark].get("ttl") == "1h" else "5m")
-        for end, block in enumerate(blocks, start=1)
-        if block.get(mark)
+        thinks=thinks(fields.get("thinking")) or thinks(fields.get("reasoningConfig")),
     )
 
 
 def _count(model: str, counted: Json) -> int:
     if "converse" in counted:
-        return count_tokens(converse_prompt(model, counted["converse"]).text)
-    return count_tokens(anthropic_prompt(model, json.loads(base64.b64decode(counted["invokeModel"]["body"]))).text)
+        return count_tokens(_converse_prompt(model, counted["converse"]).text)
+    return count_tokens(messages_prompt(model, json.loads(base64.b64decode(counted["invokeModel"]["body"]))).text)
 
 
 def _converse(completion: Completion, usage: Usage, told: bool) -> Answer:
     block: Json = {"text": completion.text}
     if call := completion.tool_call:
-        block = {"toolUse": {"toolUseId": _tool_id(completion), "name": call.name, "input": call.arguments}}
-    thoughts = {"reasoningContent": {"reasoningText": {"text": completion.thoughts, "signature": _SIGNED}}}
+        block = {"toolUse": {"toolUseId": tool_id(completion), "name": call.name, "input": call.arguments}}
+    thoughts = {"reasoningContent": {"reasoningText": {"text": completion.thoughts, "signature": SIGNED}}}
     content = [thoughts, block] if completion.thoughts else [block]
     answer = {
         "output": {"message": {"role": "assistant", "content": content}},
@@ -251,18 +220,14 @@ def _converse(completion: Completion, usage: Usage, told: bool) -> Answer:
 
 
 def _converse_end(completion: Completion, told: bool) -> Json:
-    end: Json = {"stopReason": _stop_reason(completion)}
+    end: Json = {"stopReason": stop_reason(completion)}
     if completion.thoughts and told:
-        end["additionalModelResponseFields"] = {"usage": _thinking_count(completion.reasoning_tokens)}
+        end["additionalModelResponseFields"] = {"usage": thinking_count(completion.reasoning_tokens)}
     return end
 
 
-def _thinking_count(reasoning_tokens: int) -> Json:
-    return {"output_tokens_details": {"thinking_tokens": reasoning_tokens}}
-
-
 def _converse_stream(completion: Completion, usage: Usage, told: bool) -> Answer:
-    events = (event_message(kind, payload) for kind, payload in _converse_events(completion, usage, told))
+    events = (_event_message(kind, payload) for kind, payload in _converse_events(completion, usage, told))
     return Answer(200, {"content-type": _EVENT_STREAM, "x-amzn-requestid": str(uuid.uuid4())}, list(events), usage)
 
 
@@ -271,13 +236,13 @@ def _converse_events(completion: Completion, usage: Usage, told: bool) -> Iterat
     yield "messageStart", {"role": "assistant"}
     index = 0
     if completion.thoughts:
-        thoughts = [*({"text": piece} for piece in pieces(completion.thoughts)), {"signature": _SIGNED}]
+        thoughts = [*({"text": piece} for piece in pieces(completion.thoughts)), {"signature": SIGNED}]
         for part in thoughts:
             yield "contentBlockDelta", {"contentBlockIndex": index, "delta": {"reasoningContent": part}}
         yield "contentBlockStop", {"contentBlockIndex": index}
         index += 1
     if call := completion.tool_call:
-        start = {"toolUse": {"toolUseId": _tool_id(completion), "name": call.name}}
+        start = {"toolUse": {"toolUseId": tool_id(completion), "name": call.name}}
         yield "contentBlockStart", {"contentBlockIndex": index, "start": start}
     for piece in completion.chunks():
         delta: Json = {"toolUse": {"input": piece}} if completion.tool_call else {"text": piece}
@@ -296,124 +261,33 @@ def _converse_usage(usage: Usage) -> Json:
         "cacheReadInputTokens": usage.cached_tokens,
         "cacheWriteInputTokens": usage.cache_write_tokens,
         "cacheDetails": [
-            {"ttl": lifetime, "inputTokens": tokens} for lifetime, tokens in _written(usage).items() if tokens
+            {"ttl": lifetime, "inputTokens": tokens} for lifetime, tokens in written(usage).items() if tokens
         ],
     }
 
 
-def _written(usage: Usage) -> dict[str, int]:
-    return {
-        "1h": usage.cache_write_1h_tokens,
-        "5m": usage.cache_write_tokens - usage.cache_write_1h_tokens,
-    }
-
-
 def _anthropic(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
-    message = _anthropic_message(prompt, completion, usage)
+    message = message_object(prompt, completion, usage)
     return Answer.of_json(message, headers=_token_counts(usage), usage=usage)
 
 
-def anthropic_answer(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
-    """Answer as Anthropic's own API does."""
-    return Answer.of_json(_anthropic_message(prompt, completion, usage), usage=usage)
-
-
-def anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
-    """Answer in pieces, as Anthropic's own API does."""
-    events = [
-        {name: value for name, value in event.items() if not name.startswith("amazon-")}
-        for event in _anthropic_events(prompt, completion, usage)
-    ]
-    chunks = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
-    return Answer(200, {"content-type": "text/event-stream; charset=utf-8"}, chunks, usage)
-
-
-def _anthropic_message(prompt: Prompt, completion: Completion, usage: Usage) -> Json:
-    block: Json = {"type": "text", "text": completion.text}
-    if call := completion.tool_call:
-        block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": call.arguments}
-    thoughts = {"type": "thinking", "thinking": completion.thoughts, "signature": _SIGNED}
-    return {
-        **_anthropic_head(prompt, completion),
-        "content": [thoughts, block] if completion.thoughts else [block],
-        "stop_reason": _stop_reason(completion),
-        "usage": {**_anthropic_usage(usage), **_anthropic_output(usage)},
-    }
-
-
 def _anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
-    chunks = []
-    for event in _anthropic_events(prompt, completion, usage):
-        payload = {"bytes": base64.b64encode(json.dumps(event).encode()).decode()}
-        chunks.append(event_message("chunk", payload))
-    headers = {"content-type": _EVENT_STREAM, "x-amzn-bedrock-content-type": "application/json"}
-    return Answer(200, headers, chunks, usage)
-
-
-def _anthropic_events(prompt: Prompt, completion: Completion, usage: Usage) -> Iterator[Json]:
-    counts = _anthropic_usage(usage)
-    begun = {
-        **_anthropic_head(prompt, completion),
-        "content": [],
-        "stop_reason": None,
-        "usage": {**counts, "output_tokens": 1},
-    }
-    yield {"type": "message_start", "message": begun}
-    for index, (block, deltas) in enumerate(_anthropic_blocks(completion)):
-        yield {"type": "content_block_start", "index": index, "content_block": block}
-        for delta in deltas:
-            yield {"type": "content_block_delta", "index": index, "delta": delta}
-        yield {"type": "content_block_stop", "index": index}
-    stop = {"stop_reason": _stop_reason(completion), "stop_sequence": None}
-    yield {"type": "message_delta", "delta": stop, "usage": _anthropic_output(usage)}
+    """Answer as Anthropic does, each event in one of AWS's stream, the last with Bedrock's own counts."""
     metrics = {
-        "inputTokenCount": counts["input_tokens"],
+        "inputTokenCount": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
         "outputTokenCount": usage.output_tokens,
         "invocationLatency": 1,
         "firstByteLatency": 1,
         "cacheReadInputTokenCount": usage.cached_tokens,
         "cacheWriteInputTokenCount": usage.cache_write_tokens,
     }
-    yield {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}
-
-
-def _anthropic_blocks(completion: Completion) -> Iterator[tuple[Json, list[Json]]]:
-    """Yield each block as a stream announces it, still empty, and what fills it."""
-    if completion.thoughts:
-        thoughts: list[Json] = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(completion.thoughts)]
-        signature = {"type": "signature_delta", "signature": _SIGNED}
-        yield {"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signature]
-    if call := completion.tool_call:
-        block = {"type": "tool_use", "id": _tool_id(completion), "name": call.name, "input": {}}
-        yield block, [{"type": "input_json_delta", "partial_json": piece} for piece in completion.chunks()]
-    else:
-        yield {"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in completion.chunks()]
-
-
-def _anthropic_head(prompt: Prompt, completion: Completion) -> Json:
-    return {
-        "id": f"msg_bdrk_{completion.id}",
-        "type": "message",
-        "role": "assistant",
-        "model": prompt.model.rpartition("anthropic.")[2],
-        "stop_sequence": None,
-    }
-
-
-def _anthropic_usage(usage: Usage) -> Json:
-    return {
-        "input_tokens": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
-        "cache_creation_input_tokens": usage.cache_write_tokens,
-        "cache_read_input_tokens": usage.cached_tokens,
-        "cache_creation": {
-            f"ephemeral_{lifetime}_input_tokens": tokens for lifetime, tokens in _written(usage).items()
-        },
-    }
-
-
-def _anthropic_output(usage: Usage) -> Json:
-    thinking = _thinking_count(usage.reasoning_tokens) if usage.reasoning_tokens else {}
-    return {"output_tokens": usage.output_tokens, **thinking}
+    chunks = []
+    for event in message_events(prompt, completion, usage):
+        last = {"amazon-bedrock-invocationMetrics": metrics} if event["type"] == "message_stop" else {}
+        payload = {"bytes": base64.b64encode(json.dumps(event | last).encode()).decode()}
+        chunks.append(_event_message("chunk", payload))
+    headers = {"content-type": _EVENT_STREAM, "x-amzn-bedrock-content-type": "application/json"}
+    return Answer(200, headers, chunks, usage)
 
 
 def _titan(model: str, body: Json) -> Answer:
@@ -445,15 +319,7 @@ def _token_counts(usage: Usage) -> dict[str, str]:
     }
 
 
-def _stop_reason(completion: Completion) -> str:
-    return {"stop": "end_turn", "length": "max_tokens", "tool": "tool_use"}[completion.finish]
-
-
-def _tool_id(completion: Completion) -> str:
-    return f"tooluse_{completion.id}"
-
-
-def event_message(kind: str, payload: Json) -> bytes:
+def _event_message(kind: str, payload: Json) -> bytes:
     """Encode one event of an AWS event stream, `kind` being its `:event-type`."""
     headers = _string_headers(
         ((":event-type", kind), (":content-type", "application/json"), (":message-type", "event"))

@@ -1,43 +1,33 @@
-"""The clouds' bills of the answered calls: Cost Explorer, Azure's Cost Management, and Google's export to BigQuery.
+"""The clouds' bills of the answered calls, which `cost_explorer`, `cost_management` and `bigquery` show.
 
 Each bill has what the simulated provider answered, at the prices of the pinned LiteLLM's list, reckoned as the
 providers publish it: what no cache had at the input price, what was read from and written to a cache at theirs, the
 output with its thoughts at the output price. A deployment has the prices and the model that config.yaml gives it
-(`Deployment`). What neither it nor the list prices is not billed. The lines have the
-names and units of each cloud, and come in short pages. `Bills.distort` makes a bill wrong.
+(`Deployment`). What neither it nor the list prices is not billed. `Bills.distort` makes a bill wrong.
 
-The records of calls may be cleared and the process may end: a bill stays. Formats: the API reference of Cost Explorer
-and its botocore model, Microsoft's REST reference of Cost Management's query and of its sign-in, and BigQuery's REST
-reference. BigQuery's SQL is not run: the parameters of the one query that is asked here are read.
+The records of calls may be cleared and the process may end: a bill stays.
 """
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
-import secrets
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
-from local.outside.exchange import Answer, ApiError, Request, Target
-from local.outside.google import GoogleToken
-from local.outside.records import Call, Journal, Json
+from local.outside.exchange import ApiError
+from local.outside.records import Call, Journal
 from stacks import CHECKOUT
 
-PAGE = 5  # lines, so that there are pages
-_MILLION = 1_000_000
-_CODES = {"us-east-1": "USE1", "us-east-2": "USE2", "us-west-2": "USW2", "ap-northeast-1": "APN1", "eu-west-1": "EU"}
+PAGE = 5  # lines of a bill that a service shows at once, so that there are pages
 _GEOGRAPHY = re.compile(r"^(us|eu|apac|jp|au|us-gov|global)\.")
-_SERVICE = "C7E2-9256-1C43"  # Vertex AI
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,325 +169,6 @@ class BilledJournal(Journal):
         """Keep one answered request."""
         super().add_call(call)
         self.bills.add(call)
-
-
-class CostExplorer:
-    """AWS's Cost Explorer: GetCostAndUsage of whole months, by service or tag and usage type."""
-
-    name = "cost-explorer"
-
-    def __init__(self, bills: Bills) -> None:
-        self._bills = bills
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is Cost Explorer's, which is in one region for all."""
-        return host == "ce.us-east-1.amazonaws.com"
-
-    def target(self, request: Request) -> Target:
-        """Return the one operation there is."""
-        if request.headers.get("x-amz-target") != "AWSInsightsIndexService.GetCostAndUsage":
-            raise ApiError(400, code="UnknownOperationException", message="The operation is not known.")
-        return Target("GetCostAndUsage")
-
-    def answer(self, request: Request, target: Target) -> Answer:  # there is but one operation
-        """Return a page of the lines."""
-        if "/us-east-1/ce/aws4_request" not in request.headers.get("authorization", ""):
-            raise ApiError(403, code="InvalidSignatureException", message="Credential should be scoped to ce.")
-        body = request.json()
-        period, first = body["TimePeriod"], body["GroupBy"][0]
-        if body["Granularity"] != "MONTHLY" or not period["Start"].endswith("-01"):
-            raise ApiError(400, code="ValidationException", message="Only whole months are simulated.")
-        groups = list(self._groups(period["Start"][:7], f"{first['Key']}$" if first["Type"] == "TAG" else ""))
-        start = int(body.get("NextPageToken", "0"))
-        result = {"TimePeriod": period, "Total": {}, "Groups": groups[start : start + PAGE]}
-        answer: Json = {
-            "GroupDefinitions": body["GroupBy"],
-            "ResultsByTime": [result | {"Estimated": self._bills.preliminary}],
-            "DimensionValueAttributes": [],
-        }
-        if start + PAGE < len(groups):
-            answer["NextPageToken"] = str(start + PAGE)
-        return Answer.of_json(answer, headers={"content-type": "application/x-amz-json-1.1"})
-
-    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # AWS sends none
-        """Return AWS's error document."""
-        codes = {403: "AccessDeniedException", 429: "LimitExceededException"}
-        document = {"__type": error.code or codes.get(error.status, "ServiceException"), "message": error.message}
-        return Answer.of_json(document, status=error.status, headers={"content-type": "application/x-amz-json-1.1"})
-
-    def _groups(self, month: str, untagged: str) -> Iterator[Json]:
-        """One group of two keys for each line; no line has a tag."""
-        for charge in self._bills.charges("bedrock", month):
-            service, usage, unit = _bedrock_line(charge)
-            yield _group(untagged or service, usage, charge.cost, charge.tokens / unit)
-        yield _group(untagged or "Amazon Simple Storage Service", "TimedStorage-ByteHrs", 0.023, 1.0)
-
-
-class MicrosoftSignIn:
-    """Microsoft's sign-in for applications, with their client secret."""
-
-    name = "microsoft-sign-in"
-
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
-        self._token = secrets.token_urlsafe(32)
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is that of the sign-in."""
-        return host == "login.microsoftonline.com"
-
-    def target(self, request: Request) -> Target:
-        """Return the one operation there is."""
-        if request.method != "POST" or not re.fullmatch(r"/[0-9a-f-]{36}/oauth2/v2\.0/token", request.path):
-            raise ApiError(404, code="invalid_request", message="The endpoint is not known.")
-        return Target("token")
-
-    def answer(self, request: Request, target: Target) -> Answer:  # there is but one operation
-        """Exchange the client secret for an access token."""
-        form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
-        if (
-            form.get("grant_type") != "client_credentials"
-            or form.get("scope") != "https://management.azure.com/.default"
-        ):
-            raise ApiError(400, code="invalid_request", message="AADSTS900144: The request body is not complete.")
-        if not hmac.compare_digest(form.get("client_secret", "").encode(), self._secret.encode()):
-            raise ApiError(401, code="invalid_client", message="AADSTS7000215: Invalid client secret provided.")
-        return Answer.of_json({"token_type": "Bearer", "expires_in": 3599, "access_token": self._token})
-
-    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:
-        """Return an OAuth error."""
-        document = {"error": error.code or "temporarily_unavailable", "error_description": error.message}
-        return Answer.of_json(document, status=error.status, headers={"retry-after": str(retry_after_seconds)})
-
-    def accepts(self, authorization: str) -> bool:
-        """Return whether a header has the access token."""
-        return hmac.compare_digest(authorization.encode(), f"Bearer {self._token}".encode())
-
-
-class CostManagement:
-    """Azure's Cost Management: the query of a subscription's costs by resource and meter."""
-
-    name = "cost-management"
-
-    def __init__(self, bills: Bills, sign_in: MicrosoftSignIn) -> None:
-        self._bills, self._sign_in = bills, sign_in
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is Azure's management."""
-        return host == "management.azure.com"
-
-    def target(self, request: Request) -> Target:
-        """Return the one operation there is."""
-        path = r"/subscriptions/[0-9a-f-]{36}/providers/Microsoft\.CostManagement/query"
-        if request.method != "POST" or not re.fullmatch(path, request.path) or "api-version" not in request.query:
-            raise ApiError(404, code="NotFound", message="The resource was not found.")
-        return Target("query")
-
-    def answer(self, request: Request, target: Target) -> Answer:  # there is but one operation
-        """Return a page of the lines."""
-        if not self._sign_in.accepts(request.headers.get("authorization", "")):
-            raise ApiError(401, code="InvalidAuthenticationToken", message="The access token is invalid.")
-        body = request.json()
-        subscription = request.path.split("/")[2]
-        if [group["name"] for group in body["dataset"]["grouping"]] != ["ResourceId", "Meter"]:
-            raise ApiError(400, code="BadRequest", message="Only resources and meters are simulated.")
-        rows = [
-            [
-                charge.cost,
-                charge.tokens / _MILLION,
-                f"/subscriptions/{subscription}/resourcegroups/llm/providers/microsoft.cognitiveservices/accounts/"
-                f"{charge.place}",
-                _azure_meter(charge),
-                "USD",
-            ]
-            for charge in self._bills.charges("azure", body["timePeriod"]["from"][:7])
-        ]
-        start = int(request.query.get("$skiptoken", "0"))
-        again = f"https://management.azure.com{request.path}?api-version={request.query['api-version']}&$skiptoken="
-        columns = {"CostUSD": "Number", "UsageQuantity": "Number", "ResourceId": "String", "Meter": "String"}
-        properties = {
-            "nextLink": f"{again}{start + PAGE}" if start + PAGE < len(rows) else None,
-            "columns": [{"name": name, "type": kind} for name, kind in (columns | {"Currency": "String"}).items()],
-            "rows": rows[start : start + PAGE],
-        }
-        document = {"id": secrets.token_hex(8), "type": "Microsoft.CostManagement/query", "properties": properties}
-        return Answer.of_json(document)
-
-    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:
-        """Return Azure's error document; a 429 says in Cost Management's own header when to try again."""
-        codes = {403: "AuthorizationFailed", 429: "429", 503: "ServiceUnavailable"}
-        headers = {}
-        if error.status in (429, 503):
-            headers = {"x-ms-ratelimit-microsoft.costmanagement-qpu-retry-after": str(retry_after_seconds)}
-        code = error.code or codes.get(error.status, str(error.status))
-        message = error.message or "The request was not answered."
-        return Answer.of_json({"error": {"code": code, "message": message}}, status=error.status, headers=headers)
-
-
-class GoogleTokens:
-    """Google's token endpoint for several service accounts."""
-
-    name = GoogleToken.name
-
-    def __init__(self, *accounts: GoogleToken) -> None:
-        self._accounts = accounts
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is the token endpoint's."""
-        return self._accounts[0].serves(host)
-
-    def target(self, request: Request) -> Target:
-        """Return the one operation there is."""
-        return self._accounts[0].target(request)
-
-    def answer(self, request: Request, target: Target) -> Answer:
-        """Exchange the assertion of one of the accounts."""
-        for account in self._accounts[:-1]:
-            try:
-                return account.answer(request, target)
-            except ApiError:
-                continue
-        return self._accounts[-1].answer(request, target)
-
-    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:
-        """Return an OAuth error."""
-        return self._accounts[0].error(error, retry_after_seconds)
-
-
-class BigQuery:
-    """BigQuery with one table, the export of the bill: a query that is never finished at once, and its results."""
-
-    name = "bigquery"
-
-    def __init__(self, bills: Bills, tokens: GoogleToken) -> None:
-        self._bills, self._tokens = bills, tokens
-        self._jobs: dict[str, list[Json]] = {}
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is BigQuery's."""
-        return host == "bigquery.googleapis.com"
-
-    def target(self, request: Request) -> Target:
-        """Return the operation and the job."""
-        match = re.fullmatch(r"/bigquery/v2/projects/[^/]+/queries(?:/(?P<job>[^/]+))?", request.path)
-        if match is None or (request.method == "POST") == bool(match["job"]):
-            raise ApiError(404, code="notFound", message="Not found.")
-        return Target("getQueryResults" if match["job"] else "query")
-
-    def answer(self, request: Request, target: Target) -> Answer:
-        """Begin a query, or return a page of its results."""
-        if not self._tokens.accepts(request.headers.get("authorization", "").removeprefix("Bearer ")):
-            raise ApiError(401, code="authError", message="Invalid Credentials")
-        if target.operation == "query":
-            return self._begin(request.json(), request.path.split("/")[4])
-        job = request.path.rpartition("/")[2]
-        if job not in self._jobs:
-            raise ApiError(404, code="notFound", message=f"Not found: Job {job}")
-        return self._results(job, int(request.query.get("pageToken", "0")))
-
-    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
-        """Return Google's error document."""
-        reason = error.code or {403: "accessDenied", 429: "rateLimitExceeded"}.get(error.status, "backendError")
-        document = {"code": error.status, "message": error.message or reason, "errors": [{"reason": reason}]}
-        return Answer.of_json({"error": document}, status=error.status)
-
-    def _begin(self, body: Json, project: str) -> Answer:
-        values = {one["name"]: one["parameterValue"]["value"] for one in body["queryParameters"]}
-        table = re.search(r"FROM `([^`]+)`", body["query"])
-        if table is None or not table[1].startswith(f"{project}.") or body["useLegacySql"]:
-            raise ApiError(404, code="notFound", message="Not found: Table")
-        if values["service"] != _SERVICE:
-            raise ApiError(400, code="invalidQuery", message="Only Vertex AI is on this bill.")
-        job = f"job_{secrets.token_urlsafe(12)}"
-        charges = self._bills.charges("vertex_ai", values["start"][:7])
-        self._jobs[job] = [_export_row(charge) for charge in charges]
-        reference = {"projectId": project, "jobId": job, "location": body.get("location", "US")}
-        return Answer.of_json({"kind": "bigquery#queryResponse", "jobReference": reference, "jobComplete": False})
-
-    def _results(self, job: str, start: int) -> Answer:
-        rows = self._jobs[job]
-        columns = (
-            ("name", "STRING"),
-            ("place", "STRING"),
-            ("cost", "FLOAT"),
-            ("credits", "FLOAT"),
-            ("amount", "FLOAT"),
-        )
-        answer: Json = {
-            "kind": "bigquery#getQueryResultsResponse",
-            "schema": {"fields": [{"name": name, "type": kind, "mode": "NULLABLE"} for name, kind in columns]},
-            "jobReference": {"projectId": "", "jobId": job},
-            "totalRows": str(len(rows)),
-            "jobComplete": True,
-        }
-        if rows:  # BigQuery leaves it out of an empty result
-            answer["rows"] = rows[start : start + PAGE]
-        if start + PAGE < len(rows):
-            answer["pageToken"] = str(start + PAGE)
-        return Answer.of_json(answer)
-
-
-def _group(first: str, second: str, cost: float, quantity: float) -> Json:
-    dollars = {"Amount": f"{cost:.10f}", "Unit": "USD"}
-    quantities = {"Amount": f"{quantity:.10f}", "Unit": "N/A"}
-    metrics = {"UnblendedCost": dollars, "NetUnblendedCost": dollars, "UsageQuantity": quantities}
-    return {"Keys": [first, second], "Metrics": metrics}
-
-
-def _bedrock_line(charge: Charge) -> tuple[str, str, int]:
-    """The service, the usage type and the size of its unit."""
-    profile, _, name = charge.model.rpartition("anthropic.")
-    code = _CODES.get(charge.place, charge.place)
-    if name != charge.model:
-        everywhere = "_global" if profile == "global." else ""
-        words = re.sub(r"(?<=\d)-(?=\d)", ".", _without_release(name)).split("-")
-        kinds = {
-            "input": "input_tokens",
-            "cached": "cache_read_tokens",
-            "cache_write": "cache_write_tokens",
-            "cache_write_1h": "cache_write_1h_tokens",
-        }
-        usage = f"{code}-MP:{code}_{kinds.get(charge.kind, 'output_tokens')}{everywhere}_standard-Units"
-        return f"{' '.join(words).title()} (Amazon Bedrock Edition)", usage, _MILLION
-    kinds = {"input": "input-tokens", "cached": "cache-read-input-token-count"}
-    kinds |= dict.fromkeys(("cache_write", "cache_write_1h"), "cache-write-input-token-count")
-    usage = f"{code}-{_amazon_name(charge.model)}-{kinds.get(charge.kind, 'output-tokens')}"
-    return "Amazon Bedrock", f"{usage}-cross-region-global" if charge.model.startswith("global.") else usage, 1000
-
-
-def _amazon_name(model: str) -> str:
-    """How AWS writes its own models on bills; those of others as their ids."""
-    if match := re.search(r"amazon\.nova-(?:(\d+)-)?([a-z]+)", model):
-        return f"Nova{f'{match[1]}.0' if match[1] else ''}{match[2].title()}"
-    if match := re.search(r"amazon\.titan-embed-text-v(\d)", model):
-        return f"TitanEmbeddingV{match[1]}-Text"
-    return f"{re.sub(r'^(us|eu|apac|global)[.]|-v?[0-9]+:[0-9]+$', '', model)}-mantle"
-
-
-def _azure_meter(charge: Charge) -> str:
-    """The meter of a model that is served globally; embeddings have one for all."""
-    name = re.sub(r"-20\d\d-\d\d-\d\d$", "", charge.model)
-    if "embedding" in name:
-        return f"{name} glbl Tokens"
-    kinds = {"input": "Inp", "cached": "Cd Inp"} | dict.fromkeys(("cache_write", "cache_write_1h"), "Cd Wr")
-    words = name.removeprefix("gpt-").replace("-", " ")
-    return f"{words} ShortCo {kinds.get(charge.kind, 'Opt')} Std Gl 1M Tokens"
-
-
-def _export_row(charge: Charge) -> Json:
-    where = " Global" if charge.place == "global" else ""
-    name = charge.model.replace("-", " ").title() + where
-    kinds = {
-        "input": "Text Input - Predictions",
-        "cached": "Text Input Caching",
-        "thoughts": "Thinking Text Output - Predictions",
-    }
-    sku = f"{name} {kinds.get(charge.kind, 'Text Output - Predictions')}"
-    return {"f": [{"v": value} for value in (sku, charge.place, repr(charge.cost), "0.0", repr(float(charge.tokens)))]}
-
-
-def _without_release(name: str) -> str:
-    return re.sub(r"(-20\d{6})?(-v\d+(:\d+)?)?$", "", name)
 
 
 def _names(provider: str, place: str, model: str) -> tuple[str, ...]:

@@ -114,13 +114,17 @@ class Completion:
 
 
 @dataclass
-class PromptCache:
-    """The prefixes that have been seen, by host and model."""
+class Model:
+    """The model behind one provider, with the prefixes that it has seen, by host and model."""
 
     _seen: set[str] = field(default_factory=set)
 
-    def usage(self, host: str, prompt: Prompt, completion: Completion) -> Usage:
-        """Return the tokens of a call and remember its prefixes."""
+    def answer(self, host: str, prompt: Prompt) -> tuple[Completion, Usage]:
+        """Answer a prompt, always alike, return the tokens of the call with it, and remember the prompt's prefixes."""
+        completion = _complete(prompt)
+        return completion, self._usage(host, prompt, completion)
+
+    def _usage(self, host: str, prompt: Prompt, completion: Completion) -> Usage:
         image_tokens = prompt.images * IMAGE_TOKENS
         prefixes = [
             (count_tokens(prefix.text), _digest(host, prompt.model, prefix.text), prefix.lifetime)
@@ -159,8 +163,7 @@ def implicit_prefix(text: str, lifetime: Literal["", "30m"] = "") -> tuple[Prefi
     return (Prefix(text[: CACHE_MINIMUM_TOKENS * CHARACTERS_PER_TOKEN], lifetime),)
 
 
-def complete(prompt: Prompt) -> Completion:
-    """Answer a prompt, always alike."""
+def _complete(prompt: Prompt) -> Completion:
     digest = _digest(prompt.model, prompt.text)
     number = digest[:12]
     thoughts = f"Thoughts of the simulated provider, number {number}." if prompt.thinks else ""

@@ -32,7 +32,6 @@ from local.outside.slack_workspace import SlackError
 
 Action = Callable[[SlackWorkspace, dict[str, str]], str]
 
-_KINDS = ("calls", "datadog", "slack", "refused")
 _HOSTS = ("127.0.0.1", "localhost")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _MOST_FORM_BYTES = 20_000
@@ -65,17 +64,16 @@ def control_app(
     - POST /ask, /click, /deactivate : the page's forms: what a person does in Slack.
     """
     control = _Control(journal, slack, mailbox, datadog_objects, parts)
-    both = ["GET", "DELETE"]
     forms = {"/ask": _ask, "/click": _click, "/deactivate": _deactivate}
     return Starlette(
         routes=[
-            Route("/", control.index, methods=both),
+            Route("/", control.index, methods=["GET", "DELETE"]),
             Route("/dashboard", control.dashboard),
             Route("/datadog/objects", control.objects),
-            *(Route(f"/{kind}", control.records, methods=both) for kind in _KINDS),
-            Route("/mails", control.mails, methods=both),
-            Route("/workspace", control.workspace, methods=both),
-            Route("/faults", control.faults, methods=both),
+            *(_kept(f"/{kind}", read, partial(journal.clear, kind)) for kind, read in _records(journal).items()),
+            _kept("/mails", control.mails, mailbox.clear),
+            _kept("/workspace", control.workspace, slack.clear),
+            _kept("/faults", control.faults, journal.clear_fault),
             Route("/faults/{host}", control.fault_of_host, methods=["PUT", "DELETE"]),
             *(Route(path, partial(control.form, act), methods=["POST"]) for path, act in forms.items()),
         ],
@@ -97,7 +95,7 @@ class _Control:
             self.mailbox.clear()
             self.slack.clear()
             return Response(status_code=204)
-        counts = {kind: len(found) for kind, found in _records(self.journal).items()}
+        counts = {kind: len(read(request)) for kind, read in _records(self.journal).items()}
         notice, failed = request.query_params.get("notice", ""), "failed" in request.query_params
         html = page.render(
             counts, self.journal.faults(), self.slack, self.mailbox, self.parts, notice=notice, failed=failed
@@ -116,36 +114,18 @@ class _Control:
         kinds = {"metrics": objects.metrics(), "dashboards": objects.dashboards(), "monitors": objects.monitors()}
         return JSONResponse({**kinds, "writes": objects.writes})
 
-    async def records(self, request: Request) -> Response:
-        kind = request.url.path.strip("/")
-        if request.method == "DELETE":
-            self.journal.clear(kind)
-            return Response(status_code=204)
-        return JSONResponse(_records(self.journal)[kind])
+    def mails(self, request: Request) -> object:
+        return [asdict(mail) for mail in self.mailbox.mails(request.query_params.get("to"))]
 
-    async def mails(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self.mailbox.clear()
-            return Response(status_code=204)
-        return JSONResponse([asdict(mail) for mail in self.mailbox.mails(request.query_params.get("to"))])
+    def workspace(self, request: Request) -> object:
+        return {
+            "messages": [asdict(message) for message in self.slack.messages()],
+            "views": [asdict(view) for view in self.slack.views()],
+            "executions": [asdict(execution) for execution in self.slack.executions()],
+        }
 
-    async def workspace(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self.slack.clear()
-            return Response(status_code=204)
-        return JSONResponse(
-            {
-                "messages": [asdict(message) for message in self.slack.messages()],
-                "views": [asdict(view) for view in self.slack.views()],
-                "executions": [asdict(execution) for execution in self.slack.executions()],
-            }
-        )
-
-    async def faults(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self.journal.clear_fault()
-            return Response(status_code=204)
-        return JSONResponse({host: asdict(fault) for host, fault in self.journal.faults().items()})
+    def faults(self, request: Request) -> object:
+        return {host: asdict(fault) for host, fault in self.journal.faults().items()}
 
     async def fault_of_host(self, request: Request) -> Response:
         host = request.path_params["host"]
@@ -170,6 +150,18 @@ class _Control:
         except (KeyError, ValueError, RuntimeError, SlackError, httpx.TransportError) as error:
             outcome = {"failed": "1", "notice": str(error.args[0]) if error.args else type(error).__name__}
         return RedirectResponse(f"/?{urlencode(outcome)}", status_code=303)
+
+
+def _kept(path: str, read: Callable[[Request], object], forget: Callable[[], None]) -> Route:
+    """What is kept of one kind: GET reads it, as JSON, and DELETE forgets it."""
+
+    async def answer(request: Request) -> Response:
+        if request.method == "DELETE":
+            forget()
+            return Response(status_code=204)
+        return JSONResponse(read(request))
+
+    return Route(path, answer, methods=["GET", "DELETE"])
 
 
 class _OwnPagesOnly:
@@ -234,12 +226,13 @@ def _answer(slack: SlackWorkspace) -> str:
     return f"; the app answered {last.response.status_code} in {last.seconds:.1f} s."
 
 
-def _records(journal: Journal) -> dict[str, list[Any]]:
+def _records(journal: Journal) -> dict[str, Callable[[Request], list[Any]]]:
+    """How the records of each kind are read."""
     return {
-        "calls": [asdict(call) for call in journal.calls()],
-        "datadog": journal.datadog(),
-        "slack": journal.slack(),
-        "refused": [asdict(refusal) for refusal in journal.refused()],
+        "calls": lambda _: [asdict(call) for call in journal.calls()],
+        "datadog": lambda _: journal.datadog(),
+        "slack": lambda _: journal.slack(),
+        "refused": lambda _: [asdict(refusal) for refusal in journal.refused()],
     }
 
 

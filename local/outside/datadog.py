@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import hmac
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -27,8 +26,9 @@ from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCre
 from datadog_api_client.v2.model.logs_metric_update_request import LogsMetricUpdateRequest
 
 from local.outside.datadog_metrics import Metric, QueryError
-from local.outside.datadog_query import check_request, parse_monitor
-from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.datadog_monitors import parse_monitor
+from local.outside.datadog_widgets import check_request
+from local.outside.exchange import Answer, ApiError, Request, Target, same
 from local.outside.records import Journal, Json
 
 _INTAKE = re.compile(r"http-intake\.logs\.[a-z0-9.-]+")
@@ -463,7 +463,7 @@ def _route(request: Request) -> tuple[str, str]:
 
 
 def _check_key(request: Request, header: str, key: str) -> None:
-    if not hmac.compare_digest(request.headers.get(header, "").encode(), key.encode()):
+    if not same(request.headers.get(header, ""), key):
         raise ApiError(403)
 
 

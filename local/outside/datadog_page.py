@@ -12,19 +12,9 @@ from urllib.parse import urlencode
 
 from local.outside.datadog import DatadogObjects
 from local.outside.datadog_metrics import Log, Metrics, QueryError
-from local.outside.datadog_query import (
-    COMPARISONS,
-    Column,
-    Group,
-    MonitorState,
-    Row,
-    Scope,
-    Series,
-    Window,
-    columns,
-    monitor_state,
-    rows,
-)
+from local.outside.datadog_monitors import MonitorState, monitor_state
+from local.outside.datadog_query import COMPARISONS, Group, Scope, Series, Window
+from local.outside.datadog_widgets import Column, Row, columns, rows
 from local.outside.records import Json
 
 
@@ -380,7 +370,7 @@ def _timeseries(definition: Json, drawing: _Drawing) -> str:
     tick = tick if format_ else max(tick, 1.0)  # what is counted has no halves
     top = tick * max(math.ceil(max(stacked.values()) / tick), 1)
     place = _Place(start, end, top, step)
-    drawn = _bars(lines, place, drawing, format_) if bars else _lines(lines, place)
+    drawn = _bars(lines, place, format_) if bars else _lines(lines, place)
     rules = "".join(
         f'<line class="rule" x1="0" x2="1000" y1="{place.y(value):.1f}" y2="{place.y(value):.1f}" '
         f'vector-effect="non-scaling-stroke"/>'
@@ -413,7 +403,7 @@ class _Place:
         return 100 - value / self.top * 100
 
 
-def _bars(lines: Sequence[_Line], place: _Place, drawing: _Drawing, format_: Json) -> str:
+def _bars(lines: Sequence[_Line], place: _Place, format_: Json) -> str:
     drawn, heights = "", dict[float, float]()
     width = place.x(place.start + place.step) * 0.86
     for line in lines:

@@ -1,4 +1,4 @@
-"""Datadog's answers to metric queries, formulas and monitors, over log-based metrics.
+"""Datadog's answers to metric queries and formulas, over log-based metrics.
 
 It knows the part of Datadog's language that this gateway's definitions use; of anything else `QueryError` says what is
 not understood, so that a mistake is seen here and not as an empty graph in Datadog. What Datadog does where it matters:
@@ -9,8 +9,6 @@ not understood, so that a mistake is seen here and not as an empty graph in Data
 - Arithmetic: groups that only one side has fall out, unless `default_zero()` makes the other 0. Where `as_count()` has
   no point it counts as 0 ("Interpolation"); what is divided by 0 has no value. A side without groups goes with every
   group of the other.
-- A `sum` monitor with `as_count()` adds up over its window first and calculates then ("as_count() in Monitor
-  Evaluations"); any other one calculates at each point and aggregates then.
 """
 
 from __future__ import annotations
@@ -19,12 +17,11 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from local.outside.datadog_metrics import Metric, Metrics, QueryError, pattern
-from local.outside.records import Json
 
 Group = tuple[tuple[str, str], ...]
 """The tags that set one series apart: (("user", "sato_example.com"), ("model", "gpt-6.1-sol"))."""
@@ -35,7 +32,6 @@ NO_TAG = "N/A"
 GRANULARITY = 10.0
 """Seconds between the points of a log-based metric ("Generate Metrics from Ingested Logs")."""
 _DAY = 86_400.0
-_UNITS = {"m": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY}
 _SHIFTS = {"day_before": _DAY, "week_before": 7 * _DAY}
 _FUNCTIONS = {"default_zero": 1, "clamp_min": 2, **dict.fromkeys(_SHIFTS, 1)}  # how many arguments each takes
 _AGGREGATORS = ("sum", "avg", "min", "max", "count", "p50", "p75", "p90", "p95", "p99")
@@ -53,9 +49,6 @@ _OPERATIONS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-
-
-# Expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,216 +423,3 @@ def _mapped(found: Series | float, change: Callable[[float], float | None]) -> S
 
 def _result(operation: Callable[[float, float], float], left: float, right: float) -> float | None:
     return None if operation is operator.truediv and right == 0 else operation(left, right)
-
-
-# Widgets
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A formula of a widget, with its answer. `format` is the formula's `number_format`."""
-
-    label: str
-    format: Json
-    series: Series
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A group, with its value in each column; None where it has none."""
-
-    group: Group
-    values: tuple[float | None, ...]
-
-
-def check_request(request: Json, variables: Iterable[str] = ()) -> list[Query]:
-    """Return the metric queries of a widget's request.
-
-    Raises
-    ------
-    QueryError
-        A query or formula is not understood, or names what there is not.
-    """
-    if "queries" not in request:
-        raise QueryError("A request without queries and formulas is not understood.")
-    found: list[Query] = []
-    for query in request["queries"]:
-        if query.get("data_source") != "metrics":
-            raise QueryError(f"The data source {query.get('data_source')!r} is not understood: metrics is.")
-        found += parse(query["query"]).queries.values()
-    used = {part.strip("!$") for query in found for part in query.filters if part.lstrip("!").startswith("$")}
-    if unknown := sorted(used - set(variables)):
-        raise QueryError(f"The dashboard has no template variable {unknown[0]!r}.")
-    for formula in request.get("formulas") or []:
-        parse(formula["formula"], names=[query["name"] for query in request["queries"]])
-    return found
-
-
-def columns(request: Json, scope: Scope, *, scalar: bool) -> list[Column]:
-    """Return the answers of a request's formulas: over time or, with each query reduced to one value, `scalar`.
-
-    Raises
-    ------
-    QueryError
-        As `check_request`, or there is no such metric or tag.
-    """
-    named = {query["name"]: _named(query, scope, scalar=scalar) for query in request["queries"]}
-    window = scope.window.whole() if scalar else scope.window
-    inside = replace(scope, window=window, named=named)
-    found = []
-    for formula in request.get("formulas") or [{"formula": name} for name in named]:
-        series = parse(formula["formula"], names=named).evaluate(inside)
-        found.append(Column(formula.get("alias") or formula["formula"], formula.get("number_format") or {}, series))
-    return found
-
-
-def rows(request: Json, found: Sequence[Column]) -> list[Row]:
-    """Return the rows of a scalar request's columns, in the order and up to the number that the request asks for.
-
-    Without such an order the first column decides, largest first.
-    """
-    values = [column.series.single() for column in found]
-    groups = dict.fromkeys(group for column in values for group in column)
-    table = [Row(group, tuple(column.get(group) for column in values)) for group in groups]
-    sort = request.get("sort") or {}
-    formulas = request.get("formulas") or []
-    orders = sort.get("order_by") or [
-        {"type": "formula", "index": index, "order": formula["limit"].get("order", "desc")}
-        for index, formula in enumerate(formulas)
-        if formula.get("limit")
-    ]
-    for order in reversed(orders or [{"type": "formula", "index": 0, "order": "desc"}]):
-        _sort(table, order)
-    limits = [sort.get("count"), *((formula.get("limit") or {}).get("count") for formula in formulas)]
-    return table[: min((limit for limit in limits if limit), default=None)]
-
-
-def _sort(table: list[Row], order: Json) -> None:
-    descending = order.get("order", "desc") == "desc"
-    if order["type"] == "group":
-        table.sort(key=lambda row: dict(row.group).get(order["name"], ""), reverse=descending)
-        return
-
-    def key(row: Row) -> float:
-        value = row.values[order["index"]]
-        if value is None:  # is last, whatever the order
-            return -math.inf if descending else math.inf
-        return value
-
-    table.sort(key=key, reverse=descending)
-
-
-def _named(query: Json, scope: Scope, *, scalar: bool) -> Callable[[float], Series]:
-    expression = parse(query["query"])
-    aggregator = query.get("aggregator", "avg")
-    whole = scalar and aggregator == "percentile"
-    inside = replace(scope, window=scope.window.whole() if whole else scope.window)
-
-    def answer(shift: float) -> Series:
-        series = expression.evaluate(inside, shift)
-        return series.reduced(aggregator, scope.window.start) if scalar and not whole else series
-
-    return answer
-
-
-# Monitors
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorQuery:
-    """`sum(last_1d):expression > 20`. `seconds` is the window's length."""
-
-    aggregator: str
-    seconds: float
-    expression: Expression
-    comparison: str
-    threshold: float
-
-
-@dataclass(frozen=True, slots=True)
-class GroupState:
-    """How a group of a monitor stands: "OK", "Warn" or "Alert"."""
-
-    group: Group
-    value: float
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorState:
-    """How a monitor stands: "OK", "Warn", "Alert" or "No Data", as its worst group, and whether it tells anybody."""
-
-    state: str
-    notifies: bool
-    groups: tuple[GroupState, ...] = ()
-
-
-_MONITOR = re.compile(
-    r"(?P<aggregator>[a-z_]+)\(last_(?P<number>\d+)(?P<unit>m|h|d|w)\)\s*:(?P<expression>.+?)"
-    r"(?P<comparison>>=|<=|==|!=|>|<)\s*(?P<threshold>-?\d+(?:\.\d+)?(?:[eE]-?\d+)?)",
-    re.DOTALL,
-)
-
-
-def parse_monitor(query: str) -> MonitorQuery:
-    """Read a metric monitor's query.
-
-    Raises
-    ------
-    QueryError
-        Something of it is not understood.
-    """
-    match = _MONITOR.fullmatch(query.strip())
-    if not match:
-        raise QueryError(
-            f"The monitor's query {query!r} is not understood: it must be as in sum(last_5m):sum:metric{{*}} > 1."
-        )
-    if match["aggregator"] not in ("avg", "sum", "min", "max"):
-        raise QueryError(
-            f"In {query!r}, the aggregator {match['aggregator']!r} is not understood: avg, sum, min, max are."
-        )
-    expression = parse(match["expression"])
-    if any(part.startswith(("$", "!$")) for found in expression.queries.values() for part in found.filters):
-        raise QueryError(f"In {query!r}, there is a template variable, which monitors do not have.")
-    seconds = int(match["number"]) * _UNITS[match["unit"]]
-    return MonitorQuery(match["aggregator"], seconds, expression, match["comparison"], float(match["threshold"]))
-
-
-def monitor_state(monitor: Json, metrics: Metrics, now: float) -> MonitorState:
-    """Return how a monitor stands at a time.
-
-    Its window ends `evaluation_delay` seconds before. A group without a value in it has no state. Without any the
-    state is "No Data", of which the monitor tells if `notify_no_data` says so and the last `no_data_timeframe` minutes,
-    if longer, have been as silent.
-
-    Raises
-    ------
-    QueryError
-        Its query is not understood, or asks for a metric or a tag that there is not.
-    """
-    query = parse_monitor(monitor["query"])
-    options = monitor.get("options") or {}
-    now -= options.get("evaluation_delay") or 0
-    values = _monitored(query, metrics, now)
-    if not values:
-        silent = max(query.seconds, 60.0 * (options.get("no_data_timeframe") or 0))
-        missing = not _monitored(replace(query, seconds=silent), metrics, now)
-        return MonitorState("No Data", notifies=missing and bool(options.get("notify_no_data")))
-    thresholds = options.get("thresholds") or {}
-    compare = COMPARISONS[query.comparison]
-    limits = {"Alert": query.threshold, "Warn": thresholds.get("warning")}
-    groups = []
-    for group, value in sorted(values.items()):
-        passed = [state for state, limit in limits.items() if limit is not None and compare(value, limit)]
-        groups.append(GroupState(group, value, passed[0] if passed else "OK"))
-    states = {group.state for group in groups}
-    worst = next(state for state in ("Alert", "Warn", "OK") if state in states)
-    return MonitorState(worst, notifies=worst != "OK", groups=tuple(groups))
-
-
-def _monitored(query: MonitorQuery, metrics: Metrics, now: float) -> dict[Group, float]:
-    counted = any(found.modifier == "as_count" for found in query.expression.queries.values())
-    window = Window(now - query.seconds, now, GRANULARITY)
-    if query.aggregator == "sum" and counted:
-        return query.expression.evaluate(Scope(metrics, window.whole())).single()
-    return query.expression.evaluate(Scope(metrics, window)).reduced(query.aggregator, window.start).single()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hmac
 import json
 import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
 
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as Incoming
 from starlette.types import Receive, Scope, Send
 
 from local.outside.records import Call, Fault, Journal, Json, Usage
@@ -27,6 +29,11 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def bearer(self) -> str:
+        """The token of the header Authorization, "" if there is none."""
+        return self.headers.get("authorization", "").removeprefix("Bearer ")
 
     def json(self) -> Json:
         """Return the body, which must be a JSON object; ApiError says so otherwise."""
@@ -73,6 +80,13 @@ class Answer:
         content = json.dumps(body).encode()
         return cls(status, {"content-type": "application/json", **(headers or {})}, [content], usage or Usage())
 
+    @classmethod
+    def of_text(
+        cls, text: str, *, status: int = 200, kind: str = "text/plain", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Make an answer with a text; `kind` is its media type."""
+        return cls(status, {"content-type": f"{kind}; charset=utf-8", **(headers or {})}, [text.encode()])
+
 
 class ApiError(Exception):
     """A provider's refusal; the provider puts it into its own format.
@@ -85,10 +99,16 @@ class ApiError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
+def same(given: str, secret: str) -> bool:
+    """Return whether what a caller gave is the secret, in a time that does not tell how much of it is."""
+    return hmac.compare_digest(given.encode(), secret.encode())
+
+
 class Provider(Protocol):
-    """One provider's API."""
+    """One provider's API: the shape of every simulated service, which the package's docstring explains."""
 
     name: str
+    """As the records of calls have it."""
 
     def serves(self, host: str) -> bool:
         """Return whether this host is one of the provider's."""
@@ -100,7 +120,7 @@ class Provider(Protocol):
         """Check the request's credentials and answer it, or raise ApiError."""
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:
-        """Put an error into the provider's own format."""
+        """Put an error, a fault's too, into the provider's own format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +136,11 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; end it when the client goes away."""
-        body, connected = await _read_body(receive)
-        if not connected:
+        incoming = Incoming(scope, receive)
+        try:
+            request = _request(incoming, await incoming.body())
+        except ClientDisconnect:
             return
-        request = _request(scope, body)
         work = asyncio.create_task(self._serve(request, send))
         gone = asyncio.create_task(_until_gone(receive))
         await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -190,27 +211,16 @@ async def _deliver(send: Send, answer: Answer, fault: Fault) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _request(scope: Scope, body: bytes) -> Request:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+def _request(incoming: Incoming, body: bytes) -> Request:
+    headers = dict(incoming.headers.items())
     return Request(
         host=headers.get("host", "").partition(":")[0].lower(),
-        method=scope["method"],
-        path=scope["raw_path"].decode("latin-1"),
-        query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+        method=incoming.method,
+        path=incoming.scope["raw_path"].decode("latin-1"),
+        query=dict(incoming.query_params),
         headers=headers,
         body=body,
     )
-
-
-async def _read_body(receive: Receive) -> tuple[bytes, bool]:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return b"", False
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts), True
 
 
 async def _until_gone(receive: Receive) -> None:

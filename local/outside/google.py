@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -21,20 +22,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from local.outside import openai_format
-from local.outside.bedrock import anthropic_answer, anthropic_prompt, anthropic_stream
+from local.outside.anthropic_format import messages_answer, messages_prompt, messages_stream
 from local.outside.completion import (
     Completion,
+    Model,
     Prompt,
-    PromptCache,
     Tool,
-    complete,
     count_tokens,
     embedding,
     implicit_prefix,
     join_texts,
     own_text,
 )
-from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.exchange import Answer, ApiError, Request, Target, same
 from local.outside.records import Json, Usage
 
 TOKEN_HOST = "oauth2.googleapis.com"  # noqa: S105  # a host
@@ -67,53 +67,32 @@ _ERRORS = {
 }
 
 
-class GoogleToken:
-    """The token endpoint: exchanges assertions that the service account signed for access tokens.
+class GoogleAccount:
+    """A service account, by its JSON file: the assertions that it signed are exchanged for access tokens.
 
     A token carries its end and a keyed digest of it, so that tokens stay valid when the outside world restarts.
     """
 
-    name = "google-token"
-
-    def __init__(self, vertex_credentials: str) -> None:
-        self._account: dict[str, str] = json.loads(vertex_credentials)
+    def __init__(self, credentials: str) -> None:
+        self._account: dict[str, str] = json.loads(credentials)
         key = serialization.load_pem_private_key(self._account["private_key"].encode(), password=None)
         if not isinstance(key, rsa.RSAPrivateKey):
             raise ValueError("The Google service account's private_key must be an RSA key.")
         self._public_key = key.public_key()
 
-    def serves(self, host: str) -> bool:
-        """Return whether the host is the token endpoint's."""
-        return host == TOKEN_HOST
-
-    def target(self, request: Request) -> Target:
-        """Return the one operation there is."""
-        if (request.method, request.path) != ("POST", "/token"):
-            raise ApiError(404)
-        return Target("token")
-
-    def answer(self, request: Request, target: Target) -> Answer:  # there is but one operation
-        """Exchange a signed assertion for an access token."""
-        form = parse_qs(request.body.decode())
-        if form.get("grant_type") != [_GRANT]:
-            raise ApiError(400, code="unsupported_grant_type", message="Invalid grant_type")
-        self._check(form.get("assertion", [""])[0])
-        token = self._token(int(time.time()) + TOKEN_SECONDS)
-        return Answer.of_json({"access_token": token, "expires_in": TOKEN_SECONDS - 1, "token_type": "Bearer"})
-
-    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
-        """Return an OAuth error."""
-        code = error.code or ("invalid_request" if error.status < 500 else "internal_failure")
-        return Answer.of_json({"error": code, "error_description": error.message or code}, status=error.status)
+    def exchange(self, assertion: str) -> str:
+        """Return an access token for an assertion; ApiError if it is not signed by this account, or not in order."""
+        self._check(assertion)
+        return self._token(int(time.time()) + TOKEN_SECONDS)
 
     def accepts(self, token: str) -> bool:
-        """Return whether an access token is one of this endpoint's and has not expired."""
+        """Return whether an access token is one of this account's and has not expired."""
         parts = token.split(".")
         return (
             len(parts) == 3
             and parts[1].isdecimal()
             and int(parts[1]) > time.time()
-            and hmac.compare_digest(token.encode(), self._token(int(parts[1])).encode())
+            and same(token, self._token(int(parts[1])))
         )
 
     def _token(self, expiry: int) -> str:
@@ -148,14 +127,54 @@ class GoogleToken:
         return ""
 
 
+class GoogleTokens:
+    """Answers for the token endpoint, to several service accounts."""
+
+    name = "google-token"
+
+    def __init__(self, *accounts: GoogleAccount) -> None:
+        self._accounts = accounts
+
+    def serves(self, host: str) -> bool:
+        """Return whether the host is the token endpoint's."""
+        return host == TOKEN_HOST
+
+    def target(self, request: Request) -> Target:
+        """Return the one operation there is."""
+        if (request.method, request.path) != ("POST", "/token"):
+            raise ApiError(404)
+        return Target("token")
+
+    def answer(self, request: Request, target: Target) -> Answer:  # there is but one operation
+        """Exchange an assertion that one of the accounts signed for an access token."""
+        form = parse_qs(request.body.decode())
+        if form.get("grant_type") != [_GRANT]:
+            raise ApiError(400, code="unsupported_grant_type", message="Invalid grant_type")
+        token = self._exchange(form.get("assertion", [""])[0])
+        return Answer.of_json({"access_token": token, "expires_in": TOKEN_SECONDS - 1, "token_type": "Bearer"})
+
+    def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
+        """Return an OAuth error."""
+        code = error.code or ("invalid_request" if error.status < 500 else "internal_failure")
+        return Answer.of_json({"error": code, "error_description": error.message or code}, status=error.status)
+
+    def _exchange(self, assertion: str) -> str:
+        """Return a token of the first account that takes the assertion; if none does, the last one says why."""
+        *others, last = self._accounts
+        for account in others:
+            with suppress(ApiError):
+                return account.exchange(assertion)
+        return last.exchange(assertion)
+
+
 class VertexAI:
     """Answers for Vertex AI's regional, multi-regional and global hosts, to bearers of the token endpoint's tokens."""
 
     name = "vertex_ai"
 
-    def __init__(self, tokens: GoogleToken) -> None:
-        self._tokens = tokens
-        self._cache = PromptCache()
+    def __init__(self, account: GoogleAccount) -> None:
+        self._account = account
+        self._model = Model()
 
     def serves(self, host: str) -> bool:
         """Return whether the host is one of Vertex AI's."""
@@ -175,7 +194,7 @@ class VertexAI:
 
     def answer(self, request: Request, target: Target) -> Answer:
         """Answer one call with a valid bearer token."""
-        if not self._tokens.accepts(request.headers.get("authorization", "").removeprefix("Bearer ")):
+        if not self._account.accepts(request.bearer):
             raise ApiError(401)
         body = request.json()
         if target.operation == "predict":
@@ -183,12 +202,11 @@ class VertexAI:
         if target.operation == "embedContent":
             return _embed_content(body)
         if target.operation == "countTokens":
-            return Answer.of_json({"totalTokens": count_tokens(gemini_prompt(target.model, body).text)})
+            return Answer.of_json({"totalTokens": count_tokens(_gemini_prompt(target.model, body).text)})
         if target.operation in ("rawPredict", "streamRawPredict", "chat/completions"):
             return self._partners(request, target, body)
-        prompt = gemini_prompt(target.model, body)
-        completion = complete(prompt)
-        usage = self._cache.usage(request.host, prompt, completion)
+        prompt = _gemini_prompt(target.model, body)
+        completion, usage = self._model.answer(request.host, prompt)
         if not target.streamed:
             parts = [*_thought_parts(completion), _answer_part(completion)]
             return Answer.of_json(_content(prompt, completion, usage, parts), usage=usage)
@@ -197,11 +215,10 @@ class VertexAI:
     def _partners(self, request: Request, target: Target, body: Json) -> Answer:
         """Answer in the format of the model's maker."""
         claude = "/publishers/anthropic/" in request.path
-        prompt = anthropic_prompt(target.model, body) if claude else openai_format.chat_prompt(target.model, body)
-        completion = complete(prompt)
-        usage = self._cache.usage(request.host, prompt, completion)
+        prompt = messages_prompt(target.model, body) if claude else openai_format.chat_prompt(target.model, body)
+        completion, usage = self._model.answer(request.host, prompt)
         if claude:
-            answer = anthropic_stream if target.streamed else anthropic_answer
+            answer = messages_stream if target.streamed else messages_answer
             return answer(prompt, completion, usage)
         return openai_format.chat_answer(prompt, completion, usage, body, azure=False)
 
@@ -212,7 +229,7 @@ class VertexAI:
         return Answer.of_json({"error": document}, status=error.status)
 
 
-def gemini_prompt(model: str, body: Json) -> Prompt:
+def _gemini_prompt(model: str, body: Json) -> Prompt:
     """Read a generateContent request; Google takes field names in camelCase and in snake_case."""
     contents = body["contents"]
     text = join_texts([_field(body, "systemInstruction") or [], *contents])

@@ -17,7 +17,7 @@ from email.message import EmailMessage
 from email.utils import getaddresses, parseaddr
 from html import unescape
 from itertools import count
-from typing import Literal
+from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -73,6 +73,9 @@ class Mailbox:
     ----------
     tls
         With the certificate of the submission port.
+
+    Attributes
+    ----------
     accepts
         Tells whether a user name and password are good; it is called in the server's thread and should be quick. Until
         it is set, nobody's are.
@@ -80,10 +83,9 @@ class Mailbox:
         The address that mails must be from, by envelope and header; until it is set, none may.
     """
 
-    def __init__(
-        self, tls: ssl.SSLContext, *, accepts: Accepts = lambda user, password: False, allowed_sender: str = ""
-    ) -> None:
-        self.accepts, self.allowed_sender = accepts, allowed_sender
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self.accepts: Accepts = lambda user, password: False
+        self.allowed_sender = ""
         self.submission_port = self.relay_port = 0
         self._tls = tls
         self._mails: deque[Mail] = deque(maxlen=KEPT_RECORDS)
@@ -116,39 +118,34 @@ class Mailbox:
     async def serve(self, submission: socket.socket, relay: socket.socket, until: asyncio.Event) -> None:
         """Serve on two listening sockets until the event."""
         loop = asyncio.get_running_loop()
-        handlers = (_Handler(self, "smtp"), _Handler(self, "ses"))
         servers = [
-            await loop.create_server(lambda: self._submission(handlers[0]), sock=submission),
-            await loop.create_server(lambda: self._relay(handlers[1]), sock=relay),
+            await loop.create_server(self._submission, sock=submission),
+            await loop.create_server(lambda: self._smtp("ses", "relay.local"), sock=relay),
         ]
         await until.wait()
         for server in servers:
             server.close()
 
-    def _submission(self, handler: _Handler) -> SMTP:
-        return SMTP(
-            handler,
-            hostname="email-smtp.local",
-            ident="ESMTP (simulated)",
-            data_size_limit=LARGEST_MAIL_BYTES,
-            enable_SMTPUTF8=True,
+    def _submission(self) -> SMTP:
+        return self._smtp(
+            "smtp",
+            "email-smtp.local",
             tls_context=self._tls,
             require_starttls=True,
             auth_required=True,
             authenticator=self._authenticate,
-            timeout=_IDLE_SECONDS,
-            loop=asyncio.get_running_loop(),
         )
 
-    def _relay(self, handler: _Handler) -> SMTP:
+    def _smtp(self, via: Via, hostname: str, **more: Any) -> SMTP:  # noqa: ANN401 - aiosmtpd's own parameters
         return SMTP(
-            handler,
-            hostname="relay.local",
+            _Handler(self, via),
+            hostname=hostname,
             ident="ESMTP (simulated)",
             data_size_limit=LARGEST_MAIL_BYTES,
             enable_SMTPUTF8=True,
             timeout=_IDLE_SECONDS,
             loop=asyncio.get_running_loop(),
+            **more,
         )
 
     def _authenticate(

@@ -67,17 +67,10 @@ class SlackWorkspace(Workspace):
         With which requests are signed.
     settings
         The workspace's ids and mail domains: an environment's `onboarding` settings fit.
-    clock
-        Seconds since 1970, for the age of triggers and response URLs.
     """
 
-    def __init__(
-        self,
-        signing_secret: str,
-        settings: WorkspaceSettings | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__(settings or ExampleWorkspace(), clock)
+    def __init__(self, signing_secret: str, settings: WorkspaceSettings | None = None) -> None:
+        super().__init__(settings or ExampleWorkspace())
         self._signing_secret = signing_secret
         self._request_url = ""
         self._verification_token = secrets.token_urlsafe(18)
@@ -218,27 +211,27 @@ class SlackWorkspace(Workspace):
         self.event(event)
         return execution.id
 
-    def command(self, user: str, text: str = "", *, channel: str = GENERAL) -> httpx.Response:
-        """Type the slash command; what the app answers at once is shown to the user."""
+    def command(self, user: str, text: str = "") -> httpx.Response:
+        """Type the slash command in the channel of everybody; what the app answers at once is shown to the user."""
         person = self.person(user)
         form = {
             "token": self._verification_token,
             **({"enterprise_id": person.organisation} if person.organisation else {}),
             "team_id": person.team,
             "team_domain": self.domain,
-            "channel_id": channel,
-            "channel_name": self.channel(channel).name,
+            "channel_id": GENERAL,
+            "channel_name": self.channel(GENERAL).name,
             "user_id": person.id,
             "user_name": person.handle,
             "command": self.command_name,
             "text": text,
             "api_app_id": APP,
             "is_enterprise_install": "true" if self.organisation else "false",
-            "response_url": self.make_response_url("commands", person.id, channel),
+            "response_url": self.make_response_url("commands", person.id, GENERAL),
             "trigger_id": self.make_trigger(person.id),
         }
         response = self.deliver(urlencode(form), FORM)
-        self._show(response, channel, person)
+        self._show(response, person)
         return response
 
     def submit(self, view: View | str, values: Mapping[str, object]) -> httpx.Response:
@@ -316,7 +309,7 @@ class SlackWorkspace(Workspace):
         event = {"type": "user_change", "user": shown, "cache_ts": int(time.time()), "event_ts": f"{time.time():.6f}"}
         return self.event(event)
 
-    def _show(self, response: httpx.Response, channel: str, person: Person) -> None:
+    def _show(self, response: httpx.Response, person: Person) -> None:
         """Show the answer to a command, if it is a message."""
         if not response.is_success or not response.text.strip():
             return
@@ -325,7 +318,7 @@ class SlackWorkspace(Workspace):
             return
         public = answer.get("response_type") == "in_channel"
         self.add_message(
-            channel,
+            GENERAL,
             answer.get("text", ""),
             blocks=answer.get("blocks"),
             ephemeral_to=None if public else person.id,

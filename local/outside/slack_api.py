@@ -6,14 +6,13 @@ Names of arguments, answers and errors: docs.slack.dev/reference/methods.
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.exchange import Answer, ApiError, Request, Target, same
 from local.outside.records import Json
 from local.outside.slack_blocks import problems, text_length
 from local.outside.slack_files import HOST, LONGEST_ALT_TEXT, SlackFile
@@ -102,10 +101,10 @@ class SlackApi:
         return method.run(arguments)
 
     def _check_token(self, request: Request, arguments: Json, name: str) -> None:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ") or arguments.get("token", "")
+        token = request.bearer or arguments.get("token", "")
         if not token:
             raise SlackError("not_authed")
-        if hmac.compare_digest(token.encode(), self._bot_token.encode()):
+        if same(token, self._bot_token):
             return
         step = self._workspace.running_step(token)
         if step is None:

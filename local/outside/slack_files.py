@@ -139,9 +139,9 @@ class SlackUploads:
         file = self._files.receive(request.path, request.body)
         if file is None:
             raise ApiError(400)
-        return Answer(200, {"content-type": "text/plain; charset=utf-8"}, [f"OK - {file.length}".encode()])
+        return Answer.of_text(f"OK - {file.length}")
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:
         """Return an error; a 429 says when to try again."""
         headers = {"retry-after": str(retry_after_seconds)} if error.status == 429 else {}
-        return Answer(error.status, {"content-type": "text/plain; charset=utf-8", **headers}, [b"upload failed"])
+        return Answer.of_text("upload failed", status=error.status, headers=headers)

@@ -156,11 +156,9 @@ class Workspace:
     ----------
     settings
         Its ids and mail domains.
-    clock
-        Seconds since 1970, for the age of triggers and response URLs.
     """
 
-    def __init__(self, settings: WorkspaceSettings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: WorkspaceSettings) -> None:
         self.organisation = settings.workspace if settings.workspace.startswith("E") else ""
         self.team = f"T{settings.workspace[1:]}"  # the organisation's one workspace, if it is one
         self.domain, self.command_name = settings.mail_domains[0].partition(".")[0], settings.command
@@ -168,7 +166,6 @@ class Workspace:
         self.mail_domains, self.team_names = settings.mail_domains, settings.teams
         self.scopes = set(SCOPES)  # what the app was granted; take one away to see `missing_scope`
         self.trigger_seconds = 3.0  # how long a modal may be opened after the user's action
-        self._clock = clock
         self._changed = threading.Condition()
         self._people = {person.id: person for person in cast(self.team, self.mail_domains, self.organisation)}
         approver = self.person("approver").id
@@ -323,7 +320,7 @@ class Workspace:
         """Return a trigger id, with which one modal can be opened for the user within `trigger_seconds`."""
         trigger = f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**12)}.{secrets.token_hex(16)}"
         with self._changed:
-            self._triggers[trigger] = _Trigger(user, self._clock())
+            self._triggers[trigger] = _Trigger(user, time.time())
         return trigger
 
     def open_view(self, trigger: str, payload: Json) -> View:
@@ -334,7 +331,7 @@ class Workspace:
                 raise SlackError("invalid_trigger_id")
             if known.exchanged:
                 raise SlackError("exchanged_trigger_id")
-            if self._clock() - known.made > self.trigger_seconds:
+            if time.time() - known.made > self.trigger_seconds:
                 raise SlackError("expired_trigger_id")
             known.exchanged = True
             id_ = f"V{secrets.token_hex(5).upper()}"
@@ -436,7 +433,7 @@ class Workspace:
         """Return the URL for answers to one action; `kind` is commands or actions."""
         path = f"/{kind}/{self.team}/{secrets.randbelow(10**13)}/{secrets.token_urlsafe(18)}"
         with self._changed:
-            self._response_urls[path] = _ResponseUrl(user, channel, message, self._clock())
+            self._response_urls[path] = _ResponseUrl(user, channel, message, time.time())
         return f"https://hooks.slack.com{path}"
 
     def respond(self, path: str, answer: Json) -> None:
@@ -453,7 +450,7 @@ class Workspace:
                 raise SlackError("no_service")
             if url.uses >= RESPONSE_URL_USES:
                 raise SlackError("used_url")
-            if self._clock() - url.made > RESPONSE_URL_SECONDS:
+            if time.time() - url.made > RESPONSE_URL_SECONDS:
                 raise SlackError("expired_url")
             url.uses += 1
             content = {"text": answer.get("text", ""), "blocks": with_block_ids(answer.get("blocks") or [])}

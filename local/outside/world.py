@@ -7,38 +7,33 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-import trustme
 import uvicorn
 from starlette.types import ASGIApp
 
+from local.outside.authority import Authority
 from local.outside.azure import AzureOpenAI
 from local.outside.bedrock import Bedrock
-from local.outside.bills import (
-    BigQuery,
-    BilledJournal,
-    Bills,
-    CostExplorer,
-    CostManagement,
-    Deployments,
-    GoogleTokens,
-    MicrosoftSignIn,
-)
+from local.outside.bigquery import BigQuery
+from local.outside.bills import BilledJournal, Bills, Deployments
 from local.outside.connect import ConnectProxy
 from local.outside.control import control_app
+from local.outside.cost_explorer import CostExplorer
+from local.outside.cost_management import CostManagement, MicrosoftSignIn
 from local.outside.credentials import Credentials
 from local.outside.datadog import DatadogApi, DatadogLogs, DatadogObjects
 from local.outside.exchange import Dispatcher
-from local.outside.google import GoogleToken, VertexAI
+from local.outside.google import GoogleAccount, GoogleTokens, VertexAI
 from local.outside.mailbox import Mailbox
 from local.outside.page import Parts
 from local.outside.records import Call, Fault, Json, Refusal
-from local.outside.reporting import SlackWebhook
 from local.outside.slack import SlackWorkspace
 from local.outside.slack_api import SlackApi
 from local.outside.slack_files import SlackUploads
+from local.outside.slack_webhook import SlackWebhook
 from local.outside.slack_workspace import WorkspaceSettings
 
 _LOOPBACK = "127.0.0.1"
@@ -66,9 +61,9 @@ class OutsideWorld:
         given.
     parts
         What of it the page shows.
-    port, control_port, submission_port, relay_port
-        Of the proxy, of the control page and API, and of the mailbox, on 127.0.0.1; 0 takes a free one. The mailbox has
-        them as `mailbox.submission_port` and `mailbox.relay_port`.
+    port
+        Of the proxy, on 127.0.0.1; 0 takes a free one, as do the control page and API (`control_port`) and the mailbox
+        (`mailbox.submission_port` and `mailbox.relay_port`).
 
     Raises
     ------
@@ -88,35 +83,31 @@ class OutsideWorld:
         slack_workspace: WorkspaceSettings | None = None,
         parts: Parts | None = None,
         port: int = 0,
-        control_port: int = 0,
-        submission_port: int = 0,
-        relay_port: int = 0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.credentials = credentials or Credentials.load_or_generate(folder / "credentials.json")
-        self.ca_file = folder / "ca.pem"
-        self.port, self.control_port = port, control_port
+        self._authority = Authority(folder)
+        self.ca_file = self._authority.file
+        self.port, self.control_port = port, 0
         self.parts = parts or Parts()
         self.bills = Bills(folder / "bills.json", deployments or {})
         self.journal = BilledJournal(self.bills)
         self.datadog_objects = DatadogObjects()
-        self._ca = _load_or_make_ca(self.ca_file, folder / "ca.key")
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
-        self.mailbox = Mailbox(_certificate(self._ca, _LOOPBACK, "localhost"))
-        self.mailbox.submission_port, self.mailbox.relay_port = submission_port, relay_port
-        tokens = GoogleToken(self.credentials.vertex_credentials)
-        billing_tokens = GoogleToken(self.credentials.google_billing_credentials)
+        self.mailbox = Mailbox(self._authority.context(_LOOPBACK, "localhost"))
+        vertex = GoogleAccount(self.credentials.vertex_credentials)
+        billing = GoogleAccount(self.credentials.google_billing_credentials)
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
         self._providers = Dispatcher(
             (
                 Bedrock(profiles),
                 AzureOpenAI(self.credentials.azure_api_key),
-                GoogleTokens(tokens, billing_tokens),
-                VertexAI(tokens),
+                GoogleTokens(vertex, billing),
+                VertexAI(vertex),
                 CostExplorer(self.bills),
                 sign_in,
                 CostManagement(self.bills, sign_in),
-                BigQuery(self.bills, billing_tokens),
+                BigQuery(self.bills, billing),
                 DatadogLogs(self.credentials.dd_api_key, self.journal),
                 DatadogApi(self.credentials.dd_api_key, self.credentials.dd_app_key, self.datadog_objects),
                 SlackWebhook(self.credentials.slack_webhook_url, self.journal, self.slack_workspace),
@@ -125,7 +116,6 @@ class OutsideWorld:
             ),
             self.journal,
         )
-        self._certificates: dict[str, ssl.SSLContext] = {}
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end = asyncio.Event()
@@ -161,10 +151,10 @@ class OutsideWorld:
         """Start; when it returns, the proxy, the mailbox and the control API answer."""
         if self._thread is not None:
             raise RuntimeError("The outside world is already started.")
-        with _Sockets() as sockets:
+        with ExitStack() as opened:  # closed unless they are all there
             mailbox = self.mailbox
             ports = (self.port, self.control_port, 0, mailbox.submission_port, mailbox.relay_port)
-            proxy, control, tls, *mail = listening = [sockets.listen(port) for port in ports]
+            proxy, control, tls, *mail = listening = [opened.enter_context(_listen(port)) for port in ports]
             self.port, self.control_port, _, mailbox.submission_port, mailbox.relay_port = (
                 listener.getsockname()[1] for listener in listening
             )
@@ -176,7 +166,7 @@ class OutsideWorld:
 
             self._loop = loop
             self._thread = threading.Thread(target=run, name="outside", daemon=True)
-            sockets.release()
+            opened.pop_all()
         self._thread.start()
         return self
 
@@ -232,16 +222,19 @@ class OutsideWorld:
         """Let a host behave again; every host if none is named."""
         self.journal.clear_fault(host)
 
+    def _knows(self, host: str) -> bool:
+        return self._providers.provider_of(host) is not None
+
     async def _serve(
         self, proxy: socket.socket, control: socket.socket, tls: socket.socket, mail: list[socket.socket]
     ) -> None:
         outbound = ConnectProxy(
-            knows=lambda host: self._providers.provider_of(host) is not None,
+            knows=self._knows,
             tls_port=tls.getsockname()[1],
             refuse=self.journal.add_refusal,
         )
         page = control_app(self.journal, self.slack_workspace, self.mailbox, self.datadog_objects, self.parts)
-        servers = (_server(self._providers, self._tls_context()), _server(page))
+        servers = (_server(self._providers, self._authority.context_of_each(self._knows)), _server(page))
         serving = [
             asyncio.create_task(server.serve(sockets=[sock]))
             for server, sock in zip(servers, (tls, control), strict=True)
@@ -252,47 +245,12 @@ class OutsideWorld:
             server.should_exit = True
         await asyncio.gather(*serving)
 
-    def _tls_context(self) -> ssl.SSLContext:
-        """Return a context that shows each caller the certificate of the host that it asks for."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
-        def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> int | None:
-            if host is None or self._providers.provider_of(host) is None:
-                return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-            if host not in self._certificates:
-                self._certificates[host] = _certificate(self._ca, host)
-            connection.context = self._certificates[host]
-            return None
-
-        context.sni_callback = choose
-        return context
-
-
-class _Sockets:
-    """Listening sockets that are closed unless they are all there."""
-
-    def __init__(self) -> None:
-        self._sockets: list[socket.socket] = []
-
-    def listen(self, port: int) -> socket.socket:
-        try:
-            listener = socket.create_server((_LOOPBACK, port), backlog=1024)
-        except OSError as error:
-            raise OSError(error.errno, f"Port {port} of {_LOOPBACK} is not free; end what uses it.") from error
-        self._sockets.append(listener)
-        return listener
-
-    def release(self) -> None:
-        self._sockets.clear()
-
-    def __enter__(self) -> _Sockets:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        for listener in self._sockets:
-            listener.close()
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((_LOOPBACK, port), backlog=1024)
+    except OSError as error:
+        raise OSError(error.errno, f"Port {port} of {_LOOPBACK} is not free; end what uses it.") from error
 
 
 def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> uvicorn.Server:
@@ -310,22 +268,3 @@ def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> uvicorn.Serv
         ssl_context_factory=(lambda *_: context) if context else None,
     )
     return uvicorn.Server(config)
-
-
-def _certificate(ca: trustme.CA, *names: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(*names).configure_cert(context)
-    return context
-
-
-def _load_or_make_ca(certificate: Path, key: Path) -> trustme.CA:
-    if certificate.exists() and key.exists():
-        try:
-            return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
-        except ValueError as error:
-            raise ValueError(f"{certificate} and {key} are not a CA; delete both to make a new one.") from error
-    ca = trustme.CA(organization_name="Simulated outside world of the LLM gateway")
-    key.touch(mode=0o600)
-    key.write_bytes(ca.private_key_pem.bytes())
-    certificate.write_bytes(ca.cert_pem.bytes())
-    return ca

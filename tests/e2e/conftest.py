@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from local.gateway import LocalGateway
-from local.outside import OutsideWorld
+from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
 from stacks.company import Company, company
 

@@ -13,7 +13,8 @@ import openai
 import pytest
 
 from local.gateway import LocalGateway
-from local.outside import Fault, OutsideWorld
+from local.outside.records import Fault
+from local.outside.world import OutsideWorld
 from tests.e2e.conftest import eventually
 from tests.e2e.test_completions import AZURE, BEDROCK, REGIONS, VERTEX, ask, ask_streamed, model_calls
 

@@ -10,7 +10,9 @@ import openai
 import pytest
 
 from local.gateway import LocalGateway
-from local.outside import COMPLETION_PHRASE, Call, Fault, OutsideWorld
+from local.outside.completion import COMPLETION_PHRASE
+from local.outside.records import Call, Fault
+from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
 from tests.e2e.conftest import eventually, sdk
 

@@ -20,7 +20,8 @@ import pytest
 from usage.litellm import LiteLlm
 
 from local.gateway import LocalGateway
-from local.outside import TOOL_MARKER, Call, Fault
+from local.outside.completion import TOOL_MARKER
+from local.outside.records import Call, Fault
 from tests.e2e.conftest import eventually
 from tests.e2e.test_completions import PRICES
 

@@ -20,11 +20,14 @@ import pytest
 from playwright.sync_api import Browser
 
 from local.gateway import LocalGateway
-from local.outside import TOOL_MARKER, Call, Fault, OutsideWorld
+from local.outside.completion import TOOL_MARKER
 from local.outside.datadog import widgets
 from local.outside.datadog_metrics import Log, Metrics
-from local.outside.datadog_query import MonitorState, Row, Scope, Window, columns, monitor_state, parse, rows
-from local.outside.records import Json
+from local.outside.datadog_monitors import MonitorState, monitor_state
+from local.outside.datadog_query import Scope, Window, parse
+from local.outside.datadog_widgets import Row, columns, rows
+from local.outside.records import Call, Fault, Json
+from local.outside.world import OutsideWorld
 from tests.e2e.conftest import RESULTS, eventually, sdk
 
 PROVIDERS = {"claude-sonnet-5-5": "bedrock", "gpt-6.1-sol": "azure", "gemini-4-argon": "vertex_ai"}

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from local.gateway import CDK, LocalGateway
-from local.outside import Fault, OutsideWorld
+from local.outside.records import Fault
+from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
 from stacks.datadog.metrics import METRICS
 from tests.e2e.conftest import eventually, template_of, update_stack

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from local.gateway import LocalGateway
-from local.outside import Fault
 from local.outside.mailbox import Mailbox
+from local.outside.records import Fault
 from local.outside.slack import SlackWorkspace
 from tests.e2e.conftest import RESULTS, eventually, sdk
 from tests.e2e.slack_requests import BAD_REQUESTS, BadRequest

@@ -9,7 +9,8 @@ from typing import Any
 from playwright.sync_api import Browser, expect
 
 from local.gateway import LocalGateway
-from local.outside import Fault, OutsideWorld
+from local.outside.records import Fault
+from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
 from tests.e2e.conftest import (
     RESULTS,

@@ -23,7 +23,7 @@ from typing import Any, Self
 import pytest
 
 from local.gateway import LocalGateway, outside_of, start_emulator
-from local.outside import Fault
+from local.outside.records import Fault
 from ops.secrets import required_secrets
 from stacks import CHECKOUT
 from stacks.company import load

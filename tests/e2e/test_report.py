@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from local.gateway import LocalGateway
-from local.outside import SlackWorkspace
+from local.outside.slack import SlackWorkspace
 from local.outside.slack_files import SlackFile
 from local.outside.slack_workspace import Message
 from tests.e2e.conftest import RESULTS, eventually, sdk

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from local.gateway import LocalGateway
-from local.outside import Fault, OutsideWorld
+from local.outside.records import Fault
+from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
 from tests.e2e.test_completions import model_calls
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from local.containers import free_ports
 from local.gateway import LocalGateway
-from local.outside import OutsideWorld
+from local.outside.world import OutsideWorld
+from local.ports import free_ports
 from stacks import CHECKOUT
 from tests.e2e.conftest import eventually, sdk
 from tests.e2e.test_completions import AZURE, BEDROCK, PRICES, VERTEX, ask, ask_streamed, model_calls

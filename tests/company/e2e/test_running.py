@@ -20,7 +20,8 @@ import pytest
 
 from local.__main__ import summary
 from local.gateway import LocalGateway, mail_domain
-from local.outside import COMPLETION_PHRASE, Call
+from local.outside.completion import COMPLETION_PHRASE
+from local.outside.records import Call
 from local.trial import KINDS, modes
 from stacks import CHECKOUT
 from stacks.company import Company

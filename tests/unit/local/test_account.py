@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.account import QUOTAS
-from local.containers import free_ports
-from local.emulator import Emulator
+from local.aws import Emulator
+from local.ports import free_ports
 from ops.doctor import QUOTAS as NEEDED
 
 Client = Callable[..., Any]

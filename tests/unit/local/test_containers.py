@@ -13,7 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.containers import Container, Definition, Health, HealthCheck, Image, LocalDocker, free_ports
+from local.containers import Container, Definition, HealthCheck, Image
+from local.docker_client import LocalDocker
+from local.health import Health
+from local.ports import free_ports
 from stacks import CHECKOUT
 
 Run = Callable[..., Container]
@@ -204,7 +207,8 @@ def test_an_image_that_was_never_pushed_does_not_start(docker: LocalDocker) -> N
 def test_nothing_outlives_the_killed_parent(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import os, pathlib, signal, sys
-        from local.containers import Definition, Image, LocalDocker
+        from local.containers import Definition, Image
+        from local.docker_client import LocalDocker
         docker = LocalDocker(
             pathlib.Path(sys.argv[1]), definition_of=lambda _: Definition(),
             image_of=lambda uri: Image(uri, ("/bin/sh", "-c"), pathlib.Path("/")))

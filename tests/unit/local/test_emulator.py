@@ -17,10 +17,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
-from local.containers import free_ports
+from local.aws import REGION, Emulator, Settings
 from local.ecs import ministack
-from local.emulator import INERT, REGION, WITHOUT_EFFECT, Emulator, Inert, Ledger, Settings, inert_handler
+from local.inert import INERT, WITHOUT_EFFECT, Inert, Ledger, inert_handler
 from local.place import Place
+from local.ports import free_ports
 
 OWN, OTHER = "000000000000", "111111111111"  # accounts
 REPOSITORY = "gateway"

@@ -29,9 +29,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from botocore.exceptions import ClientError
 
-from local.containers import free_ports
-from local.emulator import Emulator, Settings
+from local.aws import Emulator, Settings
 from local.functions import LARGEST_BODY_BYTES, with_differences, without_compiled
+from local.ports import free_ports
 from stacks.constructs.python_function import LAMBDA
 from tests.unit.local.test_emulator import OTHER, OWN, aws, deploy, get_att
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from local.models import credentials_of, deployments, profiles
-from local.outside import Credentials
 from local.outside.bills import Deployment
+from local.outside.credentials import Credentials
 from stacks.litellm_config import LiteLlmConfig, load_config
 
 ARN = "arn:aws:bedrock:eu-central-1:111111111111:application-inference-profile/a1b2c3d4"

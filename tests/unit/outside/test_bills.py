@@ -12,8 +12,9 @@ from usage.environment import AzureBill, GoogleBill
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
 
-from local.outside import Fault, OutsideWorld, Usage, bills
-from local.outside.records import Call
+from local.outside import bills
+from local.outside.records import Call, Fault, Usage
+from local.outside.world import OutsideWorld
 
 OCTOBER = Period("month", date(2026, 10, 1), date(2026, 10, 31))
 NOVEMBER = Period("month", date(2026, 11, 1), date(2026, 11, 30))

@@ -16,7 +16,8 @@ from datadog_api_client.v1.model.monitor import Monitor
 from datadog_api_client.v2.api.logs_metrics_api import LogsMetricsApi
 from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCreateRequest
 
-from local.outside import Fault, OutsideWorld
+from local.outside.records import Fault
+from local.outside.world import OutsideWorld
 from stacks.datadog.dashboard import dashboard
 from stacks.datadog.metrics import METRICS
 from stacks.datadog.monitors import monitors

@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 
 from local.outside.datadog_metrics import Log, Metrics, QueryError, parse_log_query, tag_value
-from local.outside.datadog_query import (
-    Scope,
-    Window,
-    check_request,
-    columns,
-    monitor_state,
-    parse,
-    parse_monitor,
-    rows,
-)
+from local.outside.datadog_monitors import monitor_state, parse_monitor
+from local.outside.datadog_query import Scope, Window, parse
+from local.outside.datadog_widgets import check_request, columns, rows
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.outside import Mailbox, OutsideWorld
+from local.outside.mailbox import Mailbox
+from local.outside.world import OutsideWorld
 
 SENDER = "llm-gateway@llm.local.example.com"
 LOGIN = ("AKIDEXAMPLE", "a password")

@@ -5,8 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.outside import OutsideWorld, Parts
+from local.outside.page import Parts
 from local.outside.slack_workspace import ExampleWorkspace
+from local.outside.world import OutsideWorld
 
 WORDS = {
     "accounts": ("Ask for an account as", "Workflow steps", "#llm-accounts"),

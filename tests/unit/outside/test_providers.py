@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from local.outside import COMPLETION_PHRASE, TOOL_MARKER, Fault, OutsideWorld, Usage, count_tokens
-from local.outside.completion import IMAGE_TOKENS
+from local.outside.completion import COMPLETION_PHRASE, IMAGE_TOKENS, TOOL_MARKER, count_tokens
+from local.outside.records import Fault, Usage
+from local.outside.world import OutsideWorld
 
 CLAUDE = "us.anthropic.claude-sonnet-5"
 GEMINI = "/v1/projects/local-project/locations/us-central1/publishers/google/models/gemini-3.8-flash"

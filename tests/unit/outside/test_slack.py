@@ -19,10 +19,12 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.webhook import WebhookClient
 
-from local.outside import Credentials, Fault, OutsideWorld, SlackWorkspace
-from local.outside.slack import FORM, step_definition
+from local.outside.credentials import Credentials
+from local.outside.records import Fault
+from local.outside.slack import FORM, SlackWorkspace, step_definition
 from local.outside.slack_blocks import problems
 from local.outside.slack_workspace import BOT_USER, GENERAL, SCOPES
+from local.outside.world import OutsideWorld
 from ops import slack_manifest
 from stacks.company import environments
 

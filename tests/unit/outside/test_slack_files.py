@@ -9,8 +9,9 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from local.outside import Fault, OutsideWorld
+from local.outside.records import Fault
 from local.outside.slack_blocks import text_length
+from local.outside.world import OutsideWorld
 
 CHANNEL, ELSEWHERE = "C0REPORT000", "C0ELSEWHERE"
 PNG = b"\x89PNG\r\n\x1a\n not quite a picture"

@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from local.outside import Credentials, Fault, OutsideWorld
 from local.outside.completion import example, join_texts
+from local.outside.credentials import Credentials
+from local.outside.records import Fault
+from local.outside.world import OutsideWorld
 
 AZURE = "https://acme.openai.azure.com/openai/deployments/gpt/chat/completions?api-version=2025-04-01-preview"
 

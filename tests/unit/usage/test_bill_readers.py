@@ -17,7 +17,7 @@ from usage.environment import AzureBill, GoogleBill
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
 
-from local.outside import Credentials
+from local.outside.credentials import Credentials
 from stacks import CHECKOUT
 
 OCTOBER = Period("month", date(2026, 10, 1), date(2026, 10, 31))

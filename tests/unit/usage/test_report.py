@@ -16,7 +16,9 @@ from usage.environment import Places
 from usage.errors import RefusedError, UnavailableError
 from usage.litellm import Usage
 
-from local.outside import Fault, OutsideWorld, SlackWorkspace
+from local.outside.records import Fault
+from local.outside.slack import SlackWorkspace
+from local.outside.world import OutsideWorld
 from tests.unit.usage.rows import CLAUDE, REPORT, row
 
 ANA, BO = "ana@example.com", "bo@example.com"

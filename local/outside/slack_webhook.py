@@ -39,11 +39,11 @@ class SlackWebhook:
                 self._workspace.respond(request.path, message)
             except SlackError as error:
                 raise ApiError(404, code=error.code) from None
-            return _text(200, "ok")
+            return Answer.of_text("ok", kind="text/html")
         if not {"text", "blocks", "attachments"} & message.keys():
             raise ApiError(400, code="no_text")
         self._journal.add_slack(message)
-        return _text(200, "ok")
+        return Answer.of_text("ok", kind="text/html")
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:
         """Return Slack's error, which is one word; a 429 says when to try again."""
@@ -54,8 +54,4 @@ class SlackWebhook:
             429: "rate_limited",
         }.get(error.status, "rollup_error")
         headers = {"retry-after": str(retry_after_seconds)} if error.status == 429 else {}
-        return _text(error.status, word, headers)
-
-
-def _text(status: int, text: str, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, {"content-type": "text/html; charset=utf-8", **(headers or {})}, [text.encode()])
+        return Answer.of_text(word, status=error.status, kind="text/html", headers=headers)

@@ -1,0 +1,160 @@
+"""Anthropic's own format, its Messages API, which Claude speaks at Bedrock and Vertex AI.
+
+Bedrock's Converse has some of its words: what both need is public here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from local.outside.completion import Completion, Prefix, Prompt, Tool, join_texts, own_text, pieces
+from local.outside.exchange import Answer
+from local.outside.records import Json, Usage
+
+SIGNED = "c2lnbmF0dXJl"  # what the providers sign a thought with, to recognise it in the next request
+
+
+def messages_prompt(model: str, body: Json) -> Prompt:
+    """Read a request of Anthropic's Messages API."""
+    messages = body["messages"]
+    blocks = [*_blocks(body.get("system", [])), *(b for message in messages for b in _blocks(message["content"]))]
+    choice = body.get("tool_choice", {})
+    return Prompt(
+        model=model,
+        text=join_texts(blocks),
+        last_text=own_text(messages[-1]["content"]) if messages[-1]["role"] == "user" else "",
+        tools=tuple(
+            Tool(tool["name"], tool["input_schema"]) for tool in body.get("tools", []) if "input_schema" in tool
+        ),
+        forced_tool=choice.get("name", "*") if choice.get("type") in ("any", "tool") else "",
+        max_tokens=body.get("max_tokens"),
+        prefixes=marked_prefixes(blocks, "cache_control"),
+        images=sum(block.get("type") == "image" for block in blocks),
+        thinks=thinks(body.get("thinking")),
+    )
+
+
+def _blocks(content: str | list[Json]) -> list[Json]:
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
+
+
+def messages_answer(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    """Answer as Anthropic's own API does."""
+    return Answer.of_json(message_object(prompt, completion, usage), usage=usage)
+
+
+def messages_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
+    """Answer in pieces, as Anthropic's own API does."""
+    chunks = [
+        f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+        for event in message_events(prompt, completion, usage)
+    ]
+    return Answer(200, {"content-type": "text/event-stream; charset=utf-8"}, chunks, usage)
+
+
+def message_object(prompt: Prompt, completion: Completion, usage: Usage) -> Json:
+    """Return the message that answers a prompt."""
+    block: Json = {"type": "text", "text": completion.text}
+    if call := completion.tool_call:
+        block = {"type": "tool_use", "id": tool_id(completion), "name": call.name, "input": call.arguments}
+    thoughts = {"type": "thinking", "thinking": completion.thoughts, "signature": SIGNED}
+    return {
+        **_head(prompt, completion),
+        "content": [thoughts, block] if completion.thoughts else [block],
+        "stop_reason": stop_reason(completion),
+        "usage": {**_input_usage(usage), **_output_usage(usage)},
+    }
+
+
+def message_events(prompt: Prompt, completion: Completion, usage: Usage) -> Iterator[Json]:
+    """Yield the events of a streamed message."""
+    begun = {
+        **_head(prompt, completion),
+        "content": [],
+        "stop_reason": None,
+        "usage": {**_input_usage(usage), "output_tokens": 1},
+    }
+    yield {"type": "message_start", "message": begun}
+    for index, (block, deltas) in enumerate(_stream_blocks(completion)):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    stop = {"stop_reason": stop_reason(completion), "stop_sequence": None}
+    yield {"type": "message_delta", "delta": stop, "usage": _output_usage(usage)}
+    yield {"type": "message_stop"}
+
+
+def _stream_blocks(completion: Completion) -> Iterator[tuple[Json, list[Json]]]:
+    """Yield each block as a stream announces it, still empty, and what fills it."""
+    if completion.thoughts:
+        thoughts: list[Json] = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(completion.thoughts)]
+        signature = {"type": "signature_delta", "signature": SIGNED}
+        yield {"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signature]
+    if call := completion.tool_call:
+        block = {"type": "tool_use", "id": tool_id(completion), "name": call.name, "input": {}}
+        yield block, [{"type": "input_json_delta", "partial_json": piece} for piece in completion.chunks()]
+    else:
+        yield {"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in completion.chunks()]
+
+
+def _head(prompt: Prompt, completion: Completion) -> Json:
+    return {
+        "id": f"msg_bdrk_{completion.id}",
+        "type": "message",
+        "role": "assistant",
+        "model": prompt.model.rpartition("anthropic.")[2],
+        "stop_sequence": None,
+    }
+
+
+def _input_usage(usage: Usage) -> Json:
+    return {
+        "input_tokens": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cached_tokens,
+        "cache_creation": {f"ephemeral_{lifetime}_input_tokens": tokens for lifetime, tokens in written(usage).items()},
+    }
+
+
+def _output_usage(usage: Usage) -> Json:
+    thinking = thinking_count(usage.reasoning_tokens) if usage.reasoning_tokens else {}
+    return {"output_tokens": usage.output_tokens, **thinking}
+
+
+def thinks(setting: Json | None) -> bool:
+    """Return whether a setting, such as that of `thinking`, has the model think before it answers."""
+    return (setting or {}).get("type") in ("adaptive", "enabled")
+
+
+def marked_prefixes(blocks: list[Json], mark: str) -> tuple[Prefix, ...]:
+    """Return the text up to each block with a cache mark; a mark says 1h, or else it is for five minutes."""
+    return tuple(
+        Prefix(join_texts(blocks[:end]), "1h" if block[mark].get("ttl") == "1h" else "5m")
+        for end, block in enumerate(blocks, start=1)
+        if block.get(mark)
+    )
+
+
+def written(usage: Usage) -> dict[str, int]:
+    """Return the tokens that were written to the cache, by how long they stay."""
+    return {
+        "1h": usage.cache_write_1h_tokens,
+        "5m": usage.cache_write_tokens - usage.cache_write_1h_tokens,
+    }
+
+
+def thinking_count(reasoning_tokens: int) -> Json:
+    """Return what was thought, as a part of what was put out."""
+    return {"output_tokens_details": {"thinking_tokens": reasoning_tokens}}
+
+
+def stop_reason(completion: Completion) -> str:
+    """Return why the answer ends, in Anthropic's words, which are Bedrock's too."""
+    return {"stop": "end_turn", "length": "max_tokens", "tool": "tool_use"}[completion.finish]
+
+
+def tool_id(completion: Completion) -> str:
+    """Return the id of the answer's tool call."""
+    return f"tooluse_{completion.id}"
