@@ -49,7 +49,9 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
 
 
 def tables(environments: Iterable[Facts]) -> str:
-    """The headings with their tables, for the alarms that any of the environments has: the local one too, which compares every cloud's bill.
+    """The headings with their tables, for the alarms that any of the environments has.
+
+    The local one should be among them: it compares the bill of every cloud.
 
     Raises
     ------

@@ -3,6 +3,8 @@
 What a target does stands behind its `##`; whether it is of one environment its recipe tells.
 """
 
+# ruff: noqa: E501, RUF001 - Japanese is wider on the page than its characters are many, and has its own brackets
+
 from __future__ import annotations
 
 import re
@@ -17,7 +19,9 @@ MAKEFILE: Final = CHECKOUT / "Makefile"
 PAGE: Final = CHECKOUT / "docs" / "commands.md"
 JAPANESE_PAGE: Final = CHECKOUT / "docs" / "commands.ja.md"
 
-_RULE: Final = re.compile(r"^(?P<targets>[a-z0-9-]+(?: [a-z0-9-]+)*):[^#\n]*## (?P<what>.+)\n(?P<recipe>(?:\t.*\n)*)", re.M)
+_RULE: Final = re.compile(
+    r"^(?P<targets>[a-z0-9-]+(?: [a-z0-9-]+)*):[^#\n]*## (?P<what>.+)\n(?P<recipe>(?:\t.*\n)*)", re.M
+)
 
 
 class Command(NamedTuple):
@@ -37,7 +41,7 @@ class Command(NamedTuple):
 JAPANESE: Final[Mapping[str, str]] = {
     "help": "コマンドの一覧を表示する",
     "setup": "すべてをチェックアウトの中にインストールする",
-    "init": "自社について必要なことを尋ね、自社の 2 つのファイルを書く。再度実行すると、答え直したものだけを変える。`ARGS=\"--answers FILE\"` でファイルから答え、`ARGS=--dry-run` で変更点だけを表示する",  # noqa: E501
+    "init": '自社について必要なことを尋ね、自社の 2 つのファイルを書く。再度実行すると、答え直したものだけを変える。`ARGS="--answers FILE"` でファイルから答え、`ARGS=--dry-run` で変更点だけを表示する',
     "up": "ゲートウェイ全体をこのマシンにデプロイして実行する（Ctrl-C で終了）",
     "down": "`make up` で動いているものを終了し、アカウントとデータベースを削除する",
     "test": "すべての検査: lint、製品のスイートと自社のスイート",
@@ -98,9 +102,7 @@ def commands(makefile: Path = MAKEFILE) -> Iterator[Command]:
     """The rules that say what they do, in the Makefile's order."""
     for rule in _RULE.finditer(makefile.read_text("utf-8")):
         recipe = rule["recipe"]
-        yield Command(
-            tuple(rule["targets"].split()), rule["what"].strip(), "--env $(ENV)" in recipe
-        )
+        yield Command(tuple(rule["targets"].split()), rule["what"].strip(), "--env $(ENV)" in recipe)
 
 
 def documents() -> dict[Path, str]:

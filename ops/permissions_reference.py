@@ -17,16 +17,16 @@ ENVIRONMENT: Final = "prod"
 _PAGE: Final = f"""\
 # Permissions
 
-Every IAM role and user of the example's environment `{ENVIRONMENT}`, by stack: who may become it, and what it may do on \
-which resources. `make docs` writes this page from the templates; `make synth` writes those of your own environments \
-to `cdk.out`.
+Every IAM role and user of the example's environment `{ENVIRONMENT}`, by stack: who may become it, and what it may do \
+on which resources. `make docs` writes this page from the templates; `make synth` writes those of your own \
+environments to `cdk.out`.
 
 - A name in angle brackets, as in `<Requests>`, is a resource of the environment, by its logical id.
 - A policy that begins with `AWS` is one of AWS's own. The CDK attaches it to let a function write its log and have a \
 network interface in the VPC.
 - `*` is on everything, for actions that know no resources; at the end of a name it is on what belongs to that one \
-resource. `tests/company/invariants.py` lists both with their reasons, and a test refuses any other. cdk-nag asks for a \
-reason once more, which stands beside the construct in `stacks/`.
+resource. `tests/company/invariants.py` lists both with their reasons, and a test refuses any other. cdk-nag asks for \
+a reason once more, which stands beside the construct in `stacks/`.
 - Roles with `framework` or `waiterstatemachine` in their names are of the CDK's provider framework, which runs a \
 custom resource's function.
 - What people may do is not here: their roles are the company's. What `cdk bootstrap` makes for deployments is in \
