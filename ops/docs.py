@@ -1,7 +1,8 @@
-"""Writes the tables of the documentation that come from the code: `make docs`.
+"""Writes what the documentation takes from the code: `make docs`.
 
-The reference of the settings is a page of its own. In both READMEs the figures of the example's environments and of
-what they cost are put where they stand; the words around them stay as somebody wrote them.
+Pages of their own are the settings, the commands and the permissions; the alarms are tables within a page. In the pages
+on environments the figures of the example and of what it costs are put where they stand. The words around them stay as
+somebody wrote them.
 """
 
 from __future__ import annotations
@@ -11,27 +12,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ops import about, costs, settings_reference
+from ops import about, alarms_reference, commands_reference, costs, permissions_reference, settings_reference
 from ops.access import run
 from ops.templates import Facts, synthesize
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE, Company, company
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "README.md": {},
-    "README.ja.md": {"yes": "あり", "no": "なし"},
+    "docs/environments.md": {},
+    "docs/environments.ja.md": {"yes": "あり", "no": "なし"},
 }
-"""The READMEs, and the words of a table that are translated in each."""
+"""The pages with the example's environments and their costs, and the words of a table that are translated in each."""
 
 
 def files(own: Company) -> dict[Path, str]:
-    """Every file with such a table, as it should be; `own` is the example company."""
+    """Every file that is made, or has a part that is, as it should be; `own` is the example company."""
     environments = list(own.environments.values())
-    facts = [Facts(synthesize(one.name)) for one in environments]
+    facts = {name: Facts(synthesize(name)) for name in own.all}
     figures = [row[1:] for row in about.differences(environments)]
-    dollars = [row[1:] for row in costs.rows(list(zip(environments, facts, strict=True)))]
+    dollars = [row[1:] for row in costs.rows([(one, facts[one.name]) for one in environments])]
     head = tuple(own.environments)
-    found = {settings_reference.PAGE: settings_reference.document()}
+    found = {
+        settings_reference.PAGE: settings_reference.document(),
+        **commands_reference.documents(),
+        alarms_reference.PAGE: alarms_reference.document(facts.values()),
+        permissions_reference.PAGE: permissions_reference.document(facts[permissions_reference.ENVIRONMENT]),
+    }
     for name, words in WORDS.items():
         text = (CHECKOUT / name).read_text("utf-8")
         # The first row of the first table, what each environment is for, is prose.

@@ -131,8 +131,8 @@ RELEASES: Final[Mapping[str, str]] = {
 """Of each setting of releases."""
 _INTRODUCTION = (
     "What the functions of `company/environments.py` return. `make docs` writes this page from the code; "
-    "[stacks/settings](../stacks/settings) holds the rules, and refuses what cannot work in one sentence, when "
-    "the app is synthesized. What a change does to an environment that is deployed is in "
+    "[stacks/settings/](../stacks/settings/__init__.py) holds the rules, and refuses what cannot work in one sentence, "
+    "when the app is synthesized. What a change does to an environment that is deployed is in "
     "[upgrading.md](upgrading.md#change-a-setting). A whole file to read: "
     "[the example's](../tests/companies/tokyo/environments.py)."
 )

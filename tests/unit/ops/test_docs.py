@@ -1,4 +1,4 @@
-"""The documentation says what is there: both READMEs alike, tables as the code has it, paths and targets that exist."""
+"""The documentation says what is there: twins alike in two languages, parts as the code has them, paths that exist."""
 
 from __future__ import annotations
 
@@ -12,19 +12,33 @@ from pathlib import Path
 
 import pytest
 
-from ops import about, costs, diagram, docs, settings_reference
+from ops import (
+    about,
+    alarms_reference,
+    commands_reference,
+    costs,
+    diagram,
+    docs,
+    permissions_reference,
+    settings_reference,
+)
+from ops.access import OpsError
 from ops.init.questions import KEYS
-from ops.templates import Facts, synthesize
+from ops.templates import Facts, plain, synthesize
 from stacks import CHECKOUT
 from stacks.company import OWN, SETTINGS, company, environments
 from stacks.settings import Environment, Releases
 from tests.aws_cli import Command
 
 DOCUMENTS = (
-    *("README.md", "README.ja.md", "CHANGELOG.md"),
+    *("README.md", "README.ja.md", "CHANGELOG.md", "CONTRIBUTING.md", ".github/pull_request_template.md"),
     *(str(path.relative_to(CHECKOUT)) for path in sorted((CHECKOUT / "docs").rglob("*.md"))),
 )
-OPERATIONS = [name for name in DOCUMENTS if name.startswith("docs/operations/")]
+# A page in Japanese, and the same in English.
+TWINS = {name: name.replace(".ja.md", ".md") for name in DOCUMENTS if name.endswith(".ja.md")}
+COMMANDS = "docs/commands.ja.md"  # made of the Makefile's words on one side, and of its own on the other
+DECISIONS = [name for name in DOCUMENTS if re.fullmatch(r"docs/decisions/\d{4}-.*", name)]
+README_LINES = 150  # the most: whoever comes here wants to know what it is, and where to read on
 # A company's own folder, which the product's repository has not, and the names in it.
 OF_A_COMPANY = {
     OWN.name,
@@ -86,41 +100,60 @@ def table(document: str, contains: str) -> list[list[str]]:
     return found[1:]
 
 
-# --- Both READMEs ---------------------------------------------------------------------------------------------------
+# --- Twins in two languages -------------------------------------------------------------------------------------------
+
+of_each_pair = pytest.mark.parametrize(("japanese", "english"), TWINS.items(), ids=TWINS)
 
 
-def test_the_readmes_have_the_same_sections() -> None:
-    assert headings("README.ja.md") == headings("README.md")
+@of_each_pair
+def test_twins_have_the_same_sections(japanese: str, english: str) -> None:
+    assert headings(japanese) == headings(english)
 
 
-def test_the_readmes_have_the_same_code_blocks_but_for_comments() -> None:
-    assert code("README.ja.md") == code("README.md")
+@of_each_pair
+def test_twins_have_the_same_code_blocks_but_for_comments(japanese: str, english: str) -> None:
+    assert code(japanese) == code(english)
 
 
-def test_the_readmes_name_the_same_code() -> None:
-    assert sorted(spans("README.ja.md")) == sorted(spans("README.md"))
+@pytest.mark.parametrize("japanese", [name for name in TWINS if name != COMMANDS])
+def test_twins_name_the_same_code(japanese: str) -> None:
+    assert sorted(spans(japanese)) == sorted(spans(TWINS[japanese]))
 
 
-def test_the_readmes_link_to_the_same_places() -> None:
-    def elsewhere(document: str) -> set[str]:
-        return {link for link in links(document) if not link.startswith(("#", "README"))}
+@of_each_pair
+def test_twins_link_to_the_same_places(japanese: str, english: str) -> None:
+    """In Japanese where there is such a page; each also leads to the other."""
 
-    assert elsewhere("README.ja.md") == elsewhere("README.md")
+    def places(document: str) -> set[str]:
+        found = {link.partition("#")[0].replace(".ja.md", ".md") for link in links(document)}
+        return found - {"", Path(english).name}
+
+    assert places(japanese) == places(english)
+    assert Path(english).name in links(japanese)
+    assert Path(japanese).name in links(english)
 
 
-def test_the_readmes_have_the_same_figures_in_their_tables() -> None:
+@pytest.mark.parametrize("japanese", TWINS)
+def test_a_page_in_japanese_leads_to_pages_in_japanese(japanese: str) -> None:
+    places = {link.partition("#")[0] for link in links(japanese)} - {"", Path(TWINS[japanese]).name}
+    pages = {(CHECKOUT / japanese).parent / place for place in places if place.endswith(".md") and ".ja." not in place}
+    assert not [page for page in pages if page.with_suffix(".ja.md").is_file()]
+
+
+@of_each_pair
+def test_twins_have_the_same_figures_in_their_tables(japanese: str, english: str) -> None:
     def figures(document: str) -> list[list[list[list[str]]]]:
         return [
             [[re.findall(r"(?<!\w)\d[\d.,–]*", cell) for cell in row[1:-1]] for row in rows]  # noqa: RUF001
             for rows in tables(document)
         ]
 
-    assert figures("README.ja.md") == figures("README.md")
+    assert figures(japanese) == figures(english)
 
 
-@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "README.ja.md"])
-def test_documents_but_the_japanese_one_are_in_english(document: str) -> None:
-    words = "".join(line for line in text(document).splitlines() if "README.ja.md" not in line)
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name not in TWINS])
+def test_documents_but_the_japanese_ones_are_in_english(document: str) -> None:
+    words = "".join(line for line in text(document).splitlines() if ".ja.md" not in line)
     assert not re.findall(r"[\u3040-\u30ff\u4e00-\u9fff]", words)
 
 
@@ -144,10 +177,35 @@ def test_every_target_of_make_exists(document: str) -> None:
     assert set(named) <= set(phony.split())
 
 
-def test_the_readme_names_every_target_of_make() -> None:
+def test_the_commands_are_those_of_the_makefile() -> None:
     (phony,) = re.findall(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)
-    named = {name for span in spans("README.md") for name in re.findall(r"^make ([a-z0-9][a-z0-9-]*)", span)}
-    assert named == set(phony.split())
+    for page in ("docs/commands.md", COMMANDS):
+        assert {name for row in tables(page)[0] for name in re.findall(r"`make ([\w-]+)", row[0])} == set(phony.split())
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.ja.md"])
+def test_a_readme_is_short(document: str) -> None:
+    assert len(text(document).splitlines()) <= README_LINES
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name.startswith("docs/")])
+def test_every_page_is_led_to(document: str) -> None:
+    """From another page than its twin."""
+    others = [name for name in DOCUMENTS if name not in (document, TWINS.get(document))]
+    found = {(CHECKOUT / name).parent / link.partition("#")[0] for name in others for link in links(name)}
+    assert (CHECKOUT / document).resolve() in {path.resolve() for path in found}
+
+
+@pytest.mark.parametrize("document", DECISIONS)
+def test_every_decision_has_its_four_parts(document: str) -> None:
+    title, *parts = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    assert title.startswith(f"{Path(document).name[:4]} ")
+    assert parts == ["Context", "Decision", "What was tried", "Consequences"]
+    assert f"[{title}]({Path(document).name})" in text("docs/decisions/README.md")
+
+
+def test_decisions_are_numbered_from_one() -> None:
+    assert [int(Path(name).name[:4]) for name in DECISIONS] == [*range(1, len(DECISIONS) + 1)]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -163,7 +221,7 @@ def test_every_path_exists(document: str) -> None:
     missing = {path for path in paths if not (CHECKOUT / path).exists()}
     assert missing - (MOVED | {"tests/templates/__snapshots__"} if document in OF_VERSION_1 else set()) == set()
     assert {word.rstrip("/") for word in words if word.startswith(f"{OWN.name}/")} <= OF_A_COMPANY
-    assert paths or document not in ("README.md", "README.ja.md", "docs/design.md")
+    assert paths or document != "docs/design.md"
 
 
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if name not in OF_VERSION_1])
@@ -182,7 +240,7 @@ def test_every_relative_link_resolves(document: str) -> None:
         assert not anchor or anchor in anchors(str(target)), link
 
 
-@pytest.mark.parametrize("document", ["README.md", "README.ja.md"])
+@pytest.mark.parametrize("document", ["docs/local.md", "docs/local.ja.md"])
 def test_the_sample_output_is_between_its_markers(document: str) -> None:
     assert len(re.findall(r"<!-- make-up-output -->.*<!-- /make-up-output -->", text(document), re.DOTALL)) == 1
 
@@ -229,11 +287,11 @@ def test_every_script_is_well_formed(document: str) -> None:
         assert not check.returncode, check.stdout
 
 
-# --- Tables that come from the code ---------------------------------------------------------------------------------
+# --- What comes from the code ---------------------------------------------------------------------------------------
 
 
-def test_the_tables_are_those_of_the_code() -> None:
-    """`make docs` writes them: the settings, the example's environments, and what they cost at rest."""
+def test_what_is_made_is_that_of_the_code() -> None:
+    """`make docs` writes it: settings, commands, alarms, permissions, the example's environments and their costs."""
     assert [file.name for file, written in docs.files(company()).items() if file.read_text("utf-8") != written] == []
 
 
@@ -242,8 +300,56 @@ def test_every_setting_has_a_meaning() -> None:
         assert {name for name, _, _ in settings_reference.settings(model)} == meanings.keys()
 
 
-def test_the_costs_are_in_the_readme_with_their_prices() -> None:
-    *drivers, total = table("README.md", "Fargate on ARM, GB")
+def test_an_alarm_has_a_place_on_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [Facts(synthesize("prod"))]
+    monkeypatch.setattr(alarms_reference, "SECTIONS", {"All": ("Cpu", "Gone")})
+    with pytest.raises(OpsError, match=r"does not say where .*\bMemory\b.* belongs"):
+        alarms_reference.tables(own)
+    everyone = [*alarms_reference._described(own), "Gone"]
+    monkeypatch.setattr(alarms_reference, "SECTIONS", {"All": everyone})
+    with pytest.raises(OpsError, match="has Gone, which is no alarm"):
+        alarms_reference.tables(own)
+
+
+def test_an_alarm_says_the_same_everywhere() -> None:
+    def facts(description: str) -> Facts:
+        alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmDescription": description}}
+        return Facts({"Observability": {"Resources": {"Cpu0123ABCD": alarm}}})
+
+    said = "It is busy. Threshold: 85 %, since it is scaled at 60 %. First: Look."
+    assert alarms_reference._described([facts(said)] * 2) == {
+        "Cpu": ("It is busy.", "85 %, since it is scaled at 60 %.", "Look.")
+    }
+    with pytest.raises(OpsError, match="Cpu does not say the same in every environment"):
+        alarms_reference._described([facts(said), facts(said.replace("85", "90"))])
+    with pytest.raises(OpsError, match="Cpu does not say what it means"):
+        alarms_reference._described([facts("It is busy.")])
+
+
+def test_a_command_is_said_in_japanese_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands_reference, "JAPANESE", dict(commands_reference.JAPANESE) | {"gone": "なし"})
+    with pytest.raises(OpsError, match="see gone"):
+        commands_reference.documents()
+
+
+def test_every_role_is_among_the_permissions() -> None:
+    """With each of its actions."""
+    facts = Facts(synthesize(permissions_reference.ENVIRONMENT))
+    page = text("docs/permissions.md")
+    titles = re.findall(r"^### (.*)$", page, re.MULTILINE)
+    roles = [plain(name.partition("/")[2]) for name in facts.resources("AWS::IAM::Role")]
+    users = [plain(name.partition("/")[2]) for name in facts.resources("AWS::IAM::User")]
+    assert sorted(titles) == sorted(roles + users)
+    for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        for policy in facts.resources(kind).values():
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions = statement["Action"]
+                for action in actions if isinstance(actions, list) else [actions]:
+                    assert f"`{action}`" in page
+
+
+def test_the_costs_are_there_with_their_prices() -> None:
+    *drivers, total = table("docs/environments.md", "Fargate on ARM, GB")
     assert {name: price for name, price, *_ in drivers} == costs.PRICES
     dollars = [[int(cell) for cell in cells] for _, _, *cells in drivers]
     assert [int(cell) for cell in total[2:]] == [sum(column) for column in zip(*dollars, strict=True)]
