@@ -8,6 +8,8 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
+# Where the CDK's library is unpacked for Node: once, and not again in each process that synthesizes.
+export JSII_RUNTIME_PACKAGE_CACHE_ROOT ?= $(CURDIR)/.cache/jsii
 export PYTHONDONTWRITEBYTECODE := 1
 # A file's tests share what is costly (a running gateway, a synthesis), and one process has them (tests/conftest.py); in
 # their order the slowest, e2e, come first.
@@ -30,7 +32,7 @@ SHELL := /bin/bash
 .PHONY: help setup init up down check test company unit templates e2e lint format snapshots stateful diagram docs about synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "$(IN_FORCE)"
 

@@ -153,7 +153,7 @@ def _titled(title: str, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _from_to(least: float, most: float) -> str:
-    return f"{least:g}–{most:g}"  # noqa: RUF001 - as in the README
+    return f"{least:g}–{most:g}"  # noqa: RUF001 - as in docs/environments.md
 
 
 def _yes_no(value: bool) -> str:

@@ -1,7 +1,8 @@
 """What an environment costs at rest: the price list, and how many of each an environment has.
 
 Estimates, from list prices of Tokyo as published up to December 2025. The models come on top. `make about` prints the
-company's, and the README has the example's: a test holds that against this file, and `make docs` writes it there.
+company's, and docs/environments.md has the example's, which `make docs` writes there and a test holds against this
+file.
 """
 
 from __future__ import annotations

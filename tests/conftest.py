@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
+from stacks import CHECKOUT
+
 if TYPE_CHECKING:
     from local.gateway import LocalGateway
     from stacks.company import Company
@@ -20,6 +22,8 @@ os.environ["CDK_VALIDATION"] = "false"
 # The product's tests are of the example company; those of `tests/company` are of whoever has taken the checkout over.
 os.environ.setdefault("COMPANY_UNDER_TEST", os.environ.get("COMPANY", ""))
 os.environ["COMPANY"] = "tests/companies/tokyo"
+# As in the Makefile, for who calls pytest without it: what is synthesized in another process too finds it unpacked.
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(CHECKOUT / ".cache" / "jsii"))
 
 
 class ByFile(LoadFileScheduling):  # type: ignore[misc]

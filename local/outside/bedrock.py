@@ -13,11 +13,8 @@ import struct
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from http import HTTPStatus
 from urllib.parse import unquote
-
-import botocore.session
 
 from local.outside import openai_format
 from local.outside.anthropic_format import (
@@ -45,6 +42,7 @@ from local.outside.completion import (
 )
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.records import Json, Usage
+from stacks.endpoints import regions_of
 
 _HOST = re.compile(r"bedrock-runtime\.([a-z0-9-]+)\.amazonaws\.com")
 _PATH = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
@@ -71,12 +69,9 @@ _ERRORS = {
 }
 
 
-@cache
 def regions() -> frozenset[str]:
     """Every region that has a Bedrock, from the list inside botocore."""
-    session = botocore.session.Session()
-    partitions = ("aws", "aws-us-gov")
-    return frozenset(r for partition in partitions for r in session.get_available_regions("bedrock", partition))
+    return regions_of("bedrock", "aws", "aws-us-gov")
 
 
 class Bedrock:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import Final, NamedTuple
 
-import botocore.session
+from stacks.endpoints import all_partitions, regions_of
 
 BEDROCK_ACTIONS: Final = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 """Converse and ConverseStream have no action of their own: they need these two.
@@ -52,15 +51,9 @@ BEDROCK_ARN: Final = re.compile(
 )
 
 
-@functools.cache
 def bedrock_regions() -> frozenset[str]:
     """Every region with a Bedrock endpoint, from the list inside botocore."""
-    session = botocore.session.Session()
-    return frozenset(
-        region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("bedrock", partition)
-    )
+    return regions_of("bedrock", *all_partitions())
 
 
 def geography_of(name: str) -> tuple[str | None, str]:

@@ -5,11 +5,9 @@ may be there by now. So nothing is refused by it; a synthesis warns, and `make d
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Final
 
-import botocore.session
-
+from stacks.endpoints import regions_of
 from stacks.settings import Environment
 
 NEEDED: Final[Mapping[str, str]] = {
@@ -45,9 +43,4 @@ def lacking(environment: Environment) -> tuple[str, ...]:
 
 def unknown(region: str, services: Mapping[str, str]) -> tuple[str, ...]:
     """Which of the services are not known in the region; one whose regions are not listed at all counts as there."""
-    return tuple(sorted(name for service, name in services.items() if region not in (_regions(service) or {region})))
-
-
-@cache
-def _regions(service: str) -> frozenset[str]:
-    return frozenset(botocore.session.Session().get_available_regions(service))
+    return tuple(sorted(name for service, name in services.items() if region not in (regions_of(service) or {region})))

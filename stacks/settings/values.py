@@ -9,8 +9,9 @@ from functools import cache
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-import botocore.session
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from stacks.endpoints import regions_of
 
 # Tags of a resource: AWS takes 50, of which the CDK and CloudFormation add some.
 MOST_TAGS = 40
@@ -47,14 +48,8 @@ class SettingsError(ValueError):
     """A setting that cannot work. The message is one sentence for the person who edits the settings."""
 
 
-@cache
-def _regions() -> tuple[str, ...]:
-    """Every region of ECS that the pinned botocore knows; read from its data files, not from AWS."""
-    return tuple(botocore.session.Session().get_available_regions("ecs"))
-
-
 def _known_region(region: str) -> str:
-    if region not in _regions():
+    if region not in regions_of("ecs"):
         raise ValueError(f"'{region}' is not an AWS region: use one such as ap-northeast-1")
     return region
 

@@ -355,7 +355,7 @@ def no_secret_is_in_a_template(deployed: Deployed) -> Iterator[str]:
 @invariant
 def secrets_are_references(deployed: Deployed) -> Iterator[str]:
     """A variable whose name is a secret's comes from Parameter Store, in this environment's place there; the database's
-    password too (README, secrets).
+    password too (docs/operations/first-deployment.md).
     """
     for where, it in deployed.of("AWS::ECS::TaskDefinition"):
         for container in it["ContainerDefinitions"]:

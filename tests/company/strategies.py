@@ -10,18 +10,18 @@ import string
 from ipaddress import IPv4Network
 from typing import Any
 
-import botocore.session
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy, composite
 
+from stacks.endpoints import regions_of
 from stacks.litellm_config import ALERTING, CATALOG, GEOGRAPHIES
 from stacks.settings import FARGATE_MEMORY, RETENTION_DAYS, WORKER_CPU, WORKER_MEMORY
 
 Written = dict[str, Any]
 """Settings as they are written: what `Environment` and the like are made of."""
 
-REGIONS = sorted(botocore.session.Session().get_available_regions("ecs"))
-BEDROCK_REGIONS = sorted(botocore.session.Session().get_available_regions("bedrock"))
+REGIONS = sorted(regions_of("ecs"))
+BEDROCK_REGIONS = sorted(regions_of("bedrock"))
 ENDPOINTS = ("ecr.api", "ecr.dkr", "ssm", "logs", "bedrock-runtime", "sqs", "secretsmanager", "kms")
 TIMEZONES = ("UTC", "Asia/Tokyo", "America/Los_Angeles", "Europe/Berlin", "Pacific/Kiritimati", "Asia/Kathmandu")
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")

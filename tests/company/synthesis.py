@@ -69,6 +69,7 @@ def run_app(own: Company, outdir: Path, **more: str) -> None:
         "CDK_OUTDIR": str(outdir),
         "CDK_CONTEXT_JSON": json.dumps(context(**more)),
         "COMPANY": own.name,
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": os.environ["JSII_RUNTIME_PACKAGE_CACHE_ROOT"],
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
     run = subprocess.run(

@@ -31,7 +31,7 @@ def test_a_service_without_a_list_counts_as_there() -> None:
 
 def test_what_is_off_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     regions = {"sesv2": {"us-east-1"}, "scheduler": {"us-east-1"}, "apigatewayv2": {"us-east-1"}}
-    monkeypatch.setattr("stacks.settings.regions._regions", lambda service: regions.get(service, frozenset()))
+    monkeypatch.setattr("stacks.settings.regions.regions_of", lambda service: regions.get(service, frozenset()))
     sandbox = load(EXAMPLE.with_name("europe")).environments["sandbox"]
     assert lacking(sandbox) == ("SES",)
     assert lacking(company().environments["dev"]) == ("API Gateway", "EventBridge Scheduler", "SES")
