@@ -65,7 +65,7 @@ lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, action
 	@echo "lint: ruff, mypy, shellcheck, hadolint, actionlint, zizmor"
 	@ruff check --quiet $(LINTED)
 	@ruff format --quiet --check $(LINTED)
-	@mypy --no-error-summary
+	@mypy --no-error-summary --num-workers auto
 	@command -v shellcheck >/dev/null || { echo "lint: shellcheck has no package here: install the system's" >&2; exit 1; }
 	@shellcheck container/*.sh .ci/run
 	@hadolint container/Dockerfile

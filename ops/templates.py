@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ops import remembered
 from stacks import CHECKOUT
 from stacks.company import company
 
@@ -18,13 +19,22 @@ Properties = dict[str, Any]
 Templates = Mapping[str, dict[str, Any]]
 """One environment's templates by the name of the stack: Network, Database, Email, Gateway, …"""
 
+KIND = "templates"
+"""What they are remembered as."""
+
 SMOKE_TEST = "for the smoke test"
 """How stacks/network.py ends the description of the rules that let the smoke test in."""
 
 
 @cache
 def synthesize(environment: str) -> Templates:
-    """Synthesize an environment of the company in force, without AWS, Docker or the network."""
+    """The templates of an environment of the company in force, made without AWS, Docker or the network."""
+    own = company()
+    templates: Templates = remembered.document(KIND, remembered.digest(own, environment), lambda: _made(environment))
+    return templates
+
+
+def _made(environment: str) -> Templates:
     os.environ["CDK_VALIDATION"] = "false"  # the rules have a test of their own; here they would only take time
     import aws_cdk as cdk  # starts Node, which reads the variable then
 

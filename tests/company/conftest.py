@@ -15,6 +15,6 @@ def own() -> Company:
 
 
 @pytest.fixture(scope="session")
-def templates(own: Company, tmp_path_factory: pytest.TempPathFactory) -> Templates:
+def templates(own: Company) -> Templates:
     """Its templates by environment and stack, once a run."""
-    return everything(own, tmp_path_factory.mktemp("cdk.out"))
+    return everything(own)

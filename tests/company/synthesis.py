@@ -1,5 +1,6 @@
 """Everything that a company's files are synthesized to, as it is deployed and as the rules see it."""
 
+import functools
 import json
 import os
 import subprocess
@@ -11,7 +12,9 @@ import aws_cdk as cdk
 from aws_cdk import cx_api
 
 import app
+from ops import remembered
 from ops.assembly import Template
+from ops.templates import KIND
 from stacks import CHECKOUT
 from stacks.company import RELEASES, Company
 
@@ -38,27 +41,41 @@ def by_stack(assembly: cx_api.CloudAssembly) -> dict[str, Template]:
     return {stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template for stack in assembly.stacks}
 
 
-def synthesized(own: Company, outdir: Path | None = None) -> Templates:
+def synthesized(own: Company) -> Templates:
     """The templates of every environment, the local one included, each of which builds its own image."""
-    cdk_app = cdk.App(outdir=str(outdir) if outdir else None, context=context(environments=",".join(own.all)))
-    app.build(cdk_app, own)
-    assembly = cdk_app.synth()
-    return {name: by_stack(assembly.get_nested_assembly(f"assembly-{name}")) for name in own.all}
+    made: Templates = {}
+
+    def make(name: str) -> dict[str, Template]:
+        if not made:  # all together: what a process begins with takes longer than an environment
+            cdk_app = cdk.App(context=context(environments=",".join(own.all)))
+            app.build(cdk_app, own)
+            assembly = cdk_app.synth()
+            made.update((one, by_stack(assembly.get_nested_assembly(f"assembly-{one}"))) for one in own.all)
+        return made[name]
+
+    return {
+        name: remembered.document(KIND, remembered.digest(own, name), functools.partial(make, name)) for name in own.all
+    }
 
 
 def promoting(own: Company) -> dict[str, Template]:
     """The templates of what promotes releases, by stack, as a build with an image synthesizes them."""
+
+    def make() -> dict[str, Template]:
+        cdk_app = cdk.App(context=context(image=image_of(own)))
+        app.build(cdk_app, own)
+        return by_stack(cdk_app.synth())
+
     if not own.releases:
         return {}
-    cdk_app = cdk.App(context=context(image=image_of(own)))
-    app.build(cdk_app, own)
-    return by_stack(cdk_app.synth())
+    found: dict[str, Template] = remembered.document(KIND, remembered.digest(own, RELEASES), make)
+    return found
 
 
-def everything(own: Company, outdir: Path | None = None) -> Templates:
+def everything(own: Company) -> Templates:
     """The templates of every environment, and of what promotes releases."""
     releases = promoting(own)
-    return synthesized(own, outdir) | ({RELEASES: releases} if releases else {})
+    return synthesized(own) | ({RELEASES: releases} if releases else {})
 
 
 def run_app(own: Company, outdir: Path, **more: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aws_cdk import aws_s3 as s3
 
 import app
+from ops import remembered
 from stacks.company import LOCAL, Company
 from tests.company.synthesis import image_of, run_app
 
@@ -18,18 +19,15 @@ WAYS = ("by hand", "as a release")
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def synthesized(own: Company, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def synthesized(own: Company, request: pytest.FixtureRequest) -> Path:
     """The folder that `app.py` wrote, with every rule applied, offline and without credentials.
 
     By hand it has the local run, whose settings no deployed environment has, and an image that the deployment builds.
     As a release it has every other environment, with an image that is there, and what promotes to them.
     """
-    outdir = tmp_path_factory.mktemp("cdk.out")
-    if request.param == WAYS[0]:
-        run_app(own, outdir, environments=LOCAL)
-    else:
-        run_app(own, outdir, image=image_of(own))
-    return outdir
+    context = {"environments": LOCAL} if request.param == WAYS[0] else {"image": image_of(own)}
+    key = remembered.digest(own, own.name, json.dumps(context), remembered.text_of("tests/company/synthesis.py"))
+    return remembered.folder("rules", key, lambda outdir: run_app(own, outdir, **context))
 
 
 def _violations(synthesized: Path) -> Iterator[str]:
@@ -71,10 +69,16 @@ def test_cfn_lint(synthesized: Path) -> None:
     # W3005: a DependsOn that a reference implies already: the CDK writes both. W3010: zones are settings. E3703: passes
     # on as an error that Fn::Sub is nicer than Fn::Join, which CDK Pipelines uses in its actions.
     ignored = ("W3005", "W3010", "E3703")
-    run = subprocess.run(
-        [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", *ignored, "--", *map(str, found)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+
+    def lint() -> str:
+        run = subprocess.run(
+            [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", *ignored, "--", *map(str, found)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return run.stdout + run.stderr if run.returncode else ""
+
+    texts = [template.read_text("utf-8") for template in found]
+    key = remembered.digest_of(remembered.text_of("requirements.txt"), *ignored, *texts)
+    assert remembered.document("cfn-lint", key, lint) == ""

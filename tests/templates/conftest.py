@@ -17,9 +17,9 @@ STACKS = ("Network", "Database", "Email", "Gateway", "Smoke", "Onboarding", "Dat
 
 
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+def templates() -> Templates:
     """The templates of every environment of the example company, the local one included, once a run."""
-    return synthesized_of(company(), tmp_path_factory.mktemp("cdk.out"))
+    return synthesized_of(company())
 
 
 def resources(template: Template, kind: str) -> dict[str, Any]:

@@ -18,4 +18,4 @@ def test_it_synthesizes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     folder = tmp_path / "company"
     assert main(["--answers", str(ANSWERS / f"{name}.yaml")], folder=folder) == 0
     own = load(folder)
-    assert set(own.all) <= set(everything(own, tmp_path / "cdk.out"))
+    assert set(own.all) <= set(everything(own))

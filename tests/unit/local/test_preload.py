@@ -66,7 +66,10 @@ class Machine:
         self.log = folder / "log"
         (sockets / "owner").write_text(str(os.getpid()))
 
-    def start(self, *arguments: str, folder: Path | None = None, **variables: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+        return self.start_in(self.folder, *arguments, **variables)
+
+    def start_in(self, folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         own = {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "PYTHONPATH": str(self.folder),
@@ -75,9 +78,7 @@ class Machine:
             "PORT": "1",
         }
         with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [str(COMMAND), *arguments], cwd=folder or self.folder, env=own | variables, stdout=log, stderr=log
-            )
+            return subprocess.Popen([str(COMMAND), *arguments], cwd=folder, env=own | variables, stdout=log, stderr=log)
 
     def code(self, *arguments: str, **variables: str) -> int:
         return self.start(*arguments, **variables).wait(PATIENCE)
@@ -122,7 +123,7 @@ def test_each_has_the_modules_of_its_own_folder(machine: Machine, tmp_path: Path
     for name in ("before", "after"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "own.py").write_text(f"NAME = {name!r}")
-        assert machine.start("own", folder=tmp_path / name).wait(PATIENCE) == 0
+        assert machine.start_in(tmp_path / name, "own").wait(PATIENCE) == 0
     assert machine.imports() == ["imported with None"]
     assert machine.log.read_text().splitlines()[1::2] == ["before", "after"]
 
