@@ -109,7 +109,7 @@ class Providers(Settings):
         Annotated[
             str,
             like(
-                r"https://[a-z0-9-]+\.(openai|cognitiveservices)\.azure\.com/?",
+                r"https://[a-z0-9-]+\.(openai|cognitiveservices|services\.ai)\.azure\.com/?",
                 "no address of an Azure OpenAI resource: write it as https://NAME.openai.azure.com",
             ),
         ]

@@ -188,6 +188,7 @@ def test_the_providers_number_of_a_request(changes: Json, expected: str) -> None
         ({"vertex_location": "global"}, "vertex_ai/gemini-4-argon", "global"),
         ({"api_base": "https://example-llm-dev.openai.azure.com"}, "azure/gpt-6-luna", "example-llm-dev"),
         ({"api_base": "https://one.cognitiveservices.azure.com/openai/v1"}, "azure/gpt-6-luna", "one"),
+        ({"api_base": "https://one.services.ai.azure.com"}, "azure/gpt-6-luna", "one"),
         ({"api_base": "https://bedrock-runtime.us-east-1.amazonaws.com"}, "bedrock/nova", "us-east-1"),
         (
             {"api_base": "https://aiplatform.googleapis.com/v1/projects/p/locations/europe-west4/publishers/google"},

@@ -503,6 +503,7 @@ ACCEPTED: list[tuple[Make, dict[str, Any]]] = [
     (gateway, {"cpu": 2048, "memory": 8192, "workers": 2, "min_tasks": 2, "max_tasks": 2, "spot": True}),
     (database, {"min_capacity": 0.5, "max_capacity": 256, "reader": True, "backup_days": 35}),
     (providers, {"azure_api_base": "https://x.cognitiveservices.azure.com/", "vertexai_location": "us-central1"}),
+    (providers, {"azure_api_base": "https://x.services.ai.azure.com"}),
     (email, {"reply_to": "it-help@example.com", "dmarc_policy": "none", "dmarc_reports": "dmarc@reports.example.org"}),
     (email, {"smtp_key": "2026-11-24"}),
     (alarms, {"emails": ("sre@example.com", "on+call@example.com")}),
