@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from local.account import QUOTAS
 from local.containers import free_ports
 from local.emulator import Emulator
-from ops.doctor import QUOTAS as NEEDED
+from ops.doctor.quotas import QUOTAS as NEEDED
 
 Client = Callable[..., Any]
 
