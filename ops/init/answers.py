@@ -1,6 +1,6 @@
 """What has been answered: kept beside the two files in `answers.yaml`, and given in a file of the same form.
 
-A key for each question (`ops/init/questions.py`), those of an environment below `environments.<name>`. A part that may
+A key for each question (`ops/init/questions`), those of an environment below `environments.<name>`. A part that may
 be left out (`slack`, `releases`, an environment's `vpc`, …) is a mapping where it is wanted, or `true` if its questions
 all have a default that will do; `false` where it is not. `null` answers a question with nothing.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ops.doctor import bootstrap_command
+from ops.doctor.bootstrap import bootstrap_command
 from ops.init.answers import Answers
 from ops.init.models import deployments
 from ops.secrets import required_secrets

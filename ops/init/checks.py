@@ -3,7 +3,7 @@
 Nothing here stops anybody: what cannot be looked up is left to `make doctor`; without credentials that is said once.
 
 Integrates with Bedrock, Certificate Manager, EC2, Route 53 and STS, through boto3's own credentials and settings
-(AWS_PROFILE, AWS_ENDPOINT_URL, …), and with dns.google, as `ops/doctor.py` does.
+(AWS_PROFILE, AWS_ENDPOINT_URL, …), and with dns.google, as `ops/doctor` does.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ import boto3
 from botocore import exceptions as aws
 from botocore.config import Config
 
-from ops import doctor
 from ops.access import Access, explain
-from ops.doctor import Account, Check, Finding, Mark
+from ops.doctor import domain, models, network, region
+from ops.doctor.account import Account, Check
+from ops.doctor.examination import examine
+from ops.doctor.finding import Finding, Mark
 from stacks.settings import Environment
 
 # A person waits for the next question.
 PATIENCE: Final = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 1})
 
 PLACE: Final[Mapping[str, Check]] = {
-    "region": doctor.region,
-    "zones": doctor.zones,
-    "hosted zone": doctor.hosted_zone,
-    "certificate": doctor.certificate,
-    "VPC": doctor.existing_vpc,
+    "region": region.region,
+    "zones": network.zones,
+    "hosted zone": domain.hosted_zone,
+    "certificate": domain.certificate,
+    "VPC": network.existing_vpc,
 }
 """Of an environment's place, those of `make doctor` that need nothing but its answers."""
 
@@ -110,8 +112,8 @@ class Aws:
     def of_models(self, environment: Environment, config: Path) -> Iterator[str]:
         """Yield a warning for each of Bedrock's models that the environment's account may not call."""
         read = environment.litellm_config(config)
-        calls = doctor.calls_of(read, environment.account)
-        yield from self._warnings(environment, {"Bedrock": partial(doctor.access_to, calls=calls)})
+        calls = models.calls_of(read, environment.account)
+        yield from self._warnings(environment, {"Bedrock": partial(models.access_to, calls=calls)})
 
     def _warnings(self, environment: Environment, checks: Mapping[str, Check]) -> Iterator[str]:
         if not self.account or not self._session:
@@ -120,7 +122,7 @@ class Aws:
             yield f"{environment.name}: not looked up, as these AWS credentials are of account {self.account}."
             return
         account = Account(Access(environment, self._session), self._session)
-        for finding in doctor.examine(account, checks):
+        for finding in examine(account, checks):
             if finding.mark in (Mark.PROBLEM, Mark.UNKNOWN):
                 yield _sentence(environment.name, finding)
 

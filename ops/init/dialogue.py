@@ -8,7 +8,9 @@ from typing import Any, Final, Protocol
 from ops.access import OpsError
 from ops.init.answers import Answers, Given
 from ops.init.kinds import NOTHING, RefusedError
-from ops.init.questions import ENVIRONMENTS, GROUPS, KEYS, PLACE, Context, LookUp, Question
+from ops.init.questions import GROUPS, KEYS, PLACE
+from ops.init.questions.environment import ENVIRONMENTS
+from ops.init.questions.question import Context, LookUp, Question
 
 Ask = Callable[[str], str]
 """Asks for one line, given the prompt: `input`."""

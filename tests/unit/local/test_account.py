@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from local.account import QUOTAS
 from local.aws import Emulator
 from local.ports import free_ports
-from ops.doctor import QUOTAS as NEEDED
+from ops.doctor.quotas import QUOTAS as NEEDED
 
 Client = Callable[..., Any]
 

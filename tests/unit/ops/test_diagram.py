@@ -9,7 +9,10 @@ from xml.etree import ElementTree
 import aws_cdk as cdk
 import pytest
 
-from ops import diagram
+from ops.diagram.cards import card
+from ops.diagram.drawing import draw
+from ops.diagram.svg import Box
+from ops.diagram.words import fits, joined, wrapped
 from ops.templates import Facts, Templates
 from stacks import CHECKOUT
 from stacks.company import company, load
@@ -33,7 +36,7 @@ from tests.company.synthesis import by_stack, context
 
 TOKYO, TWO_ACCOUNTS = company(), load(CHECKOUT / "tests" / "companies" / "two-accounts")
 PROD = TOKYO.environments["prod"]
-WIDEST = 0.53  # of a letter's size, as ops/diagram.py reckons
+WIDEST = 0.53  # of a letter's size, as ops/diagram/words.py reckons
 
 CERTIFICATE = "arn:aws:acm:ap-northeast-1:333333333333:certificate/11111111-2222-3333-4444-555555555555"
 LONG = "language-models.internal.engineering.emea.example.com"
@@ -125,7 +128,7 @@ def templates(case: str) -> Templates:
 def drawn(case: str) -> ElementTree.Element:
     environment = ENVIRONMENTS[case]
     config = load_config(CONFIGS[case], provided=environment.plain_variables)
-    return ElementTree.fromstring(diagram.draw(environment, config, templates(case)))  # noqa: S314 - our own
+    return ElementTree.fromstring(draw(environment, config, templates(case)))  # noqa: S314 - our own
 
 
 def of(picture: ElementTree.Element, kind: str) -> list[dict[str, Any]]:
@@ -226,7 +229,7 @@ def test_one_provider_alone_is_drawn(provider: str, title: str) -> None:
     environment = ENVIRONMENTS["internal"]
     config = environment.litellm_config(TOKYO.config)
     alone = replace(config, models=tuple(model for model in config.models if model.provider == provider))
-    picture = diagram.draw(environment, alone, templates("internal"))
+    picture = draw(environment, alone, templates("internal"))
     assert [name for name in ("Amazon Bedrock", "Azure OpenAI", "Vertex AI") if name in picture] == [title]
 
 
@@ -245,16 +248,16 @@ def test_the_smoke_tests_addresses_are_no_callers() -> None:
     ],
 )
 def test_a_line_breaks_at_its_joints(text: str, lines: list[str]) -> None:
-    assert diagram.wrapped(text, 130) == lines
-    assert all(diagram.fits(line, 130) for line in lines)
+    assert wrapped(text, 130) == lines
+    assert all(fits(line, 130) for line in lines)
 
 
 def test_a_text_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="does not fit in 100 pixels"):
-        list(diagram.card(diagram.Box(0, 0, 100, 40), "network", "A title that is far too long"))
+        list(card(Box(0, 0, 100, 40), "network", "A title that is far too long"))
 
 
 def test_a_list_ends_in_how_many_more_there_are() -> None:
-    assert diagram.joined(("ssm", "logs"), 20) == "ssm, logs"
-    assert diagram.joined(("ecr.api", "ecr.dkr", "logs"), 20) == "ecr.api and 2 more"
-    assert re.fullmatch("3 of them", diagram.joined(("ecr.api", "ecr.dkr", "logs"), 9))
+    assert joined(("ssm", "logs"), 20) == "ssm, logs"
+    assert joined(("ecr.api", "ecr.dkr", "logs"), 20) == "ecr.api and 2 more"
+    assert re.fullmatch("3 of them", joined(("ecr.api", "ecr.dkr", "logs"), 9))

@@ -1,4 +1,4 @@
-"""ops/doctor.py: what it finds in accounts of every kind, and what it says to do."""
+"""ops/doctor: what it finds in accounts of every kind, and what it says to do."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from typing import Any
 
 import pytest
 
-from ops import doctor
 from ops.access import Access
-from ops.doctor import Account, Call, Finding, Mark
+from ops.doctor import bootstrap, domain, models
+from ops.doctor.__main__ import main
+from ops.doctor.account import Account
+from ops.doctor.examination import examine
+from ops.doctor.finding import Finding, Mark
+from ops.doctor.messages import slack_workspace
+from ops.doctor.models import Call, calls_of
+from ops.doctor.network import existing_vpc
+from ops.doctor.region import credentials
 from ops.secrets import required_secrets
 from stacks.company import environments, promotion
 from stacks.litellm_config import load_config
@@ -130,13 +137,13 @@ def well() -> Answers:
 @pytest.fixture(autouse=True)
 def _outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS delegates to the zone's own servers, and the CDK needs version 8."""
-    monkeypatch.setattr(doctor, "name_servers", lambda zone: set(OWN_SERVERS))
-    monkeypatch.setattr(doctor, "required_bootstrap", lambda: 8)
+    monkeypatch.setattr(domain, "name_servers", lambda zone: set(OWN_SERVERS))
+    monkeypatch.setattr(bootstrap, "required_bootstrap", lambda: 8)
 
 
 def findings(answers: Answers, environment: Environment = DEV, **arguments: Any) -> list[Finding]:  # noqa: ANN401
     session = FakeAws(answers, **arguments).session
-    return doctor.examine(Account(Access(environment, session), session))
+    return examine(Account(Access(environment, session), session))
 
 
 def of(found: list[Finding], what: str) -> Finding:
@@ -145,7 +152,7 @@ def of(found: list[Finding], what: str) -> Finding:
 
 
 def run(answers: Answers, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = doctor.main(["--env", "dev", *arguments], session=FakeAws(answers).session)
+    code = main(["--env", "dev", *arguments], session=FakeAws(answers).session)
     return code, *capsys.readouterr()
 
 
@@ -405,7 +412,7 @@ def test_the_worlds_dns_must_know_the_zone(
             raise answer
         return answer
 
-    monkeypatch.setattr(doctor, "name_servers", name_servers)
+    monkeypatch.setattr(domain, "name_servers", name_servers)
     found = of(findings(well()), "delegation")
     assert found.mark is mark
     assert detail in found.detail
@@ -437,7 +444,7 @@ def test_name_servers_are_read(document: dict[str, Any], expected: set[str], mon
         return io.BytesIO(json.dumps(document).encode())
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    assert doctor.name_servers("dev.example.com") == expected
+    assert domain.name_servers("dev.example.com") == expected
     assert asked == ["https://dns.google/resolve?name=dev.example.com&type=NS"]
 
 
@@ -445,7 +452,7 @@ def test_a_name_server_that_fails_is_no_answer(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.undo()
     monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: io.BytesIO(b'{"Status": 2}'))
     with pytest.raises(ValueError, match="DNS status 2"):
-        doctor.name_servers("dev.example.com")
+        domain.name_servers("dev.example.com")
 
 
 ARN = "arn:aws:acm:ap-northeast-1:111111111111:certificate/1"
@@ -477,7 +484,7 @@ def test_a_certificate_of_the_settings(answer: Any, mark: Mark, detail: str) -> 
 def test_a_slack_workspace_has_to_let_the_alarms_in(state: str, mark: Mark) -> None:
     workspace = {"SlackTeamId": "T0123456789", "SlackTeamName": "Example", "State": state}
     answers = {("chatbot", "describe_slack_workspaces@us-east-2"): {"SlackWorkspaces": [workspace]}}
-    (found,) = doctor.slack_workspace(account(PROD, answers))
+    (found,) = slack_workspace(account(PROD, answers))
     assert found.mark is mark
 
 
@@ -517,7 +524,7 @@ def vpc_answers() -> dict[Any, Any]:
 
 
 def test_an_existing_vpc_is_as_the_settings_say() -> None:
-    found = list(doctor.existing_vpc(account(in_vpc(), vpc_answers())))
+    found = list(existing_vpc(account(in_vpc(), vpc_answers())))
     assert [(finding.what, finding.mark) for finding in found] == [
         ("VPC", Mark.WELL),
         ("subnets", Mark.WELL),
@@ -545,28 +552,28 @@ def test_an_existing_vpc_is_as_the_settings_say() -> None:
     ],
 )
 def test_an_existing_vpc_is_not(place: tuple[str, str], answer: Answer, what: str, detail: str) -> None:
-    found = of(list(doctor.existing_vpc(account(in_vpc(), vpc_answers() | {place: answer}))), what)
+    found = of(list(existing_vpc(account(in_vpc(), vpc_answers() | {place: answer}))), what)
     assert found.mark is Mark.PROBLEM
     assert detail in found.detail
 
 
 def test_subnets_in_the_wrong_order_are_named() -> None:
     swapped = VPC.model_copy(update={"isolated_subnet_ids": VPC.isolated_subnet_ids[::-1]})
-    found = of(list(doctor.existing_vpc(account(in_vpc(swapped), vpc_answers()))), "subnets")
+    found = of(list(existing_vpc(account(in_vpc(swapped), vpc_answers()))), "subnets")
     assert found.detail.endswith("subnet-2000000c, subnet-2000000a")
 
 
 def test_an_existing_vpc_whose_way_out_nobody_named() -> None:
     vpc = VPC.model_copy(update={"nat_addresses": ()})
     answers = vpc_answers() | {("ec2", "describe_nat_gateways"): {"NatGateways": []}}
-    found = of(list(doctor.existing_vpc(account(in_vpc(vpc), answers))), "NAT addresses")
+    found = of(list(existing_vpc(account(in_vpc(vpc), answers))), "NAT addresses")
     assert "add the public addresses that the private subnets are seen with" in found.remedy
 
 
 def test_a_mistake_in_config_yaml_is_said_and_hides_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "config.yaml"
     broken.write_text("model_list: 1\n")
-    monkeypatch.setattr(doctor, "config_file", lambda: broken)
+    monkeypatch.setattr(models, "config_file", lambda: broken)
     found = findings(well())
     assert "config.yaml" in of(found, "Bedrock").detail
     assert of(found, "mail").mark is Mark.WELL
@@ -586,7 +593,7 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
         f"model_list:\n{text}\nlitellm_settings: {{request_timeout: 600}}\n"
         "general_settings: {master_key: os.environ/LITELLM_MASTER_KEY, database_connection_pool_limit: 10}\n"
     )
-    calls = doctor.calls_of(load_config(file), "111111111111")
+    calls = calls_of(load_config(file), "111111111111")
     assert calls.models == {Call("us-east-1", "amazon.titan-embed-text-v2:0")}
     assert calls.others == {f"{own}:provisioned-model/a"}
     assert calls.profiles[Call("eu-west-1", "global.anthropic.claude-opus-5-5")] == {
@@ -601,13 +608,13 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
 
 def test_the_cdk_says_which_bootstrap_version_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert doctor.required_bootstrap() >= 8  # with which the lookup role came
+    assert bootstrap.required_bootstrap() >= 8  # with which the lookup role came
 
 
 def test_without_node_only_the_bootstrap_version_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(doctor, "name_servers", lambda zone: set(OWN_SERVERS))
-    monkeypatch.setattr(doctor, "NODE", tmp_path / "node")
+    monkeypatch.setattr(domain, "name_servers", lambda zone: set(OWN_SERVERS))
+    monkeypatch.setattr(bootstrap, "NODE", tmp_path / "node")
     found = findings(well())
     assert "make setup" in of(found, "bootstrap").detail
     assert [finding.what for finding in found if finding.mark is not Mark.WELL] == ["bootstrap"]
@@ -615,5 +622,5 @@ def test_without_node_only_the_bootstrap_version_is_unknown(monkeypatch: pytest.
 
 def test_the_pipeline_asks_by_the_lookup_role() -> None:
     aws = FakeAws(well())
-    (found,) = doctor.credentials(Account(Access(DEV, aws.session, by_roles=True), aws.session))
+    (found,) = credentials(Account(Access(DEV, aws.session, by_roles=True), aws.session))
     assert found.detail.endswith("by the account's lookup role")

@@ -17,6 +17,7 @@ from ops.init.__main__ import checked, main, texts
 from ops.init.answers import Answers, given_in, stored_in, text_of
 from ops.init.questions import KEYS
 from ops.init.settings_file import function_of, quoted
+from stacks import CHECKOUT
 from stacks.company import Company, load
 from stacks.litellm_config import LiteLlmConfig, load_config
 from stacks.settings import Environment
@@ -81,7 +82,7 @@ def test_what_is_written_is_a_company_as_ruff_leaves_it(name: str, tmp_path: Pat
     _, warnings = checked(own.folder)
     assert not warnings
     formatted((own.folder / "environments.py").read_text("utf-8"))
-    lint = ["ruff", "check", "--config", str(ANSWERS.parents[2] / "pyproject.toml"), str(own.folder)]
+    lint = ["ruff", "check", "--config", str(CHECKOUT / "pyproject.toml"), str(own.folder)]
     subprocess.run(lint, check=True)
     assert max(map(len, own.config.read_text("utf-8").splitlines())) <= 120
 

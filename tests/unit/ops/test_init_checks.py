@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore import exceptions as aws
 
-from ops import doctor
+from ops.doctor import domain
 from ops.init.__main__ import main
 from ops.init.checks import Aws
 from stacks.company import load
@@ -21,7 +21,7 @@ SERVERS = ["ns-1.awsdns-01.com"]
 @pytest.fixture(autouse=True)
 def _dns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION", raising=False)
-    monkeypatch.setattr(doctor, "name_servers", lambda _: set(SERVERS))
+    monkeypatch.setattr(domain, "name_servers", lambda _: set(SERVERS))
 
 
 def zone(name: str, id_: str, *, private: bool = False) -> dict[str, Any]:

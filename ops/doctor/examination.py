@@ -1,0 +1,61 @@
+"""Every check of `make doctor`, and how they are made: side by side, and none hides another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from botocore import exceptions as aws
+
+from ops.access import OpsError, explain
+from ops.doctor.account import WORKERS, Account, Check
+from ops.doctor.bootstrap import bootstrap, container_role, trust
+from ops.doctor.domain import certificate, hosted_zone
+from ops.doctor.finding import Finding, Mark
+from ops.doctor.messages import mail, slack_workspace
+from ops.doctor.models import model_access
+from ops.doctor.network import existing_vpc, zones
+from ops.doctor.quotas import QUOTAS, functions_at_once
+from ops.doctor.region import credentials, region, services
+from ops.doctor.secrets import secrets
+from stacks.litellm_config import ConfigError
+from stacks.settings import SettingsError
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "credentials": credentials,
+    "region": region,
+    "services": services,
+    "zones": zones,
+    "bootstrap": bootstrap,
+    "bootstrap's trust": trust,
+    "role of ECS": container_role,
+    "secrets": secrets,
+    "hosted zone": hosted_zone,
+    "certificate": certificate,
+    "mail": mail,
+    "Slack workspace": slack_workspace,
+    "VPC": existing_vpc,
+    **{f"quota: {quota.what}": quota for quota in QUOTAS},
+    "quota: Lambda concurrency": functions_at_once,
+    "Bedrock": model_access,
+}
+"""Every check by what it looks at, in the order of the lines."""
+
+
+def examine(account: Account, checks: Mapping[str, Check] = CHECKS) -> list[Finding]:
+    """What the checks find, in their order. One that fails is a finding too."""
+
+    def examined(item: tuple[str, Check]) -> list[Finding]:
+        what, check = item
+        found: list[Finding] = []
+        try:
+            found.extend(check(account))
+        except (OpsError, SettingsError, ConfigError) as error:
+            found.append(Finding(what, Mark.UNKNOWN, str(error)))
+        except (aws.BotoCoreError, aws.ClientError) as error:
+            found.append(Finding(what, Mark.UNKNOWN, explain(error)))
+        return found
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return [finding for found in pool.map(examined, checks.items()) for finding in found]

@@ -1,0 +1,124 @@
+"""The providers of models, the models of each, and where an environment finds them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from ops.init import config_file, models
+from ops.init.answers import Answers
+from ops.init.kinds import RefusedError, choice, setting, text, texts
+from ops.init.meaning import environment_of
+from ops.init.questions.question import Context, Default, Question, always, before, given, part
+from stacks.litellm_config import PROVIDER_SETTINGS, ConfigError, load_config
+from stacks.settings import Providers, Region
+
+
+def _geography(context: Context) -> str:
+    return str(context.get("bedrock.geography") or models.NO_PROFILE)
+
+
+def _check_listed(key: str) -> Callable[[Context, Any], None]:
+    """Refuse models that make no config.yaml."""
+
+    def check_listed(context: Context, value: Any) -> None:  # noqa: ANN401 - an answer
+        answers = Answers({**context.answers.company, key: value}, context.answers.environments)
+        some = environment_of(context.answers, context.answers.named[0]).plain_variables
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "config.yaml"
+            file.write_text(config_file.written(answers), "utf-8")
+            try:
+                load_config(file, provided={*some, *PROVIDER_SETTINGS})
+            except ConfigError as error:
+                raise RefusedError(str(error).removeprefix(f"{file}: ").rstrip(".")) from error
+
+    return check_listed
+
+
+def _check_any_provider(context: Context, value: bool) -> None:
+    if not (value or context.get("bedrock") or context.get("azure")):
+        raise RefusedError("no provider is left: say yes to one of bedrock, azure and vertex")
+
+
+def _models(provider: str, named: str, default: Default, more: str = "") -> Question:
+    """Which of a provider's models are called, and by what."""
+    key, kind = f"{provider}.models", texts(TypeAdapter(tuple[str, ...]))
+    why = f"NAME, or NAME={named} where it is called otherwise there.{more}"
+    return Question(key, "Models", kind, why, default, check=_check_listed(key))
+
+
+PROVIDERS: Final = (
+    part(
+        "bedrock",
+        "Use Amazon Bedrock",
+        "In the environment's own account, with the role of its tasks.",
+        wanted=True,
+    ),
+    Question(
+        "bedrock.geography",
+        "Geography of inference profiles",
+        choice(*models.REGIONS, models.NO_PROFILE),
+        "Where prompts may be processed: us, eu, jp, au, apac, or global, which is nowhere in particular. "
+        "none calls each region's models by themselves, which most current ones do not offer.",
+        lambda context: models.geographies_of(context.home),
+    ),
+    Question(
+        "bedrock.regions",
+        "Regions to call",
+        texts(TypeAdapter(tuple[Region, ...])),
+        "Each model has a deployment in each: load spreads, and a region that answers 429 is left out a while.",
+        lambda context: list(models.regions_of(_geography(context), context.home)),
+        check=lambda context, value: models.check_regions(_geography(context), value),
+    ),
+    _models(
+        "bedrock",
+        "ID",
+        lambda context: list(models.offered(_geography(context))),
+        " One that not all regions have: NAME@REGION, or NAME@REGION+REGION.",
+    ),
+    part(
+        "azure",
+        "Use Azure OpenAI",
+        "A resource for each environment, or one for all; its key is a secret.",
+    ),
+    _models("azure", "DEPLOYMENT", always(list(models.AZURE))),
+    part(
+        "vertex",
+        "Use Google's Vertex AI",
+        "A project for each environment, or one for all; the key of a service account is a secret.",
+        check=_check_any_provider,
+    ),
+    _models("vertex", "ID", always(list(models.VERTEX))),
+    Question(
+        "vertex.location",
+        "Location of Vertex AI",
+        text(setting(Providers, "vertexai_location")),
+        "global, eu, us, or a region such as europe-west1.",
+        always("global"),
+    ),
+)
+"""Of the company as a whole: which providers, which of their models, and called where."""
+
+ADDRESSES: Final = (
+    Question(
+        "azure_api_base",
+        "Address of the Azure OpenAI resource",
+        text(setting(Providers, "azure_api_base")),
+        "https://NAME.openai.azure.com",
+        before("azure_api_base"),
+        when=given("azure"),
+    ),
+    Question(
+        "vertex_project",
+        "Project of Google Cloud",
+        text(setting(Providers, "vertexai_project")),
+        "Its id, not its name.",
+        before("vertex_project"),
+        when=given("vertex"),
+    ),
+)
+"""Of each environment: its own resource or project of a provider."""
