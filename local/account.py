@@ -24,7 +24,7 @@ QUOTAS: Final[Mapping[tuple[str, str], float]] = {
     ("rds", "L-952B80B8"): 40,  # Aurora clusters
     ("vpc", "L-F678F1CE"): 5,  # VPCs
 }
-"""AWS's defaults by service and quota, of those that `ops/doctor.py` asks for.
+"""AWS's defaults by service and quota, of those that `ops/doctor/` asks for.
 https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html"""
 
 

@@ -101,7 +101,7 @@ class Facts:
             tracking = properties["TargetTrackingScalingPolicyConfiguration"]
             if tracking["PredefinedMetricSpecification"]["PredefinedMetricType"] == metric:
                 return int(tracking["TargetValue"])
-        raise LookupError(f"no scaling policy follows {metric}: ops/diagram.py must be told what does")
+        raise LookupError(f"no scaling policy follows {metric}: ops/diagram must be told what does")
 
     def parameter(self, name: str) -> str:
         """The value of one of the published parameters."""

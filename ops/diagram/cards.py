@@ -39,7 +39,7 @@ def card(box: Box, kind: str, title: str, *lines: str) -> Iterator[str]:
     """
     for words, size in ((title, TITLE), *((line, LINE) for line in lines)):
         if not fits(words, box.width, size):
-            raise ValueError(f"ops/diagram.py: '{words}' does not fit in {box.width:g} pixels: shorten or wrap it")
+            raise ValueError(f"ops/diagram: '{words}' does not fit in {box.width:g} pixels: shorten or wrap it")
     yield box.rect("card")
     yield Box(box.x, box.y + 6, 4, box.height - 12).rect(kind, radius=2)
     top = box.y + (box.height - 16 * len(lines)) / 2 + 4

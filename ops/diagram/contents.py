@@ -144,7 +144,7 @@ class Contents:
     def _function(self, module: str) -> Properties:
         found = self.facts.function(module)
         if found is None:
-            raise LookupError(f"no function is {module}: ops/diagram.py must be told what took its place")
+            raise LookupError(f"no function is {module}: ops/diagram must be told what took its place")
         return found
 
     def request(self) -> tuple[Card, ...]:
