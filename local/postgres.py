@@ -26,6 +26,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 # Owners of the data where this process is root, under which PostgreSQL refuses to run.
 SERVICE_ACCOUNTS = ("postgres", "nobody")
+# The secure bit is for access(2), by which initdb looks for its own programs: it forgets the capability without.
+PASS_CLOSED_FOLDERS = ("--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
 
 
 class PostgresError(RuntimeError):
@@ -127,8 +129,7 @@ class _Server:
         ids = [f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}", "--clear-groups"]
         # Lets the account pass folders that only root may enter, such as a checkout below /root.
         closed = any(not folder.stat().st_mode & 0o001 for folder in {*self.data.parents, *binary.parents})
-        capability = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"] if closed else []
-        return ["setpriv", *ids, *capability, str(binary), *arguments]
+        return ["setpriv", *ids, *(PASS_CLOSED_FOLDERS if closed else ()), str(binary), *arguments]
 
     def environment(self) -> dict[str, str]:
         """On macOS, PostgreSQL ends at its start where no valid locale is set."""
