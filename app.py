@@ -24,6 +24,7 @@ from stacks.releases.github import github_stacks
 from stacks.releases.image import ImageStack
 from stacks.releases.pipeline import PipelineStack
 from stacks.settings import SettingsError
+from stacks.settings.regions import PIPELINE, unknown
 
 
 def build(app: cdk.App, own: Company) -> None:
@@ -61,6 +62,12 @@ def promote(app: cdk.App, own: Company, stages: Mapping[str, GatewayStage]) -> N
     accounts = frozenset(own.environments[name].account for name in releases.environments)
     images = ImageStack(app, "Image", stack_name="litellm-image", accounts=accounts, **common)
     if releases.connection_arn:
+        if services := unknown(releases.region, PIPELINE):
+            cdk.Annotations.of(images).add_warning_v2(
+                "litellm:region",
+                f"releases: {', '.join(services)} is not known to be in {releases.region}: look at AWS's list of "
+                "services by region before the deployment, or use another region.",
+            )
         PipelineStack(
             app,
             "Pipeline",

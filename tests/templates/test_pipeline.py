@@ -5,10 +5,11 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk.assertions import Annotations, Match
 
 import app
 from stacks.company import company, environments, promotion
@@ -581,3 +582,16 @@ def test_stacks_of_what_promotes(changes: dict[str, Any], names: set[str]) -> No
     cdk_app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"])
     app.promote(cdk_app, replace(company(), releases=_changed(**changes)), {})
     assert {stack.stack_name for stack in cdk_app.synth().stacks} == names
+
+
+def test_a_region_that_is_not_known_to_have_codepipeline_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> list[str]:
+        cdk_app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
+        app.promote(cdk_app, replace(company(), releases=_changed(github_actions=False)), {})
+        image = cast(cdk.Stack, cdk_app.node.find_child("Image"))
+        return [str(each.entry.data) for each in Annotations.from_stack(image).find_warning("*", Match.any_value())]
+
+    assert told() == []
+    monkeypatch.setattr("stacks.settings.regions.regions_of", lambda _: frozenset({"us-east-1"}))
+    (sentence,) = told()
+    assert sentence.startswith("releases: CodeBuild, CodePipeline is not known to be in ap-northeast-1: look at")

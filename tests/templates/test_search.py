@@ -5,14 +5,14 @@ an example here, and the stacks or the settings are mended.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, event, find, given, settings
+from hypothesis import HealthCheck, Phase, event, example, find, given, settings
 from hypothesis.strategies import DrawFn, composite
 from pydantic import BaseModel
 
@@ -24,6 +24,35 @@ from tests.company.invariants import Deployed, broken
 from tests.company.strategies import Written, config_files, environments, releases, served, spoiled
 from tests.company.synthesis import by_stack, context
 
+# What searches have found, each of which ended in a trace or was accepted and could not be deployed.
+ONE: Written = {
+    "name": "dev",
+    "account": "111111111111",
+    "hosted_zone": {"id": "Z0123456789ABC", "name": "example.com"},
+    "domain": "llm.example.com",
+    "network": {"zones": ("ap-northeast-1a", "ap-northeast-1c"), "cidr": "10.0.0.0/16"},
+    "ingress": {"public": False, "cidrs": ("10.0.0.0/8",), "management_cidrs": ("10.1.0.0/16",)},
+}
+THREE_ZONES = ("ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d")
+FOUND_SETTINGS: tuple[Written, ...] = (
+    ONE | {"network": {"zones": THREE_ZONES, "cidr": "10.0.0.0/22"}},
+    ONE | {"network": ONE["network"] | {"cidr": "0.0.0.0/16"}},
+    ONE | {"network": ONE["network"] | {"cidr": "8.8.0.0/16"}},
+    ONE | {"domain": f"{'a' * 60}.example.com"},
+    ONE | {"report": {"channel": "C0123456789", "timezone": "localtime"}},
+    ONE | {"report": {"channel": "C0123456789", "timezone": "Asia/Tokyo", "hour": 8}},
+    ONE | {"tags": {"team": "a", "Team": "b"}},
+    ONE | {"tags": {"\u30c1\u30fc\u30e0": "sre"}},
+    ONE | {"name": "dev\u2028"},
+)
+FOUND_FILES: tuple[Written, ...] = (
+    {"model_list": [{"model_name": "a", "litellm_params": {"model": 5}}]},
+    {"model_list": [{"model_name": "a\u2028b", "litellm_params": {"model": "bedrock/x"}}]},
+    {"model_list": [{"model_name": "a", "litellm_params": {"model": "azure/b", "api_base": ["c"]}}]},
+    {"model_list": {"a": "b"}, "general_settings": [1]},
+    {"general_settings": {"alerting": {"slack": True}}},
+    {"router_settings": {"model_group_alias": {"a": {"model": None}}}},
+)
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 COMPANIES = sorted(file.parent for file in EXAMPLE.parent.glob("*/environments.py"))
 
@@ -40,6 +69,17 @@ def searched(some: int, many: int) -> settings:
         # To make a finding smaller takes many a synthesis: that is for whoever mends it, and for the night.
         phases=tuple(Phase) if NIGHTLY else (Phase.explicit, Phase.generate),
     )
+
+
+def known(*found: Written) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Tried each time, before anything is drawn."""
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        for each in found:
+            test = example(written=each)(test)
+        return test
+
+    return decorate
 
 
 def in_words(problem: Exception, names: frozenset[str]) -> None:
@@ -106,7 +146,8 @@ def releases_of(written: Written) -> Releases:
 
 
 @searched(200, 20_000)
-@given(spoiled(environments()))
+@known(*FOUND_SETTINGS)
+@given(written=spoiled(environments()))
 def test_an_environment_is_read_or_refused_in_words(written: Written) -> None:
     try:
         environment_of(written)
@@ -133,7 +174,8 @@ def test_two_environments_are_read_or_refused_in_words(one: Written, other: Writ
 
 
 @searched(300, 20_000)
-@given(spoiled(config_files()))
+@known(*FOUND_FILES)
+@given(written=spoiled(config_files()))
 def test_a_config_file_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, written: Written) -> None:
     file = tmp_path_factory.getbasetemp() / "spoiled.yaml"
     file.write_text(yaml.safe_dump(written, allow_unicode=True), encoding="utf-8")
