@@ -138,7 +138,7 @@ def test_the_key_is_for_figures_only(gateway: LocalGateway) -> None:
 def test_with_another_key(gateway: LocalGateway) -> None:
     with key_parameter(gateway, "sk-of-nobody-in-particular"):
         sentence = refused(usage(gateway))
-    assert sentence.startswith("usage: LiteLLM does not know the key for /model/info (401): raise LABEL in stacks/lite")
+    assert sentence.startswith("usage: LiteLLM does not know the key for /model/info (401): raise LABEL in stacks/")
 
 
 def test_without_the_key(gateway: LocalGateway) -> None:
