@@ -19,6 +19,7 @@ PACKAGES := onboarding datadog usage
 LINTED := app.py container lambda local ops stacks tests
 
 IN_FORCE := Company: $(or $(COMPANY),$(if $(wildcard company),company/,the example in tests/companies/tokyo; make init makes your own))
+NEXT := Next: $(if $(or $(COMPANY),$(wildcard company)),make up tries it here; make check judges a change; docs/operations/first-deployment.md deploys it,make up tries it here; docs/adopting.md makes it yours)
 # For commands that speak of all environments: the one that somebody has named, if any.
 CHOSEN := $(if $(filter file,$(origin ENV)),,--env $(ENV))
 
@@ -32,9 +33,10 @@ SHELL := /bin/bash
 .PHONY: help setup init up down check test company unit templates e2e lint format snapshots stateful diagram docs about synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
-	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "$(IN_FORCE)"
+	@echo "$(NEXT)"
 
 setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything, into the checkout
 

@@ -126,8 +126,8 @@ def test_a_python_that_does_not_do_is_one_sentence(tmp_path: Path, program: str)
 
 def test_help_tells_every_target(tmp_path: Path) -> None:
     targets, _, company = _make(tmp_path, "help").stdout.partition("\n\n")
-    told = [line.split()[0] for line in targets.splitlines()]
+    told = [line[:20].strip() for line in targets.splitlines()]
     assert company.strip()  # which one is in force
     makefile = (CHECKOUT / "Makefile").read_text()
-    assert told == re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)
+    assert told == re.findall(r"^([a-z0-9 -]+):.*## ", makefile, re.MULTILINE)
     assert len(told) > 20
