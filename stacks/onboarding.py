@@ -21,7 +21,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
-from stacks.constructs.python_function import PythonFunction, PythonPackage
+from stacks.constructs.python_function import SETTINGS_BYTES, PythonFunction, PythonPackage
 from stacks.constructs.schedule import schedule, schedule_role
 from stacks.network import as_it_is, in_vpc
 from stacks.settings import Environment, Onboarding, SettingsError
@@ -46,9 +46,6 @@ WORKERS_AT_ONCE = 2
 REQUESTS_PER_SECOND = 25
 # What Powertools' idempotency does with the table.
 ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
-# Lambda takes 4 KB of variables; the others need less than 1 KB.
-# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-SETTINGS_BYTES = 3 * 1024
 DAILY = "cron(15 18 * * ? *)"  # UTC: in the night of Tokyo, and at noon in New York
 # What the access log has of a request: no query, no header, no body.
 ACCESS_LOG = {

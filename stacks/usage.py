@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
-from stacks.constructs.python_function import PythonFunction, PythonPackage
+from stacks.constructs.python_function import SETTINGS_BYTES, PythonFunction, PythonPackage
 from stacks.constructs.schedule import schedule, schedule_role
 from stacks.network import as_it_is, in_vpc
 from stacks.settings import Bill, Environment, Report, SettingsError
@@ -21,9 +21,6 @@ KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"
 AZURE_SECRET, GOOGLE_SECRET = "AZURE_BILLING_SECRET", "GOOGLE_BILLING_CREDENTIALS"
 # What the functions, and operators by ops/usage.py, may ask of LiteLLM, and nothing else: figures, and models' names.
 LITELLM_ROUTES = (*(f"/{entity}/daily/activity/export" for entity in ("user", "team", "tag")), "/model/info")
-# Lambda takes 4 KB of variables; the others need less than 1 KB.
-# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-SETTINGS_BYTES = 3 * 1024
 # Past the hour: 09:00 in Tokyo is midnight of UTC, and LiteLLM writes what is spent once a minute.
 MINUTE = 10
 BILL_DAY = 5  # of the month: before, the clouds still change the figures of the month before

@@ -32,7 +32,7 @@ from aws_lambda_powertools import Logger
 from onboarding import form, invitation
 from onboarding.environment import Places, Settings
 from onboarding.errors import RefusedError, UnavailableError
-from onboarding.litellm import LiteLLM
+from onboarding.litellm import LiteLlm
 from onboarding.once import Once
 from onboarding.people import Person, refusal
 from onboarding.requests import Create
@@ -71,7 +71,7 @@ class Accounts:
     def __init__(
         self,
         *,
-        litellm: LiteLLM,
+        litellm: LiteLlm,
         settings: Settings,
         places: Places,
         once: Once,

@@ -52,7 +52,7 @@ class Http(Protocol):
         """Send one request."""
 
 
-class LiteLLM:
+class LiteLlm:
     """A client of the management API. A user here is LiteLLM's JSON object for one, as it comes.
 
     Every method raises `UnavailableError` where a later try may help and `RefusedError` where it does not; the sentence

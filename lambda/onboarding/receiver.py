@@ -20,7 +20,7 @@ from slack_sdk.signature import SignatureVerifier
 
 from onboarding.environment import settings
 from onboarding.errors import place_of
-from onboarding.slack_app import RefusedError, app, ids, logger, read_secret
+from onboarding.slack_app import RejectedError, app, ids, logger, read_secret
 
 PATH = "/slack/events"
 # Bytes. Slack's largest request here is a submitted modal, which comes back whole: 100 teams with a text and a value of
@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of Slack's, in the HTTP API's response format; it never raises."""
     try:
         return _answer(event)
-    except RefusedError as refused:
+    except RejectedError as refused:
         logger.warning("refused", status=refused.status, reason=refused.sentence)
         return _response(refused.status, {"error": refused.sentence})
     except Exception as error:  # the caller gets no trace, whatever happens, and the log no text of a person's
@@ -62,16 +62,16 @@ def _answer(event: dict[str, Any]) -> dict[str, Any]:
         # Bolt's name for a body that has been parsed already.
         request = BoltRequest(body=payload, mode="socket_mode")
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise RefusedError(400, "The payload does not have the shape of a Slack request.") from error
+        raise RejectedError(400, "The payload does not have the shape of a Slack request.") from error
     answer = app().dispatch(request)
     return {"statusCode": answer.status, "headers": answer.first_headers(), "body": answer.body}
 
 
 def _check_route(event: dict[str, Any]) -> None:
     if event.get("rawPath") != PATH:
-        raise RefusedError(404, f"There is nothing at this path: Slack's requests go to {PATH}.")
+        raise RejectedError(404, f"There is nothing at this path: Slack's requests go to {PATH}.")
     if event.get("requestContext", {}).get("http", {}).get("method") != "POST":
-        raise RefusedError(405, "Slack's requests use the method POST.")
+        raise RejectedError(405, "Slack's requests use the method POST.")
 
 
 def _headers(event: dict[str, Any]) -> dict[str, list[str]]:
@@ -85,29 +85,29 @@ def _body(event: dict[str, Any]) -> str:
     """The body as text; the HTTP API encodes forms in base64."""
     body = event.get("body")
     if not isinstance(body, str) or not body:
-        raise RefusedError(400, "The request has no body.")
+        raise RejectedError(400, "The request has no body.")
     encoded = event.get("isBase64Encoded") is True
     try:
         data = base64.b64decode(body, validate=True) if encoded else body.encode(errors="replace")
     except ValueError as error:
-        raise RefusedError(400, "The body is not valid base64.") from error
+        raise RejectedError(400, "The body is not valid base64.") from error
     if len(data) > MAX_BODY:
-        raise RefusedError(
+        raise RejectedError(
             413, f"The body is larger than {MAX_BODY} bytes, which no request of Slack's to this app is."
         )
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise RefusedError(400, "The body is not UTF-8 text.") from error
+        raise RejectedError(400, "The body is not UTF-8 text.") from error
 
 
 def _only(headers: dict[str, list[str]], name: str, status: int) -> str:
     """The header's value. The HTTP API joins repeated ones with a comma, which none of these contains."""
     values = headers.get(name.lower(), [])
     if not values:
-        raise RefusedError(status, f"The header {name} is missing.")
+        raise RejectedError(status, f"The header {name} is missing.")
     if len(values) > 1 or "," in values[0]:
-        raise RefusedError(status, f"The header {name} is there more than once.")
+        raise RejectedError(status, f"The header {name} is there more than once.")
     return values[0].strip()
 
 
@@ -115,14 +115,14 @@ def _check_signature(body: str, headers: dict[str, list[str]]) -> None:
     timestamp = _only(headers, "X-Slack-Request-Timestamp", 401)
     signature = _only(headers, "X-Slack-Signature", 401)
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
-        raise RefusedError(401, "The header X-Slack-Request-Timestamp is not a number of seconds.")
+        raise RejectedError(401, "The header X-Slack-Request-Timestamp is not a number of seconds.")
     if abs(time.time() - int(timestamp)) > MAX_AGE:
-        raise RefusedError(401, f"The request is not of the last {MAX_AGE // 60} minutes: see the clocks.")
+        raise RejectedError(401, f"The request is not of the last {MAX_AGE // 60} minutes: see the clocks.")
     # Of this form only: comparing other characters in constant time is an error.
     if not re.fullmatch(r"v0=[0-9a-f]{64}", signature):
-        raise RefusedError(401, "The header X-Slack-Signature is not a signature of version v0.")
+        raise RejectedError(401, "The header X-Slack-Signature is not a signature of version v0.")
     if not SignatureVerifier(read_secret("SLACK_SIGNING_SECRET")).is_valid(body, timestamp, signature):
-        raise RefusedError(401, "The signature is not Slack's for this body: see the app's signing secret.")
+        raise RejectedError(401, "The signature is not Slack's for this body: see the app's signing secret.")
 
 
 def _payload(body: str, headers: dict[str, list[str]]) -> dict[str, Any]:
@@ -131,14 +131,14 @@ def _payload(body: str, headers: dict[str, list[str]]) -> dict[str, Any]:
     if kind == JSON:
         return _object(body, "body")
     if kind != FORM:
-        raise RefusedError(415, f"The body must be {JSON} or {FORM}.")
+        raise RejectedError(415, f"The body must be {JSON} or {FORM}.")
     try:
         pairs = parse_qsl(body, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
-        raise RefusedError(400, "The body is not a valid form.") from error
+        raise RejectedError(400, "The body is not a valid form.") from error
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise RefusedError(400, "The form has a field more than once.")
+        raise RejectedError(400, "The form has a field more than once.")
     return _object(fields["payload"], "form's payload") if "payload" in fields else fields
 
 
@@ -146,11 +146,11 @@ def _object(text: str, name: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except RecursionError as error:
-        raise RefusedError(400, f"The {name} is JSON that is nested too deeply.") from error
+        raise RejectedError(400, f"The {name} is JSON that is nested too deeply.") from error
     except ValueError as error:
-        raise RefusedError(400, f"The {name} is not valid JSON.") from error
+        raise RejectedError(400, f"The {name} is not valid JSON.") from error
     if not isinstance(value, dict):
-        raise RefusedError(400, f"The {name} is not a JSON object.")
+        raise RejectedError(400, f"The {name} is not a JSON object.")
     return value
 
 
@@ -161,7 +161,7 @@ def _no_constant(name: str) -> NoReturn:
 def _check_shape(payload: dict[str, Any]) -> None:
     for name in OBJECTS:
         if not isinstance(payload.get(name), dict | None):
-            raise RefusedError(400, f"The payload's {name} is not an object.")
+            raise RejectedError(400, f"The payload's {name} is not an object.")
     needed: dict[object, tuple[str, ...]] = {
         "event_callback": ("event",),
         "view_submission": ("view", "user"),
@@ -171,17 +171,17 @@ def _check_shape(payload: dict[str, Any]) -> None:
     kind = payload.get("type")
     for name in needed.get(kind, ()) if isinstance(kind, str) else ():
         if not payload.get(name):
-            raise RefusedError(400, f"The payload has no {name}.")
+            raise RejectedError(400, f"The payload has no {name}.")
     actions = payload.get("actions", [{}])
     if not (isinstance(actions, list) and actions and all(isinstance(action, dict) for action in actions)):
-        raise RefusedError(400, "The payload's actions are not a list of objects.")
+        raise RejectedError(400, "The payload's actions are not a list of objects.")
     for name in ("type", "callback_id") if kind == "view_submission" else ():
         if not isinstance(payload["view"].get(name), str):
-            raise RefusedError(400, f"The payload's view has no {name}.")
+            raise RejectedError(400, f"The payload's view has no {name}.")
     event = payload.get("event") or {}
     function = event.get("function")
     if event.get("type") == "function_executed" and not (isinstance(function, dict) and "callback_id" in function):
-        raise RefusedError(400, "The event function_executed names no function.")
+        raise RejectedError(400, "The event function_executed names no function.")
 
 
 def _check_workspace(payload: dict[str, Any]) -> None:
@@ -193,9 +193,9 @@ def _check_workspace(payload: dict[str, Any]) -> None:
     workspace = payload.get("team_id") or team.get("id") or user.get("team_id")
     organisation = payload.get("enterprise_id") or enterprise.get("id") or team.get("enterprise_id")
     if not workspace and not organisation:
-        raise RefusedError(400, "The payload names no workspace.")
+        raise RejectedError(400, "The payload names no workspace.")
     if settings().workspace not in (workspace, organisation, *_installations(payload)):
-        raise RefusedError(403, "The request is from another workspace than the one that this app serves.")
+        raise RejectedError(403, "The request is from another workspace than the one that this app serves.")
 
 
 def _installations(payload: dict[str, Any]) -> Iterator[object]:

@@ -43,7 +43,7 @@ SLACK_FAILURES = (SlackClientError, HTTPException, OSError)
 logger = Logger()
 
 
-class RefusedError(Exception):
+class RejectedError(Exception):
     """The request is answered with this status and this sentence, which says nothing of what is in the request."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -92,7 +92,7 @@ def read_secret(name: str) -> str:
 
     Raises
     ------
-    RefusedError
+    RejectedError
         503, and the log says which parameter it is and what to do.
     """
     try:
@@ -107,7 +107,7 @@ def read_secret(name: str) -> str:
         f"cannot read the parameter {os.environ['PARAMETER_PREFIX']}/{name} ({reason}): store it with make secrets, or "
         "see whether the function's role and Parameter Store allow it"
     )
-    raise RefusedError(503, "The app's secrets cannot be read at the moment: try again in a minute.")
+    raise RejectedError(503, "The app's secrets cannot be read at the moment: try again in a minute.")
 
 
 def ids(values: dict[str, Any]) -> dict[str, str]:
@@ -121,8 +121,8 @@ def _authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResul
 
 def _answer_error(error: Exception) -> BoltResponse:
     if isinstance(error, BoltUnhandledRequestError):
-        error = RefusedError(404, "The app does not handle this event, command or action: see its manifest.")
-    if isinstance(error, RefusedError):
+        error = RejectedError(404, "The app does not handle this event, command or action: see its manifest.")
+    if isinstance(error, RejectedError):
         logger.warning("refused", status=error.status, reason=error.sentence)
         return BoltResponse(status=error.status, body={"error": error.sentence})
     logger.error("failed", error=type(error).__name__, place=place_of(error))
@@ -134,7 +134,7 @@ def _on_step(event: dict[str, Any], client: WebClient, complete: Complete) -> No
     execution = _id(event["function_execution_id"], "function_execution_id")
     inputs = event.get("inputs")
     if not isinstance(inputs, dict):
-        raise RefusedError(400, "The step has no inputs.")
+        raise RejectedError(400, "The step has no inputs.")
     try:
         asked = form.read(inputs, settings())
     except form.FormError as error:
@@ -155,13 +155,13 @@ def _complete(complete: Complete, outputs: dict[str, str]) -> None:
         logger.warning("the step could not be completed", error=error.response.get("error"))
     except SLACK_FAILURES as error:
         logger.warning("Slack did not answer functions.completeSuccess", error=type(error).__name__)
-        raise RefusedError(503, "Slack could not be told about the step's inputs: send the event again.") from error
+        raise RejectedError(503, "Slack could not be told about the step's inputs: send the event again.") from error
 
 
 def _on_user_change(event: dict[str, Any], body: dict[str, Any]) -> None:
     user = event.get("user")
     if not isinstance(user, dict):
-        raise RefusedError(400, "The event user_change has no user.")
+        raise RejectedError(400, "The event user_change has no user.")
     if user.get("deleted") is True:
         _queue(Close(id=_id(body.get("event_id"), "event_id"), who=_user(user.get("id"))))
 
@@ -189,10 +189,10 @@ def _on_submission(body: dict[str, Any], view: dict[str, Any], ack: Ack) -> None
         ack(response_action="errors", errors=modal.sentences(error.problems, lang, settings()))
         return
     except ValueError as error:
-        raise RefusedError(400, "The view has no state of the form.") from error
+        raise RejectedError(400, "The view has no state of the form.") from error
     try:
         _queue(Create(id=number, requester=asker, **asdict(asked)))
-    except RefusedError:
+    except RejectedError:
         # Slack does not send a form again: it stays open, with the answers in it, for the person to do so.
         ack(response_action="errors", errors={"purpose": modal.TEXTS[lang].busy})
     else:
@@ -213,7 +213,7 @@ def _on_decision(body: dict[str, Any], action: dict[str, Any], client: WebClient
     )
     try:
         _queue(decision)
-    except RefusedError:
+    except RejectedError:
         _tell_busy(client, channel, by)
     ack()
 
@@ -223,7 +223,7 @@ def _waiting(value: object) -> Create:
 
     Raises
     ------
-    RefusedError
+    RejectedError
         400: the value is none, or asks for what no form could ask for.
     """
     try:
@@ -234,12 +234,12 @@ def _waiting(value: object) -> Create:
         _user(request.requester)
         if request.execution is not None:
             _id(request.execution, "execution")
-    except (TypeError, ValueError, RecursionError, RefusedError) as error:
-        raise RefusedError(400, "The button's value is no request for an account.") from error
+    except (TypeError, ValueError, RecursionError, RejectedError) as error:
+        raise RejectedError(400, "The button's value is no request for an account.") from error
     if request.approved_by is not None or asdict(asked) != {
         field.name: values.get(field.name) for field in fields(asked)
     }:
-        raise RefusedError(400, "The button's value is no request for an account.")
+        raise RejectedError(400, "The button's value is no request for an account.")
     return request
 
 
@@ -267,7 +267,7 @@ def _queue(request: Request) -> None:
 
     Raises
     ------
-    RefusedError
+    RejectedError
         503: SQS did not take it. Slack sends an event again.
     """
     try:
@@ -281,17 +281,17 @@ def _queue(request: Request) -> None:
     except (BotoCoreError, ClientError) as error:
         code = error.response["Error"].get("Code") if isinstance(error, ClientError) else type(error).__name__
         logger.error("SQS did not take the request", error=code, request=request.id, queue=places().queue_url)
-        raise RefusedError(503, "The request cannot be queued at the moment: send it again.") from error
+        raise RejectedError(503, "The request cannot be queued at the moment: send it again.") from error
     logger.info("queued", kind=type(request).__name__.lower(), request=request.id, who=request.who)
 
 
 def _id(value: object, name: str) -> str:
     if isinstance(value, str) and ID.fullmatch(value):
         return value
-    raise RefusedError(400, f"The payload has no {name}.")
+    raise RejectedError(400, f"The payload has no {name}.")
 
 
 def _user(value: object) -> str:
     if isinstance(value, str) and form.USER_ID.fullmatch(value):
         return value
-    raise RefusedError(400, "The payload names no user.")
+    raise RejectedError(400, "The payload names no user.")

@@ -30,7 +30,7 @@ from onboarding.answers import Answers
 from onboarding.environment import Settings, places, settings
 from onboarding.errors import RefusedError, UnavailableError, place_of
 from onboarding.invitation import MailRefusedError
-from onboarding.litellm import LiteLLM
+from onboarding.litellm import LiteLlm
 from onboarding.once import Once
 from onboarding.people import People, Person, client
 from onboarding.requests import Close, Create, Decide, Request, from_json, step_of
@@ -51,9 +51,9 @@ def store() -> BasePersistenceLayer:
 
 
 @cache
-def litellm() -> LiteLLM:
+def litellm() -> LiteLlm:
     """Return LiteLLM, with connections that outlive one message."""
-    return LiteLLM(places().litellm_url)
+    return LiteLlm(places().litellm_url)
 
 
 @cache

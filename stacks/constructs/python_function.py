@@ -15,6 +15,9 @@ from uv import find_uv_bin
 from stacks import CHECKOUT
 from stacks.settings import Environment
 
+# What a function's settings may take as JSON, in a variable: Lambda takes 4 KB in all, the others need less than 1 KB.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+SETTINGS_BYTES = 3 * 1024
 LAMBDA = CHECKOUT / "lambda"
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 # The same files on every machine: wheels of Lambda's platform only, compiled ones too, each with its hash. Lambda runs

@@ -97,7 +97,7 @@ class _Checker:
         self.check_fallbacks(models, sections)
         callbacks = self.callbacks(sections["litellm_settings"])
         alerting = self.choices("general_settings.alerting", sections["general_settings"].get("alerting"), ALERTING)
-        secrets, variables = self.names(document, callbacks, alerting)
+        secrets, variables = self.secrets_and_variables(document, callbacks, alerting)
         return LiteLlmConfig(
             path=self.path,
             models=models,
@@ -231,6 +231,7 @@ class _Checker:
             self.check_geography(model, name)
 
     def check_geography(self, model: Model, name: str) -> None:
+        """Refuse an id whose geography may not be called from the region: of what is invoked, or of its model."""
         if "*" in name or "." not in name:
             self.refuse(
                 model.entry,
@@ -300,7 +301,7 @@ class _Checker:
             self.refuse(f"{section}.{key}", f"it must be a whole number from 1 to {most}, not {value!r}")
         return value
 
-    def names(
+    def secrets_and_variables(
         self, document: object, callbacks: Iterable[str], alerting: Iterable[str]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names of the secrets and of the plain variables, referred to or implied."""

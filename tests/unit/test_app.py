@@ -31,6 +31,7 @@ def _refusal(copy: Path, environments: str = "dev", **context: str) -> str:
         "HOME": str(copy),
         "CDK_OUTDIR": str(copy / "cdk.out"),
         "CDK_CONTEXT_JSON": json.dumps({"environments": environments} | context),
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": os.environ["JSII_RUNTIME_PACKAGE_CACHE_ROOT"],
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

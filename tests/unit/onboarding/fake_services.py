@@ -23,7 +23,7 @@ from onboarding.accounts import Accounts
 from onboarding.answers import Answers
 from onboarding.environment import Places, Settings
 from onboarding.errors import UnavailableError
-from onboarding.litellm import LiteLLM
+from onboarding.litellm import LiteLlm
 from onboarding.once import Once
 from onboarding.people import People, Person
 from onboarding.requests import Create, Request, to_json
@@ -104,7 +104,7 @@ def error(status: int, message: str, kind: str = "internal_server_error") -> Res
     return Response(status, {"error": {"message": message, "type": kind, "code": str(status)}})
 
 
-class FakeLiteLLM:
+class FakeLiteLlm:
     """The management API, as urllib3's `request`. The shapes are those seen of LiteLLM 1.106.2."""
 
     def __init__(self, outside: Outside) -> None:
@@ -349,7 +349,7 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, rules: Settings = SETTINGS) -> None:
         self.rules = rules
         self.outside = Outside()
-        self.litellm, self.slack = FakeLiteLLM(self.outside), FakeSlack(self.outside)
+        self.litellm, self.slack = FakeLiteLlm(self.outside), FakeSlack(self.outside)
         self.mail, self.table, self.queue = FakeMail(self.outside), Table(self.outside), Queue()
         self.slack.add(
             member("U000000SATO", "Sato@Example.com"),
@@ -372,7 +372,7 @@ class World:
         return worker.Parts(
             people=People(self.slack, self.rules),
             accounts=Accounts(
-                litellm=LiteLLM(PLACES.litellm_url, self.litellm),  # type: ignore[arg-type]
+                litellm=LiteLlm(PLACES.litellm_url, self.litellm),  # type: ignore[arg-type]
                 settings=self.rules,
                 places=PLACES,
                 once=once,

@@ -17,7 +17,7 @@ from botocore.stub import ANY, Stubber
 from onboarding import environment, invitation, people
 from onboarding.errors import RefusedError, UnavailableError, harmless
 from onboarding.invitation import MailRefusedError
-from onboarding.litellm import LiteLLM
+from onboarding.litellm import LiteLlm
 from onboarding.people import People, Person, refusal
 from onboarding.requests import Create, Decide
 from onboarding.texts import TEXTS, say
@@ -340,7 +340,7 @@ FOUND = b'{"user_info": {"user_id": "a@b"}, "keys": null}'
 @pytest.mark.parametrize("status", [0, 429, 502, 503, 504])
 def test_a_short_failure_is_tried_again_at_once(status: int) -> None:
     with server((status, b""), (status, b""), (200, FOUND)) as (url, seen, keys):
-        assert LiteLLM(url).user("a@b") == {"user_id": "a@b", "keys": []}
+        assert LiteLlm(url).user("a@b") == {"user_id": "a@b", "keys": []}
     assert seen == ["GET /user/info?user_id=a%40b"] * 3
     assert set(keys) == {"Bearer sk-the-key"}
 
@@ -349,7 +349,7 @@ def test_a_short_failure_is_tried_again_at_once(status: int) -> None:
 @pytest.mark.parametrize("status", [0, 500, 502, 503, 429])
 def test_a_longer_one_is_for_later(status: int) -> None:
     with server((status, b"")) as (url, _, _), pytest.raises(UnavailableError, match="GET /user/info"):
-        LiteLLM(url).user("a@b")
+        LiteLlm(url).user("a@b")
 
 
 @pytest.mark.usefixtures("key")
@@ -357,21 +357,21 @@ def test_nobody_there_is_for_later() -> None:
     with server((200, b"")) as (url, _, _):
         pass
     with pytest.raises(UnavailableError, match="GET /user/info"):
-        LiteLLM(url).user("a@b")
+        LiteLlm(url).user("a@b")
 
 
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("status", [0, 502, 503])
 def test_an_invitation_is_not_made_twice(status: int) -> None:
     with server((status, b""), (200, b"{}")) as (url, seen, _), pytest.raises(UnavailableError):
-        LiteLLM(url).new_invitation("a@b")
+        LiteLlm(url).new_invitation("a@b")
     assert seen == ["POST /invitation/new"]
 
 
 @pytest.mark.usefixtures("key")
 def test_no_json_is_for_later() -> None:
     with server((200, b"<html>")) as (url, _, _), pytest.raises(UnavailableError, match="no JSON"):
-        LiteLLM(url).user("a@b")
+        LiteLlm(url).user("a@b")
 
 
 def test_a_rotated_key_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,7 +380,7 @@ def test_a_rotated_key_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "secret", lambda _name: next(values))
     monkeypatch.setattr("onboarding.litellm.parameters.clear_caches", lambda: cleared.append(True))
     with server((401, b"{}"), (200, FOUND)) as (url, _, keys):
-        assert LiteLLM(url).user("a@b")
+        assert LiteLlm(url).user("a@b")
     assert (keys, cleared) == (["Bearer sk-old", "Bearer sk-new"], [True])
 
 
@@ -397,7 +397,7 @@ def test_a_rotated_key_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_refusal_is_one_sentence_without_secrets(body: bytes, sentence: str) -> None:
     with server((403, body)) as (url, _, _), pytest.raises(RefusedError) as raised:
-        LiteLLM(url).update_user("a@b.com", metadata={})
+        LiteLlm(url).update_user("a@b.com", metadata={})
     assert str(raised.value) == f"LiteLLM refused POST /user/update (403): {sentence}"
 
 
