@@ -21,7 +21,8 @@ from stacks import CHECKOUT
 from stacks.company import Company
 
 FOLDER: Final = CHECKOUT / ".cache" / "remembered"
-MOST: Final = 100  # of a kind: a company's environments in some ten versions of the code
+MOST: Final = 100  # documents of a kind: a company's environments in some ten versions of the code
+MOST_FOLDERS: Final = 8  # which are of megabytes
 PRODUCT: Final = ("app.py", "cdk.json", "container", "lambda", "package.json", "requirements.txt", "stacks")
 """What templates are made of, beside a company's files."""
 
@@ -73,7 +74,7 @@ def _put(place: Path, make: Callable[[Path], object]) -> None:
         with contextlib.suppress(OSError):  # somebody else's is there already, and alike
             made.replace(place)
     kept = sorted(place.parent.glob("[!.]*"), key=lambda each: each.stat().st_mtime, reverse=True)
-    for each in kept[MOST:]:
+    for each in kept[MOST if place.suffix else MOST_FOLDERS :]:
         shutil.rmtree(each, ignore_errors=True) if each.is_dir() else each.unlink(missing_ok=True)
 
 
