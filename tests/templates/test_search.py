@@ -24,7 +24,7 @@ from tests.company.invariants import Deployed, broken
 from tests.company.strategies import Written, config_files, environments, releases, served, spoiled
 from tests.company.synthesis import by_stack, context
 
-# What searches have found, each of which ended in a trace or was accepted and could not be deployed.
+# Of the kinds that a rule was made for after somebody, or a search, had come upon one: tried each time.
 ONE: Written = {
     "name": "dev",
     "account": "111111111111",
