@@ -24,7 +24,7 @@ from stacks.releases.github import github_stacks
 from stacks.releases.image import ImageStack
 from stacks.releases.pipeline import PipelineStack
 from stacks.settings import SettingsError
-from stacks.settings.regions import PIPELINE, unknown
+from stacks.settings.regions import PIPELINE, told, unknown
 
 
 def build(app: cdk.App, own: Company) -> None:
@@ -63,11 +63,7 @@ def promote(app: cdk.App, own: Company, stages: Mapping[str, GatewayStage]) -> N
     images = ImageStack(app, "Image", stack_name="litellm-image", accounts=accounts, **common)
     if releases.connection_arn:
         if services := unknown(releases.region, PIPELINE):
-            cdk.Annotations.of(images).add_warning_v2(
-                "litellm:region",
-                f"releases: {', '.join(services)} is not known to be in {releases.region}: look at AWS's list of "
-                "services by region before the deployment, or use another region.",
-            )
+            cdk.Annotations.of(images).add_warning_v2("litellm:region", told("releases", releases.region, services))
         PipelineStack(
             app,
             "Pipeline",

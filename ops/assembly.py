@@ -11,16 +11,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-import botocore.session
 from botocore import exceptions as aws
 
 from ops.access import OpsError
 from stacks import CHECKOUT
+from stacks.endpoints import partition_of
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
@@ -201,19 +200,13 @@ def _artifacts(folder: Path) -> Iterator[StackArtifact]:
                 account=account,
                 region=region,
                 template_file=folder / properties["templateFile"],
-                execution_role=role and role.replace("${AWS::Partition}", _partition(region)),
+                execution_role=role and role.replace("${AWS::Partition}", partition_of(region)),
                 termination_protection=properties.get("terminationProtection", False),
                 tags=properties.get("tags", {}),
                 depends_on=tuple(
                     stacks[name]["stackName"] for name in artifact.get("dependencies", ()) if name in stacks
                 ),
             )
-
-
-@cache
-def _partition(region: str) -> str:
-    partition: str = botocore.session.Session().get_partition_for_region(region)
-    return partition
 
 
 def _json(file: Path) -> dict[str, Any]:

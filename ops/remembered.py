@@ -50,9 +50,9 @@ def document(kind: str, key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN4
     file = FOLDER / kind / f"{key}.json"
     with contextlib.suppress(OSError, ValueError):
         return json.loads(file.read_text("utf-8"))
-    found = make()
-    _put(file, lambda place: place.write_text(json.dumps(found), "utf-8"))
-    return json.loads(json.dumps(found))  # what is read later is the same
+    text = json.dumps(make())
+    _put(file, lambda place: place.write_text(text, "utf-8"))
+    return json.loads(text)  # what is read later is the same
 
 
 def folder(kind: str, key: str, make: Callable[[Path], object]) -> Path:

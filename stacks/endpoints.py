@@ -27,6 +27,13 @@ def all_partitions() -> tuple[str, ...]:
 
 
 @cache
+def partition_of(region: str) -> str:
+    """The partition that a region is in: aws for most."""
+    partition: str = _session().get_partition_for_region(region)
+    return partition
+
+
+@cache
 def _session() -> botocore.session.Session:
     """One for all: each reads the list, of a megabyte, anew."""
     return botocore.session.Session()

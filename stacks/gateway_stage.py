@@ -16,7 +16,7 @@ from stacks.network import NetworkStack
 from stacks.observability.stack import ObservabilityStack
 from stacks.onboarding import OnboardingStack
 from stacks.settings import Datadog, Environment, Onboarding, Releases
-from stacks.settings.regions import lacking
+from stacks.settings.regions import lacking, told
 from stacks.smoke import SmokeStack
 from stacks.usage import UsageStack
 
@@ -106,11 +106,7 @@ class GatewayStage(Stage):
         for warning in config.warnings:
             Annotations.of(self.gateway).add_warning_v2("litellm:config", warning)
         if services := lacking(environment):
-            Annotations.of(self).add_warning_v2(
-                "litellm:region",
-                f"{environment.name}: {', '.join(services)} is not known to be in {environment.region}: look at AWS's "
-                "list of services by region before the deployment, or use another region.",
-            )
+            Annotations.of(self).add_warning_v2("litellm:region", told(environment.name, environment.region, services))
         if environment.datadog and "masking.datadog" not in config.callbacks:
             Annotations.of(self).add_warning_v2(
                 "litellm:datadog",

@@ -4,7 +4,7 @@ The list is of the day that botocore was released, and no list has every service
 may be there by now. So nothing is refused by it; a synthesis warns, and `make doctor` tells of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from stacks.endpoints import regions_of
@@ -44,3 +44,11 @@ def lacking(environment: Environment) -> tuple[str, ...]:
 def unknown(region: str, services: Mapping[str, str]) -> tuple[str, ...]:
     """Which of the services are not known in the region; one whose regions are not listed at all counts as there."""
     return tuple(sorted(name for service, name in services.items() if region not in (regions_of(service) or {region})))
+
+
+def told(whose: str, region: str, services: Iterable[str]) -> str:
+    """The sentence with which a synthesis warns of services that are not known in a region."""
+    return (
+        f"{whose}: {', '.join(services)} is not known to be in {region}: look at AWS's list of services by region "
+        "before the deployment, or use another region."
+    )
