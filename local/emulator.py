@@ -40,6 +40,9 @@ from local.cloudformation import mend_cloudformation
 from local.docker_client import LocalDocker
 from local.ecs import Services, definition_of, image_of, ministack
 from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
+from local.iam.decisions import DECISIONS, Decisions, mend_iam
+from local.iam.outside import answering
+from local.iam.services import mend_services
 from local.inert import Ledger
 from local.mail import mend_mail
 from local.preloaded import import_early, preload_folder
@@ -72,6 +75,9 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
     mend_http_api()
     mend_invocation()
     mend_mail()
+    decisions = Decisions(state / DECISIONS)
+    mend_iam(decisions)
+    mend_services(decisions)
     mend_cloudformation(services, Ledger(state / NOT_EMULATED))
     return docker, balancer
 
@@ -84,6 +90,7 @@ def ministack_environment(port: int, state: Path, settings: Settings) -> dict[st
     relay = {"SMTP_HOST": f"127.0.0.1:{settings.smtp_port}"} if settings.smtp_port else {}
     return {
         **relay,
+        "AUTH": "true",  # every call is allowed or refused by the deployed policies
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_DEFAULT_REGION": settings.region,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
@@ -127,7 +134,7 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    application = cast(ASGIFramework, when_settled(ministack("app").app))
+    application = cast(ASGIFramework, answering(when_settled(ministack("app").app)))
     serving = asyncio.create_task(hypercorn.asyncio.serve(application, config, shutdown_trigger=ending.wait))
     await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
     # From Python 3.12 on, hypercorn's own ending waits for every connection, however long its request takes.

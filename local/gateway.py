@@ -351,6 +351,7 @@ def start_emulator(state: Path, outside: OutsideWorld, *gateways: LocalGateway) 
     settings = Settings(places=places, functions=functions, smtp_port=outside.mailbox.relay_port)
     emulator = Emulator(port=port, state=state, settings=settings)
     emulator.start()
+    outside.permissions.endpoint = emulator.endpoint
     return emulator
 
 

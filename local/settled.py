@@ -36,7 +36,7 @@ def when_settled(application: Application, longest: float = LONGEST) -> Applicat
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != "/":
             await application(scope, receive, send)
             return
-        body = await _body(receive)
+        body = await body_of(receive)
         asked = parse_qs(body.decode("latin-1"))
         waits = asked.get("Action", [""])[0] in QUESTIONS and "StackName" in asked and not _in_a_function(scope)
         end = time.monotonic() + (longest if waits else 0.0)
@@ -54,7 +54,8 @@ def _in_a_function(scope: Message) -> bool:
     return any(name.lower() == b"user-agent" and IN_A_FUNCTION in value for name, value in scope.get("headers", ()))
 
 
-async def _body(receive: Receive) -> bytes:
+async def body_of(receive: Receive) -> bytes:
+    """The whole body of a request."""
     body, more = b"", True
     while more:
         message = await receive()

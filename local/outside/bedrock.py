@@ -41,8 +41,10 @@ from local.outside.completion import (
     pieces,
 )
 from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.permissions import ACCOUNT, Permissions
 from local.outside.records import Json, Usage
 from stacks.endpoints import regions_of
+from stacks.litellm_config.bedrock import BEDROCK_ARN, GEOGRAPHIES, geography_of, profile_or_model
 
 _HOST = re.compile(r"bedrock-runtime\.([a-z0-9-]+)\.amazonaws\.com")
 _PATH = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
@@ -54,6 +56,13 @@ _SIGNATURE = re.compile(
 # Where Anthropic counts the thinking, which Converse tells only who asks for it.
 _THINKING_COUNT = "/usage/output_tokens_details"
 _EVENT_STREAM = "application/vnd.amazon.eventstream"
+# The action of an operation, where it is not bedrock:InvokeModel:
+# docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+ACTIONS = {
+    "converse-stream": "bedrock:InvokeModelWithResponseStream",
+    "invoke-with-response-stream": "bedrock:InvokeModelWithResponseStream",
+    "count-tokens": "bedrock:CountTokens",
+}
 _ERRORS = {
     400: ("ValidationException", "The provided request is not valid."),
     403: ("AccessDeniedException", "You don't have access to the model with the specified model ID."),
@@ -81,12 +90,15 @@ class Bedrock:
     ----------
     profiles
         The model behind an ARN that does not tell it: an application inference profile's.
+    permissions
+        Of those who call; if not given, whoever signs may do everything.
     """
 
     name = "bedrock"
 
-    def __init__(self, profiles: Mapping[str, str] | None = None) -> None:
+    def __init__(self, profiles: Mapping[str, str] | None = None, permissions: Permissions | None = None) -> None:
         self._profiles = profiles or {}
+        self._permissions = permissions or Permissions()
         self._model = Model()
 
     def serves(self, host: str) -> bool:
@@ -108,6 +120,8 @@ class Bedrock:
     def answer(self, request: Request, target: Target) -> Answer:
         """Answer one call that is signed for this region and for the service bedrock."""
         _check_signature(request, target.region)
+        action = ACTIONS.get(target.operation, "bedrock:InvokeModel")
+        self._permissions.check(request, target.region, [(action, arn) for arn in self._resources(target)])
         body = request.json()
         if target.operation == "chat/completions":
             prompt = openai_format.chat_prompt(target.model, body)
@@ -121,6 +135,22 @@ class Bedrock:
         if target.operation == "count-tokens":
             return Answer.of_json({"inputTokens": _count(target.model, body["input"])})
         return self._invoke(request.host, target, body)
+
+    def _resources(self, target: Target) -> list[str]:
+        """The ARNs of what a call uses: for an inference profile that, and the model wherever it may be sent to.
+
+        https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-prereq.html
+        """
+        region, called = target.region, target.model
+        arn = BEDROCK_ARN.fullmatch(called)
+        named = profile_or_model(called) or self._profiles.get(called, called)
+        geography, model = geography_of(named)
+        if geography is None:
+            used = [] if arn is None or arn["kind"] == "foundation-model" else [called]
+            return [*used, f"arn:aws:bedrock:{region}::foundation-model/{model}"]
+        profile = called if arn else f"arn:aws:bedrock:{region}:{ACCOUNT}:inference-profile/{called}"
+        regions = dict.fromkeys([region, *GEOGRAPHIES[geography].destinations])
+        return [profile, *(f"arn:aws:bedrock:{place}::foundation-model/{model}" for place in regions)]
 
     def _invoke(self, host: str, target: Target, body: Json) -> Answer:
         model = self._profiles.get(target.model, target.model)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from local.outside.bills import PAGE, Bills, Charge
 from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.permissions import Permissions
 from local.outside.records import Json
 
 _MILLION = 1_000_000
@@ -22,8 +23,9 @@ class CostExplorer:
 
     name = "cost-explorer"
 
-    def __init__(self, bills: Bills) -> None:
+    def __init__(self, bills: Bills, permissions: Permissions | None = None) -> None:
         self._bills = bills
+        self._permissions = permissions or Permissions()
 
     def serves(self, host: str) -> bool:
         """Return whether the host is Cost Explorer's, which is in one region for all."""
@@ -39,6 +41,7 @@ class CostExplorer:
         """Return a page of the lines."""
         if "/us-east-1/ce/aws4_request" not in request.headers.get("authorization", ""):
             raise ApiError(403, code="InvalidSignatureException", message="Credential should be scoped to ce.")
+        self._permissions.check(request, "us-east-1", [("ce:GetCostAndUsage", "*")])
         body = request.json()
         period, first = body["TimePeriod"], body["GroupBy"][0]
         if body["Granularity"] != "MONTHLY" or not period["Start"].endswith("-01"):

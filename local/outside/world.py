@@ -29,6 +29,7 @@ from local.outside.exchange import Dispatcher
 from local.outside.google import GoogleAccount, GoogleTokens, VertexAI
 from local.outside.mailbox import Mailbox
 from local.outside.page import Parts
+from local.outside.permissions import Permissions
 from local.outside.records import Call, Fault, Json, Refusal
 from local.outside.slack import SlackWorkspace
 from local.outside.slack_api import SlackApi
@@ -94,17 +95,18 @@ class OutsideWorld:
         self.journal = BilledJournal(self.bills)
         self.datadog_objects = DatadogObjects()
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
+        self.permissions = Permissions()
         self.mailbox = Mailbox(self._authority.context(_LOOPBACK, "localhost"))
         vertex = GoogleAccount(self.credentials.vertex_credentials)
         billing = GoogleAccount(self.credentials.google_billing_credentials)
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
         self._providers = Dispatcher(
             (
-                Bedrock(profiles),
+                Bedrock(profiles, self.permissions),
                 AzureOpenAI(self.credentials.azure_api_key),
                 GoogleTokens(vertex, billing),
                 VertexAI(vertex),
-                CostExplorer(self.bills),
+                CostExplorer(self.bills, self.permissions),
                 sign_in,
                 CostManagement(self.bills, sign_in),
                 BigQuery(self.bills, billing),

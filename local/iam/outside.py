@@ -1,0 +1,61 @@
+"""The answer to a service that is simulated outside the emulated AWS: may whoever signed a request do what it asks?
+
+Asked by `local.outside.permissions`. The question is the request as it came, with what it does in the header QUESTION:
+its `method`, `path` and `headers`, the `region`, and the `checks`, each an action and a resource, in whose ARN ACCOUNT
+stands for the caller's. The answer is `{}`, or the refusal's `code` and `message`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from local.ecs import Json, ministack
+from local.settled import Application, Message, Receive, Send, body_of
+
+PATH: Final = "/_local/iam"
+QUESTION: Final = "x-question"
+ACCOUNT: Final = "{account}"
+
+
+def answering(application: Application) -> Application:
+    """The ASGI application, which answers such questions too."""
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await application(scope, receive, send)
+            return
+        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        answer = json.dumps(refusal(json.loads(headers[QUESTION]), await body_of(receive))).encode()
+        started = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
+        await send(started)
+        await send({"type": "http.response.body", "body": answer})
+
+    return serve
+
+
+def refusal(question: Json, body: bytes) -> dict[str, str]:
+    """The code and message with which AWS refuses, and nothing if it does not."""
+    evaluator, responses = ministack("core.iam_evaluator"), ministack("core.responses")
+    headers: dict[str, str] = question["headers"]
+    key = ministack("core.router").extract_access_key_id(headers, {}) or ""
+    account = responses._account_from_sts_session(key) or evaluator.find_iam_access_key_account(key) or key
+    with responses.request_scope(account, question["region"]):
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        evaluator.pin_signed_request(question["method"], question["path"], {}, raw)
+        evaluator.pin_signed_body(body)
+        for action, resource in question["checks"]:
+            arn, service = resource.replace(ACCOUNT, account), action.partition(":")[0]
+            refused = evaluator.enforce(key, action, service, question["region"], resource_arn=arn)
+            if refused is not None:
+                return _worded(refused, action, arn)
+    return {}
+
+
+def _worded(refused: Any, action: str, arn: str) -> dict[str, str]:  # noqa: ANN401 - ministack's
+    if isinstance(refused, ministack("core.iam_evaluator").AuthError):
+        return {"code": refused.code, "message": refused.message}
+    message = ministack("core.iam_actions").identity_denial_message(
+        action, refused.principal_arn, arn, refused.decision == "Deny"
+    )
+    return {"code": "AccessDeniedException", "message": message}

@@ -1,0 +1,53 @@
+"""Whether AWS's IAM lets a request through: the emulated AWS decides for the services that are simulated here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import httpx
+
+from local.iam.outside import ACCOUNT, PATH, QUESTION
+from local.outside.exchange import ApiError, Request
+
+__all__ = ["ACCOUNT", "Permissions"]
+
+Check = tuple[str, str]  # an action and the ARN of what it acts on
+TIMEOUT = 30.0  # seconds
+
+
+class Permissions:
+    """What the callers of simulated services may do.
+
+    Attributes
+    ----------
+    endpoint
+        The URL of the emulated AWS that knows them. Until it is set, whoever signs may do everything: a world without
+        an AWS has no policies.
+    """
+
+    def __init__(self) -> None:
+        self.endpoint = ""
+        self._http = httpx.Client(trust_env=False, timeout=TIMEOUT)
+
+    def check(self, request: Request, region: str, checks: Iterable[Check]) -> None:
+        """Check the signature of a request, and that whoever signed it may do all of this.
+
+        Raises
+        ------
+        ApiError
+            Not so; with AWS's code and words.
+        """
+        if not self.endpoint:
+            return
+        question = {
+            "method": request.method,
+            "path": request.path,
+            "headers": dict(request.headers),
+            "region": region,
+            "checks": list(checks),
+        }
+        asked = {QUESTION: json.dumps(question), "content-type": "application/octet-stream"}
+        answer = self._http.post(f"{self.endpoint}{PATH}", content=request.body, headers=asked)
+        if refusal := answer.raise_for_status().json():
+            raise ApiError(403, code=refusal["code"], message=refusal["message"])
