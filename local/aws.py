@@ -22,6 +22,7 @@ ACCOUNT = "000000000000"  # of who names none
 REGION = "us-east-1"  # where no place names one
 START_TIMEOUT = 60.0  # seconds
 NOT_EMULATED = "not-emulated.json"
+DECISIONS = "iam.jsonl"  # what was allowed and refused
 IMAGES = "images"  # in the state folder: what `docker build` was given
 # What the emulator has of the environment of whoever starts it: the functions that it runs get it too.
 INHERITED = ("HOME", "LANG", "LC_ALL", "LOG_LEVEL", "PATH", "TZ")
@@ -94,6 +95,7 @@ class Emulator:
         settings_file.touch(mode=0o600)
         settings_file.write_text(json.dumps(asdict(self._settings), indent=1))
         self.log = state / "emulator.log"
+        self.decisions = state / DECISIONS
         self.logs = state / "logs"  # what the containers and functions print
         self._command = [
             *(sys.executable, "-m", "local.emulator"),

@@ -12,12 +12,13 @@ from urllib.parse import parse_qs
 
 from local.ecs import Json, ministack
 
-DECISIONS = "iam.jsonl"  # in the state folder
 SENDING = ("ses:SendEmail", "ses:SendRawEmail")
 TASK_ROLES = ("executionRoleArn", "taskRoleArn")
 
 # The request that is being decided on: what ministack tells its evaluator is not enough for every condition.
 _request: ContextVar[Json] = ContextVar("request", default={})  # noqa: B039 - never changed
+
+_refused: ContextVar[tuple[str, str]] = ContextVar("refused", default=("", ""))
 
 
 class Decisions:
@@ -68,7 +69,10 @@ class Decisions:
             region=_region_of(resource),
             service_context={key.replace("__", ":"): value for key, value in conditions.items()},
         )
-        allowed = evaluator.evaluate(context, evaluator._gather_role_policies(name, account)).decision == "Allow"
+        decision = evaluator.evaluate(context, evaluator._gather_role_policies(name, account))
+        if policy := _policy_of(action.partition(":")[0], resource):
+            decision = evaluator.combine_resource_policy(decision, context, *policy)
+        allowed = decision.decision == "Allow"
         self.record(principal, action, resource, allowed=allowed)
         if allowed:
             return None
@@ -118,10 +122,12 @@ def mend_iam(decisions: Decisions) -> None:
                 return refusal
             decisions.record(principal.arn, one, resource, allowed=refusal is None)
             if refusal is not None:
+                _refused.set((one, resource))
                 return refusal
         return None
 
     evaluator.enforce = decide
+    _mend_words()
 
 
 def _mend_transport() -> None:
@@ -129,6 +135,23 @@ def _mend_transport() -> None:
     application = ministack("app")
     pin = application.pin_request_origin
     application.pin_request_origin = lambda address, _: pin(address, True)
+
+
+def _mend_words() -> None:
+    """Have a refusal name the action and the resource that were refused: ministack knows one of each."""
+    actions = ministack("core.iam_actions")
+    deny = actions.access_denied_response
+
+    def access_denied(service: str, action: str, principal: str, request: str, **named: Any) -> Any:  # noqa: ANN401
+        refused, resource = _refused.get()
+        if refused and not named.get("error_code") and not named.get("resource_policy_arn"):
+            explicit = named.get("explicit_deny", False)
+            message = actions.identity_denial_message(refused, principal, resource, explicit)
+            named |= {"message": message, "resource_arn": resource}
+            action = refused
+        return deny(service, action, principal, request, **named)
+
+    actions.access_denied_response = access_denied
 
 
 def _mend_resources() -> None:
@@ -140,6 +163,7 @@ def _mend_resources() -> None:
         service: str, method: str, path: str, headers: Json, body: bytes, parameters: Json
     ) -> str | None:
         _request.set(_fields(body, parameters))
+        _refused.set(("", ""))
         action: str | None = action_of(service, method, path, headers, body, parameters)
         return action
 
@@ -236,6 +260,17 @@ def task_definition(reference: str) -> Json:
     ecs = ministack("services.ecs")
     definition: Json = ecs._task_defs.get(ecs._resolve_td_key(reference)) or {}
     return definition
+
+
+def _policy_of(service: str, resource: str) -> tuple[object, str] | None:
+    """The policy of a resource and its account, looked up there."""
+    if not resource.startswith("arn:"):
+        return None
+    _, _, _, region, account, _ = resource.split(":", 5)
+    responses = ministack("core.responses")
+    with responses.request_scope(account or responses.get_account_id(), region or responses.get_region()):
+        policy: tuple[object, str] | None = ministack("core.iam_evaluator")._resource_policy(service, resource)
+    return policy
 
 
 def _region_of(arn: str) -> str:

@@ -26,6 +26,15 @@ def queue(gateway: LocalGateway, alarms: dict[str, dict[str, Any]]) -> Iterator[
     sqs, sns = gateway.client("sqs"), gateway.client("sns")
     url = str(sqs.create_queue(QueueName="listens-to-alarms")["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    let_in = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [let_in]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
     yield url
     sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])

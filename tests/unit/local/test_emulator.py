@@ -102,7 +102,15 @@ def shim(emulator: Emulator, *arguments: str | Path) -> subprocess.CompletedProc
 
 @pytest.fixture(scope="module")
 def pushed(emulator: Emulator, context: Path) -> None:
-    aws(emulator, "ecr").create_repository(repositoryName=REPOSITORY)
+    ecr = aws(emulator, "ecr")
+    ecr.create_repository(repositoryName=REPOSITORY)
+    pull = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"},
+        "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [pull]})
+    ecr.set_repository_policy(repositoryName=REPOSITORY, policyText=policy)
     for account in (OWN, OTHER):
         aws(emulator, "ssm", account).put_parameter(Name="/t/SECRET", Value="p@ss/:%#?", Type="SecureString")
     push(emulator, context, "1")
@@ -142,7 +150,7 @@ def deploy(
     """Create the stack; its outputs, or AssertionError with the reasons of what failed."""
     cloudformation = aws(emulator, "cloudformation", account)
     template = {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in (outputs or {}).items()}}
-    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
     try:
         cloudformation.get_waiter("stack_create_complete").wait(
             StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
@@ -181,7 +189,17 @@ def gateway(
     def resource(kind: str, depends_on: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:  # noqa: ANN401
         return {"Type": kind, "DependsOn": [*depends_on], "Properties": properties}
 
+    allowed = [
+        {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "arn:aws:ssm:*:*:parameter/t/*"},
+        {"Effect": "Allow", "Action": "ecr:Get*", "Resource": "*"},
+        {"Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": f"arn:aws:ecr:*:*:repository/{REPOSITORY}"},
+    ]
     return {
+        "Role": resource(
+            "AWS::IAM::Role",
+            AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": []},
+            Policies=[{"PolicyName": "start", "PolicyDocument": {"Version": "2012-10-17", "Statement": allowed}}],
+        ),
         "Vpc": resource("AWS::EC2::VPC", CidrBlock="10.0.0.0/16"),
         "Zone": resource("AWS::Route53::HostedZone", Name="example.com"),
         "Balancer": resource(f"{elb}::LoadBalancer", Subnets=["subnet-1"]),
@@ -225,6 +243,7 @@ def gateway(
             NetworkMode="awsvpc",
             RequiresCompatibilities=["FARGATE"],
             ContainerDefinitions=[container],
+            ExecutionRoleArn=get_att("Role", "Arn"),
             RuntimePlatform={"CpuArchitecture": "ARM64"},
         ),
         "Service": resource(
@@ -309,7 +328,9 @@ def test_an_image_reaches_every_environment_of_every_account_by_its_digest(
 
 
 def test_a_role_of_another_account_leads_to_it(emulator: Emulator) -> None:
-    role = aws(emulator, "iam", OTHER).create_role(RoleName="deploy", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = aws(emulator, "iam", OTHER).create_role(RoleName="deploy", AssumeRolePolicyDocument=document)["Role"]["Arn"]
     own = aws(emulator, "sts")
     assert own.get_caller_identity()["Account"] == OWN
     given = own.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]

@@ -221,8 +221,27 @@ def table() -> dict[str, Any]:
     )
 
 
+def lets_in(service: str, action: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": action, "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
 RESOURCES: Mapping[str, Any] = {
-    "Role": resource("AWS::IAM::Role", AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": []}),
+    "Role": resource(
+        "AWS::IAM::Role",
+        AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": []},
+        Policies=[
+            {
+                "PolicyName": "probe",
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {"Effect": "Allow", "Action": ["dynamodb:*", "sqs:*", "lambda:*"], "Resource": "*"},
+                    ],
+                },
+            }
+        ],
+    ),
     "Key": resource("AWS::KMS::Key", KeyPolicy={"Version": "2012-10-17", "Statement": []}),
     "Notes": table(),
     "Once": table(),
@@ -323,7 +342,7 @@ RESOURCES: Mapping[str, Any] = {
     "Set": resource("AWS::SES::ConfigurationSet", Name="mails"),
     "Topic": resource("AWS::SNS::Topic"),
     "TopicPolicy": resource(
-        "AWS::SNS::TopicPolicy", Topics=[{"Ref": "Topic"}], PolicyDocument={"Version": "2012-10-17", "Statement": []}
+        "AWS::SNS::TopicPolicy", Topics=[{"Ref": "Topic"}], PolicyDocument=lets_in("ses.amazonaws.com", "sns:Publish")
     ),
     "Events": resource(
         "AWS::SES::ConfigurationSetEventDestination",
@@ -335,6 +354,13 @@ RESOURCES: Mapping[str, Any] = {
         },
     ),
     "Notified": function("probe.main.notified"),
+    "NotifiedPermission": resource(
+        "AWS::Lambda::Permission",
+        Action="lambda:InvokeFunction",
+        FunctionName={"Ref": "Notified"},
+        Principal="sns.amazonaws.com",
+        SourceArn={"Ref": "Topic"},
+    ),
     "Subscription": resource(
         "AWS::SNS::Subscription", TopicArn={"Ref": "Topic"}, Protocol="lambda", Endpoint=get_att("Notified", "Arn")
     ),
