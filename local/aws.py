@@ -22,7 +22,8 @@ ACCOUNT = "000000000000"  # of who names none
 REGION = "us-east-1"  # where no place names one
 START_TIMEOUT = 60.0  # seconds
 NOT_EMULATED = "not-emulated.json"
-DECISIONS = "iam.jsonl"  # what was allowed and refused
+DECISIONS = "iam-decisions.jsonl"  # what was allowed and refused
+GRANTS = "iam-grants.jsonl"  # what the roles may do, once it has ended
 IMAGES = "images"  # in the state folder: what `docker build` was given
 # What the emulator has of the environment of whoever starts it: the functions that it runs get it too.
 INHERITED = ("HOME", "LANG", "LC_ALL", "LOG_LEVEL", "PATH", "TZ")

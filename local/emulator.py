@@ -34,12 +34,13 @@ from hypercorn.typing import ASGIFramework
 
 from local.account import add_certificate, add_hosted_zone, add_quotas, mend_models
 from local.apis import mend_apis
-from local.aws import ACCOUNT, DECISIONS, IMAGES, NOT_EMULATED, Settings
+from local.aws import ACCOUNT, DECISIONS, GRANTS, IMAGES, NOT_EMULATED, Settings
 from local.balancer import Balancer
 from local.cloudformation import mend_cloudformation
 from local.docker_client import LocalDocker
 from local.ecs import Services, definition_of, image_of, ministack
 from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
+from local.iam import used
 from local.iam.decisions import Decisions, mend_iam
 from local.iam.outside import answering
 from local.iam.services import mend_services
@@ -150,7 +151,7 @@ def prepare(state: Path) -> None:
     for leftover in ("containers", IMAGES, "logs", "tmp"):
         shutil.rmtree(state / leftover, ignore_errors=True)
     (state / "tmp").mkdir(parents=True)
-    for record in (DECISIONS, NOT_EMULATED):
+    for record in (DECISIONS, GRANTS, NOT_EMULATED):
         (state / record).unlink(missing_ok=True)
 
 
@@ -178,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             add_certificate(place, place.certificate)
 
     def finish() -> None:
+        used.write(state / GRANTS)
         docker.stop_all()
         balancer.close()
         shutil.rmtree(preloaded, ignore_errors=True)
