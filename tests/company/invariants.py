@@ -246,6 +246,8 @@ ON_EVERYTHING: Final = {
 ON_MANY: Final = {
     "lambda:InvokeFunction": "versions of the one function that comes before `:*`",
     "ecs:DescribeTasks": "the tasks of the one cluster that comes before `/*`",
+    "ecs:StopTask": "those of the cluster's tasks that carry the migration's tag",
+    "ecs:TagResource": "the cluster's tasks, as they are started",
 }
 """The actions that may be permitted on what begins with one resource's name, and why."""
 
