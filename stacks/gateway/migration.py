@@ -14,12 +14,12 @@ from stacks import CHECKOUT
 from stacks.constructs.provider import provide, provider_log
 
 HANDLER = CHECKOUT / "lambda" / "migration"
-# How long a migration may take. CloudFormation gives a custom resource an hour, from the request to the answer; the rest
-# of it is for the functions' own time, a task that starts slowly, and a look that comes late.
+# How long a migration may take. CloudFormation gives a custom resource an hour, from the request to the answer; the
+# rest of it is for the functions' own time and for a look that comes late.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
 LIMIT = Duration.minutes(45)
-# The provider framework counts its looks, at least this far apart, and would end the wait when an hour's are used up: the
-# function's own clock is always first.
+# The provider framework counts its looks, at least this far apart, and would end the wait when an hour's are used up:
+# the function's own clock is always first.
 LOOK_EVERY = Duration.seconds(5)
 LOOKS_FOR = Duration.hours(1)
 
