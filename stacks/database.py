@@ -12,13 +12,13 @@ from constructs import Construct
 
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
-# A long-term-support minor, which AWS patches. That it is not moved on to another minor takes instances that are not
-# upgraded by themselves: the user guide asks for it to stay on such a version ("Aurora long-term support (LTS) releases").
+# A long-term-support minor, which AWS patches. It stays on it because no instance is upgraded by itself, which the user
+# guide asks for ("Aurora long-term support (LTS) releases").
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraPostgreSQLReleaseNotes/aurorapostgresql-supported-releases-eol.html
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.VersionPolicy.Support.html
 ENGINE = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_17_7)
-# UTC. Patches come on a Sunday, or in Asia in the night after it; the two may not overlap. Chosen by RDS, the first would
-# be some night of the week, another in each environment.
+# UTC. Patches come on a Sunday, or in Asia in the night after it; the two may not overlap. Chosen by RDS, the first
+# would be some night of the week, another in each environment.
 MAINTENANCE_WINDOW = "sun:17:00-sun:17:30"
 BACKUP_WINDOW = "18:00-18:30"
 

@@ -1,9 +1,9 @@
 """Runs LiteLLM's database migrations as an ECS task, once per deployment, for CloudFormation.
 
 A custom resource of the CDK's provider framework: `on_event` starts the task, `is_complete` is asked again and again
-until the task has ended. A failed task fails the deployment, and CloudFormation leaves the service as it was. A task that
-takes longer than `LIMIT_SECONDS`, a variable of the environment, is stopped and has failed: CloudFormation waits an hour
-for a custom resource, and its own sentence would not say what there was to wait for.
+until the task has ended. A failed task fails the deployment, and CloudFormation leaves the service as it was. A task
+that takes longer than `LIMIT_SECONDS`, a variable of the environment, is stopped and has failed: CloudFormation waits
+an hour for a custom resource, and its own sentence would not say what there was to wait for.
 
 Integrates with ECS (RunTask, DescribeTasks, StopTask) and CloudFormation (DescribeStacks).
 """

@@ -21,8 +21,8 @@ WORKER_CPU = 1024
 WORKER_MEMORY = 4096
 
 # Connections that Aurora PostgreSQL takes, by the largest capacity in ACU: AWS's own table, from which those in between
-# are reckoned, along a straight line. (Its formula, LEAST(DBInstanceClassMemory / 9531392, 5000), does not say how much of
-# an ACU's 2 GiB that memory is.) A cluster whose smallest capacity is 0 or 0.5 ACU takes 2000 at most.
+# are reckoned, along a straight line. (Its formula, LEAST(DBInstanceClassMemory / 9531392, 5000), does not say how much
+# of an ACU's 2 GiB that memory is.) A cluster whose smallest capacity is 0 or 0.5 ACU takes 2000 at most.
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html#aurora-serverless-v2.max-connections
 CONNECTIONS = {1: 189, 4: 823, 8: 1669, 16: 3360, 32: 5000, 256: 5000}
 MAX_CONNECTIONS_AT_HALF_ACU = 2000
