@@ -2,7 +2,7 @@
 
 Listeners, rules and target groups are those of the emulated Elastic Load Balancing; ministack evaluates them
 (`alb.dispatch_request`), and this module adds what it leaves out: a listening socket, `source-ip` conditions, streams
-without a thread each, and draining.
+without a thread each, connections to targets that are used again (`local/targets.py`), and draining.
 
 What differs from AWS: clients speak to one address for every listener, and that address stands for the host name of
 the environment, whose alias record is the load balancer's, since no DNS answers for it here; a request's body is read
@@ -25,13 +25,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-import httpx
+import httpcore
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from local.ecs import ministack
 from local.health import POLL
 from local.place import Place
+from local.targets import BROKEN, Targets
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -74,10 +75,8 @@ class Balancer:
         self._alb._proxy_http_target = self._forward
         self._in_flight: Counter[int] = Counter()
         self._stop = threading.Event()
-        # No connection is kept: a task that is about to stop closes idle ones, and a request on one would be lost.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._targets = httpx.AsyncClient(limits=limits, trust_env=False)
-        self._targets.headers.clear()  # httpx's own Accept-Encoding would bring answers that the caller cannot read
+        self._targets = Targets()
+        self._loop: asyncio.AbstractEventLoop | None = None  # where it serves
 
     def listen(self) -> None:
         """Serve HTTP on 127.0.0.1, at the port of each environment, in a thread of its own.
@@ -107,17 +106,24 @@ class Balancer:
 
     def _serve(self, config: Config, started: Future[None]) -> None:
         async def main() -> None:
+            self._loop = asyncio.get_running_loop()
             started.set_result(None)
             await serve(self, config, shutdown_trigger=lambda: asyncio.to_thread(self._stop.wait))  # type: ignore[arg-type]
 
         asyncio.run(main())
 
     def drain(self, ports: Collection[int], timeout: float) -> None:
-        """Wait until nothing is in flight to a target on these ports, at most `timeout` s (deregistration delay)."""
+        """Wait until nothing is in flight to a target on these ports, at most `timeout` s (deregistration delay).
+
+        Its idle connections are closed then.
+        """
         end = time.monotonic() + timeout
         time.sleep(POLL)  # a request that has just chosen the target is not yet counted
         while any(self._in_flight[port] for port in ports) and time.monotonic() < end:
             time.sleep(POLL)
+        if self._loop and self._loop.is_running():
+            with suppress(TimeoutError):  # it has just ended
+                asyncio.run_coroutine_threadsafe(self._targets.forget(ports), self._loop).result(CONNECT_TIMEOUT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
@@ -206,17 +212,18 @@ class Balancer:
         port = int(target["Port"])
         self._in_flight[port] += 1
         try:
-            request = self._targets.build_request(
+            answer = await self._targets.send(
+                port,
                 method,
-                f"http://127.0.0.1:{port}{path}" + (f"?{raw_query_string}" if raw_query_string else ""),
+                path + (f"?{raw_query_string}" if raw_query_string else ""),
                 headers=_for_target(headers, _client.get()),
-                content=body,
-                timeout=httpx.Timeout(self._idle_timeout(str(group["TargetGroupArn"])), connect=CONNECT_TIMEOUT),
+                body=body,
+                idle_timeout=self._idle_timeout(str(group["TargetGroupArn"])),
+                connect_timeout=CONNECT_TIMEOUT,
             )
-            answer = await self._targets.send(request, stream=True)
-        except httpx.HTTPError as problem:
+        except BROKEN as problem:
             self._in_flight[port] -= 1
-            status = 504 if isinstance(problem, httpx.TimeoutException) else 502
+            status = 504 if isinstance(problem, httpcore.TimeoutException) else 502
             return status, {"Content-Type": "text/plain"}, f"target 127.0.0.1:{port}: {problem!r}\n".encode()
         except BaseException:
             self._in_flight[port] -= 1
@@ -230,10 +237,11 @@ class Balancer:
                 self._in_flight[port] -= 1
 
         fields: dict[str, list[str]] = {}
-        for name, value in answer.headers.multi_items():
+        for raw_name, raw_value in answer.headers:
+            name = raw_name.decode("latin-1").lower()
             if name not in HOP_BY_HOP or name == "content-length":
-                fields.setdefault(name, []).append(value)
-        return answer.status_code, fields, streaming(run)
+                fields.setdefault(name, []).append(raw_value.decode("latin-1"))
+        return answer.status, fields, streaming(run)
 
     def _idle_timeout(self, group: str) -> float:
         """The idle timeout, in seconds, of the load balancer that forwards to this target group."""
@@ -248,24 +256,24 @@ class Balancer:
         return max((float(value) for value in values), default=60.0)
 
 
-async def _relay(answer: httpx.Response, send: Send, receive: Receive) -> None:
+async def _relay(answer: httpcore.Response, send: Send, receive: Receive) -> None:
     """Send each piece as it comes; a broken answer stays visibly unfinished, and a client that leaves ends it."""
     gone = asyncio.ensure_future(_disconnected(receive))
-    chunks = answer.aiter_raw()
+    chunks = answer.aiter_stream()
     try:
         while True:
             chunk = asyncio.ensure_future(anext(chunks, None))
             await asyncio.wait({gone, chunk}, return_when=asyncio.FIRST_COMPLETED)
             if not chunk.done():
                 chunk.cancel()
-                with suppress(asyncio.CancelledError, httpx.HTTPError):
+                with suppress(asyncio.CancelledError, *BROKEN):
                     await chunk
                 return
             data = chunk.result()
             await send({"type": "http.response.body", "body": data or b"", "more_body": data is not None})
             if data is None:
                 return
-    except httpx.HTTPError:
+    except BROKEN:
         return
     finally:
         gone.cancel()

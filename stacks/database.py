@@ -12,9 +12,15 @@ from constructs import Construct
 
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
-# A long-term-support minor: AWS patches it without moving it on.
+# A long-term-support minor, which AWS patches. It stays on it because no instance is upgraded by itself, which the user
+# guide asks for ("Aurora long-term support (LTS) releases").
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraPostgreSQLReleaseNotes/aurorapostgresql-supported-releases-eol.html
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.VersionPolicy.Support.html
 ENGINE = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_17_7)
+# UTC. Patches come on a Sunday, or in Asia in the night after it; the two may not overlap. Chosen by RDS, the first
+# would be some night of the week, another in each environment.
+MAINTENANCE_WINDOW = "sun:17:00-sun:17:30"
+BACKUP_WINDOW = "18:00-18:30"
 
 
 class DatabaseStack(Stack):
@@ -55,6 +61,8 @@ class DatabaseStack(Stack):
         zones = environment.network.zones
         instance = partial(
             rds.ClusterInstance.serverless_v2,
+            auto_minor_version_upgrade=False,
+            preferred_maintenance_window=MAINTENANCE_WINDOW,
             # Seven days of it are free.
             enable_performance_insights=True,
             performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
@@ -80,7 +88,10 @@ class DatabaseStack(Stack):
             serverless_v2_max_capacity=environment.database.max_capacity,
             storage_encryption_key=key,
             parameter_group=rds.ParameterGroup(self, "Parameters", engine=ENGINE, parameters={"rds.force_ssl": "1"}),
-            backup=rds.BackupProps(retention=Duration.days(environment.database.backup_days)),
+            backup=rds.BackupProps(
+                retention=Duration.days(environment.database.backup_days), preferred_window=BACKUP_WINDOW
+            ),
+            preferred_maintenance_window=MAINTENANCE_WINDOW,
             copy_tags_to_snapshot=True,
             cloudwatch_logs_exports=["postgresql"],
             deletion_protection=environment.deletion_protection,

@@ -1,13 +1,17 @@
 """Runs LiteLLM's database migrations as an ECS task, once per deployment, for CloudFormation.
 
 A custom resource of the CDK's provider framework: `on_event` starts the task, `is_complete` is asked again and again
-until the task has ended. A failed task fails the deployment, and CloudFormation leaves the service as it was.
+until the task has ended. A failed task fails the deployment, and CloudFormation leaves the service as it was. A task
+that takes longer than `LIMIT_SECONDS`, a variable of the environment, is stopped and has failed: CloudFormation waits
+an hour for a custom resource, and its own sentence would not say what there was to wait for.
 
-Integrates with ECS (RunTask, DescribeTasks) and CloudFormation (DescribeStacks).
+Integrates with ECS (RunTask, DescribeTasks, StopTask) and CloudFormation (DescribeStacks).
 """
 
 import logging
+import os
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -17,6 +21,8 @@ logger.setLevel(logging.INFO)
 
 ecs = boto3.client("ecs")
 cloudformation = boto3.client("cloudformation")
+
+TAG = {"key": "purpose", "value": "database-migration"}  # by which `is_complete` may stop the task, and no other
 
 
 class MigrationError(Exception):
@@ -54,6 +60,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
         # One request starts one task, also when the framework calls twice.
         clientToken=event["RequestId"],
         startedBy="cloudformation-migration",
+        tags=[TAG],
     )
     if not answer["tasks"]:
         reasons = "; ".join(failure.get("reason", "unknown") for failure in answer["failures"])
@@ -69,7 +76,8 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
     Raises
     ------
     MigrationError
-        It ended otherwise: with its exit code, or the reason why it never started, and where its log is.
+        It ended otherwise: with its exit code, or the reason why it never started, and where its log is. Or it took
+        too long, and was stopped.
     """
     task_arn = event.get("Data", {}).get("Task")
     if not task_arn:
@@ -79,19 +87,29 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
     if not found:
         raise MigrationError(f"the database migration {task_arn} is gone: deploy again")
     task = found[0]
+    log = f"read log stream {_stream(properties, task_arn)} of log group {properties['LogGroup']}"
     if task["lastStatus"] != "STOPPED":
-        return {"IsComplete": False}
+        limit = timedelta(seconds=int(os.environ["LIMIT_SECONDS"]))
+        if datetime.now(UTC) - task["createdAt"] < limit:
+            return {"IsComplete": False}
+        minutes = limit // timedelta(minutes=1)
+        ecs.stop_task(cluster=properties["Cluster"], task=task_arn, reason=f"not over after {minutes} minutes")
+        raise MigrationError(
+            f"the database migration was not over after {minutes} minutes and was stopped, and the service stays as it "
+            f"was: {log}"
+        )
     container = task["containers"][0]
     if container.get("exitCode") == 0:
         logger.info("migration done: %s", task_arn)
         return {"IsComplete": True}
     code = container.get("exitCode")
     reason = f"exit code {code}" if code is not None else task.get("stoppedReason", "it never started")
-    stream = f"{properties['LogStreamPrefix']}/{task_arn.rsplit('/', 1)[-1]}"
-    raise MigrationError(
-        f"the database migration failed ({reason}) and the service stays as it was: "
-        f"read log stream {stream} of log group {properties['LogGroup']}"
-    )
+    raise MigrationError(f"the database migration failed ({reason}) and the service stays as it was: {log}")
+
+
+def _stream(properties: dict[str, Any], task_arn: str) -> str:
+    """The log stream of a task, as ECS names it."""
+    return f"{properties['LogStreamPrefix']}/{task_arn.rsplit('/', 1)[-1]}"
 
 
 def _reason_to_skip(event: dict[str, Any]) -> str:

@@ -55,6 +55,13 @@ _SIGNATURE = re.compile(
 )
 # Where Anthropic counts the thinking, which Converse tells only who asks for it.
 _THINKING_COUNT = "/usage/output_tokens_details"
+# The models that CountTokens counts for, as far as it is known: others of Anthropic's it refuses, the newest among
+# them, and all of other makers and every inference profile. Sources: the user guide's "Supported models and Regions for
+# token counting" and, for Claude 4.5 and 4.6, what users report (danilop/ttok4bedrock, PostHog/posthog PR 70515).
+_COUNTED = re.compile(
+    r"anthropic\.claude-(3-5-haiku|3-5-sonnet|3-7-sonnet|opus-4|sonnet-4|opus-4-1|haiku-4-5|sonnet-4-5|opus-4-5)"
+    r"-20\d{6}-v\d:0|anthropic\.claude-(opus-4-6-v1|sonnet-4-6)"
+)
 _EVENT_STREAM = "application/vnd.amazon.eventstream"
 # The action of an operation, where it is not bedrock:InvokeModel:
 # docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
@@ -119,7 +126,7 @@ class Bedrock:
 
     def answer(self, request: Request, target: Target) -> Answer:
         """Answer one call that is signed for this region and for the service bedrock."""
-        _check_signature(request, target.region)
+        check_signature(request, target.region)
         action = ACTIONS.get(target.operation, "bedrock:InvokeModel")
         self._permissions.check(request, target.region, [(action, arn) for arn in self._resources(target)])
         body = request.json()
@@ -133,6 +140,8 @@ class Bedrock:
             told = _THINKING_COUNT in body.get("additionalModelResponseFieldPaths", [])
             return _converse_stream(completion, usage, told) if target.streamed else _converse(completion, usage, told)
         if target.operation == "count-tokens":
+            if not _COUNTED.fullmatch(target.model.rpartition("foundation-model/")[2]):
+                raise ApiError(400, message="The provided model doesn't support counting tokens.")
             return Answer.of_json({"inputTokens": _count(target.model, body["input"])})
         return self._invoke(request.host, target, body)
 
@@ -179,8 +188,14 @@ class Bedrock:
         return Answer.of_json({"message": error.message or message}, status=error.status, headers=headers)
 
 
-def _check_signature(request: Request, region: str) -> None:
-    """Check what AWS checks first: that there is a Signature Version 4 and that its scope fits this endpoint."""
+def check_signature(request: Request, region: str) -> None:
+    """Check what AWS checks first: that there is a Signature Version 4 and that its scope fits this endpoint.
+
+    Raises
+    ------
+    ApiError
+        There is none, or it does not fit.
+    """
     header = request.headers.get("authorization")
     if not header:
         raise ApiError(403, code="MissingAuthenticationTokenException", message="Missing Authentication Token")

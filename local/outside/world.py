@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from local.outside.authority import Authority
 from local.outside.azure import AzureOpenAI
 from local.outside.bedrock import Bedrock
+from local.outside.bedrock_mantle import BedrockMantle
 from local.outside.bigquery import BigQuery
 from local.outside.bills import BilledJournal, Bills, Deployments
 from local.outside.connect import ConnectProxy
@@ -103,6 +104,7 @@ class OutsideWorld:
         self._providers = Dispatcher(
             (
                 Bedrock(profiles, self.permissions),
+                BedrockMantle(self.permissions),
                 AzureOpenAI(self.credentials.azure_api_key),
                 GoogleTokens(vertex, billing),
                 VertexAI(vertex),

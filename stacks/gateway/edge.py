@@ -11,12 +11,10 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from stacks.gateway.timeouts import Timeouts
 from stacks.gateway.web_acl import WebAcl
 from stacks.network import GATEWAY_PORT
 from stacks.settings import Environment
-
-# How much longer than the longest request a connection may stay silent.
-IDLE_MARGIN_SECONDS = 30
 
 
 class Edge(Construct):
@@ -34,11 +32,11 @@ class Edge(Construct):
         environment: Environment,
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
-        request_timeout: int,
+        timeouts: Timeouts,
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment = environment
-        self._request_timeout = request_timeout
+        self._timeouts = timeouts
         self.url = f"https://{environment.domain}"
         self.load_balancer = self._load_balancer(vpc, security_group)
         zone = route53.HostedZone.from_hosted_zone_attributes(
@@ -71,8 +69,8 @@ class Edge(Construct):
             protocol=elbv2.ApplicationProtocol.HTTP,
             target_type=elbv2.TargetType.IP,
             targets=[target],
-            # ECS sends SIGTERM only when this is over, so the longest answer still ends on the old task.
-            deregistration_delay=Duration.seconds(self._request_timeout),
+            # The longest answer still ends on the old task.
+            deregistration_delay=Duration.seconds(self._timeouts.deregistration),
             load_balancing_algorithm_type=elbv2.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
             health_check=elbv2.HealthCheck(
                 # Alive, not ready: readiness asks the database, and a failover of Aurora must not restart every task.
@@ -120,7 +118,7 @@ class Edge(Construct):
             security_group=security_group,
             deletion_protection=self._environment.deletion_protection,
             # A completion may be silent for as long as LiteLLM waits for it. The default of 60 s would cut it.
-            idle_timeout=Duration.seconds(self._request_timeout + IDLE_MARGIN_SECONDS),
+            idle_timeout=Duration.seconds(self._timeouts.idle),
             drop_invalid_header_fields=True,
         )
         self.access_logs = self._access_logs()

@@ -14,13 +14,22 @@ from stacks import CHECKOUT
 from stacks.constructs.provider import provide, provider_log
 
 HANDLER = CHECKOUT / "lambda" / "migration"
+# How long a migration may take. CloudFormation gives a custom resource an hour, from the request to the answer; the
+# rest of it is for the functions' own time and for a look that comes late.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
+LIMIT = Duration.minutes(45)
+# The provider framework counts its looks, at least this far apart, and would end the wait when an hour's are used up:
+# the function's own clock is always first.
+LOOK_EVERY = Duration.seconds(5)
+LOOKS_FOR = Duration.hours(1)
 
 
 class Migration(Construct):
     """Runs `task_definition` whenever it changes, and fails the deployment if the task fails.
 
     It never goes back: with a lower `version` of LiteLLM than the one before nothing runs, and the older release meets
-    the newer tables. What is to change only after a migration depends on this construct. Takes at most an hour.
+    the newer tables. What is to change only after a migration depends on this construct. A task that takes longer than
+    `LIMIT` is stopped, which fails the deployment.
     """
 
     def __init__(
@@ -40,13 +49,9 @@ class Migration(Construct):
         log = provider_log(self)
         start = self._function("Start", "on_event", log)
         self._permit_start(start, cluster, task_definition)
-        watch = self._function("Watch", "is_complete", log)
-        watch.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["ecs:DescribeTasks"],
-                resources=[stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")],
-            )
-        )
+        watch = self._function("Watch", "is_complete", log, LIMIT_SECONDS=str(LIMIT.to_seconds()))
+        tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
+        self._permit_tasks(start, watch, tasks)
         clusters_tasks = (
             f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:task/"
             f"<{stack.get_logical_id(cast(CfnElement, cluster.node.default_child))}>/*"
@@ -56,8 +61,8 @@ class Migration(Construct):
             log_group=log,
             on_event=start,
             is_complete=watch,
-            query_interval=Duration.seconds(5),
-            total_timeout=Duration.hours(1),
+            query_interval=LOOK_EVERY,
+            total_timeout=LOOKS_FOR,
             findings={
                 f"AwsSolutions-IAM5[Resource::{clusters_tasks}]": (
                     "A task's ARN is known only once it runs; the cluster is this gateway's own"
@@ -83,7 +88,9 @@ class Migration(Construct):
         # It runs at once, and once: the cluster's capacity providers and the task's policies must be there.
         run.node.add_dependency(cluster, task_definition)
 
-    def _function(self, construct_id: str, handler: str, log_group: logs.ILogGroup) -> lambda_.Function:
+    def _function(
+        self, construct_id: str, handler: str, log_group: logs.ILogGroup, **variables: str
+    ) -> lambda_.Function:
         return lambda_.Function(
             self,
             construct_id,
@@ -93,6 +100,7 @@ class Migration(Construct):
             code=lambda_.Code.from_asset(str(HANDLER), exclude=["__pycache__"]),
             handler=f"handler.{handler}",
             timeout=Duration.minutes(1),
+            environment=variables,
             log_group=log_group,
         )
 
@@ -115,3 +123,18 @@ class Migration(Construct):
             iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[Stack.of(cluster).stack_id]),
         ):
             function.add_to_role_policy(statement)
+
+    @staticmethod
+    def _permit_tasks(start: lambda_.Function, watch: lambda_.Function, tasks: str) -> None:
+        """Look at the cluster's tasks, and stop those that carry the migration's tag, which they get when they start.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+        """
+        migrations = {"StringEquals": {"aws:ResourceTag/purpose": "database-migration"}}
+        as_they_start = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+        for function, action, conditions in (
+            (start, "ecs:TagResource", as_they_start),
+            (watch, "ecs:DescribeTasks", None),
+            (watch, "ecs:StopTask", migrations),
+        ):
+            function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=[tasks], conditions=conditions))

@@ -20,6 +20,7 @@ from stacks import CHECKOUT
 from stacks.gateway.edge import Edge
 from stacks.gateway.migration import Migration
 from stacks.gateway.smtp_credentials import SmtpCredentials
+from stacks.gateway.timeouts import Timeouts
 from stacks.litellm_config import SERVED_AS, LiteLlmConfig, image_version
 from stacks.network import GATEWAY_PORT, POSTGRES_PORT, as_it_is
 from stacks.releases.image import build_context, by_digest
@@ -38,7 +39,9 @@ HEALTH_CHECK = (
 WRITABLE = {"state": "/var/lib/litellm", "tmp": "/tmp"}  # noqa: S108 - the container's, not this machine's
 CPU_TARGET_PERCENT = 60  # LiteLLM's advice: scale on CPU, never on memory
 PRIVATE_NAME = "gateway"
-START_SECONDS = 45  # measured on two cores, until the first answer
+# Until the first answer: measured on two cores with the bytecode that the image has too (container/Dockerfile). A task
+# may have one core: what waits for a start waits for several times this.
+START_SECONDS = 45
 
 
 class GatewayStack(Stack):
@@ -77,13 +80,14 @@ class GatewayStack(Stack):
         self._config = config
         self._database = database
         self._group = as_it_is(self, "GatewayGroup", gateway_group)
+        self._timeouts = Timeouts(config.request_timeout)
         self.edge = Edge(
             self,
             "Edge",
             environment=environment,
             vpc=vpc,
             security_group=as_it_is(self, "LoadBalancerGroup", load_balancer_group),
-            request_timeout=config.request_timeout,
+            timeouts=self._timeouts,
         )
         self.cluster = ecs.Cluster(
             self,
@@ -220,6 +224,7 @@ class GatewayStack(Stack):
         return needed | {
             "PORT": str(GATEWAY_PORT),
             "NUM_WORKERS": str(environment.gateway.workers),
+            "KEEPALIVE_TIMEOUT": str(self._timeouts.keep_alive),  # seconds; uvicorn's own would be 5
             **SERVED_AS,
             # Seconds between writes of spend, so that a busy gateway does not write a row per call. Not in config.yaml:
             # a local run is more impatient.
@@ -235,17 +240,17 @@ class GatewayStack(Stack):
         }
 
     def _permit_bedrock(self, task: ecs.FargateTaskDefinition) -> None:
-        """Let the service call exactly the listed models, and nothing else of AWS."""
+        """Let the service call exactly the listed models and count their tokens, and nothing else of AWS."""
         if not self._config.bedrock_actions:
             return
+        where = {"partition": self.partition, "account": self._environment.account}
         task.add_to_task_role_policy(
             iam.PolicyStatement(
-                actions=list(self._config.bedrock_actions),
-                resources=list(
-                    self._config.bedrock_resources(partition=self.partition, account=self._environment.account)
-                ),
+                actions=list(self._config.bedrock_actions), resources=list(self._config.bedrock_resources(**where))
             )
         )
+        for action, resources in self._config.counting_resources(**where).items():
+            task.add_to_task_role_policy(iam.PolicyStatement(actions=[action], resources=list(resources)))
 
     def _private_name(self, vpc: ec2.IVpc) -> tuple[str, ecs.CloudMapOptions]:
         """The URL of the service in the VPC, and how its tasks register there."""

@@ -11,6 +11,19 @@ BEDROCK_ACTIONS: Final = ("bedrock:InvokeModel", "bedrock:InvokeModelWithRespons
 """Converse and ConverseStream have no action of their own: they need these two.
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"""
 
+COUNT_ACTION: Final = "bedrock:CountTokens"
+"""Counts the tokens of a call before it is made, on a foundation model in the calling region; it takes no inference
+profile. LiteLLM asks it for /v1/messages/count_tokens, with the id of the model that a profile is for.
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html"""
+
+MANTLE_COUNT_ACTION: Final = "bedrock-mantle:CountTokens"
+"""The same at the endpoint bedrock-mantle, to which LiteLLM goes on where CountTokens refuses one of Anthropic's
+models, as it does with several that are called through inference profiles only. It is permitted by project, not by
+model; LiteLLM names none, which is the account's default project.
+https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html#count-tokens-mantle
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_bedrock-mantle.html
+https://docs.litellm.ai/docs/count_tokens#bedrock-claude-models"""
+
 BEDROCK_ROUTES: Final = ("converse", "invoke")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stacks.litellm_config.bedrock import BEDROCK_ACTIONS
+from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, COUNT_ACTION, MANTLE_COUNT_ACTION
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.variables import ALERTING, CALLBACKS
 
@@ -47,6 +47,18 @@ class LiteLlmConfig:
             if model.provider == "bedrock"
         )
         return tuple(sorted({arn for each in arns for arn in each}))
+
+    def counting_resources(self, *, partition: str, account: str) -> dict[str, tuple[str, ...]]:
+        """The actions that counting tokens takes, each with the sorted ARNs it is needed on; empty without such models.
+
+        `partition` and `account` may be CDK tokens.
+        """
+        counted = {(model.region, model.counted) for model in self.models if model.counted}
+        if not counted:
+            return {}
+        models = {f"arn:{partition}:bedrock:{region}::foundation-model/{model}" for region, model in counted}
+        projects = {f"arn:{partition}:bedrock-mantle:{region}:{account}:project/default" for region, _ in counted}
+        return {COUNT_ACTION: tuple(sorted(models)), MANTLE_COUNT_ACTION: tuple(sorted(projects))}
 
     def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:
         """Host names that the task calls, sorted, given the values of `self.variables`."""

@@ -52,6 +52,17 @@ class Model:
             yield f"arn:{partition}:bedrock:{region}::foundation-model/{foundation_model}"
 
     @property
+    def counted(self) -> str | None:
+        """The model whose tokens LiteLLM has Bedrock count for this entry: one of Anthropic's, the only ones it counts.
+
+        LiteLLM reads it from `model` alone. Of an ARN that does not tell it, Bedrock cannot count.
+        """
+        arn = BEDROCK_ARN.fullmatch(self.id)
+        named = (arn["id"] if arn["kind"] in ("inference-profile", "foundation-model") else "") if arn else self.id
+        model = geography_of(named)[1]
+        return model if self.provider == "bedrock" and model.startswith("anthropic.") else None
+
+    @property
     def base(self) -> str:
         """The model behind an application inference profile: what `model` names, or else model_info.base_model."""
         named = self.id if not self.id.startswith("arn:") else str(self.info.get("base_model", ""))

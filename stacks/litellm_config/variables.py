@@ -27,6 +27,12 @@ SERVED_AS: Final = {
     "LITELLM_LOCAL_AUTOROUTER_PRESETS": "True",
     "LITELLM_LOCAL_POLICY_TEMPLATES": "True",
     "LITELLM_LOCAL_BLOG_POSTS": "True",
+    # A NAT gateway forgets a flow that was silent for 350 s, without a word to either end, and an answer may take
+    # longer: TCP asks every provider for a sign of life before. (Amazon VPC user guide, NAT gateways, "Internet
+    # connection drops after 350 seconds".) It is on for every call: LiteLLM makes all its asynchronous clients, the
+    # OpenAI SDK's too, on aiohttp.
+    "AIOHTTP_SO_KEEPALIVE": "True",
+    "AIOHTTP_TCP_KEEPIDLE": "60",  # seconds
 }
 """What every task tells LiteLLM, whatever the settings and the file say."""
 

@@ -278,6 +278,7 @@ class Environment(Settings):
             raise SettingsError(
                 f"{self.name}: a deployment may open {needed} database connections (2 x {self.gateway.max_tasks} tasks "
                 f"x {self.gateway.workers} workers x {pool_limit}, and {pool_limit} for the migration), but Aurora "
-                f"takes {available} at {self.database.max_capacity:g} ACU: raise database.max_capacity, or lower "
-                "gateway.max_tasks or database_connection_pool_limit in company/config.yaml"
+                f"takes {available} at {self.database.max_capacity:g} ACU: raise database.max_capacity, which a "
+                "deployed database takes up when it is restarted (docs/upgrading.md), or lower gateway.max_tasks or "
+                "database_connection_pool_limit in company/config.yaml"
             )

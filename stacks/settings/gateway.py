@@ -1,5 +1,6 @@
 """What LiteLLM runs on: its tasks, its database, and the providers' plain variables."""
 
+from itertools import pairwise
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -19,12 +20,11 @@ FARGATE_MEMORY: dict[int, range] = {
 WORKER_CPU = 1024
 WORKER_MEMORY = 4096
 
-# Aurora PostgreSQL: max_connections = LEAST(DBInstanceClassMemory / 9531392, 5000), an ACU being 2 GiB of memory; a
-# cluster whose smallest capacity is 0 or 0.5 ACU is capped at 2000.
-# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html
-ACU_BYTES = 2 * 1024**3
-BYTES_PER_CONNECTION = 9_531_392
-MAX_CONNECTIONS = 5000
+# Connections that Aurora PostgreSQL takes, by the largest capacity in ACU: AWS's own table, from which those in between
+# are reckoned, along a straight line. (Its formula, LEAST(DBInstanceClassMemory / 9531392, 5000), does not say how much
+# of an ACU's 2 GiB that memory is.) A cluster whose smallest capacity is 0 or 0.5 ACU takes 2000 at most.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html#aurora-serverless-v2.max-connections
+CONNECTIONS = {1: 189, 4: 823, 8: 1669, 16: 3360, 32: 5000, 256: 5000}
 MAX_CONNECTIONS_AT_HALF_ACU = 2000
 # Connections that Aurora keeps for its own and for superuser sessions, and room for one administrator's tools.
 RESERVED_CONNECTIONS = 15
@@ -94,9 +94,15 @@ class Database(Settings):
 
     @property
     def max_connections(self) -> int:
-        """Connections that the cluster takes at its largest capacity."""
-        ceiling = MAX_CONNECTIONS_AT_HALF_ACU if self.min_capacity <= 0.5 else MAX_CONNECTIONS
-        return min(int(self.max_capacity * ACU_BYTES) // BYTES_PER_CONNECTION, ceiling)
+        """Connections that the cluster takes at its largest capacity, once its instances have started with it.
+
+        PostgreSQL reads the number when it starts: after a change of the capacities the old one holds until then.
+        """
+        (low, fewest), (high, most) = next(
+            each for each in pairwise(CONNECTIONS.items()) if each[0][0] <= self.max_capacity <= each[1][0]
+        )
+        taken = int(fewest + (most - fewest) * (self.max_capacity - low) / (high - low))
+        return min(taken, MAX_CONNECTIONS_AT_HALF_ACU) if self.min_capacity <= 0.5 else taken
 
 
 class Providers(Settings):

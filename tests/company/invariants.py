@@ -246,6 +246,8 @@ ON_EVERYTHING: Final = {
 ON_MANY: Final = {
     "lambda:InvokeFunction": "versions of the one function that comes before `:*`",
     "ecs:DescribeTasks": "the tasks of the one cluster that comes before `/*`",
+    "ecs:StopTask": "those of the cluster's tasks that carry the migration's tag",
+    "ecs:TagResource": "the cluster's tasks, as they are started",
 }
 """The actions that may be permitted on what begins with one resource's name, and why."""
 
@@ -293,21 +295,25 @@ def nobody_else_is_trusted(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
-    """The service's role has the Bedrock models of config.yaml, each by its ARN, and none if the file lists none."""
-    account = deployed.environment.account
+    """The service's role may call the Bedrock models of config.yaml and count their tokens, each by its ARN, and has
+    nothing of Bedrock beside that; none of it if the file lists none.
+    """
+    where_ = {"partition": "PARTITION", "account": deployed.environment.account}
+    calling = dict.fromkeys(BEDROCK_ACTIONS, deployed.config.bedrock_resources(**where_))
     wanted = {
-        arn.replace("arn:PARTITION:", "")
-        for arn in deployed.config.bedrock_resources(partition="PARTITION", account=account)
+        (action, arn.removeprefix("arn:PARTITION:"))
+        for action, arns in {**calling, **deployed.config.counting_resources(**where_)}.items()
+        for arn in arns
     }
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     for where, statement in _identity_statements(deployed):
-        if not set(BEDROCK_ACTIONS) & set(_actions(statement)):
-            continue
-        if where.startswith("Gateway: Task"):
-            found |= {re.sub(r"^arn:[^:]+:", "", _flat(each)) for each in _listed(statement["Resource"])}
-        else:
+        actions = {action for action in _actions(statement) if action.startswith("bedrock")}
+        if actions and not where.startswith("Gateway: Task"):
             yield f"{where} may call models"
-    if found != {re.sub(r"^arn:[^:]+:", "", each) for each in wanted}:
+        elif actions:
+            arns = {re.sub(r"^arn:[^:]+:", "", _flat(each)) for each in _listed(statement["Resource"])}
+            found |= {(action, arn) for action in actions for arn in arns}
+    if found != wanted:
         yield f"Gateway: the task's role has {sorted(found ^ wanted)} otherwise than config.yaml"
 
 

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from local.gateway import LocalGateway
-from local.outside.completion import COMPLETION_PHRASE
+from local.outside.completion import COMPLETION_PHRASE, count_tokens
 from local.outside.records import Call, Fault
 from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
@@ -62,6 +62,19 @@ def test_the_format_of_anthropic(gateway: LocalGateway, user: str) -> None:
     body = {"model": BEDROCK, "max_tokens": 100, "messages": [{"role": "user", "content": "Say hello"}]}
     answer = gateway.api("POST", "/v1/messages", key=gateway.user_key(user), json=body)
     assert answer.json()["content"][0]["text"].startswith(COMPLETION_PHRASE)
+
+
+def test_tokens_are_counted_before_a_call(gateway: LocalGateway, outside: OutsideWorld, user: str) -> None:
+    """As Claude Code asks it to, and by Bedrock: CountTokens refuses this model, and bedrock-mantle counts it."""
+    prompt = "Say hello, and count every word of it. " * 20
+    body = {"model": BEDROCK, "messages": [{"role": "user", "content": prompt}]}
+    answer = gateway.api("POST", "/v1/messages/count_tokens", key=gateway.user_key(user), json=body)
+    assert answer.json() == {"input_tokens": count_tokens(prompt)}
+    calls = [(call.provider, call.operation, call.model, call.status) for call in model_calls(outside)]
+    assert calls == [
+        ("bedrock", "count-tokens", "anthropic.claude-sonnet-5-5", 400),
+        ("bedrock-mantle", "count_tokens", "anthropic.claude-sonnet-5-5", 200),
+    ]
 
 
 def test_every_bedrock_region_is_used(client: openai.OpenAI, outside: OutsideWorld) -> None:

@@ -1,5 +1,6 @@
 """The database stack: engine, encryption, backups, and what keeps it from being lost."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,28 @@ def test_cluster(templates: Templates, environment: Environment, name: str) -> N
 def test_engine_is_a_long_term_support_version(templates: Templates, environment: Environment) -> None:
     version = only(templates[environment.name]["Database"], "AWS::RDS::DBCluster")["EngineVersion"]
     assert version in LONG_TERM_SUPPORT
+
+
+@in_every_environment
+def test_stays_on_its_long_term_support_version(templates: Templates, environment: Environment) -> None:
+    """An instance is upgraded to the next minor by itself unless it says not to, and takes the cluster along."""
+    instances = resources(templates[environment.name]["Database"], "AWS::RDS::DBInstance")
+    assert {name: instance.get("AutoMinorVersionUpgrade") for name, instance in instances.items()} == dict.fromkeys(
+        instances, False
+    )
+
+
+@in_every_environment
+def test_maintenance_is_at_one_time_and_not_while_the_backup_is_made(
+    templates: Templates, environment: Environment
+) -> None:
+    template = templates[environment.name]["Database"]
+    cluster = only(template, "AWS::RDS::DBCluster")
+    instances = resources(template, "AWS::RDS::DBInstance").values()
+    assert {each["PreferredMaintenanceWindow"] for each in (cluster, *instances)} == {"sun:17:00-sun:17:30"}
+    maintenance = re.findall(r"\d\d:\d\d", cluster["PreferredMaintenanceWindow"])
+    backup = cluster["PreferredBackupWindow"].split("-")
+    assert maintenance[0] < maintenance[1] <= backup[0] < backup[1]
 
 
 @in_every_environment

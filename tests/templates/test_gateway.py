@@ -13,6 +13,7 @@ from stacks.litellm_config import SECRET_SUFFIXES, LiteLlmConfig, image_version
 from stacks.settings import Environment
 from tests.templates.conftest import Template, only, resources, statements
 from tests.templates.synthesis import plain, resolved, text, variant
+from tests.unit.handlers import load_handler
 
 ENVIRONMENTS = environments()
 TASKS = ("Task", "MigrationTask")
@@ -26,6 +27,8 @@ WILDCARDS = {
     ("TaskExecutionRole", "ecr:GetAuthorizationToken", "*"),  # knows no resources
     ("MigrationTaskExecutionRole", "ecr:GetAuthorizationToken", "*"),
     ("MigrationWatchServiceRole", "ecs:DescribeTasks", "task/<Cluster>/*"),  # a task's id is known once it runs
+    ("MigrationWatchServiceRole", "ecs:StopTask", "task/<Cluster>/*"),  # with a condition, below
+    ("MigrationStartServiceRole", "ecs:TagResource", "task/<Cluster>/*"),  # with a condition, below
     ("BillServiceRole", "ce:GetCostAndUsage", "*"),  # knows no resources
     ("SmtpCredentialsProviderframeworkonEventServiceRole", "lambda:InvokeFunction", "<SmtpCredentialsMake.Arn>:*"),
     ("ProviderframeworkonEventServiceRole", "lambda:InvokeFunction", "<Manage.Arn>:*"),  # Datadog's
@@ -248,11 +251,13 @@ def test_each_task_has_two_roles_of_its_own(templates: Templates, environment: E
 @in_every_environment
 def test_service_may_call_the_listed_models_and_nothing_else(templates: Templates, environment: Environment) -> None:
     grants = [grant for grant in _grants(templates[environment.name]["Gateway"]) if grant[0] == "TaskTaskRole"]
-    models = _config(environment).bedrock_resources(partition="aws", account=environment.account)
+    config, where = _config(environment), {"partition": "aws", "account": environment.account}
+    models, counted = config.bedrock_resources(**where), config.counting_resources(**where)
     assert models
+    assert set(counted) == {"bedrock:CountTokens", "bedrock-mantle:CountTokens"}
     assert {(action, arn) for _, action, arn, _ in grants} == {
         (action, arn) for action in ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream") for arn in models
-    }
+    } | {(action, arn) for action, arns in counted.items() for arn in arns}
 
 
 @in_every_environment
@@ -355,6 +360,7 @@ def test_migration_functions_may_run_that_task_only(templates: Templates, enviro
     grants = list(_grants(templates[environment.name]["Gateway"]))
     in_cluster = {"ArnEquals": {"ecs:cluster": "<Cluster.Arn>"}}
     to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    tasks = f"arn:aws:ecs:{environment.region}:{environment.account}:task/<Cluster>/*"
     assert [
         (
             action,
@@ -368,10 +374,20 @@ def test_migration_functions_may_run_that_task_only(templates: Templates, enviro
         ("iam:PassRole", "<MigrationTaskExecutionRole.Arn>", to_tasks),
         ("iam:PassRole", "<MigrationTaskTaskRole.Arn>", to_tasks),
         ("cloudformation:DescribeStacks", "<AWS::StackId>", {}),
+        ("ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
     ]
-    watching = [(action, resource) for role, action, resource, _ in grants if role == "MigrationWatchServiceRole"]
+
+
+@in_every_environment
+def test_migration_functions_may_stop_the_migration_only(templates: Templates, environment: Environment) -> None:
+    template = templates[environment.name]["Gateway"]
+    watching = [grant[1:] for grant in _grants(template) if grant[0] == "MigrationWatchServiceRole"]
     tasks = f"arn:aws:ecs:{environment.region}:{environment.account}:task/<Cluster>/*"
-    assert watching == [("ecs:DescribeTasks", tasks)]
+    tag = load_handler("migration").TAG
+    assert watching == [
+        ("ecs:DescribeTasks", tasks, None),
+        ("ecs:StopTask", tasks, {"StringEquals": {f"aws:ResourceTag/{tag['key']}": tag["value"]}}),
+    ]
 
 
 # Mails, and the private path

@@ -40,7 +40,8 @@ def database(alarms: Alarms, cluster: rds.DatabaseCluster, settings: Database) -
         means="Connections to the database run out: the next task, and people's own tools, would be refused.",
         why="80 % of what it takes at database.max_capacity, twice of three times: the synthesis makes sure that "
         "the service, twice over while it is deployed, stays below the whole.",
-        do="See who holds them in pg_stat_activity; lower gateway.max_tasks or raise database.max_capacity.",
+        do="See who holds them in pg_stat_activity; lower gateway.max_tasks, or raise database.max_capacity and "
+        "restart the instances (docs/upgrading.md).",
         of=TWICE_OF_THREE,
     )
     alarms.make(

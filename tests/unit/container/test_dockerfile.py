@@ -1,8 +1,10 @@
 """container/: the image's definition, its root certificates, and verify-image.sh with cosign and curl played."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,73 @@ def test_signals_reach_the_command() -> None:
     assert instructions("ENTRYPOINT") == ['["/app/entrypoint.sh"]']
     assert instructions("CMD") == ['["litellm", "--config", "config.yaml"]']
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
+
+
+MODULES = {"masking.py", "records.py"}
+
+
+def compiling() -> list[str]:
+    """The commands that compile bytecode."""
+    return [command for command in instructions("RUN") if "compileall" in command]
+
+
+def test_bytecode_is_compiled_as_root_once_what_it_is_of_is_there() -> None:
+    packages, modules = compiling()
+    where = [DOCKERFILE.index(marker) for marker in ("-q -j 0", "COPY", "-q --invalidation", "USER 65532")]
+    assert where == sorted(where)
+    assert ".venv/lib" in packages
+    assert set(modules.split()) >= MODULES
+    assert {name for line in instructions("COPY") for name in line.split() if name.endswith(".py")} == MODULES
+    assert instructions("WORKDIR") == ["/app"]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A folder like the image's /app: LiteLLM, a package with a file of another Python, and our own modules."""
+    site = tmp_path / ".venv" / "lib" / "python3.13" / "site-packages"
+    for name, source in {
+        "litellm/proxy/proxy_server.py": "answer = 42\n",
+        "old/old.py": "print 'no Python 3'\n",
+    }.items():
+        (site / name).parent.mkdir(parents=True)
+        (site / name).write_text(source)
+    for name in MODULES:
+        shutil.copy(CONTAINER / name, tmp_path)
+    return tmp_path
+
+
+def compiled(app: Path) -> dict[str, bytes]:
+    return {file.parent.parent.name + "/" + file.name: file.read_bytes() for file in app.rglob("*.pyc")}
+
+
+def run_compiling(app: Path) -> list[int]:
+    """The exit status of each command."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}  # as in the image
+    return [subprocess.run(["sh", "-c", each], cwd=app, env=environment).returncode for each in compiling()]  # noqa: S607
+
+
+def test_bytecode_is_used_without_a_look_at_the_source_and_has_no_time_in_it(app: Path) -> None:
+    assert run_compiling(app) == [0, 0]
+    first = compiled(app)
+    assert {name.split(".")[0] for name in first} == {
+        "proxy/proxy_server",
+        f"{app.name}/masking",
+        f"{app.name}/records",
+    }
+    assert {int.from_bytes(content[4:8], "little") for content in first.values()} == {0b01}  # PEP 552: unchecked hash
+    for source in app.rglob("*.py"):
+        os.utime(source, (0, 0))
+    for file in app.rglob("*.pyc"):
+        file.unlink()
+    run_compiling(app)
+    assert compiled(app) == first
+
+
+def test_an_image_without_litellms_bytecode_is_not_built(app: Path) -> None:
+    (proxy,) = app.rglob("proxy_server.py")
+    proxy.write_text("no Python at all\n")
+    assert run_compiling(app)[0] != 0
 
 
 def test_the_bases_prisma_settings_are_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
@@ -34,13 +35,21 @@ RUN_TASK = {
     },
     "clientToken": "request-1",
     "startedBy": "cloudformation-migration",
+    "tags": [{"key": "purpose", "value": "database-migration"}],
 }
+LIMIT = timedelta(minutes=45)
+LOG = "read log stream litellm/litellm/0123456789abcdef of log group /litellm"
 
 
 @pytest.fixture(scope="module")
 def handler() -> ModuleType:
     """The function's module."""
     return load_handler("migration")
+
+
+@pytest.fixture(autouse=True)
+def limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMIT_SECONDS", str(int(LIMIT.total_seconds())))
 
 
 @pytest.fixture
@@ -70,7 +79,8 @@ def _skipped(reason: str) -> dict[str, Any]:
     return {"PhysicalResourceId": "migration", "Data": {"Skipped": reason}}
 
 
-def _task_is(stubber: Stubber, *tasks: dict[str, Any]) -> None:
+def _task_is(stubber: Stubber, *tasks: dict[str, Any], age: timedelta = timedelta()) -> None:
+    tasks = tuple({"createdAt": datetime.now(UTC) - age, **task} for task in tasks)
     asked = {"cluster": PROPERTIES["Cluster"], "tasks": [TASK]}
     stubber.add_response("describe_tasks", {"tasks": list(tasks), "failures": []}, asked)
 
@@ -202,10 +212,33 @@ def test_a_failed_migration_fails_the_deployment(
     _task_is(ecs, {"lastStatus": "STOPPED", **task})
     with pytest.raises(handler.MigrationError) as failure:
         handler.is_complete(_event("Update", Data={"Task": TASK}), None)
+    assert str(failure.value) == (f"the database migration failed ({reason}) and the service stays as it was: {LOG}")
+
+
+# A minute is more than this test takes.
+@pytest.mark.parametrize("status", ["PROVISIONING", "PENDING", "RUNNING"])
+def test_a_migration_may_take_its_time(handler: ModuleType, ecs: Stubber, status: str) -> None:
+    _task_is(ecs, {"lastStatus": status, "containers": []}, age=LIMIT - timedelta(minutes=1))
+    assert handler.is_complete(_event("Update", Data={"Task": TASK}), None) == {"IsComplete": False}
+
+
+@pytest.mark.parametrize("status", ["PROVISIONING", "PENDING", "RUNNING"])
+def test_a_migration_that_takes_too_long_is_stopped_and_fails_the_deployment(
+    handler: ModuleType, ecs: Stubber, status: str
+) -> None:
+    _task_is(ecs, {"lastStatus": status, "containers": []}, age=LIMIT)
+    stop = {"cluster": PROPERTIES["Cluster"], "task": TASK, "reason": "not over after 45 minutes"}
+    ecs.add_response("stop_task", {"task": {}}, stop)
+    with pytest.raises(handler.MigrationError) as failure:
+        handler.is_complete(_event("Update", Data={"Task": TASK}), None)
     assert str(failure.value) == (
-        f"the database migration failed ({reason}) and the service stays as it was: "
-        "read log stream litellm/litellm/0123456789abcdef of log group /litellm"
+        "the database migration was not over after 45 minutes and was stopped, and the service stays as it was: " + LOG
     )
+
+
+def test_a_migration_that_has_just_ended_is_over_however_long_it_took(handler: ModuleType, ecs: Stubber) -> None:
+    _task_is(ecs, {"lastStatus": "STOPPED", "containers": [{"exitCode": 0}]}, age=2 * LIMIT)
+    assert handler.is_complete(_event("Update", Data={"Task": TASK}), None) == {"IsComplete": True}
 
 
 def test_a_task_that_is_gone(handler: ModuleType, ecs: Stubber) -> None:

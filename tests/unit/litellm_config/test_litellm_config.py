@@ -1,17 +1,21 @@
 """A config.yaml, and what stacks/litellm_config derives from it and refuses."""
 
+import ast
 import copy
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
 
+from stacks import CHECKOUT
 from stacks.company import EXAMPLE
 from stacks.litellm_config import BEDROCK_ACTIONS, CORE_SECRETS, ConfigError, LiteLlmConfig, load_config
 
 CONFIG = EXAMPLE / "config.yaml"
+INSTALLED = next(CHECKOUT.glob(".tools/litellm/lib/python*/site-packages/litellm"), None)
 
 VARIABLES = {
     "AZURE_API_BASE": "https://acme.openai.azure.com/",
@@ -260,6 +264,59 @@ def test_bedrock_resources_are_exact(load: Load, document: dict[str, Any], arns:
     config = load(document)
     assert config.bedrock_actions == BEDROCK_ACTIONS
     assert list(config.bedrock_resources(partition="aws", account="111122223333")) == arns
+
+
+COUNTED = pytest.mark.parametrize(
+    ("model", "region", "counted"),
+    [
+        ("bedrock/anthropic.claude-sonnet-5-5", "us-east-1", "anthropic.claude-sonnet-5-5"),
+        ("bedrock/us.anthropic.claude-sonnet-5-5", "us-west-2", "anthropic.claude-sonnet-5-5"),
+        ("bedrock/converse/global.anthropic.claude-opus-5-5", "ap-northeast-1", "anthropic.claude-opus-5-5"),
+        (
+            "bedrock/arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.anthropic.claude-sonnet-5-5",
+            "us-east-1",
+            "anthropic.claude-sonnet-5-5",
+        ),
+        ("bedrock/us.amazon.nova-2-lite-v1:0", "us-east-1", None),
+        ("bedrock/invoke/arn:aws:bedrock:us-east-1:111122223333:provisioned-model/ab12", "us-east-1", None),
+    ],
+)
+
+
+@COUNTED
+def test_tokens_are_counted_of_anthropics_models(load: Load, model: str, region: str, counted: str | None) -> None:
+    """By the model's own ARN in the calling region alone, whatever a profile routes to."""
+    resources = load(bedrock(model, region)).counting_resources(partition="aws", account="111122223333")
+    expected = {
+        "bedrock:CountTokens": (f"arn:aws:bedrock:{region}::foundation-model/{counted}",),
+        "bedrock-mantle:CountTokens": (f"arn:aws:bedrock-mantle:{region}:111122223333:project/default",),
+    }
+    assert resources == (expected if counted else {})
+
+
+@pytest.mark.skipif(INSTALLED is None, reason="LiteLLM is not installed in .tools/litellm; `make setup` installs it")
+@COUNTED
+def test_litellm_asks_bedrock_about_this_model(load: Load, model: str, region: str, counted: str | None) -> None:
+    """As the installed LiteLLM reads it; what Bedrock does not count for, it may ask about in vain."""
+    (entry,) = load(bedrock(model, region)).models
+    asked = _base_model()(model)
+    assert entry.counted == (asked if asked.startswith("anthropic.") else None) == counted
+
+
+def _base_model() -> Callable[[str], str]:
+    """LiteLLM's own `get_bedrock_base_model`, without the rest of LiteLLM, which takes long to import."""
+    assert INSTALLED
+    source = (INSTALLED / "llms" / "bedrock" / "common_utils.py").read_text()
+    names = (
+        *("get_bedrock_base_model", "strip_bedrock_routing_prefix", "strip_bedrock_throughput_suffix"),
+        *("extract_model_name_from_bedrock_arn", "get_bedrock_cross_region_inference_regions"),
+    )
+    parts = [part for part in ast.parse(source).body if isinstance(part, ast.FunctionDef) and part.name in names]
+    assert {part.name for part in parts} == set(names)
+    space: dict[str, Any] = {"re": re, "get_all_bedrock_regions": list, "Final": Final}
+    exec(compile(ast.Module(parts, []), "common_utils.py", "exec"), space)  # noqa: S102 - LiteLLM's
+    base: Callable[[str], str] = space["get_bedrock_base_model"]
+    return base
 
 
 def test_no_resource_of_the_default_config_has_a_wildcard() -> None:

@@ -12,7 +12,10 @@ import boto3
 import httpx
 import openai
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -231,6 +234,32 @@ class TestBedrock:
         assert sum(value * value for value in vector(answer)) == pytest.approx(1)
         assert world.calls()[-1].usage == Usage(1)
 
+    @pytest.mark.parametrize(
+        "model",
+        ["anthropic.claude-sonnet-4-6", "arn:aws:bedrock:us-west-2::foundation-model/anthropic.claude-sonnet-4-6"],
+    )
+    def test_tokens_are_counted(self, world: OutsideWorld, model: str) -> None:
+        counted = {"converse": {"messages": [{"role": "user", "content": [{"text": LONG}]}]}}
+        answer = bedrock(world).count_tokens(modelId=model, input=counted)
+        assert answer["inputTokens"] == count_tokens(LONG)
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            "us.anthropic.claude-sonnet-4-6",
+            "arn:aws:bedrock:us-west-2:123456789012:inference-profile/us.anthropic.claude-sonnet-4-6",
+            "anthropic.claude-opus-5-5",
+            "amazon.nova-2-lite-v1:0",
+        ],
+    )
+    def test_tokens_are_not_counted_for_a_profile_a_newer_model_or_another_makers(
+        self, world: OutsideWorld, model: str
+    ) -> None:
+        counted = {"converse": {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}}
+        with pytest.raises(ClientError, match="doesn't support counting tokens") as error:
+            bedrock(world).count_tokens(modelId=model, input=counted)
+        assert error.value.response["Error"]["Code"] == "ValidationException"
+
     def test_max_tokens_ends_the_answer(self, world: OutsideWorld) -> None:
         answer = bedrock(world).converse(**converse("Say hello.", inferenceConfig={"maxTokens": 3}))
         assert (answer["stopReason"], answer["usage"]["outputTokens"]) == ("max_tokens", 3)
@@ -259,6 +288,52 @@ class TestBedrock:
         with pytest.raises(ClientError) as error:
             bedrock(world).invoke_model(modelId=CLAUDE, body=json.dumps({"prompt": "old style"}))
         assert error.value.response["Error"]["Code"] == "ValidationException"
+
+
+MANTLE = "https://bedrock-mantle.us-west-2.api.aws/anthropic/v1/messages/count_tokens"
+COUNTED = {"model": "anthropic.claude-opus-5-5", "messages": [{"role": "user", "content": LONG}]}
+
+
+class TestBedrockMantle:
+    @staticmethod
+    def ask(http: httpx.Client, body: dict[str, Any], region: str = "us-west-2", **headers: str) -> httpx.Response:
+        """Signed as LiteLLM does it."""
+        request = AWSRequest("POST", MANTLE, {"anthropic-version": "2023-06-01", **headers}, json.dumps(body))
+        SigV4Auth(Credentials("AKIDEXAMPLE", "example"), "bedrock", region).add_auth(request)
+        return http.post(MANTLE, content=request.body, headers=dict(request.headers.items()))
+
+    def test_tokens_are_counted(self, world: OutsideWorld, http: httpx.Client) -> None:
+        assert self.ask(http, COUNTED).json() == {"input_tokens": count_tokens(LONG)}
+        (call,) = world.calls()
+        assert (call.provider, call.region, call.operation, call.model, call.usage) == (
+            *("bedrock-mantle", "us-west-2", "count_tokens", "anthropic.claude-opus-5-5"),
+            Usage(),  # it costs nothing
+        )
+
+    @pytest.mark.parametrize(
+        ("change", "status", "kind"),
+        [
+            ({"model": "us.anthropic.claude-opus-5-5"}, 404, "not_found_error"),
+            ({"model": "amazon.nova-2-lite-v1:0"}, 404, "not_found_error"),
+            ({"max_tokens": 10}, 400, "invalid_request_error"),
+        ],
+    )
+    def test_what_is_refused(self, http: httpx.Client, change: dict[str, Any], status: int, kind: str) -> None:
+        answer = self.ask(http, COUNTED | change)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (status, kind)
+
+    def test_a_signature_for_another_region_is_refused(self, http: httpx.Client) -> None:
+        answer = self.ask(http, COUNTED, region="us-east-1")
+        assert (answer.status_code, answer.json()["error"]["type"]) == (403, "permission_error")
+
+    def test_no_signature_and_no_version_are_refused(self, http: httpx.Client) -> None:
+        assert http.post(MANTLE, json=COUNTED).status_code == 403
+        request = AWSRequest("POST", MANTLE, {}, json.dumps(COUNTED))
+        SigV4Auth(Credentials("AKIDEXAMPLE", "example"), "bedrock", "us-west-2").add_auth(request)
+        assert http.post(MANTLE, content=request.body, headers=dict(request.headers.items())).status_code == 400
+
+    def test_nothing_else_is_there(self, http: httpx.Client) -> None:
+        assert http.post("https://bedrock-mantle.us-west-2.api.aws/v1/responses", json={}).status_code == 404
 
 
 class TestAzureOpenAI:

@@ -638,30 +638,42 @@ def test_models_that_there_are_not() -> None:
 @pytest.mark.parametrize(
     ("minimum", "maximum", "connections"),
     [
-        (0.5, 1, 225),  # 2 GiB / 9531392
-        (0.5, 2, 450),
-        (1, 4, 901),
-        (0.5, 16, 2000),  # capped, as the smallest capacity is 0.5
-        (1, 16, 3604),
-        (1, 64, 5000),  # capped
+        # AWS's table.
+        (0.5, 1, 189),
+        (1, 1, 189),
+        (1, 4, 823),
+        (1, 8, 1669),
+        (1, 16, 3360),
+        (1, 32, 5000),
+        (1, 64, 5000),
+        (1, 128, 5000),
+        (1, 256, 5000),
+        # In between.
+        (0.5, 2, 400),
+        (0.5, 2.5, 506),
+        (1, 24, 4180),
+        # Capped, as the smallest capacity is 0.5.
+        (0.5, 8, 1669),
+        (0.5, 16, 2000),
     ],
 )
 def test_connections_that_aurora_takes(minimum: float, maximum: float, connections: int) -> None:
     assert Database(min_capacity=minimum, max_capacity=maximum).max_connections == connections
 
 
-@pytest.mark.parametrize("maximum_tasks", [1, 21])
+@pytest.mark.parametrize("maximum_tasks", [1, 18])
 def test_connections_within_the_limit(maximum_tasks: int) -> None:
-    gateway(max_tasks=maximum_tasks).check_connections(10)  # (2 x 21 + 1) x 10 = 430 of 435
+    gateway(max_tasks=maximum_tasks).check_connections(10)  # (2 x 18 + 1) x 10 = 370 of 385
 
 
 def test_too_many_connections() -> None:
     with pytest.raises(SettingsError) as refusal:
-        gateway(max_tasks=22).check_connections(10)
+        gateway(max_tasks=19).check_connections(10)
     assert str(refusal.value) == (
-        "test: a deployment may open 450 database connections (2 x 22 tasks x 1 workers x 10, and 10 for the "
-        "migration), but Aurora takes 435 at 2 ACU: raise database.max_capacity, or lower gateway.max_tasks or "
-        "database_connection_pool_limit in company/config.yaml"
+        "test: a deployment may open 390 database connections (2 x 19 tasks x 1 workers x 10, and 10 for the "
+        "migration), but Aurora takes 385 at 2 ACU: raise database.max_capacity, which a deployed database takes up "
+        "when it is restarted (docs/upgrading.md), or lower gateway.max_tasks or database_connection_pool_limit in "
+        "company/config.yaml"
     )
 
 
