@@ -1,12 +1,13 @@
 """The load balancers' data plane: listens on an address of this machine for each and forwards to its service's tasks.
 
 Listeners, rules and target groups are those of the emulated Elastic Load Balancing; ministack evaluates them
-(`alb.dispatch_request`), and this module adds what it leaves out: a listening socket, `source-ip` conditions, streams
-without a thread each, connections to targets that are used again (`local/targets.py`), and draining.
+(`alb.dispatch_request`), and this module adds what it leaves out: a listening socket, the security group, AWS WAF
+(`local/waf.py`), `source-ip` conditions, streams without a thread each, connections that are kept (`local/targets.py`),
+and draining. The network that a caller is in is told by the loopback address that it calls from (`local/callers.py`).
 
 What differs from AWS: clients speak to one address for every listener, and that address stands for the host name of
 the environment, whose alias record is the load balancer's, since no DNS answers for it here; a request's body is read
-whole before it is forwarded; WebSockets are refused; AWS WAF's rules are not evaluated.
+whole before it is forwarded; WebSockets are refused; the groups of rules that AWS manages block nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import httpcore
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from local import waf
+from local.callers import network_of
 from local.ecs import ministack
 from local.health import POLL
 from local.place import Place
@@ -63,9 +66,13 @@ class Balancer:
     ----------
     places
         The environments that have one.
+    web_acls
+        What AWS WAF protects of them; nothing if not given.
     """
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[Place], web_acls: waf.Deployed | None = None) -> None:
+        self._web_acls = web_acls or waf.Deployed()
+        self._security_groups = ministack("services.ec2")._security_groups
         self._places = {place.port: place for place in places}
         self._alb = ministack("services.alb")
         self._route53 = ministack("services.route53")
@@ -143,20 +150,32 @@ class Balancer:
         else:
             return  # the client has gone
         headers = _headers(scope)
-        _client.set(Client(scope["client"][0], scope["scheme"], headers.get("host", "")))
         place = self._places[scope["server"][1]]
+        client = Client(network_of(scope["client"][0], place.callers), scope["scheme"], headers.get("host", ""))
+        _client.set(client)
         with self._request_scope(place.account, place.region):
-            status, fields, content = await self._dispatch(place, scope, headers, body)
+            balancer = self._balancer_of(place.domain)
+            if balancer and place.callers and not self._lets_in(balancer, client.address):
+                await _disconnected(receive)  # as with a packet that a security group drops, nothing comes back
+                return
+            status, fields, content = await self._dispatch(balancer, place, scope, headers, body)
         await send({"type": "http.response.start", "status": status, "headers": _encoded(fields)})
         if hasattr(content, "runner"):  # ministack's StreamingResponse
             await content.runner(send, receive)
         else:
             await send({"type": "http.response.body", "body": content})
 
-    async def _dispatch(self, place: Place, scope: Scope, headers: dict[str, str], body: bytes) -> Response:
-        balancer = self._balancer_of(place.domain)
+    async def _dispatch(
+        self, balancer: Mapping[str, Any] | None, place: Place, scope: Scope, headers: dict[str, str], body: bytes
+    ) -> Response:
         if not balancer:
             return 503, {"Content-Type": "text/plain"}, f"no load balancer is deployed for {place.domain}\n".encode()
+        address = _client.get().address
+        path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
+        web_acl = self._web_acls.of(balancer["LoadBalancerArn"]) if place.callers else None
+        if web_acl and (status := web_acl.verdict(waf.Request(path, address, scope["method"])).status):
+            page = waf.BLOCKED if status == waf.FORBIDDEN else ""
+            return status, {"Server": "awselb/2.0", "Content-Type": "text/html"}, page.encode()
         host = headers.get("host", "")
         name = host.rpartition(":")[0] or host
         query = scope["query_string"].decode("latin-1")
@@ -168,11 +187,22 @@ class Balancer:
             body,
             parse_qs(query, keep_blank_values=True),
             port=HTTPS_PORT,
-            client_ip=scope["client"][0],
+            client_ip=address,
             raw_query_string=query,
-            raw_path=scope.get("raw_path", b"").decode("latin-1") or scope["path"],
+            raw_path=path,
         )
         return response
+
+    def _lets_in(self, balancer: Mapping[str, Any], address: str) -> bool:
+        """Whether a security group of the load balancer lets an address reach its HTTPS listener."""
+        groups = [self._security_groups.get(group) or {} for group in balancer.get("SecurityGroups") or []]
+        return any(
+            ipaddress.ip_address(address) in ipaddress.ip_network(block["CidrIp"])
+            for group in groups
+            for permission in group.get("IpPermissions", [])
+            if permission.get("FromPort", 0) <= HTTPS_PORT <= permission.get("ToPort", 65535)
+            for block in permission["IpRanges"]
+        )
 
     def _balancer_of(self, domain: str) -> Mapping[str, Any] | None:
         """The load balancer that a host name leads to."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+from local import waf
 from local.ecs import Json, Provisioned, Services, ministack
 from local.inert import INERT, WITHOUT_EFFECT, Handler, Ledger, inert_handler, recorded
 
 
-def mend_cloudformation(services: Services, ledger: Ledger) -> None:
+def mend_cloudformation(services: Services, ledger: Ledger, web_acls: waf.Deployed) -> None:
     """Put all of this into the imported ministack; what has no effect is recorded in `ledger`."""
     handlers = ministack("services.cloudformation.provisioners")._RESOURCE_HANDLERS
     handlers.update({kind: inert_handler(kind, inert, ledger) for kind, inert in INERT.items() if kind not in handlers})
@@ -20,6 +22,8 @@ def mend_cloudformation(services: Services, ledger: Ledger) -> None:
     handlers["AWS::ECS::TaskDefinition"] = after(handlers["AWS::ECS::TaskDefinition"], mend_task_definition)
     handlers["AWS::CloudWatch::Alarm"] = alarm_handler(handlers["AWS::CloudWatch::Alarm"], ledger)
     handlers["AWS::ECS::Service"] = service_handler(handlers["AWS::ECS::Service"], services)
+    for kind in waf.Deployed.KEPT:
+        handlers[kind] = after(handlers[kind], functools.partial(keep_web_acl, web_acls))
     stacks = ministack("services.cloudformation.stacks")
     blocking = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda kind: kind == "AWS::ECS::Service" or blocking(kind)
@@ -53,6 +57,12 @@ def mend_email_identity(provisioned: Provisioned, properties: Json) -> Provision
         for number in (1, 2, 3)
     }
     return physical_id, {**attributes, **records}
+
+
+def keep_web_acl(web_acls: waf.Deployed, provisioned: Provisioned, properties: Json) -> Provisioned:
+    """Have the load balancers know of a part of a web ACL."""
+    web_acls.keep(*provisioned, properties)
+    return provisioned
 
 
 def mend_task_definition(provisioned: Provisioned, properties: Json) -> Provisioned:

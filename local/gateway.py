@@ -23,6 +23,7 @@ import httpx
 
 from local import postgres
 from local.aws import Emulator, Settings
+from local.callers import callers
 from local.litellm_venv import process_environment
 from local.models import credentials_of, deployments, profiles
 from local.outside.credentials import Credentials
@@ -175,7 +176,7 @@ class LocalGateway:
     @property
     def place(self) -> Place:
         """What the emulator is told of it, once the outside world runs."""
-        zone = self.environment.hosted_zone
+        zone, ingress = self.environment.hosted_zone, self.environment.ingress
         return Place(
             account=self.environment.account,
             region=self.environment.region,
@@ -184,6 +185,7 @@ class LocalGateway:
             parameter_prefix=self.environment.parameter_prefix,
             hosted_zone=(zone.id, zone.name),
             certificate=self.environment.certificate_arn,
+            callers=callers(map(str, ingress.cidrs), map(str, ingress.management_cidrs)),
             containers=self._differences(),
             # The first is a private name in the VPC.
             functions={"LITELLM_URL": self.url, "GATEWAY_URL": self.url},

@@ -20,7 +20,7 @@ Handler = dict[str, Any]
 
 @dataclass(frozen=True)
 class Inert:
-    """A CloudFormation type that is recorded and nothing more.
+    """A CloudFormation type that nothing is made for.
 
     Parameters
     ----------
@@ -28,10 +28,13 @@ class Inert:
         Of the physical id.
     attributes
         The attributes that a template may read; each has the physical id as value, but for `Arn` and `PublicIp`.
+    has_effect
+        Something else on this machine acts on it, so it is not told among those without effect.
     """
 
     prefix: str
     attributes: tuple[str, ...] = ("Id",)
+    has_effect: bool = False
 
 
 # Everything that a deployment may contain and that does nothing on one machine.
@@ -55,11 +58,11 @@ INERT: dict[str, Inert] = {
     "AWS::ECS::ClusterCapacityProviderAssociations": Inert("capacity-providers"),
     "AWS::Logs::QueryDefinition": Inert("query", ("QueryDefinitionId",)),
     "AWS::Route53::HealthCheck": Inert("health-check", ("HealthCheckId",)),
-    "AWS::WAFv2::IPSet": Inert("ipset", ("Arn", "Id")),
+    "AWS::WAFv2::IPSet": Inert("ipset", ("Arn", "Id"), has_effect=True),
     "AWS::WAFv2::LoggingConfiguration": Inert("waf-logging"),
-    "AWS::WAFv2::RegexPatternSet": Inert("regexset", ("Arn", "Id")),
+    "AWS::WAFv2::RegexPatternSet": Inert("regexset", ("Arn", "Id"), has_effect=True),
     "AWS::WAFv2::RuleGroup": Inert("rulegroup", ("Arn", "Id", "LabelNamespace")),
-    "AWS::WAFv2::WebACLAssociation": Inert("webacl-association"),
+    "AWS::WAFv2::WebACLAssociation": Inert("webacl-association", has_effect=True),
     "Custom::VpcRestrictDefaultSG": Inert("default-security-group"),  # a Lambda function that needs the SDK for EC2
 }
 # Types that ministack keeps and answers for, and whose effect it does not have.
@@ -67,7 +70,6 @@ WITHOUT_EFFECT = (
     "AWS::EC2::VPCEndpoint",
     "AWS::ServiceDiscovery::PrivateDnsNamespace",
     "AWS::ServiceDiscovery::Service",
-    "AWS::WAFv2::WebACL",
 )
 
 
@@ -97,7 +99,7 @@ class Ledger:
 
 
 def inert_handler(kind: str, inert: Inert, ledger: Ledger) -> Handler:
-    """A CloudFormation handler as ministack wants it, which records and does nothing."""
+    """A CloudFormation handler as ministack wants it, which does nothing, and records what is without effect."""
     responses = ministack("core.responses")
 
     def attributes(physical_id: str) -> dict[str, str]:
@@ -108,7 +110,8 @@ def inert_handler(kind: str, inert: Inert, ledger: Ledger) -> Handler:
 
     def create(logical_id: str, properties: Json, stack: str) -> Provisioned:
         physical_id = f"{inert.prefix}-{uuid.uuid4().hex[:17]}"
-        ledger.add(physical_id, kind=kind, logical_id=logical_id, stack=stack)
+        if not inert.has_effect:
+            ledger.add(physical_id, kind=kind, logical_id=logical_id, stack=stack)
         return physical_id, attributes(physical_id)
 
     def update(physical_id: str, before: Json, after: Json, stack: str) -> Provisioned:

@@ -24,6 +24,8 @@ class Place:
         Id and name of the zone that is there before the first deployment; None for none.
     certificate
         The ARN of the certificate that is there before the first deployment; None for none.
+    callers
+        The networks that the loopback addresses stand for (`local.callers`); where there are none, each is itself.
     containers
         What differs from AWS for its containers: set over whatever ECS hands over; None takes a variable away.
     functions
@@ -37,6 +39,7 @@ class Place:
     parameter_prefix: str
     hosted_zone: tuple[str, str] | None = None
     certificate: str | None = None
+    callers: Mapping[str, str] = field(default_factory=dict)
     containers: Mapping[str, str | None] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 Json = Mapping[str, Any]
 
+FORBIDDEN = 403
 BLOCKED = (
     "<html>\r\n<head><title>403 Forbidden</title></head>\r\n"
     "<body>\r\n<center><h1>403 Forbidden</h1></center>\r\n</body>\r\n</html>\r\n"
@@ -87,7 +88,7 @@ class WebAcl:
         for rule in self.rules:
             if "Action" in rule and self._applies(rule, request):
                 return Verdict(_block_status(rule["Action"]), rule["Name"])
-        return Verdict() if "Allow" in self.acl["DefaultAction"] else Verdict(403, "DefaultAction")
+        return Verdict() if "Allow" in self.acl["DefaultAction"] else Verdict(FORBIDDEN, "DefaultAction")
 
     def _applies(self, rule: Json, request: Request) -> bool:
         rate = rule["Statement"].get("RateBasedStatement")
@@ -180,4 +181,4 @@ def _transformed(statement: Json, request: Request) -> str:
 def _block_status(action: Json) -> int | None:
     if "Block" not in action:
         return None
-    return int(action["Block"].get("CustomResponse", {}).get("ResponseCode", 403))
+    return int(action["Block"].get("CustomResponse", {}).get("ResponseCode", FORBIDDEN))

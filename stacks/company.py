@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import IPv4Network
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -25,6 +26,7 @@ from stacks.settings import (
     Gateway,
     GoogleBill,
     HostedZone,
+    Ingress,
     Network,
     Releases,
     SettingsError,
@@ -164,12 +166,19 @@ def local_of(base: Environment) -> Environment:
         "domain": "llm.local.example.com",
         "certificate_arn": base.certificate_arn and base.certificate_arn.replace(base.account, LOCAL_ACCOUNT),
         "network": Network(zones=base.network.zones, cidr=LOCAL_CIDR),
+        "ingress": _local_ingress(base.ingress),
         "gateway": Gateway(max_tasks=1),
         "bill": base.bill and _local_bill(base, base.bill),
         "deletion_protection": False,
         "tags": {key: LOCAL if value == base.name else value for key, value in base.tags.items()},
     }
     return Environment(**dict(base) | changes)
+
+
+def _local_ingress(base: Ingress) -> Ingress:
+    """As the environment's, with one address of its operators: so that who is in the office but none shows too."""
+    (first, *_) = base.management_cidrs
+    return base.model_copy(update={"management_cidrs": (IPv4Network(next(iter(first.hosts()))),)})
 
 
 def _local_bill(base: Environment, bill: Bill) -> Bill:
