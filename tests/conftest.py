@@ -39,6 +39,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:  # n
     return ByFile(config, log)
 
 
+def _unused_permissions(config: pytest.Config) -> list[str]:
+    """What the deployed roles may do and never did, once all end-to-end tests have run; nothing before."""
+    chosen = config.option.keyword or config.option.markexpr or config.option.collectonly
+    if hasattr(config, "workerinput") or chosen or not {"tests", "tests/e2e"} & set(config.args):
+        return []
+    from tests.e2e.permissions import unexplained  # not for those who need none
+
+    return unexplained(Path(config._tmp_path_factory.getbasetemp()))  # type: ignore[attr-defined]  # pytest's own
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A permission that was never used, and has no reason to be there, fails the run: least privilege, measured."""
+    if exitstatus == pytest.ExitCode.OK and _unused_permissions(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell of each such permission."""
+    if lines := _unused_permissions(config):
+        terminalreporter.section("permissions that were never used")
+        for line in lines:
+            terminalreporter.line(line)
+
+
 @pytest.fixture(scope="session")
 def gateway_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Company], LocalGateway]]:
     """The running gateway of a company, one for all tests of a process; deployed as `make up` does."""

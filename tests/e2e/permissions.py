@@ -1,0 +1,34 @@
+"""What the deployed roles may do and never did in the end-to-end tests: each has its reason, or is one too many."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from local.aws import DECISIONS, GRANTS
+from local.iam.used import unused
+
+REASONS: Final[dict[tuple[str, str], str]] = {}
+"""Why a role (by stack and logical id) may do what it never did here; both may have wildcards."""
+
+
+def unexplained(folder: Path) -> list[str]:
+    """A line for each action that no emulator below a folder saw, and for each reason that none needs."""
+    never = unused((file.parent for file in folder.glob(f"**/{GRANTS}")), GRANTS, DECISIONS)
+    if not never:
+        return []
+    reasons = {one: [own for own in REASONS if all(map(fnmatchcase, one, own))] for one in never}
+    needless = REASONS.keys() - {own for found in reasons.values() for own in found}
+    return [
+        *(
+            f"{role} never used {action}: take it away, or say why in {_here()}"
+            for (role, action), found in reasons.items()
+            if not found
+        ),
+        *(f"{role} used {action}, for which {_here()} has a reason: remove it" for role, action in sorted(needless)),
+    ]
+
+
+def _here() -> str:
+    return "tests/e2e/permissions.py"
