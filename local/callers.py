@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Final
 
 OPERATOR: Final = "127.0.0.1"
@@ -25,7 +25,7 @@ def callers(cidrs: Iterable[str], management: Iterable[str]) -> dict[str, str]:
         The ranges that may reach the load balancer, and those of them from which everything answers. Where they are
         the same the office is an operator's too.
     """
-    let_in, operators = [*map(ip_network, cidrs)], [*map(ip_network, management)]
+    let_in, operators = [*map(IPv4Network, cidrs)], [*map(IPv4Network, management)]
     office = next(iter(_without(let_in, operators)), operators[0])
     elsewhere = next(one for one in _ELSEWHERE if not any(ip_address(one) in each for each in let_in))
     return {OPERATOR: str(_first(operators[0])), OFFICE: str(_first(office)), STRANGER: elsewhere}

@@ -15,12 +15,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.aws import Emulator
+from local.aws import REGION, Emulator
 from local.outside.bedrock import Bedrock
 from local.outside.exchange import ApiError, Request
 from local.outside.permissions import Permissions
 from local.ports import free_ports
-from tests.unit.local.test_emulator import OWN, REGION, aws, deploy, get_att
+from tests.unit.local.test_emulator import OWN, aws, deploy, get_att
 from tests.unit.local.test_functions import function, resource, table, until, zipped
 
 PREFIX = f"arn:aws:ssm:{REGION}:{OWN}:parameter"
@@ -159,7 +159,9 @@ def acting(emulator: Emulator, stack: Mapping[str, str]) -> Acting:
 
     def client(name: str, service: str) -> Any:  # noqa: ANN401 - one client of many kinds
         session = session_of(emulator, stack[name])
-        return session.client(service, endpoint_url=emulator.endpoint, config=Config(proxies={}))
+        return session.client(  # type: ignore[call-overload]
+            service, endpoint_url=emulator.endpoint, config=Config(proxies={})
+        )
 
     return client
 

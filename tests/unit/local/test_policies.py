@@ -24,13 +24,14 @@ ROLE = "arn:aws:sts::111122223333:assumed-role/worker/session"
 ANY: dict[str, Any] = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
-def context(action: str = "sqs:SendMessage", resource: str = QUEUE, **keys: object) -> EvalContext:
+def context(**keys: object) -> EvalContext:
+    """A message that a role sends to a queue, with these condition keys ("__" for a colon)."""
     return EvalContext(
         principal_arn=ROLE,
         principal_type="AssumedRole",
         principal_account="111122223333",
-        action=action,
-        resource_arn=resource,
+        action="sqs:SendMessage",
+        resource_arn=QUEUE,
         region="us-east-1",
         service_context={name.replace("__", ":").lower(): value for name, value in keys.items()},
     )
