@@ -26,7 +26,7 @@ class Grant:
 def grants() -> Iterator[Grant]:
     """What the roles in the emulated AWS may do, by their own policies."""
     parse = ministack("core.iam_evaluator").parse_policy_document
-    for _, role in ministack("services.iam")._roles.all_items():
+    for role in ministack("services.iam")._roles.to_dict().values():
         if own := own_name(role["RoleName"]):
             for policy in (role.get("InlinePolicies") or {}).values():
                 for statement in parse(policy):
