@@ -213,6 +213,7 @@ def test_plain_variables(templates: Templates, environment: Environment, task: s
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "AIOHTTP_SO_KEEPALIVE": "True",
         "PROXY_BASE_URL": f"https://{environment.domain}",
         "DATABASE_PORT": "5432",
         "DATABASE_NAME": "litellm",
