@@ -384,10 +384,10 @@ def test_migration_functions_may_stop_the_migration_only(templates: Templates, e
     template = templates[environment.name]["Gateway"]
     watching = [grant[1:] for grant in _grants(template) if grant[0] == "MigrationWatchServiceRole"]
     tasks = f"arn:aws:ecs:{environment.region}:{environment.account}:task/<Cluster>/*"
-    tag = load_handler("migration").TAG
+    name, value = load_handler("migration").TAG
     assert watching == [
         ("ecs:DescribeTasks", tasks, None),
-        ("ecs:StopTask", tasks, {"StringEquals": {f"aws:ResourceTag/{tag['key']}": tag["value"]}}),
+        ("ecs:StopTask", tasks, {"StringEquals": {f"aws:ResourceTag/{name}": value}}),
     ]
 
 
