@@ -8,7 +8,8 @@ Its source is read, not run. The file holds:
 - `litellm`: the version;
 - `top_level`: the keys of config.yaml;
 - `settings`: per section of config.yaml, the names that LiteLLM reads, and those of `litellm_params` and `model_info`;
-- `prices`: the models of the gateway's providers that have a price.
+- `prices`: the models of the gateway's providers that have a price;
+- `token_count_models`: the model of Bedrock's, and if need be the region, with which LiteLLM counts another's tokens.
 """
 
 from __future__ import annotations
@@ -76,6 +77,11 @@ def catalog(site_packages: Path) -> dict[str, Any]:
             "model_info": _sorted(_fields(types, "ModelInfo"), ["mode"], *prices.values()),
         },
         "prices": _sorted(name for name, model in prices.items() if _is_ours(model) and _is_priced(model)),
+        "token_count_models": {
+            name: {key: value for key, value in model["token_count_model"].items() if key in ("model", "region")}
+            for name, model in sorted(prices.items())
+            if _is_ours(model) and "token_count_model" in model
+        },
     }
 
 

@@ -22,7 +22,7 @@ logger.setLevel(logging.INFO)
 ecs = boto3.client("ecs")
 cloudformation = boto3.client("cloudformation")
 
-TAG = {"key": "purpose", "value": "database-migration"}  # by which `is_complete` may stop the task, and no other
+TAG = ("purpose", "database-migration")  # by which `is_complete` may stop the task, and no other
 
 
 class MigrationError(Exception):
@@ -60,7 +60,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
         # One request starts one task, also when the framework calls twice.
         clientToken=event["RequestId"],
         startedBy="cloudformation-migration",
-        tags=[TAG],
+        tags=[{"key": TAG[0], "value": TAG[1]}],
     )
     if not answer["tasks"]:
         reasons = "; ".join(failure.get("reason", "unknown") for failure in answer["failures"])

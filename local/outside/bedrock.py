@@ -57,7 +57,7 @@ _SIGNATURE = re.compile(
 _THINKING_COUNT = "/usage/output_tokens_details"
 # The models that CountTokens counts for, as far as it is known: others of Anthropic's it refuses, the newest among
 # them, and all of other makers and every inference profile. Sources: the user guide's "Supported models and Regions for
-# token counting" and, for Claude 4.5 and 4.6, what users report (danilop/ttok4bedrock, PostHog/posthog PR 70515).
+# token counting" and, for Claude 4 and later, LiteLLM's price list (`token_count_model` with the provider bedrock).
 _COUNTED = re.compile(
     r"anthropic\.claude-(3-5-haiku|3-5-sonnet|3-7-sonnet|opus-4|sonnet-4|opus-4-1|haiku-4-5|sonnet-4-5|opus-4-5)"
     r"-20\d{6}-v\d:0|anthropic\.claude-(opus-4-6-v1|sonnet-4-6)"

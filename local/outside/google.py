@@ -50,6 +50,10 @@ _PARTNERS = re.compile(
     r"/v1(?:beta1)?/projects/[^/]+/locations/(?P<location>[^/]+)/(?:publishers/(?P<publisher>[a-z0-9]+)/models/"
     r"(?P<model>[^/:]+):(?P<operation>rawPredict|streamRawPredict)|endpoints/openapi/chat/completions)"
 )
+# Claude's tokens are counted under a name of their own, of the model in the body, and in these locations only.
+# https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/partner-models/claude/count-tokens
+_COUNTER = "count-tokens"
+_COUNTING = frozenset({"us-east5", "europe-west1", "asia-southeast1"})
 _ERRORS = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
     401: (
@@ -189,6 +193,8 @@ class VertexAI:
         if request.method == "POST" and (match := _PARTNERS.fullmatch(path)):
             body = request.json()
             model, operation = match["model"] or body.get("model", ""), match["operation"] or "chat/completions"
+            if model == _COUNTER:
+                model, operation = body.get("model", ""), _COUNTER
             return Target(operation, model, match["location"], streamed=bool(body.get("stream")))
         raise ApiError(404)
 
@@ -203,6 +209,10 @@ class VertexAI:
             return _embed_content(body)
         if target.operation == "countTokens":
             return Answer.of_json({"totalTokens": count_tokens(_gemini_prompt(target.model, body).text)})
+        if target.operation == _COUNTER:
+            if target.region not in _COUNTING or "/publishers/anthropic/" not in request.path:
+                raise ApiError(404)
+            return Answer.of_json({"input_tokens": count_tokens(messages_prompt(target.model, body).text)})
         if target.operation in ("rawPredict", "streamRawPredict", "chat/completions"):
             return self._partners(request, target, body)
         prompt = _gemini_prompt(target.model, body)

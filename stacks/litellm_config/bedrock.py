@@ -12,8 +12,8 @@ BEDROCK_ACTIONS: Final = ("bedrock:InvokeModel", "bedrock:InvokeModelWithRespons
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"""
 
 COUNT_ACTION: Final = "bedrock:CountTokens"
-"""Counts the tokens of a call before it is made, on a foundation model in the calling region; it takes no inference
-profile. LiteLLM asks it for /v1/messages/count_tokens, with the id of the model that a profile is for.
+"""Counts the tokens of a call before it is made, on a foundation model; it takes no inference profile. LiteLLM asks it
+for /v1/messages/count_tokens (stacks/litellm_config/counting.py).
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html"""
 
 MANTLE_COUNT_ACTION: Final = "bedrock-mantle:CountTokens"

@@ -53,11 +53,11 @@ class LiteLlmConfig:
 
         `partition` and `account` may be CDK tokens.
         """
-        counted = {(model.region, model.counted) for model in self.models if model.counted}
+        counted = {model.counted for model in self.models if model.counted}
         if not counted:
             return {}
-        models = {f"arn:{partition}:bedrock:{region}::foundation-model/{model}" for region, model in counted}
-        projects = {f"arn:{partition}:bedrock-mantle:{region}:{account}:project/default" for region, _ in counted}
+        models = {f"arn:{partition}:bedrock:{region}::foundation-model/{model}" for model, region in counted}
+        projects = {f"arn:{partition}:bedrock-mantle:{region}:{account}:project/default" for _, region in counted}
         return {COUNT_ACTION: tuple(sorted(models)), MANTLE_COUNT_ACTION: tuple(sorted(projects))}
 
     def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from stacks.litellm_config.bedrock import BEDROCK_ARN, BEDROCK_ROUTES, GEOGRAPHIES, geography_of
 from stacks.litellm_config.catalog import catalog
+from stacks.litellm_config.counting import Counted, counted
 from stacks.litellm_config.variables import resolve
 
 PROVIDERS: Final = ("azure", "bedrock", "vertex_ai")
@@ -52,15 +53,12 @@ class Model:
             yield f"arn:{partition}:bedrock:{region}::foundation-model/{foundation_model}"
 
     @property
-    def counted(self) -> str | None:
-        """The model whose tokens LiteLLM has Bedrock count for this entry: one of Anthropic's, the only ones it counts.
-
-        LiteLLM reads it from `model` alone. Of an ARN that does not tell it, Bedrock cannot count.
-        """
-        arn = BEDROCK_ARN.fullmatch(self.id)
-        named = (arn["id"] if arn["kind"] in ("inference-profile", "foundation-model") else "") if arn else self.id
-        model = geography_of(named)[1]
-        return model if self.provider == "bedrock" and model.startswith("anthropic.") else None
+    def counted(self) -> Counted | None:
+        """The model, and its region, with which LiteLLM has Bedrock count this entry's tokens."""
+        if self.provider != "bedrock":
+            return None
+        base_model = str(self.info.get("base_model") or self.parameters.get("base_model") or "")
+        return counted(self.id, base_model, self.region or "", self.info)
 
     @property
     def base(self) -> str:

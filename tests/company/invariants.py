@@ -867,14 +867,16 @@ def every_function_is_watched(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def times_are_in_order(deployed: Deployed) -> Iterator[str]:
-    """The load balancer waits longer than the longest request, a task that goes ends it, and a message is not given
-    out again before its function's time is over (AWS's advice: six times it). A check answers before the next one.
+    """The load balancer waits longer than the longest request, LiteLLM keeps a connection longer than the load balancer
+    does, a task that goes ends its requests, and a message is not given out again before its function's time is over
+    (AWS's advice: six times it). A check answers before the next one. (docs/design.md, "Time-outs".)
     """
     request = deployed.config.request_timeout
     for where, it in deployed.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
-        attributes = _attributes(it, "LoadBalancerAttributes")
-        if not request < int(attributes["idle_timeout.timeout_seconds"]) <= 4000:
+        idle = int(_attributes(it, "LoadBalancerAttributes")["idle_timeout.timeout_seconds"])
+        if not request < idle <= 4000:
             yield f"{where} cuts a connection before a request of {request} s may end"
+        yield from _closed_too_soon(deployed, where, idle)
     for where, it in deployed.of("AWS::ElasticLoadBalancingV2::TargetGroup"):
         attributes = _attributes(it, "TargetGroupAttributes")
         if not request <= int(attributes["deregistration_delay.timeout_seconds"]) <= 3600:
@@ -888,6 +890,13 @@ def times_are_in_order(deployed: Deployed) -> Iterator[str]:
                 function = template["Resources"][it["Properties"]["FunctionName"]["Ref"]]["Properties"]
                 if queue.get("VisibilityTimeout", 30) < 6 * function["Timeout"]:
                     yield f"{stack}: a message is given out again before its function may end"
+
+
+def _closed_too_soon(deployed: Deployed, load_balancer: str, idle: int) -> Iterator[str]:
+    for where, it in deployed.of("AWS::ECS::TaskDefinition"):
+        variables = {each["Name"]: each["Value"] for each in it["ContainerDefinitions"][0]["Environment"]}
+        if int(variables.get("KEEPALIVE_TIMEOUT", 5)) <= idle:  # uvicorn's own
+            yield f"{where} closes a connection that {load_balancer} still sends requests on"
 
 
 # --- Tags -------------------------------------------------------------------------------------------------------------

@@ -65,16 +65,19 @@ def test_the_format_of_anthropic(gateway: LocalGateway, user: str) -> None:
 
 
 def test_tokens_are_counted_before_a_call(gateway: LocalGateway, outside: OutsideWorld, user: str) -> None:
-    """As Claude Code asks it to, and by Bedrock: CountTokens refuses this model, and bedrock-mantle counts it."""
+    """As Claude Code asks it to: CountTokens refuses the model that LiteLLM counts this one with, and bedrock-mantle
+    counts. Both are asked where the task's role permits it.
+    """
     prompt = "Say hello, and count every word of it. " * 20
     body = {"model": BEDROCK, "messages": [{"role": "user", "content": prompt}]}
     answer = gateway.api("POST", "/v1/messages/count_tokens", key=gateway.user_key(user), json=body)
-    assert answer.json() == {"input_tokens": count_tokens(prompt)}
-    calls = [(call.provider, call.operation, call.model, call.status) for call in model_calls(outside)]
-    assert calls == [
-        ("bedrock", "count-tokens", "anthropic.claude-sonnet-5-5", 400),
-        ("bedrock-mantle", "count_tokens", "anthropic.claude-sonnet-5-5", 200),
-    ]
+    assert answer.json()["input_tokens"] == count_tokens(prompt)
+    runtime, mantle = model_calls(outside)
+    assert (runtime.provider, runtime.operation, runtime.status) == ("bedrock", "count-tokens", 400)
+    assert (mantle.provider, mantle.operation, mantle.status) == ("bedrock-mantle", "count_tokens", 200)
+    permitted = gateway.config.counting_resources(partition="aws", account="1")
+    assert f"arn:aws:bedrock:{runtime.region}::foundation-model/{runtime.model}" in permitted["bedrock:CountTokens"]
+    assert f"arn:aws:bedrock-mantle:{mantle.region}:1:project/default" in permitted["bedrock-mantle:CountTokens"]
 
 
 def test_every_bedrock_region_is_used(client: openai.OpenAI, outside: OutsideWorld) -> None:

@@ -213,6 +213,7 @@ def test_plain_variables(templates: Templates, environment: Environment, task: s
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "AIOHTTP_SO_KEEPALIVE": "True",
         "PROXY_BASE_URL": f"https://{environment.domain}",
         "DATABASE_PORT": "5432",
         "DATABASE_NAME": "litellm",
@@ -383,10 +384,10 @@ def test_migration_functions_may_stop_the_migration_only(templates: Templates, e
     template = templates[environment.name]["Gateway"]
     watching = [grant[1:] for grant in _grants(template) if grant[0] == "MigrationWatchServiceRole"]
     tasks = f"arn:aws:ecs:{environment.region}:{environment.account}:task/<Cluster>/*"
-    tag = load_handler("migration").TAG
+    name, value = load_handler("migration").TAG
     assert watching == [
         ("ecs:DescribeTasks", tasks, None),
-        ("ecs:StopTask", tasks, {"StringEquals": {f"aws:ResourceTag/{tag['key']}": tag["value"]}}),
+        ("ecs:StopTask", tasks, {"StringEquals": {f"aws:ResourceTag/{name}": value}}),
     ]
 
 

@@ -345,6 +345,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     ),
     "times_are_in_order": (
         put("Gateway: AWS::ElasticLoadBalancingV2::LoadBalancer", "LoadBalancerAttributes", 1, "Value", value="60"),
+        put("Gateway: AWS::ElasticLoadBalancingV2::LoadBalancer", "LoadBalancerAttributes", 1, "Value", value="700"),
+        put(TASK, "ContainerDefinitions", 0, "Environment", value=[], start="Task"),
         put("Gateway: AWS::ElasticLoadBalancingV2::TargetGroup", "TargetGroupAttributes", 0, "Value", value="30"),
         put("Gateway: AWS::ElasticLoadBalancingV2::TargetGroup", "HealthCheckTimeoutSeconds", value=15),
         put("Onboarding: AWS::SQS::Queue", "VisibilityTimeout", value=120, start="Requests"),

@@ -1,11 +1,9 @@
 """A config.yaml, and what stacks/litellm_config derives from it and refuses."""
 
-import ast
 import copy
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import yaml
@@ -266,57 +264,87 @@ def test_bedrock_resources_are_exact(load: Load, document: dict[str, Any], arns:
     assert list(config.bedrock_resources(partition="aws", account="111122223333")) == arns
 
 
-COUNTED = pytest.mark.parametrize(
-    ("model", "region", "counted"),
-    [
-        ("bedrock/anthropic.claude-sonnet-5-5", "us-east-1", "anthropic.claude-sonnet-5-5"),
-        ("bedrock/us.anthropic.claude-sonnet-5-5", "us-west-2", "anthropic.claude-sonnet-5-5"),
-        ("bedrock/converse/global.anthropic.claude-opus-5-5", "ap-northeast-1", "anthropic.claude-opus-5-5"),
-        (
-            "bedrock/arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.anthropic.claude-sonnet-5-5",
+OPUS, SONNET = "anthropic.claude-opus-5-5", "anthropic.claude-sonnet-4-6"
+COUNTED: list[tuple[dict[str, Any], str, str, str]] = [
+    # By LiteLLM's list with another model, which is asked in another region of the same part of the world.
+    (bedrock("bedrock/us.anthropic.claude-sonnet-5-5", "us-west-2"), OPUS, "us-east-1", "of a profile"),
+    (bedrock("bedrock/anthropic.claude-haiku-5-5", "us-east-2"), OPUS, "us-east-1", "of a model"),
+    (bedrock("bedrock/converse/us.anthropic.claude-opus-5-5", "us-west-2"), OPUS, "us-east-1", "with a route"),
+    (bedrock("bedrock/global.anthropic.claude-opus-5-5", "ap-northeast-1"), OPUS, "us-east-1", "of a global profile"),
+    # Not out of its part of the world.
+    (bedrock("bedrock/anthropic.claude-sonnet-5-5", "eu-west-1"), OPUS, "eu-west-1", "elsewhere"),
+    # With itself.
+    (bedrock("bedrock/jp.anthropic.claude-sonnet-4-6", "ap-northeast-1"), SONNET, "ap-northeast-1", "with itself"),
+    (bedrock("bedrock/us.anthropic.claude-next", "us-west-2"), "anthropic.claude-next", "us-west-2", "not listed"),
+    (
+        bedrock(
+            "bedrock/arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.anthropic.claude-sonnet-4-6",
             "us-east-1",
-            "anthropic.claude-sonnet-5-5",
         ),
-        ("bedrock/us.amazon.nova-2-lite-v1:0", "us-east-1", None),
-        ("bedrock/invoke/arn:aws:bedrock:us-east-1:111122223333:provisioned-model/ab12", "us-east-1", None),
-    ],
+        SONNET,
+        "us-east-1",
+        "of a profile's ARN",
+    ),
+    (
+        bedrock(
+            "bedrock/converse/arn:aws:bedrock:us-west-2:111122223333:application-inference-profile/a1",
+            "us-west-2",
+            model_info={"base_model": "bedrock/us.anthropic.claude-sonnet-5-5"},
+        ),
+        OPUS,
+        "us-east-1",
+        "of a base model",
+    ),
+    # As the entry says.
+    (
+        bedrock(
+            CLAUDE,
+            "us-west-2",
+            model_info={"token_count_model": {"model": "us.anthropic.claude-sonnet-4-6", "region": "eu-west-1"}},
+        ),
+        SONNET,
+        "eu-west-1",
+        "as the entry says",
+    ),
+    (
+        bedrock(CLAUDE, "us-west-2", model_info={"token_count_model": {"model": "us.anthropic.claude-sonnet-4-6"}}),
+        SONNET,
+        "us-west-2",
+        "as the entry says, in its own region",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "model", "region"), [case[:3] for case in COUNTED], ids=[case[3] for case in COUNTED]
 )
-
-
-@COUNTED
-def test_tokens_are_counted_of_anthropics_models(load: Load, model: str, region: str, counted: str | None) -> None:
-    """By the model's own ARN in the calling region alone, whatever a profile routes to."""
-    resources = load(bedrock(model, region)).counting_resources(partition="aws", account="111122223333")
-    expected = {
-        "bedrock:CountTokens": (f"arn:aws:bedrock:{region}::foundation-model/{counted}",),
+def test_tokens_are_counted_with_a_model_that_bedrock_counts_for(
+    load: Load, document: dict[str, Any], model: str, region: str
+) -> None:
+    assert load(document).counting_resources(partition="aws", account="111122223333") == {
+        "bedrock:CountTokens": (f"arn:aws:bedrock:{region}::foundation-model/{model}",),
         "bedrock-mantle:CountTokens": (f"arn:aws:bedrock-mantle:{region}:111122223333:project/default",),
     }
-    assert resources == (expected if counted else {})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        bedrock("bedrock/us.amazon.nova-2-lite-v1:0", "us-east-1"),
+        bedrock("bedrock/invoke/arn:aws:bedrock:us-east-1:111122223333:provisioned-model/ab12", "us-east-1"),
+    ],
+    ids=["another maker's", "an ARN that does not tell it"],
+)
+def test_bedrock_counts_for_anthropics_models_only(load: Load, document: dict[str, Any]) -> None:
+    assert load(document).counting_resources(partition="aws", account="111122223333") == {}
 
 
 @pytest.mark.skipif(INSTALLED is None, reason="LiteLLM is not installed in .tools/litellm; `make setup` installs it")
-@COUNTED
-def test_litellm_asks_bedrock_about_this_model(load: Load, model: str, region: str, counted: str | None) -> None:
-    """As the installed LiteLLM reads it; what Bedrock does not count for, it may ask about in vain."""
-    (entry,) = load(bedrock(model, region)).models
-    asked = _base_model()(model)
-    assert entry.counted == (asked if asked.startswith("anthropic.") else None) == counted
-
-
-def _base_model() -> Callable[[str], str]:
-    """LiteLLM's own `get_bedrock_base_model`, without the rest of LiteLLM, which takes long to import."""
+def test_litellm_goes_on_to_mantle_only_where_counting_is_permitted() -> None:
+    """Refused by IAM, it would not: both permissions are needed."""
     assert INSTALLED
-    source = (INSTALLED / "llms" / "bedrock" / "common_utils.py").read_text()
-    names = (
-        *("get_bedrock_base_model", "strip_bedrock_routing_prefix", "strip_bedrock_throughput_suffix"),
-        *("extract_model_name_from_bedrock_arn", "get_bedrock_cross_region_inference_regions"),
-    )
-    parts = [part for part in ast.parse(source).body if isinstance(part, ast.FunctionDef) and part.name in names]
-    assert {part.name for part in parts} == set(names)
-    space: dict[str, Any] = {"re": re, "get_all_bedrock_regions": list, "Final": Final}
-    exec(compile(ast.Module(parts, []), "common_utils.py", "exec"), space)  # noqa: S102 - LiteLLM's
-    base: Callable[[str], str] = space["get_bedrock_base_model"]
-    return base
+    source = (INSTALLED / "llms" / "bedrock" / "count_tokens" / "bedrock_token_counter.py").read_text()
+    assert "_RUNTIME_FALLBACK_STATUSES: Final = frozenset({400, 404})" in source
 
 
 def test_no_resource_of_the_default_config_has_a_wildcard() -> None:

@@ -556,6 +556,28 @@ class TestGoogle:
         assert (call.model, call.region, call.streamed) == ("claude-sonnet-5-5", "us-east5", streamed)
         assert call.usage.output_tokens == count_tokens(text)
 
+    @pytest.mark.parametrize(
+        ("location", "publisher", "status"),
+        [("us-east5", "anthropic", 200), ("us-central1", "anthropic", 404), ("us-east5", "mistralai", 404)],
+    )
+    def test_claudes_tokens_are_counted_in_some_locations(
+        self,
+        world: OutsideWorld,
+        http: httpx.Client,
+        bearer: dict[str, str],
+        location: str,
+        publisher: str,
+        status: int,
+    ) -> None:
+        path = f"/v1/projects/acme-llm/locations/{location}/publishers/{publisher}/models/count-tokens:rawPredict"
+        body = {"model": "claude-sonnet-5-5", "messages": user(LONG)}
+        answer = http.post(f"https://{location}-aiplatform.googleapis.com{path}", headers=bearer, json=body)
+        assert answer.status_code == status
+        if status == 200:
+            assert answer.json() == {"input_tokens": count_tokens(LONG)}
+        (call,) = [call for call in world.calls() if call.model]
+        assert (call.operation, call.model, call.usage) == ("count-tokens", "claude-sonnet-5-5", Usage())
+
     def test_other_partners_speak_openais(
         self, world: OutsideWorld, http: httpx.Client, bearer: dict[str, str]
     ) -> None:
