@@ -13,7 +13,6 @@ import aws_cdk as cdk
 import boto3
 import pytest
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -61,7 +60,6 @@ def _synthesized(folder: Path, queue: str) -> Path:
     assert isinstance(resource, sqs.CfnQueue)
     resource.override_logical_id(queue)
     metric = watched.metric_approximate_number_of_messages_visible()
-    sns.Topic(consumer, "Topic")
     cloudwatch.Alarm(
         consumer,
         "Alarm",
