@@ -1,4 +1,6 @@
-"""The emulated CloudFormation: what a stack looks up of others, and what becomes of it when that is replaced."""
+"""The emulated CloudFormation: what a stack looks up of others, what becomes of it when that is replaced, and whether
+what it deploys reaches a topic.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from typing import Any
 import aws_cdk as cdk
 import boto3
 import pytest
+from aws_cdk import assertions
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -22,6 +27,7 @@ from local.cloudformation import LOOKUPS
 from local.ports import free_ports
 from stacks import CHECKOUT
 from stacks.company import environments
+from stacks.constructs.listeners import let_events_publish, let_publish, topic_of
 from stacks.observability.watched import Watched
 
 ACCOUNT = "000000000000"
@@ -97,7 +103,7 @@ def _watched(emulator: Emulator) -> str:
 
 
 def _queue(emulator: Emulator) -> str:
-    (url,) = _aws(emulator, "sqs").list_queues()["QueueUrls"]
+    (url,) = _aws(emulator, "sqs").list_queues(QueueNamePrefix="Producer")["QueueUrls"]
     return str(url).rpartition("/")[2]
 
 
@@ -137,6 +143,35 @@ def test_outputs_of_other_stacks_are_looked_up_a_few_times_only(emulator: Emulat
     else:
         with pytest.raises(ClientError, match="Throttling: Rate exceeded"):
             _create(cloudformation, "many", {"Resources": {f"More{each}": more for each in range(number)}})
+
+
+@pytest.mark.parametrize("lets_in", [True, False])
+def test_a_rule_tells_a_topic_that_lets_it_publish_without_a_condition(emulator: Emulator, lets_in: bool) -> None:
+    name = f"lets-in-{lets_in}".lower()
+    stack = cdk.Stack(cdk.App(), name, synthesizer=cdk.BootstraplessSynthesizer())
+    topic = topic_of(stack, DEV.alarms, display_name="Alarms")
+    if lets_in:
+        let_events_publish(topic, "Events")
+    else:
+        let_publish(topic, "Events", "events.amazonaws.com")  # on behalf of this account only
+    heard = sqs.Queue(stack, "Heard")
+    topic.add_subscription(subscriptions.SqsSubscription(heard))
+    target = events.CfnRule.TargetProperty(arn=topic.topic_arn, id="Topic")
+    rule = events.CfnRule(stack, "Rule", event_pattern={"source": [name]}, targets=[target])
+    cdk.CfnOutput(stack, "Url", value=heard.queue_url)
+    cdk.CfnOutput(stack, "Name", value=rule.ref)
+    cloudformation = _aws(emulator, "cloudformation")
+    _create(cloudformation, name, assertions.Template.from_stack(stack).to_json())
+    (created,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    given = {output["OutputKey"]: output["OutputValue"] for output in created["Outputs"]}
+    entry = {"Source": name, "DetailType": "Told", "Detail": json.dumps({"word": "told"})}
+    assert _aws(emulator, "events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+    messages = _aws(emulator, "sqs").receive_message(QueueUrl=given["Url"], WaitTimeSeconds=1).get("Messages", [])
+    assert [json.loads(json.loads(each["Body"])["Message"])["detail"] for each in messages] == (
+        [{"word": "told"}] if lets_in else []
+    )
+    figures = _aws(emulator, "cloudwatch").list_metrics(Namespace="AWS/Events")["Metrics"]
+    assert (given["Name"] in {figure["Dimensions"][0]["Value"] for figure in figures}) is not lets_in
 
 
 def _create(cloudformation: Any, name: str, template: dict[str, Any]) -> None:  # noqa: ANN401 - boto3's
