@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def test_a_rule_tells_a_topic_that_lets_it_publish_without_a_condition(emulator:
     assert (given["Name"] in {figure["Dimensions"][0]["Value"] for figure in figures}) is not lets_in
 
 
-def _create(cloudformation: Any, name: str, template: dict[str, Any]) -> None:  # noqa: ANN401 - boto3's
+def _create(cloudformation: Any, name: str, template: Mapping[str, Any]) -> None:  # noqa: ANN401 - boto3's
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
     cloudformation.get_waiter("stack_create_complete").wait(
         StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
