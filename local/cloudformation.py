@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -10,6 +11,11 @@ from unittest import mock
 from local import waf
 from local.ecs import Json, Provisioned, Services, ministack
 from local.inert import INERT, WITHOUT_EFFECT, Handler, Ledger, inert_handler, recorded
+
+LOOKUPS = 9
+"""Of outputs of other stacks, by Fn::GetStackOutput, in one template. Each occurrence is a DescribeStacks, of which
+CloudFormation takes one a second: 75 occurrences of 9 outputs failed (aws/aws-cdk#38010). No number in between is known
+to work, so that more than one for each output of that report is refused."""
 
 
 def mend_cloudformation(services: Services, ledger: Ledger, web_acls: waf.Deployed) -> None:
@@ -27,6 +33,40 @@ def mend_cloudformation(services: Services, ledger: Ledger, web_acls: waf.Deploy
     stacks = ministack("services.cloudformation.stacks")
     blocking = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda kind: kind == "AWS::ECS::Service" or blocking(kind)
+    _mend_parameters()
+    _limit_lookups()
+
+
+def _mend_parameters() -> None:
+    """Have DescribeStacks give the name of a parameter that is looked up in Parameter Store, as AWS does, and not what
+    was found there: who deploys a stack as it was (`ops/restore.py`) gives the name again.
+    """
+    handlers = ministack("services.cloudformation.handlers")
+    describe = handlers._ACTION_HANDLERS["DescribeStacks"]
+
+    def describe_stacks(request: Json) -> Any:  # noqa: ANN401 - ministack's response
+        for stack in ministack("services.cloudformation")._stacks.values():
+            names = stack.get("_resolved_params", {})
+            for parameter in stack.get("Parameters", []):
+                found = names.get(parameter["ParameterKey"], {})
+                parameter["ParameterValue"] = found.get("SsmName", parameter["ParameterValue"])
+        return describe(request)
+
+    handlers._ACTION_HANDLERS["DescribeStacks"] = describe_stacks
+
+
+def _limit_lookups() -> None:
+    """Have an operation on a stack fail that looks more outputs of other stacks up than AWS is known to bear."""
+    engine = ministack("services.cloudformation.engine")
+    validate = engine.validate_template_support
+
+    def validate_template_support(template: Json, *rest: object, **more: object) -> Any:  # noqa: ANN401 - ministack's
+        if json.dumps(template).count('"Fn::GetStackOutput"') > LOOKUPS:
+            raise ValueError("Throttling: Rate exceeded")
+        return validate(template, *rest, **more)
+
+    for name in ("handlers", "changesets"):
+        ministack(f"services.cloudformation.{name}").validate_template_support = validate_template_support
 
 
 def after(handler: Handler, mend: Callable[[Provisioned, Json], Provisioned]) -> Handler:

@@ -7,9 +7,10 @@ and a role's session for one of the role's. Several environments may be deployed
 
 ministack's ECS runs containers as local processes (`local.docker_client`), judges them as AWS does (`local.ecs`), its
 load balancers listen (`local.balancer`), its functions run with the differences of this machine (`local.functions`),
-and its mails are relayed whole (`local.mail`). Its CloudFormation makes resources as AWS does (`local.cloudformation`),
-and those that have no behaviour on one machine inert (`local.inert`): what was deployed of them is listed in
-`not-emulated.json` in the state folder. What the containers and functions print is in `logs` in that folder.
+its rules ask a topic's policy (`local.events`), and its mails are relayed whole (`local.mail`). Its CloudFormation
+makes resources as AWS does (`local.cloudformation`), and those that have no behaviour on one machine inert
+(`local.inert`): what was deployed of them is listed in `not-emulated.json` in the state folder. What the containers and
+functions print is in `logs` in that folder.
 
 Whoever starts it does so by `local.aws.Emulator`.
 """
@@ -40,6 +41,7 @@ from local.balancer import Balancer
 from local.cloudformation import mend_cloudformation
 from local.docker_client import LocalDocker
 from local.ecs import Services, definition_of, image_of, ministack
+from local.events import mend_events
 from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
 from local.iam import used
 from local.iam.decisions import Decisions, mend_iam
@@ -70,6 +72,7 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
     )
     services = Services(docker)
     mend_apis()
+    mend_events()
     add_quotas()
     mend_models()
     mend_environment(settings.of_function)

@@ -25,7 +25,10 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
         *("TargetErrors", "BalancerErrors", "NoHealthyTask", "UnhealthyTasks", "FastestAnswers"),
         *("TargetConnectionErrors", "RejectedConnections", "GatewayCertificate"),
     ),
-    "Tasks": ("TasksMissing", "Cpu", "Memory", "DatadogIntake", "DatabaseUnreachable", "NatPorts"),
+    "Tasks": (
+        *("TasksMissing", "Cpu", "Memory", "DatadogIntake", "DatabaseUnreachable", "NatPorts"),
+        *("TaskStoppedUntold", "DeploymentFailedUntold", "ServiceImpairedUntold"),
+    ),
     "Database": (
         *("DatabaseCapacity", "DatabaseConnections", "LoginsRefused", "Deadlocks", "DatabaseVolume"),
         *("TransactionIds", "ReplicaLag"),

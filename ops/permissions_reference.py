@@ -122,8 +122,6 @@ def text(value: Any) -> str:  # noqa: ANN401 - a template is JSON
             return f"<{plain(name)}>" if attribute == "Arn" else f"<{plain(name)}.{attribute}>"
         case {"Fn::ImportValue": str(name)}:
             return f"<{_exported(name)}>"
-        case {"Fn::GetStackOutput": {"OutputName": str(name)}}:
-            return f"<{_exported(name)}>"
         case {"Fn::Join": [str(separator), list(parts)]}:
             return separator.join(map(text, parts))
         case {"Fn::Sub": str(pattern)}:

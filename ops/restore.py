@@ -61,6 +61,9 @@ EXPORTS: Final = re.compile(r"\bexport\b.*\b(in use|found|exist)|imported by", r
 """CloudFormation's reason if a stack waits for another: it would remove what that one imports, or import what that one
 does not export yet."""
 
+LOOKED_UP: Final = "AWS::SSM::Parameter::Value<"
+"""The type of a template's parameter whose value CloudFormation reads from Parameter Store at every update."""
+
 CANCELLED: Final = re.compile(r"Resource \w+ cancell?ed")
 """CloudFormation's reason for a resource that failed only because another one had."""
 
@@ -232,7 +235,8 @@ def put_back(access: Access, saved: Saved, *, say: Say = print, wait: Wait = fiv
     """Update each stack that differs from what was saved back to it.
 
     The last one deployed goes first: it may use what an earlier one got by the same release. Where it is the other way
-    round CloudFormation refuses, and the stack is tried again after the others.
+    round CloudFormation refuses, and the stack is tried again after the others. A stack that looks up values of others,
+    and so holds none of them, comes after them, and is updated even if it is what it was: they may have been replaced.
     """
     return _Restoration(access, say, wait).of(saved)
 
@@ -246,8 +250,9 @@ class _Restoration:
     def of(self, saved: Saved) -> PutBack:
         found = described(self.access)
         refused = dict.fromkeys(saved.names - found.keys(), "it is gone: deploy the release that had it")
-        todo = [stack for stack in reversed(saved.stacks) if stack.name in found and self._differs(stack)]
-        waiting = todo
+        there = [stack for stack in reversed(saved.stacks) if stack.name in found]
+        todo = [stack for stack in there if self._differs(stack)]
+        waiting = [stack for stack in todo if not _looks_up(stack)]
         while waiting:
             for stack in waiting:
                 refused[stack.name] = self._update(stack)
@@ -257,6 +262,8 @@ class _Restoration:
             waiting = again
         for stack in waiting:  # what stays, a new stack, uses an export of it
             refused[stack.name] = self._update(stack, keep_exports=True)
+        if todo:
+            refused |= {stack.name: self._update(stack) for stack in there if _looks_up(stack)}
         failed = {name: reason for name, reason in refused.items() if reason}
         return PutBack(
             restored=tuple(stack.name for stack in todo if stack.name not in failed),
@@ -296,9 +303,8 @@ class _Restoration:
         }
         if stack.role:
             request["RoleARN"] = stack.role
-        cloudformation = self.access.acting_as("deploy").client("cloudformation")
         try:
-            cloudformation.update_stack(**request)
+            self.access.acting_as("deploy").client("cloudformation").update_stack(**request)
         except aws.ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
@@ -307,7 +313,8 @@ class _Restoration:
         state = self._settled(stack.name)
         if state == "UPDATE_COMPLETE":
             return ""
-        reason = failure(cloudformation, stack.name) or state
+        # A client of its own: a role's credentials are good for an hour, and the wait may have been longer.
+        reason = failure(self.access.acting_as("deploy").client("cloudformation"), stack.name) or state
         return f"{reason} ({state})" if state in REMEDIES else reason
 
     def _settled(self, name: str) -> str:
@@ -359,6 +366,20 @@ def _given(wanted: Mapping[str, str], now: Mapping[str, str]) -> list[ParameterT
         else:
             given.append({"ParameterKey": key, "ParameterValue": value})
     return given
+
+
+def _looks_up(stack: SavedStack) -> bool:
+    """Whether values of the other stacks are looked up whenever it is updated.
+
+    From Parameter Store, but for the bootstrap's version, which is in every template and marked as nothing that changes
+    (`SSMPARAM_NO_INVALIDATE` of the CDK CLI); releases before this had them from the other stacks' outputs.
+    """
+    document = _document(stack.template)
+    parameters = document.get("Parameters", {}).values() if isinstance(document, dict) else ()
+    return '"Fn::GetStackOutput"' in stack.template or any(
+        str(parameter.get("Type")).startswith(LOOKED_UP) and "[cdk:skip]" not in parameter.get("Description", "")
+        for parameter in parameters
+    )
 
 
 def _document(template: str) -> Any:  # noqa: ANN401 - JSON

@@ -15,6 +15,7 @@ from ops.diagram.cards import Card
 from ops.diagram.words import number, ranges
 from ops.templates import Facts, Properties
 from stacks.litellm_config import LiteLlmConfig
+from stacks.observability.watched import FOLDER
 from stacks.settings import Environment
 
 PROVIDERS: Final = (
@@ -232,7 +233,9 @@ class Contents:
         )
 
     def _parameters(self) -> Card:
-        published = self.facts.resources("AWS::SSM::Parameter")
+        watched = f"{self.environment.parameter_prefix}/{FOLDER}/"  # what one stack writes for another of ours
+        written = self.facts.resources("AWS::SSM::Parameter").values()
+        published = [each for each in written if not str(each["Name"]).startswith(watched)]
         of_slack = ", and Slack's" if self.environment.onboarding or self.environment.report else ""
         secrets = f"{len(self._container()['Secrets'])} secrets of the tasks{of_slack}"
         return Card("management", "SSM Parameter Store", (secrets, f"{len(published)} values for other systems"))

@@ -26,7 +26,7 @@ def topic_of(scope: Construct, listeners: Listeners, *, display_name: str) -> sn
 
 
 def let_publish(topic: sns.Topic, sid: str, service: str, conditions: Mapping[str, Any] | None = None) -> None:
-    """Let a service of AWS publish, on behalf of this account only."""
+    """Let a service of AWS publish, on behalf of this account only. For EventBridge see `let_events_publish`."""
     topic.add_to_resource_policy(
         iam.PolicyStatement(
             sid=sid,
@@ -34,6 +34,25 @@ def let_publish(topic: sns.Topic, sid: str, service: str, conditions: Mapping[st
             actions=["sns:Publish"],
             resources=[topic.topic_arn],
             conditions={"StringEquals": {"aws:SourceAccount": Stack.of(topic).account}} | dict(conditions or {}),
+        )
+    )
+
+
+def let_events_publish(topic: sns.Topic, sid: str) -> None:
+    """Let rules of EventBridge publish, which no condition can narrow down.
+
+    "You can't use Condition blocks in Amazon SNS topic policies for EventBridge" (Amazon SNS permissions, in "Using
+    resource-based policies for Amazon EventBridge"): what a condition asks for is not in its requests, so SNS would
+    refuse every message, and only the rule's figure FailedInvocations would tell. A role of the target's instead is
+    advised against on the same page. So it is this topic alone, and this action alone: whoever knows the topic's name,
+    which has a random part, could have a rule of theirs send something to its listeners, and read nothing.
+    """
+    topic.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid=sid,
+            principals=[iam.ServicePrincipal("events.amazonaws.com")],
+            actions=["sns:Publish"],
+            resources=[topic.topic_arn],
         )
     )
 

@@ -122,8 +122,7 @@ class WebAcl(Construct):
             rules=rules,
         )
         self.arn = web_acl.attr_arn
-        # From name|id|scope. CloudFormation splits no other stack's output, but what it has substituted.
-        self._name = Fn.select(0, Fn.split("|", Fn.sub("${WebAcl}", {"WebAcl": web_acl.ref})))
+        self.name = Fn.select(0, Fn.split("|", web_acl.ref))  # from name|id|scope
         self._log_blocked(environment)
 
     def metric_blocked(self, rule: str = "ALL") -> cloudwatch.Metric:
@@ -134,7 +133,7 @@ class WebAcl(Construct):
         return cloudwatch.Metric(
             namespace="AWS/WAFV2",
             metric_name="BlockedRequests",
-            dimensions_map={"WebACL": self._name, "Region": Stack.of(self).region, "Rule": rule},
+            dimensions_map={"WebACL": self.name, "Region": Stack.of(self).region, "Rule": rule},
             statistic="Sum",
             period=Duration.minutes(5),
         )

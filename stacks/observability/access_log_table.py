@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from aws_cdk import Acknowledgment, Stack, Validations
 from aws_cdk import aws_athena as athena
 from aws_cdk import aws_glue as glue
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.settings import Environment
@@ -76,7 +75,7 @@ class AccessLogTable:
     Every day is a partition that nobody has to add. Athena keeps the results for a day; no bucket is needed.
     """
 
-    def __init__(self, scope: Construct, *, environment: Environment, bucket: s3.IBucket) -> None:
+    def __init__(self, scope: Construct, *, environment: Environment, bucket_name: str) -> None:
         stack = Stack.of(scope)
         name = f"litellm_{environment.name}"
         database = glue.CfnDatabase(
@@ -89,7 +88,7 @@ class AccessLogTable:
                 name=name, description="Logs of the LLM gateway that are in buckets"
             ),
         )
-        folder = f"s3://{bucket.bucket_name}/AWSLogs/{stack.account}/elasticloadbalancing/{stack.region}"
+        folder = f"s3://{bucket_name}/AWSLogs/{stack.account}/elasticloadbalancing/{stack.region}"
         table = glue.CfnTable(
             scope,
             "AccessLogTable",

@@ -14,6 +14,7 @@ from constructs import Construct
 from stacks.gateway.edge import Edge
 from stacks.observability.alarms.gateway import task_count
 from stacks.observability.log_insights import ERROR_PLACE
+from stacks.observability.watched import Watched
 from stacks.settings import Environment
 
 MINUTE = Duration.minutes(1)
@@ -23,8 +24,9 @@ FULL, HALF, THIRD, QUARTER = 24, 12, 8, 6  # of the width of a dashboard
 class CloudWatchDashboard:
     """Makes the dashboard `litellm-<environment>`, row by row: the four golden signals come first."""
 
-    def __init__(self, scope: Construct, *, environment: Environment) -> None:
+    def __init__(self, scope: Construct, *, environment: Environment, watched: Watched) -> None:
         self._environment = environment
+        self._watched = watched
         self._dashboard = cloudwatch.Dashboard(
             scope,
             "Dashboard",
@@ -55,9 +57,9 @@ class CloudWatchDashboard:
             )
         )
         self._row(
-            _graph("Requests a minute", balancer.request_count(period=MINUTE, label="requests"), width=QUARTER),
-            _graph("Errors a minute", *_labelled(codes), width=QUARTER),
-            _graph(
+            self._graph("Requests a minute", balancer.request_count(period=MINUTE, label="requests"), width=QUARTER),
+            self._graph("Errors a minute", *_labelled(codes), width=QUARTER),
+            self._graph(
                 "Until an answer begins (without a stream: until it ends)",
                 *(
                     edge.metric_targets("TargetResponseTime", statistic, MINUTE, statistic)
@@ -66,7 +68,7 @@ class CloudWatchDashboard:
                 width=QUARTER,
                 unit="seconds",
             ),
-            _graph(
+            self._graph(
                 "Tasks",
                 *counts,
                 edge.metric_targets("HealthyHostCount", "Maximum", MINUTE, "healthy"),
@@ -74,21 +76,21 @@ class CloudWatchDashboard:
             ),
         )
         self._row(
-            _graph(
+            self._graph(
                 "CPU and memory of the tasks",
                 service.metric_cpu_utilization(period=MINUTE, label="CPU"),
                 service.metric_memory_utilization(period=MINUTE, statistic="Maximum", label="memory, fullest task"),
                 width=THIRD,
                 unit="percent",
             ),
-            _graph(
+            self._graph(
                 "Connections",
                 balancer.active_connection_count(period=MINUTE, label="open"),
                 balancer.target_connection_error_count(period=MINUTE, label="not accepted by a task"),
                 balancer.rejected_connection_count(period=MINUTE, label="refused"),
                 width=THIRD,
             ),
-            _graph(
+            self._graph(
                 "Blocked by the web ACL in five minutes",
                 *(edge.web_acl.metric_blocked(rule) for rule in edge.web_acl.rules),
                 width=THIRD,
@@ -124,25 +126,25 @@ class CloudWatchDashboard:
         limit = self._environment.database.max_connections
         reader = [metric("AuroraReplicaLag", "Maximum", "lag of the reader, ms")]
         self._row(
-            _graph(
+            self._graph(
                 "Database: capacity",
                 metric("ServerlessDatabaseCapacity", "Maximum", "ACU"),
                 width=QUARTER,
                 limit=self._environment.database.max_capacity,
             ),
-            _graph(
+            self._graph(
                 "Database: connections",
                 metric("DatabaseConnections", "Maximum", "connections"),
                 width=QUARTER,
                 limit=limit,
             ),
-            _graph(
+            self._graph(
                 "Database: latency",
                 metric("CommitLatency", "Average", "commit, ms"),
                 *(reader if self._environment.database.reader else ()),
                 width=QUARTER,
             ),
-            _graph(
+            self._graph(
                 "Database: trouble a second",
                 metric("Deadlocks", "Average", "deadlocks"),
                 width=QUARTER,
@@ -154,14 +156,16 @@ class CloudWatchDashboard:
         if not functions:
             return
         self._row(
-            _graph("Functions: errors", *(each.metric_errors(label=each.node.id) for each in functions), width=THIRD),
-            _graph(
+            self._graph(
+                "Functions: errors", *(each.metric_errors(label=each.node.id) for each in functions), width=THIRD
+            ),
+            self._graph(
                 "Functions: longest run",
                 *(each.metric_duration(statistic="Maximum", label=each.node.id) for each in functions),
                 width=THIRD,
                 unit="ms",
             ),
-            _graph(
+            self._graph(
                 "Queues: messages",
                 *(
                     queue.metric_approximate_number_of_messages_visible(statistic="Maximum", label=label)
@@ -180,12 +184,12 @@ class CloudWatchDashboard:
             )
 
         self._row(
-            _graph(
+            self._graph(
                 "Mails an hour",
                 *(metric(name, "Sum", name.lower()) for name in ("Send", "Delivery", "Bounce", "Complaint", "Reject")),
                 width=HALF,
             ),
-            _graph(
+            self._graph(
                 "Reputation of the account as a sender",
                 metric("Reputation.BounceRate", "Maximum", "bounces"),
                 metric("Reputation.ComplaintRate", "Maximum", "complaints"),
@@ -196,26 +200,28 @@ class CloudWatchDashboard:
     def _row(self, *widgets: cloudwatch.IWidget) -> None:
         self._dashboard.add_widgets(*widgets)
 
-
-def _graph(
-    title: str,
-    *metrics: cloudwatch.IMetric,
-    width: int,
-    unit: str | None = None,
-    stacked: bool = False,
-    limit: float | None = None,
-) -> cloudwatch.GraphWidget:
-    """A graph from zero on; `limit` is drawn across it."""
-    lines = [cloudwatch.HorizontalAnnotation(value=limit, label="limit", color=cloudwatch.Color.RED)] if limit else []
-    return cloudwatch.GraphWidget(
-        title=title,
-        left=list(metrics),
-        left_y_axis=cloudwatch.YAxisProps(min=0, label=unit or "", show_units=False),
-        left_annotations=lines,
-        stacked=stacked,
-        width=width,
-        height=6,
-    )
+    def _graph(
+        self,
+        title: str,
+        *metrics: cloudwatch.IMetric,
+        width: int,
+        unit: str | None = None,
+        stacked: bool = False,
+        limit: float | None = None,
+    ) -> cloudwatch.GraphWidget:
+        """A graph from zero on, of metrics of any stack; `limit` is drawn across it."""
+        lines = (
+            [cloudwatch.HorizontalAnnotation(value=limit, label="limit", color=cloudwatch.Color.RED)] if limit else []
+        )
+        return cloudwatch.GraphWidget(
+            title=title,
+            left=[self._watched.metric(metric) for metric in metrics],
+            left_y_axis=cloudwatch.YAxisProps(min=0, label=unit or "", show_units=False),
+            left_annotations=lines,
+            stacked=stacked,
+            width=width,
+            height=6,
+        )
 
 
 def _labelled(metrics: dict[str, cloudwatch.Metric]) -> Sequence[cloudwatch.Metric]:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from aws_cdk import CrossStackReferences, ReferenceStrength, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -11,7 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from stacks.constructs.listeners import let_publish, post_in_slack, topic_of
+from stacks.constructs.listeners import let_events_publish, let_publish, post_in_slack, topic_of
 from stacks.constructs.python_function import PythonFunction
 from stacks.database import DatabaseStack
 from stacks.gateway.stack import GatewayStack
@@ -26,6 +26,7 @@ from stacks.observability.alarms import usage as usage_alarms
 from stacks.observability.alarms.making import Alarms
 from stacks.observability.dashboard import CloudWatchDashboard
 from stacks.observability.log_insights import SavedQueries, counted
+from stacks.observability.watched import Watched
 from stacks.onboarding import OnboardingStack
 from stacks.settings import Environment
 from stacks.usage import UsageStack
@@ -73,7 +74,8 @@ class ObservabilityStack(Stack):
     - a dashboard, saved queries of the logs, and a table of the access log.
     - a budget for all that the account costs, where `alarms.monthly_budget` is set.
 
-    It refers to the other stacks weakly: what is watched may change and go without this stack being changed first.
+    It has the other stacks' values by `watched`: what is watched may change and go without this stack being changed
+    first, and is watched again after the next deployment.
     """
 
     def __init__(
@@ -90,10 +92,11 @@ class ObservabilityStack(Stack):
         **kwargs: Any,  # noqa: ANN401 - a stack's own properties
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
-        CrossStackReferences.of(self).consume(ReferenceStrength.WEAK)
         self._environment = environment
+        self.watched = Watched(self, environment=environment)
+        self.watched.publish(gateway.edge.web_acl, "Name", gateway.edge.web_acl.name)
         self.topic = self._topic()
-        self.alarms = Alarms(self, topic=self.topic)
+        self.alarms = Alarms(self, topic=self.topic, watched=self.watched)
         gateway_alarms.edge(self.alarms, gateway.edge)
         gateway_alarms.service(self.alarms, gateway.service)
         database_alarms.database(self.alarms, database.cluster, environment.database)
@@ -113,7 +116,8 @@ class ObservabilityStack(Stack):
             self._budget(environment.alarms.monthly_budget)
         functions = [each for each in scope.node.find_all() if isinstance(each, PythonFunction)]
         self._save_queries(gateway, database, onboarding, functions)
-        AccessLogTable(self, environment=environment, bucket=gateway.edge.access_logs)
+        bucket = self.watched.value(gateway.edge.access_logs.bucket_name)
+        AccessLogTable(self, environment=environment, bucket_name=bucket)
         self._draw(gateway, database, onboarding, usage, functions)
 
     def _topic(self) -> sns.Topic:
@@ -124,22 +128,23 @@ class ObservabilityStack(Stack):
 
     def _count_lines(self, gateway: GatewayStack, database: DatabaseStack) -> None:
         name = self._environment.name
+        litellm, postgresql = map(self.watched.log_group, (gateway.log_group, database.log_group))
         self.alarms.log(
             "DatadogIntake",
-            counted(self, "DatadogFailed", gateway.log_group, log_insights.DATADOG_FAILED, name),
+            counted(self, "DatadogFailed", litellm, log_insights.DATADOG_FAILED, name),
             means="Datadog does not take the records of calls: usage is missing there until it does.",
             do="Look at Datadog's status page and at the key DD_API_KEY; LiteLLM keeps the records in memory and tries "
             "again, until a task ends.",
         )
         self.alarms.log(
             "DatabaseUnreachable",
-            counted(self, "DatabaseFailed", gateway.log_group, log_insights.DATABASE_FAILED, name),
+            counted(self, "DatabaseFailed", litellm, log_insights.DATABASE_FAILED, name),
             means="LiteLLM cannot work with the database: keys cannot be checked, spend is not written.",
             do="Look at the database on the dashboard; after a failover it is over within a minute.",
         )
         self.alarms.log(
             "LoginsRefused",
-            counted(self, "LoginRefused", database.log_group, log_insights.LOGIN_REFUSED, name),
+            counted(self, "LoginRefused", postgresql, log_insights.LOGIN_REFUSED, name),
             means="The database refuses connections: a wrong password, or no room for more.",
             do="Read its log with the saved query; after a change of DATABASE_PASSWORD see docs/operations.md.",
         )
@@ -149,17 +154,16 @@ class ObservabilityStack(Stack):
 
         https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
         """
-        service = gateway.service
-        rules = []
+        name, arn = map(self.watched.value, (gateway.service.service_name, gateway.service.service_arn))
         for construct_id, (title, kind, found, reason) in SERVICE_EVENTS.items():
             of_task = kind == "ECS Task State Change"
-            detail = found | {"group": [f"service:{service.service_name}"]} if of_task else found
+            detail = found | {"group": [f"service:{name}"]} if of_task else found
             pattern = {"source": ["aws.ecs"], "detail-type": [kind], "detail": detail}
             rule = events.CfnRule(
                 self,
                 construct_id,
                 description=f"{title}: told to the topic of alarms",
-                event_pattern=pattern if of_task else pattern | {"resources": [service.service_arn]},
+                event_pattern=pattern if of_task else pattern | {"resources": [arn]},
                 targets=[
                     events.CfnRule.TargetProperty(
                         arn=self.topic.topic_arn,
@@ -171,8 +175,8 @@ class ObservabilityStack(Stack):
                     )
                 ],
             )
-            rules.append(rule.attr_arn)
-        let_publish(self.topic, "EventsOfTheService", "events.amazonaws.com", {"ArnEquals": {"aws:SourceArn": rules}})
+            gateway_alarms.untold(self.alarms, f"{construct_id}Untold", rule, title)
+        let_events_publish(self.topic, "EventsOfTheService")
 
     def _post(self) -> None:
         """Post in Slack. The channel's members may look at alarms and figures from there."""
@@ -238,13 +242,13 @@ class ObservabilityStack(Stack):
         functions: list[PythonFunction],
     ) -> None:
         queries = SavedQueries(self, environment=self._environment.name)
-        queries.gateway(gateway.log_group)
-        queries.web_acl(gateway.edge.web_acl.log_group)
-        queries.database(database.log_group)
+        queries.gateway(self.watched.log_group(gateway.log_group))
+        queries.web_acl(self.watched.log_group(gateway.edge.web_acl.log_group))
+        queries.database(self.watched.log_group(database.log_group))
         if functions:
-            queries.functions([function.log_group for function in functions])
+            queries.functions([self.watched.log_group(function.log_group) for function in functions])
         if onboarding:
-            queries.slack(onboarding.access_log)
+            queries.slack(self.watched.log_group(onboarding.access_log))
 
     def _draw(
         self,
@@ -254,10 +258,10 @@ class ObservabilityStack(Stack):
         usage: UsageStack | None,
         functions: list[PythonFunction],
     ) -> None:
-        dashboard = CloudWatchDashboard(self, environment=self._environment)
+        dashboard = CloudWatchDashboard(self, environment=self._environment, watched=self.watched)
         dashboard.golden_signals(gateway.edge, gateway.service)
         dashboard.alarms(self.alarms.made)
-        dashboard.errors(gateway.log_group)
+        dashboard.errors(self.watched.log_group(gateway.log_group))
         dashboard.database(database.cluster)
         queues: dict[str, sqs.IQueue] = {}
         if onboarding:

@@ -736,8 +736,8 @@ OF_DEPLOYMENTS: Final = ("EdgeWebAclLogs", "LiteLlmKeyLogs", "MigrationLogs", "S
 
 @invariant
 def references_lead_somewhere(deployed: Deployed) -> Iterator[str]:
-    """Every reference is to a resource or a parameter of the template, every import to another stack's export, every
-    output that is asked for is there, and no resources wait for one another in a circle.
+    """Every reference is to a resource or a parameter of the template, every import to another stack's export, what is
+    looked up in Parameter Store is written there by another stack, and no resources wait for one another in a circle.
     """
     exports = {
         output["Export"]["Name"]
@@ -745,22 +745,18 @@ def references_lead_somewhere(deployed: Deployed) -> Iterator[str]:
         for output in template.get("Outputs", {}).values()
         if "Export" in output
     }
-    outputs = {
-        f"litellm-{deployed.environment.name}-{stack.lower()}": set(template.get("Outputs", {}))
-        for stack, template in deployed.templates.items()
-    }
+    written = {it["Name"]: where.partition(": ")[0] for where, it in deployed.of("AWS::SSM::Parameter")}
     for stack, template in deployed.templates.items():
         known = {*template["Resources"], *template.get("Parameters", {})}
+        for parameter, name in _looked_up(template).items():
+            if written.get(name, stack) == stack:
+                yield f"{stack}: {parameter} looks {name} up, which no other stack writes"
         waits: dict[str, set[str]] = defaultdict(set)
         for logical_id, resource in template["Resources"].items():
             where = f"{stack}: {logical_id}"
             for kind, target in _references(resource):
                 if kind == "import" and target not in exports:
                     yield f"{where} imports {target}, which no stack exports"
-                elif kind == "output":
-                    of, _, name = target.partition("/")
-                    if name not in outputs.get(of, ()):
-                        yield f"{where} asks {of} for {name}, which it does not have"
                 elif kind == "id" and not target.startswith("AWS::"):
                     waits[logical_id].add(target)
                     if target not in known:
@@ -779,8 +775,6 @@ def _references(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a te
             yield "id", name
         case {"Fn::ImportValue": str(name)}:
             yield "import", name
-        case {"Fn::GetStackOutput": {"StackName": str(stack), "OutputName": str(name)}}:
-            yield "output", f"{stack}/{name}"
         case dict():
             if "Type" in value and "DependsOn" in value:
                 yield from (("id", name) for name in _listed(value["DependsOn"]))
@@ -789,6 +783,55 @@ def _references(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a te
         case list():
             for each in value:
                 yield from _references(each)
+
+
+def _looked_up(template: Template) -> dict[str, str]:
+    """The names in Parameter Store that a template's parameters are read from, but for that of the bootstrap."""
+    return {
+        parameter: it["Default"]
+        for parameter, it in template.get("Parameters", {}).items()
+        if it["Type"].startswith("AWS::SSM::Parameter::Value<") and parameter != "BootstrapVersion"
+    }
+
+
+@invariant
+def values_are_looked_up_once(deployed: Deployed) -> Iterator[str]:
+    """No template asks for the same value of another stack twice. Fn::GetStackOutput does so wherever it stands, each
+    time by a DescribeStacks, of which CloudFormation takes few (aws/aws-cdk#38010), and a stack that has it is not
+    deployed when what it asked for is replaced.
+    """
+    for stack, template in deployed.templates.items():
+        if lookups := json.dumps(template).count('"Fn::GetStackOutput"'):
+            yield f"{stack} has {lookups} times Fn::GetStackOutput"
+        for name, number in Counter(_looked_up(template).values()).items():
+            if number > 1:
+                yield f"{stack} looks {name} up {number} times"
+
+
+@invariant
+def events_are_told(deployed: Deployed) -> Iterator[str]:
+    """A topic that a rule tells lets EventBridge publish without any condition, and an alarm looks at what the rule
+    could not tell ("Using resource-based policies for Amazon EventBridge": Amazon SNS permissions).
+    """
+    alarms = [(it.get("MetricName"), _flat(it.get("Dimensions"))) for _, it in deployed.of("AWS::CloudWatch::Alarm")]
+    for stack, template in deployed.templates.items():
+        found = template["Resources"]
+        let_in = {
+            _flat(statement["Resource"])
+            for it in found.values()
+            if it["Type"] == "AWS::SNS::TopicPolicy"
+            for statement in it["Properties"]["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Allow" and statement["Principal"] == {"Service": "events.amazonaws.com"}
+            if statement["Action"] == "sns:Publish" and "Condition" not in statement
+        }
+        for logical_id, it in found.items():
+            if it["Type"] != "AWS::Events::Rule":
+                continue
+            for target in it["Properties"]["Targets"]:
+                if _flat(target["Arn"]) not in let_in or "RoleArn" in target:
+                    yield f"{stack}: {logical_id} may not publish to {_flat(target['Arn'])}"
+            if not any(name == "FailedInvocations" and f'"{logical_id}"' in of for name, of in alarms):
+                yield f"{stack}: nobody hears what {logical_id} could not tell"
 
 
 @invariant
@@ -856,12 +899,19 @@ def every_function_is_watched(deployed: Deployed) -> Iterator[str]:
     """An alarm looks at the errors of each function. The provider framework's waiting functions err until what they
     wait for is done: their state machine is looked at (stacks/observability/alarms/functions.py).
     """
-    texts = [_flat(it) for where, it in deployed.of("AWS::CloudWatch::Alarm")]
-    watched = " ".join(texts)
+    names = _looked_up(deployed.templates["Observability"])
+    alarms = [it for _, it in deployed.of("AWS::CloudWatch::Alarm")]
+    asked = {names.get(target) for kind, target in _references(alarms) if kind == "id"}
+    watched = {
+        (where.partition(": ")[0], target)
+        for where, it in deployed.of("AWS::SSM::Parameter")
+        if it["Name"] in asked
+        for _, target in _references(it["Value"])
+    }
     for stack, logical_id, resource in deployed.all():
         waiting = "frameworkisComplete" in logical_id or "frameworkonTimeout" in logical_id
         wanted = resource["Type"] in ("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine")
-        if wanted and not waiting and not re.search(rf"Output(Ref|FnGetAtt){logical_id}", watched):
+        if wanted and not waiting and (stack, logical_id) not in watched:
             yield f"{stack}: {logical_id} may fail without an alarm"
 
 
@@ -960,8 +1010,8 @@ def _size(document: Any) -> int:  # noqa: ANN401 - a policy is JSON
 
 def _deep(value: Any) -> Any:  # noqa: ANN401 - a policy is JSON
     match value:
-        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | {"Fn::ImportValue": _} | {"Fn::GetStackOutput": _}:
-            return _flat(value) if "Fn::ImportValue" not in value and "Fn::GetStackOutput" not in value else "<import>"
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | {"Fn::ImportValue": _}:
+            return _flat(value) if "Fn::ImportValue" not in value else "<import>"
         case dict():
             return {key: _deep(each) for key, each in value.items()}
         case list():

@@ -109,6 +109,12 @@ def circle(templates: dict[str, Any]) -> None:
     templates["Network"]["Resources"][other]["DependsOn"] = [one]
 
 
+def twice(templates: dict[str, Any]) -> None:
+    """A value is looked up by two parameters."""
+    parameters = templates["Observability"]["Parameters"]
+    parameters["More"] = parameters["WatchedGatewayLogs"]
+
+
 def many_resources(templates: dict[str, Any]) -> None:
     """A stack of 501 resources."""
     templates["Usage"]["Resources"].update({f"More{number}": {"Type": "AWS::Glue::Table"} for number in range(501)})
@@ -124,6 +130,9 @@ GROUP, SERVICE, TASK = (
 DOMAIN = ("DomainNameConfigurations", 0, "SecurityPolicy")
 TRUST = ("AssumeRolePolicyDocument", "Statement", 0, "Principal")
 STATEMENT = ("PolicyDocument", "Statement", 0)
+EVENTS = ("PolicyDocument", "Statement", 2)  # of EventBridge, behind TLS and CloudWatch
+ACCOUNT = {"aws:SourceAccount": "333333333333"}
+OUTPUT = {"StackName": "litellm-prod-gateway", "OutputName": "Logs"}
 MUTATIONS: dict[str, tuple[Change, ...]] = {
     "storage_is_encrypted": (
         drop("Database: AWS::RDS::DBCluster", "KmsKeyId"),
@@ -326,7 +335,17 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         export,
         put("Observability: AWS::CloudWatch::Alarm", "AlarmActions", value=[{"Ref": "Nothing"}]),
         circle,
-        lambda templates: templates["Gateway"]["Outputs"].clear(),
+        without("Gateway: AWS::SSM::Parameter", start="Watched"),
+    ),
+    "values_are_looked_up_once": (
+        put("Observability: AWS::Logs::MetricFilter", "LogGroupName", value={"Fn::GetStackOutput": OUTPUT}),
+        twice,
+    ),
+    "events_are_told": (
+        put("Observability: AWS::SNS::TopicPolicy", *EVENTS, "Condition", value={"StringEquals": ACCOUNT}),
+        put("Observability: AWS::SNS::TopicPolicy", *EVENTS, "Resource", value="arn:aws:sns:ap-northeast-1:1:other"),
+        put("Observability: AWS::Events::Rule", "Targets", 0, "RoleArn", value="arn:aws:iam::1:role/other"),
+        without("Observability: AWS::CloudWatch::Alarm", start="TaskStoppedUntold"),
     ),
     "failures_are_kept": (
         drop("Onboarding: AWS::SQS::Queue", "RedrivePolicy", start="Requests"),

@@ -12,7 +12,7 @@ from stacks.observability import access_log_table, log_insights
 from stacks.observability.alarms import making as alarms
 from stacks.settings import Environment
 from tests.templates.conftest import CHECKOUT, Template, only, resources
-from tests.templates.synthesis import VARIANT, plain, text, variant
+from tests.templates.synthesis import VARIANT, artifacts, plain, text, variant
 
 ENVIRONMENTS = environments()
 TABLE = CHECKOUT / "docs" / "alarms.md"
@@ -44,6 +44,10 @@ ALARMS: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "DatadogIntake": ("DatadogFailed", "Sum", 300, 10, TWICE_OF_THREE),
     "DatabaseUnreachable": ("DatabaseFailed", "Sum", 300, 10, TWICE_OF_THREE),
     "LoginsRefused": ("LoginRefused", "Sum", 300, 10, TWICE_OF_THREE),
+    **dict.fromkeys(
+        ("TaskStoppedUntold", "DeploymentFailedUntold", "ServiceImpairedUntold"),
+        ("FailedInvocations", "Sum", 300, 1, ONCE),
+    ),
 }
 OF_ONBOARDING: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "DeadLetters": ("ApproximateNumberOfMessagesVisible", "Maximum", 300, 1, ONCE),
@@ -89,19 +93,29 @@ ACCESS_LINE = (
     '2026-11-24T09:00:00.100000Z "waf,forward" "-" "-" "10.30.1.5:4000" "200" "-" "-" TID_0123'
 )
 Templates = dict[str, dict[str, Template]]
+as_deployed = pytest.mark.parametrize("environment", [ENVIRONMENTS["dev"], VARIANT], ids=lambda each: each.name)
 in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 
 
 def _resolved(stacks: dict[str, Template], value: Any) -> Any:  # noqa: ANN401 - a template is JSON
-    """The value with every output of another stack replaced by what that stack gives."""
+    """The value with every parameter that is looked up replaced by what another stack writes for it."""
     match value:
-        case {"Fn::GetStackOutput": {"StackName": stack, "OutputName": output}}:
-            return stacks[str(stack).rsplit("-", 1)[-1].title()]["Outputs"][output]["Value"]
+        case {"Ref": str(parameter)} if parameter in stacks["Observability"]["Parameters"]:
+            return _written(stacks)[stacks["Observability"]["Parameters"][parameter]["Default"]]["Value"]
         case dict():
             return {key: _resolved(stacks, item) for key, item in value.items()}
         case list():
             return [_resolved(stacks, item) for item in value]
     return value
+
+
+def _written(stacks: dict[str, Template]) -> dict[str, Any]:
+    """What the stacks write to Parameter Store, by name."""
+    return {
+        properties["Name"]: properties
+        for template in stacks.values()
+        for properties in resources(template, "AWS::SSM::Parameter").values()
+    }
 
 
 def _alarms(stacks: dict[str, Template]) -> dict[str, Any]:
@@ -240,19 +254,57 @@ def test_the_web_acls_metrics_go_by_its_name(templates: Templates, environment: 
     # A web ACL's Ref is name|id|scope.
     assert name["Fn::Select"][0] == 0
     assert name["Fn::Select"][1]["Fn::Split"][0] == "|"
-    pattern, words = name["Fn::Select"][1]["Fn::Split"][1]["Fn::Sub"]
-    assert pattern == "${WebAcl}"
-    assert text(words["WebAcl"]) == "<EdgeWebAcl>"
+    assert text(name["Fn::Select"][1]["Fn::Split"][1]) == "<EdgeWebAcl>"
     rules = {rule["Name"] for rule in only(templates[environment.name]["Gateway"], "AWS::WAFv2::WebACL")["Rules"]}
     assert {"RatePerAddress", "SignInRatePerAddress"} <= rules
 
 
 @in_every_environment
-def test_references_to_what_is_watched_are_weak(templates: Templates, environment: Environment) -> None:
-    """Nothing that is watched is kept from changing by an alarm."""
-    own = json.dumps(templates[environment.name]["Observability"])
-    assert "Fn::GetStackOutput" in own
+def test_what_is_watched_is_looked_up_once_and_kept_from_nothing(
+    templates: Templates, environment: Environment
+) -> None:
+    """Anew at each deployment, too: the CDK CLI skips a stack whose template is the same, but for such parameters."""
+    stacks = templates[environment.name]
+    parameters = dict(stacks["Observability"]["Parameters"])
+    assert "[cdk:skip]" in parameters.pop("BootstrapVersion")["Description"]
+    assert {(each["Type"], each.get("Description")) for each in parameters.values()} == {
+        ("AWS::SSM::Parameter::Value<String>", None)
+    }
+    names = [each["Default"] for each in parameters.values()]
+    assert len(names) == len(set(names)) > 50
+    assert set(names) == {name for name in _written(stacks) if name.startswith(f"/litellm/{environment.name}/watched/")}
+    own = json.dumps(stacks["Observability"])
+    assert "Fn::GetStackOutput" not in own
     assert "Fn::ImportValue" not in own
+    assert all(own.count(f'"{name}"') > 1 for name in parameters)  # none is asked for in vain
+
+
+@as_deployed
+def test_what_is_watched_is_there_before(environment: Environment) -> None:
+    """No reference says so to the CDK."""
+    stacks = artifacts()[environment.name]
+    before = {stack.id for stack in stacks["Observability"].dependencies}
+    written = {
+        name
+        for name, stack in stacks.items()
+        if any("Watched" in logical_id for logical_id in resources(stack.template, "AWS::SSM::Parameter"))
+    }
+    without = {"Email", "Observability"} | ({"Network"} if environment.network.vpc else set[str]())
+    assert written == set(stacks) - without
+    assert {stacks[name].id for name in written} <= before
+
+
+@in_every_environment
+def test_few_parameters_are_written_at_the_same_time(templates: Templates, environment: Environment) -> None:
+    """Parameter Store takes three PutParameter a second: each of a stack waits for the third one before it."""
+    for stack, template in templates[environment.name].items():
+        chain = [
+            (logical_id, resource.get("DependsOn", []))
+            for logical_id, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::SSM::Parameter" and logical_id.startswith("Watched")
+        ]
+        waits = [[], [], [], *([logical_id] for logical_id, _ in chain)]
+        assert [depends_on for _, depends_on in chain] == waits[: len(chain)], stack
 
 
 # --- Whom it reaches ------------------------------------------------------------------------------------------------
@@ -273,24 +325,21 @@ def test_only_this_accounts_services_may_publish_and_only_with_tls(
 ) -> None:
     document = only(templates[environment.name]["Observability"], "AWS::SNS::TopicPolicy")["PolicyDocument"]
     allowed = {
-        each["Principal"]["Service"]: (each["Action"], each["Condition"])
+        each["Principal"]["Service"]: (each["Action"], each.get("Condition"))
         for each in document["Statement"]
         if each["Effect"] == "Allow"
     }
     account = {"aws:SourceAccount": environment.account}
-    rules = [{"Fn::GetAtt": [name, "Arn"]} for name in ("TaskStopped", "DeploymentFailed", "ServiceImpaired")]
     budgets = f"arn:aws:budgets::{environment.account}:*"
     assert allowed == {
         "cloudwatch.amazonaws.com": ("sns:Publish", {"StringEquals": account}),
-        "events.amazonaws.com": (
-            "sns:Publish",
-            {"StringEquals": account, "ArnEquals": {"aws:SourceArn": rules}},
-        ),
+        "events.amazonaws.com": ("sns:Publish", None),  # SNS refuses it with any condition
         "budgets.amazonaws.com": (
             "sns:Publish",
             {"StringEquals": account, "ArnLike": {"aws:SourceArn": budgets}},
         ),
     }
+    assert {text(each["Resource"]) for each in document["Statement"]} == {"<Topic>"}
     (refused,) = (statement for statement in document["Statement"] if statement["Effect"] == "Deny")
     assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
@@ -356,6 +405,7 @@ def test_what_ecs_tells_only_by_events(templates: Templates, environment: Enviro
     for rule in rules.values():
         (target,) = rule["Targets"]
         assert text(target["Arn"]) == "<Topic>"
+        assert "RoleArn" not in target
         message = json.loads(re.sub(r"<(\w+)>", r'"\1"', target["InputTransformer"]["InputTemplate"]))
         assert message["version"] == "1.0"
         assert message["source"] == "custom"

@@ -4,6 +4,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_events as events
 
 from stacks.gateway.edge import Edge
 from stacks.observability.alarms.making import (
@@ -177,6 +178,25 @@ def service(alarms: Alarms, service: ecs.FargateService) -> None:
         "memory, which LiteLLM does not give back.",
         do="Start new tasks (see docs/operations.md) and look whether it grows again; then raise gateway.memory.",
         of=FIFTEEN_MINUTES,
+    )
+
+
+def untold(alarms: Alarms, construct_id: str, rule: events.CfnRule, title: str) -> None:
+    """What ECS says by an event, which a rule could not tell the topic. CloudWatch tells the topic by itself."""
+    alarms.make(
+        construct_id,
+        cloudwatch.Metric(
+            namespace="AWS/Events",
+            metric_name="FailedInvocations",
+            dimensions_map={"RuleName": rule.ref},
+            statistic="Sum",
+            period=FIVE_MINUTES,
+        ),
+        1,
+        means=f'ECS said "{title}", and EventBridge could not tell the topic of alarms.',
+        why="One is too many: EventBridge counts what it has given up, and what it tries again it does not count.",
+        do="Look at ECS's events of the service, which have what happened, and at the topic's policy, which must let "
+        "events.amazonaws.com publish without any condition; deploy again.",
     )
 
 

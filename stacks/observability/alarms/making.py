@@ -10,6 +10,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from stacks.observability.watched import Watched
+
 NAMESPACE = "LiteLlmGateway"  # of our own metrics
 FIVE_MINUTES = Duration.minutes(5)
 ONCE, TWICE_OF_THREE, FIFTEEN_MINUTES, HALF_AN_HOUR = (1, 1), (2, 3), (3, 3), (6, 6)  # of five minutes each
@@ -19,10 +21,14 @@ LOGGED_ERRORS = 10
 
 
 class Alarms:
-    """Makes the alarms in `scope`. Each tells `topic`, when it is over too. `made` are all so far."""
+    """Makes the alarms in `scope`, of metrics of any stack. Each tells `topic`, when it is over too.
 
-    def __init__(self, scope: Construct, *, topic: sns.ITopic) -> None:
+    `made` are all so far.
+    """
+
+    def __init__(self, scope: Construct, *, topic: sns.ITopic, watched: Watched) -> None:
         self.scope = scope
+        self._watched = watched
         self._action = actions.SnsAction(topic)
         self.made: list[cloudwatch.Alarm] = []
 
@@ -87,7 +93,7 @@ class Alarms:
             self.scope,
             construct_id,
             alarm_description=describe(means, why, do),
-            metric=metric,
+            metric=self._watched.metric(metric),
             threshold=threshold,
             evaluation_periods=periods,
             datapoints_to_alarm=datapoints,

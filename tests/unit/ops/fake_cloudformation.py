@@ -1,7 +1,8 @@
 """CloudFormation in memory: stacks that are updated step by step, and refused for the reasons that AWS refuses them.
 
 It keeps the rules about exports: what another stack imports cannot be removed, and what nobody exports cannot be
-imported. An update goes on with each `tick`, which a test gives to what waits.
+imported. A template's parameter of Parameter Store is looked up at every update, and is there if a stack has a resource
+of its name. An update goes on with each `tick`, which a test gives to what waits.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Stack:
     role: str = ""
     updated: int = 0
     events: list[dict[str, str]] = field(default_factory=list)
+    looked_up: dict[str, str] = field(default_factory=dict)  # the values of its template's parameters
     steps: list[str] = field(default_factory=list)  # states to come
 
     def description(self) -> dict[str, Any]:
@@ -94,6 +96,7 @@ class FakeAws:
     def deploy(self, name: str, template: dict[str, Any], **more: Any) -> Stack:  # noqa: ANN401 - fields of Stack
         """Have a stack deployed already."""
         stack = self.stacks[name] = Stack(name, template, **more)
+        stack.looked_up = self._looked_up(template)
         return stack
 
     def tick(self) -> None:
@@ -144,12 +147,23 @@ class FakeAws:
             for p in request["Parameters"]
         }
         tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
-        if (template, parameters, tags) == (stack.template, stack.parameters, stack.tags):
+        looked_up = self._looked_up(template)
+        was = (stack.template, stack.parameters, stack.tags, stack.looked_up)
+        if (template, parameters, tags, looked_up) == was:
             raise refused("No updates are to be performed.")
         resource, reason = self.failures.get(stack.name, ("", self._in_use(stack, template)))
         stack.update(template, failing=reason, resource=resource)
         if not reason:
-            stack.parameters, stack.tags = parameters, tags
+            stack.parameters, stack.tags, stack.looked_up = parameters, tags, looked_up
+
+    def _looked_up(self, template: Mapping[str, Any]) -> dict[str, str]:
+        """The values of a template's parameters: of the resources, in any stack, that they are named after."""
+        templates = [stack.template for stack in self.stacks.values()]
+        resources = {name: each for one in templates for name, each in one.get("Resources", {}).items()}
+        names = [parameter["Default"] for parameter in template.get("Parameters", {}).values()]
+        if missing := [name for name in names if name not in resources]:
+            raise refused(f"Unable to fetch parameters [{','.join(missing)}] from parameter store for this account.")
+        return {name: resources[name]["Properties"]["Is"] for name in names}
 
     def _in_use(self, stack: Stack, template: dict[str, Any]) -> str:
         removed = set(exports(stack.template)) - set(exports(template))
@@ -185,9 +199,13 @@ def refused(message: str, code: str = "ValidationError", operation: str = "Updat
     return aws.ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
-def template(*, exports: Iterable[str] = (), imports: Iterable[str] = (), **resources: str) -> dict[str, Any]:
-    """A template whose resources have one property; each export is of the resource of its name."""
+def template(
+    *, exports: Iterable[str] = (), imports: Iterable[str] = (), looks_up: Iterable[str] = (), **resources: str
+) -> dict[str, Any]:
+    """A template whose resources have one property; each export, and each look-up, is of the resource of its name."""
+    looked_up = {name: {"Type": "AWS::SSM::Parameter::Value<String>", "Default": name} for name in looks_up}
     return {
+        **({"Parameters": looked_up} if looked_up else {}),
         "Resources": {
             **{name: {"Type": "AWS::Some::Thing", "Properties": {"Is": value}} for name, value in resources.items()},
             **{name: {"Type": "AWS::Some::Thing"} for name in exports if name not in resources},

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import boto3
 import pytest
 from botocore import exceptions as aws
 
 from ops import restore
-from ops.access import OpsError
+from ops.access import Access, OpsError
 from ops.assembly import Assembly
-from tests.unit.ops.fake_cloudformation import FakeAws, Stack, assembly, refused, template
+from tests.unit.ops.fake_cloudformation import DEV, FakeAws, Stack, assembly, refused, template
 
 NETWORK, GATEWAY, SMOKE = "litellm-dev-network", "litellm-dev-gateway", "litellm-dev-smoke"
 ROLE = "arn:${AWS::Partition}:iam::111111111111:role/execution"
@@ -177,6 +178,76 @@ def test_exports_in_use_decide_the_order(
     assert not outcome.failed
     assert fake.templates() == before
     assert [request["StackName"] for request in fake.updates] == order
+
+
+def test_what_looks_values_up_is_updated_after_those_that_have_them(fake: FakeAws, release: Assembly) -> None:
+    """The smoke test's stack stands for it: the release has failed before it, and what it was deployed with is gone."""
+    fake.deploy(NETWORK, template(vpc="1"))
+    fake.deploy(GATEWAY, template(balancer="1"))
+    smoke = fake.deploy(SMOKE, template(alarm="1", looks_up=["balancer"]))
+    saved = restore.save(fake.access(), release)
+    fake.stacks[GATEWAY].template = template(balancer="2")
+    smoke.looked_up = {"balancer": "replaced by the release"}
+    outcome, _ = _put_back(fake, saved)
+    assert (outcome.restored, outcome.failed) == ((GATEWAY,), {})
+    assert smoke.looked_up == {"balancer": "1"}
+    assert [request["StackName"] for request in fake.updates] == [GATEWAY, SMOKE]
+
+
+def test_what_the_release_no_longer_has_is_looked_up_once_it_is_back(fake: FakeAws, release: Assembly) -> None:
+    fake.deploy(GATEWAY, template(balancer="1"))
+    smoke = fake.deploy(SMOKE, template(alarm="1", looks_up=["balancer"]))
+    saved = restore.save(fake.access(), release)
+    fake.stacks[GATEWAY].template = template(entrance="1")
+    smoke.template = template(alarm="2", looks_up=["entrance"])
+    outcome, _ = _put_back(fake, saved)
+    assert (set(outcome.restored), outcome.failed) == ({GATEWAY, SMOKE}, {})
+    assert smoke.template == template(alarm="1", looks_up=["balancer"])
+    assert [request["StackName"] for request in fake.updates] == [GATEWAY, SMOKE]
+
+
+def test_outputs_of_other_stacks_are_looked_up_too() -> None:
+    """As releases before had them, which may be what is put back."""
+    alarm = {"Type": "AWS::Some::Thing", "Properties": {"Of": {"Fn::GetStackOutput": {"StackName": GATEWAY}}}}
+    bootstrap = {"Type": "AWS::SSM::Parameter::Value<String>", "Description": "Version of the bootstrap [cdk:skip]"}
+    for resource, looks_up in ((alarm, True), ({"Type": "AWS::Some::Thing"}, False)):
+        document = {"Parameters": {"BootstrapVersion": bootstrap}, "Resources": {"Alarm": resource}}
+        saved = restore.SavedStack(name=SMOKE, template=json.dumps(document), parameters={}, tags={}, role=None)
+        assert restore._looks_up(saved) is looks_up
+
+
+def test_the_reason_is_asked_for_with_credentials_of_after_the_wait(fake: FakeAws, release: Assembly) -> None:
+    """A role's are good for an hour, which an update may take."""
+    gateway = fake.deploy(GATEWAY, template(task="1"))
+    saved = restore.save(fake.access(), release)
+    gateway.template = template(task="2")
+    fake.failures[GATEWAY] = ("Service", "the image is gone")
+    waited = 0
+
+    class Session:
+        def __init__(self) -> None:
+            self.since = waited
+
+        def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's
+            return self if service == "cloudformation" else fake.client(service)
+
+        def __getattr__(self, operation: str) -> Any:  # noqa: ANN401 - boto3's
+            if self.since < waited:
+                raise refused("The security token included in the request is expired", "ExpiredToken")
+            return getattr(fake, operation)
+
+    class ByRole(Access):
+        def acting_as(self, role: str) -> Any:  # noqa: ANN401 - boto3's
+            return Session()
+
+    def hour() -> None:
+        nonlocal waited
+        waited += 1
+        fake.tick()
+
+    outcome = restore.put_back(ByRole(DEV, cast("boto3.Session", fake)), saved, say=lambda _: None, wait=hour)
+    assert waited
+    assert outcome.failed == {GATEWAY: "Service: the image is gone"}
 
 
 def test_a_stack_that_fails_is_named_with_the_first_resource_that_did(fake: FakeAws, release: Assembly) -> None:
