@@ -39,7 +39,14 @@ from local.balancer import Balancer
 from local.cloudformation import mend_cloudformation
 from local.docker_client import LocalDocker
 from local.ecs import Services, definition_of, image_of, ministack
-from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
+from local.functions import (
+    mend_concurrency,
+    mend_environment,
+    mend_event_sources,
+    mend_http_api,
+    mend_invocation,
+    mend_logs,
+)
 from local.inert import Ledger
 from local.mail import mend_mail
 from local.preloaded import import_early, preload_folder
@@ -71,6 +78,7 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
     mend_event_sources()
     mend_http_api()
     mend_invocation()
+    mend_concurrency(settings.concurrency)
     mend_mail()
     mend_cloudformation(services, Ledger(state / NOT_EMULATED))
     return docker, balancer
