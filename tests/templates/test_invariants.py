@@ -77,6 +77,18 @@ def without(kind: str, start: str = "") -> Change:
     return change
 
 
+def side_by_side(stack: str) -> Change:
+    """Have no custom resource wait for another one."""
+
+    def change(templates: dict[str, Any]) -> None:
+        found = templates[stack]["Resources"]
+        custom = {logical_id for logical_id, each in found.items() if each["Type"].startswith("Custom::")}
+        for logical_id in custom:
+            found[logical_id]["DependsOn"] = [each for each in found[logical_id]["DependsOn"] if each not in custom]
+
+    return change
+
+
 def new(stack: str, logical_id: str, kind: str, **properties: Any) -> Change:  # noqa: ANN401 - a template is JSON
     """Have one more resource."""
 
@@ -264,6 +276,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put("Usage: AWS::Lambda::Function", "Description", value="x" * 257),
         put("Usage: AWS::Lambda::Function", "Timeout", value=901),
     ),
+    "few_functions_run_while_a_stack_is_deployed": (side_by_side("Datadog"),),
     "policies_are_within_limits": (
         put("Usage: AWS::IAM::Policy", *STATEMENT, "Resource", value=[f"{'x' * 100}{n}" for n in range(101)]),
         put("Observability: AWS::IAM::ManagedPolicy", *STATEMENT, "Action", value=["cloudwatch:GetMetricData"] * 300),
