@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import boto3
@@ -116,7 +117,7 @@ def holders(emulator: Emulator, stack: Mapping[str, str]) -> Iterator[Holders]:
         found = Holders(emulator, stack, pool)
         yield found
         found.let_go()
-    until(lambda: invoke(emulator, stack["Outer"], {}) == "done")  # their places are free again
+    until(lambda: _unless_throttled(lambda: invoke(emulator, stack["Outer"], {})) == "done")  # their places are free
 
 
 def invoke(emulator: Emulator, name: str, event: object, account: str = OWN, kind: Kind = "RequestResponse") -> Any:  # noqa: ANN401
@@ -154,10 +155,13 @@ def test_a_function_that_waits_for_another_takes_two(
 
 
 def test_an_event_is_tried_until_there_is_room(emulator: Emulator, stack: Mapping[str, str], holders: Holders) -> None:
+    """What is throttled is no error of the function, of which it is not tried again."""
+    aws(emulator, "lambda").put_function_event_invoke_config(FunctionName=stack["Hold"], MaximumRetryAttempts=0)
     for name in ("c1", "c2"):
         holders.hold(name)
     holders.note("let c3 go")
     assert invoke(emulator, stack["Hold"], "c3", kind="Event") is None
+    until(lambda: throttled(emulator, stack["Hold"]))
     assert "held c3" not in holders.notes()
     holders.let_go()
     until(lambda: "gone c3" in holders.notes())
@@ -171,6 +175,21 @@ def test_each_account_has_its_own(emulator: Emulator, stack: Mapping[str, str], 
     assert invoke(emulator, theirs["Inner"], {}, OTHER) == "done"
     limit = aws(emulator, "lambda").get_account_settings()["AccountLimit"]
     assert limit["ConcurrentExecutions"] == LIMIT
+
+
+def throttled(emulator: Emulator, name: str) -> float:
+    """How often a function was turned away, as CloudWatch has it."""
+    now = datetime.now(UTC)
+    found = aws(emulator, "cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="Throttles",
+        Dimensions=[{"Name": "FunctionName", "Value": name}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+        Period=3600,
+        Statistics=["Sum"],
+    )
+    return float(sum(each["Sum"] for each in found["Datapoints"]))
 
 
 def _unless_throttled(call: Callable[[], Any]) -> Any:  # noqa: ANN401
