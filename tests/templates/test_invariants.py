@@ -8,6 +8,7 @@ import pytest
 
 from stacks.company import LOCAL, company
 from tests.company.invariants import INVARIANTS, Deployed
+from tests.company.order import at_once
 from tests.company.synthesis import Templates
 
 ENVIRONMENT = "prod"
@@ -406,3 +407,18 @@ def test_it_speaks(deployed: Deployed, name: str, number: int) -> None:
     MUTATIONS[name][number](templates)
     changed = Deployed(**{**vars(deployed), "templates": templates})
     assert list(rule(changed))
+
+
+@pytest.mark.parametrize(
+    ("weights", "waits", "most"),
+    [
+        ({"a": 1, "b": 1, "c": 1}, {}, 3),
+        ({"a": 1, "b": 1, "c": 1}, {"b": {"a"}, "c": {"b"}}, 1),
+        ({"a": 1, "b": 1}, {"b": {"between"}, "between": {"a"}}, 1),
+        ({"a": 2, "b": 2, "c": 1}, {"c": {"a", "b"}}, 4),
+        ({"a": 1, "b": 1, "c": 2, "d": 1}, {"c": {"a"}, "d": {"b"}}, 3),
+        ({}, {"a": {"b"}}, 0),
+    ],
+)
+def test_what_is_worked_on_at_once(weights: dict[str, int], waits: dict[str, set[str]], most: int) -> None:
+    assert at_once(weights, waits) == most
