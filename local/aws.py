@@ -41,11 +41,15 @@ class Settings:
         What differs from AWS for the Lambda functions of all of them, such as `local.functions.WAY_OUT`.
     smtp_port
         Where on 127.0.0.1 the mails that SES accepts are relayed to; None for nowhere.
+    concurrency
+        How many Lambda functions an account may run at once in a region: 10 in a new one. None for as many as this
+        machine bears.
     """
 
     places: Sequence[Place] = ()
     functions: Mapping[str, str] = field(default_factory=dict)
     smtp_port: int | None = None
+    concurrency: int | None = None
 
     @classmethod
     def read(cls, file: Path) -> Settings:

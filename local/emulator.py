@@ -42,7 +42,14 @@ from local.cloudformation import mend_cloudformation
 from local.docker_client import LocalDocker
 from local.ecs import Services, definition_of, image_of, ministack
 from local.events import mend_events
-from local.functions import mend_environment, mend_event_sources, mend_http_api, mend_invocation, mend_logs
+from local.functions import (
+    mend_concurrency,
+    mend_environment,
+    mend_event_sources,
+    mend_http_api,
+    mend_invocation,
+    mend_logs,
+)
 from local.iam import used
 from local.iam.decisions import Decisions, mend_iam
 from local.iam.outside import answering
@@ -72,7 +79,6 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
     )
     services = Services(docker)
     mend_apis()
-    mend_events()
     add_quotas()
     mend_models()
     mend_environment(settings.of_function)
@@ -80,10 +86,12 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
     mend_event_sources()
     mend_http_api()
     mend_invocation()
+    mend_concurrency(settings.concurrency)
     mend_mail()
     decisions = Decisions(state / DECISIONS)
     mend_iam(decisions)
     mend_services(decisions)
+    mend_events(decisions)
     mend_cloudformation(services, Ledger(state / NOT_EMULATED), web_acls)
     return docker, balancer
 

@@ -15,8 +15,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from email.parser import HeaderParser
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +36,10 @@ WAY_OUT = frozenset(
 )
 # docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: payload size
 LARGEST_BODY_BYTES = 10 * 1024 * 1024
+# docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html, of what is throttled; seconds
+FIRST_RETRY, LONGEST_RETRY, OLDEST_EVENT = 1.0, 300.0, 6 * 3600.0
+# Whether somebody waits for the answer of the function that is invoked.
+_awaited = ContextVar("awaited", default=False)
 
 
 def with_differences(configuration: Json, differences: Mapping[str, str]) -> dict[str, Any]:
@@ -166,6 +173,92 @@ def _lets_in(function: Json | None, account: str, arn: str) -> bool:
         region=arn.split(":")[3],
     )
     return bool(evaluator.evaluate_resource_policy(function["policy"], context).decision == "Allow")
+
+
+def mend_concurrency(limit: int | None) -> None:
+    """Have the functions of an account run in a region up to `limit` at once, or as many as this machine bears if None.
+
+    Beyond it Lambda answers who waits for a function with TooManyRequestsException, in its own words; what nobody waits
+    for (events, notifications, custom resources of CloudFormation) it tries again for six hours. ministack counts all
+    accounts together, and takes a throttled attempt for the function's own failure, or for done.
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+    """
+    service = ministack("services.lambda_svc")
+    if limit is not None:
+        service._ACCOUNT_CONCURRENCY_CAP = limit  # which GetAccountSettings tells, too
+    service._acquire_execution_slot = _slot
+    told = service._throttle_response
+
+    def throttled(reason_code: str, msg: str, retry_after: int = 1) -> dict[str, Any]:
+        answer: dict[str, Any] = told(reason_code, "Rate Exceeded.", retry_after)
+        return {**answer, "body": {**answer["body"], "Type": "User"}}
+
+    service._throttle_response = throttled
+    execute = service._execute_function
+
+    def execute_or_wait(function: Json, event: object) -> Any:  # noqa: ANN401 - ministack's result
+        end, wait = time.monotonic() + OLDEST_EVENT, FIRST_RETRY
+        while (result := execute(function, event)).get("throttle") and not _awaited.get():
+            if time.monotonic() + wait > end:
+                break
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_RETRY)
+        return result
+
+    service._execute_function = execute_or_wait
+    _mark_awaited()
+
+
+def _slot(function: Json, configuration: Json) -> tuple[str | None, str | None]:
+    """A place among the functions that run, as ministack counts it, or which limit there is none below."""
+    service = ministack("services.lambda_svc")
+    key, reserved = service._inflight_key(configuration), service._reserved_concurrency(function, configuration)
+    place = f"{key.rpartition(':')[0]}:"  # the account and the region
+    with service._inflight_lock:
+        running = service._inflight
+        at_once = sum(number for name, number in running.items() if name.startswith(place))
+        if reserved is not None and running.get(key, 0) >= reserved:
+            return None, "function"
+        if at_once >= service._ACCOUNT_CONCURRENCY_CAP:
+            return None, "account"
+        running[key] = running.get(key, 0) + 1
+        service._inflight_total += 1
+    return key, None
+
+
+def _mark_awaited() -> None:
+    """Mark what is waited for: Invoke unless it is for an event, requests of an HTTP API, tasks of Step Functions."""
+    service, apis, machines = (ministack(f"services.{name}") for name in ("lambda_svc", "apigateway", "stepfunctions"))
+    invoke, queue = service._invoke, service.invoke_async_with_retry
+    answer, task = apis.handle_execute, machines._call_lambda
+
+    async def invoked(*given: object, **named: object) -> Any:  # noqa: ANN401 - ministack's response
+        with _as_awaited():
+            return await invoke(*given, **named)
+
+    async def answered(*given: object, **named: object) -> Any:  # noqa: ANN401 - ministack's response
+        with _as_awaited():
+            return await answer(*given, **named)
+
+    def called(*given: object) -> Any:  # noqa: ANN401 - ministack's result
+        with _as_awaited():
+            return task(*given)
+
+    def queued(*given: object) -> None:
+        with _as_awaited(awaited=False):
+            queue(*given)
+
+    service._invoke, service.invoke_async_with_retry = invoked, queued
+    apis.handle_execute, machines._call_lambda = answered, called
+
+
+@contextmanager
+def _as_awaited(*, awaited: bool = True) -> Iterator[None]:
+    token = _awaited.set(awaited)
+    try:
+        yield
+    finally:
+        _awaited.reset(token)
 
 
 def mend_http_api() -> None:

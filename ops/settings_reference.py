@@ -82,7 +82,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "alarms.channel": "Slack's id of the channel that gets the alarms (C… or G…)",
     "alarms.monthly_budget": "US dollars a month for the whole account, of which AWS Budgets tells",
     "datadog.notify": "Whom monitors tell, in Datadog's words: `@slack-…`, `@pagerduty-…`, a mail address",
-    "datadog.spend_jump": "US dollars above three times the same day a week before at which a person's day is unusual",
+    "datadog.spend_jump": "US dollars above three times the same day a week before at which a person's day is unusual; "
+    "four times as many are unusual whatever was before",
     "datadog.error_percent": "Percentage of a provider's answers that may be errors",
     "datadog.budget_percent": "Percentage of a person's budget at which a monitor tells",
     "report.channel": "Slack's id of the channel that gets the report (C… or G…)",

@@ -38,7 +38,6 @@ def mend_services(decisions: Decisions) -> None:
     """Put all of this into the imported ministack."""
     _mend_execution_role(decisions)
     _mend_task_role()
-    _mend_rules_and_schedules(decisions)
     _mend_topics(decisions)
     _mend_api(decisions)
     _mend_state_machines(decisions)
@@ -154,27 +153,7 @@ def _session(role: str, name: str) -> Json:
     }
 
 
-def _mend_rules_and_schedules(decisions: Decisions) -> None:
-    """Have EventBridge's rules reach what lets them in, and its schedules what their role may do."""
-    events = ministack("services.eventbridge")
-    invoke = events._invoke_target
-
-    def invoke_target(target: Json, event: Json, rule: Json, *rest: object) -> None:
-        arn = str(target["Arn"])
-        if event.get("Source") == "aws.scheduler":
-            action = "sqs:SendMessage" if ":sqs:" in arn else "lambda:InvokeFunction"
-            refusal = decisions.of_role(str(target.get("RoleArn")), "scheduler", action, arn)
-        else:
-            refusal = _refusal_by_policy(decisions, "events.amazonaws.com", arn, str(rule["Arn"]))
-        if refusal:
-            _log.warning("EventBridge: %s is not called (FailedInvocations): %s", arn, refusal)
-        else:
-            invoke(target, event, rule, *rest)
-
-    events._invoke_target = invoke_target
-
-
-def _refusal_by_policy(decisions: Decisions, service: str, arn: str, source: str) -> str | None:
+def refusal_by_policy(decisions: Decisions, service: str, arn: str, source: str) -> str | None:
     """Why a function's, a queue's or a topic's policy does not let a service in."""
     kind = arn.split(":")[2]
     found, action = {
@@ -192,7 +171,7 @@ def _mend_topics(decisions: Decisions) -> None:
     deliver, dispatch, publish = sns._deliver_to_lambda, alarms._dispatch_alarm_actions, ses._publish_notification
 
     def deliver_to_lambda(endpoint: str, envelope: str, topic: str, *rest: object) -> None:
-        if refusal := _refusal_by_policy(decisions, "sns.amazonaws.com", endpoint, topic):
+        if refusal := refusal_by_policy(decisions, "sns.amazonaws.com", endpoint, topic):
             _log.warning("SNS: %s is not called: %s", endpoint, refusal)
         else:
             deliver(endpoint, envelope, topic, *rest)
@@ -202,7 +181,7 @@ def _mend_topics(decisions: Decisions) -> None:
         for actions in ("AlarmActions", "OKActions", "InsufficientDataActions"):
             topics = alarm.get(actions) or []
             refusals = [
-                _refusal_by_policy(decisions, "cloudwatch.amazonaws.com", topic, str(alarm["AlarmArn"]))
+                refusal_by_policy(decisions, "cloudwatch.amazonaws.com", topic, str(alarm["AlarmArn"]))
                 for topic in topics
             ]
             allowed[actions] = [topic for topic, refusal in zip(topics, refusals, strict=True) if not refusal]
@@ -210,7 +189,7 @@ def _mend_topics(decisions: Decisions) -> None:
 
     def publish_notification(topic: str, event: Json) -> None:
         source = _configuration_set(event)
-        if refusal := _refusal_by_policy(decisions, "ses.amazonaws.com", topic, source):
+        if refusal := refusal_by_policy(decisions, "ses.amazonaws.com", topic, source):
             _log.warning("SES: nothing is published to %s: %s", topic, refusal)
         else:
             publish(topic, event)
@@ -237,7 +216,7 @@ def _mend_api(decisions: Decisions) -> None:
         function = api._extract_lambda_ref_from_integration_uri(integration.get("integrationUri", ""))
         place = f"{responses.get_region()}:{responses.get_account_id()}"
         source = f"arn:aws:execute-api:{place}:{identity}/{stage}/{method}{path}"
-        if refusal := _refusal_by_policy(decisions, "apigateway.amazonaws.com", function, source):
+        if refusal := refusal_by_policy(decisions, "apigateway.amazonaws.com", function, source):
             _log.warning("API Gateway: %s", refusal)
             return 500, {"Content-Type": "application/json"}, b'{"message":"Internal Server Error"}'
         return await invoke(integration, identity, stage, path, method, *rest, **named)

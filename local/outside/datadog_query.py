@@ -6,9 +6,11 @@ not understood, so that a mistake is seen here and not as an empty graph in Data
 - A point without a tag is in the group `N/A` of that tag.
 - A distribution is aggregated over time and space at once: `sum:` adds its values, `count:` counts them, percentiles
   are of all of them ("Distributions"), here exact and in Datadog within 1 % (DDSketch).
-- Arithmetic: groups that only one side has fall out, unless `default_zero()` makes the other 0. Where `as_count()` has
-  no point it counts as 0 ("Interpolation"); what is divided by 0 has no value. A side without groups goes with every
-  group of the other.
+- Arithmetic: where `as_count()` has no point it counts as 0 ("Interpolation"); what is divided by 0 has no value. A
+  side without groups goes with every group of the other. Of a group that only one side has no page says anything: it
+  falls out.
+- `default_zero()` is not understood. It fills the gaps of a series in a graph; in a monitor it does nothing where the
+  window has no point (DataDog/documentation, pull requests 14329 and 21531), and whether it makes a group is not said.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ GRANULARITY = 10.0
 """Seconds between the points of a log-based metric ("Generate Metrics from Ingested Logs")."""
 _DAY = 86_400.0
 _SHIFTS = {"day_before": _DAY, "week_before": 7 * _DAY}
-_FUNCTIONS = {"default_zero": 1, "clamp_min": 2, **dict.fromkeys(_SHIFTS, 1)}  # how many arguments each takes
+_FUNCTIONS = {"clamp_min": 2, **dict.fromkeys(_SHIFTS, 1)}  # how many arguments each takes
 _AGGREGATORS = ("sum", "avg", "min", "max", "count", "p50", "p75", "p90", "p95", "p99")
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -79,13 +81,12 @@ class Window:
 class Series:
     """The answer of an expression: for each group, its values.
 
-    `gaps_are_zero`: where there is no value it counts as 0 in arithmetic. `groups_are_zero`: so do groups not there.
+    `gaps_are_zero`: where there is no value it counts as 0 in arithmetic.
     """
 
     tags: tuple[str, ...]
     groups: Mapping[Group, Values]
     gaps_are_zero: bool = False
-    groups_are_zero: bool = False
 
     def reduced(self, aggregator: str, time: float) -> Series:
         """Return one value for each group, at that time: the sum, avg, min, max or last of its values."""
@@ -226,9 +227,6 @@ class Expression:
             case ast.Call(func=ast.Name(id="clamp_min"), args=[inner, ast.Constant(value=int() | float() as least)]):
                 found = self._value(inner, scope, shift)
                 return _mapped(found, lambda value: max(value, least))
-            case ast.Call(func=ast.Name(id="default_zero"), args=[inner]):
-                found = self._value(inner, scope, shift)
-                return found if isinstance(found, float) else _defaulted(found, scope.window)
         raise self._misunderstood(node)
 
     def check(self, names: Iterable[str]) -> None:
@@ -347,14 +345,6 @@ def _conditions(text: str, variables: Mapping[str, tuple[str, str]]) -> list[_Co
     return [] if value == "*" else [_Condition(tag, (pattern(value),), negated=text.startswith("!"))]
 
 
-def _defaulted(series: Series, window: Window) -> Series:
-    """Return the series with 0 in each gap, and all over if it has no groups and no value."""
-    groups = series.groups or ({} if series.tags else {(): {}})
-    times = window.times()
-    filled = {group: {**dict.fromkeys(times, 0.0), **values} for group, values in groups.items()}
-    return replace(series, groups=filled, groups_are_zero=True)
-
-
 def _combined(
     operation: Callable[[float, float], float], left: Series | float, right: Series | float
 ) -> Series | float:
@@ -366,41 +356,24 @@ def _combined(
     if not set(small.tags) <= set(large.tags):
         raise QueryError(f"Series by {{{','.join(left.tags)}}} and by {{{','.join(right.tags)}}} do not go together.")
     groups: dict[Group, Values] = {}
-    for group in _joined(large, small):
+    for group, values in large.groups.items():
         part = tuple((tag, dict(group)[tag]) for tag in small.tags)
-        sides = (large.groups.get(group), small.groups.get(part))
-        a, b = sides if large is left else sides[::-1]
-        groups[group] = _at_each_time(operation, (a, left), (b, right))
-    return Series(
-        large.tags, groups, left.gaps_are_zero and right.gaps_are_zero, left.groups_are_zero and right.groups_are_zero
-    )
-
-
-def _joined(large: Series, small: Series) -> list[Group]:
-    """Return the groups that both sides have, or the one has and the other counts as 0."""
-    found = [
-        group
-        for group in large.groups
-        if small.groups_are_zero or tuple((tag, dict(group)[tag]) for tag in small.tags) in small.groups
-    ]
-    if large.groups_are_zero and len(small.tags) == len(large.tags):
-        ordered = (tuple((tag, dict(group)[tag]) for tag in large.tags) for group in small.groups)
-        found += [group for group in ordered if group not in large.groups]
-    return found
+        if part in small.groups:
+            sides = (values, small.groups[part])
+            a, b = sides if large is left else sides[::-1]
+            groups[group] = _at_each_time(operation, (a, left), (b, right))
+    return Series(large.tags, groups, left.gaps_are_zero and right.gaps_are_zero)
 
 
 def _at_each_time(
     operation: Callable[[float, float], float],
-    left: tuple[Values | None, Series],
-    right: tuple[Values | None, Series],
+    left: tuple[Values, Series],
+    right: tuple[Values, Series],
 ) -> Values:
-    times = sorted((left[0] or {}).keys() | (right[0] or {}).keys())
+    times = sorted(left[0].keys() | right[0].keys())
     found: dict[float, float] = {}
     for time in times:
-        sides = [
-            (values or {}).get(time, 0.0 if series.gaps_are_zero or series.groups_are_zero else None)
-            for values, series in (left, right)
-        ]
+        sides = [values.get(time, 0.0 if series.gaps_are_zero else None) for values, series in (left, right)]
         if sides[0] is not None and sides[1] is not None:
             result = _result(operation, sides[0], sides[1])
             if result is not None:

@@ -15,7 +15,8 @@ from ops.doctor.account import Account, error_code
 from ops.doctor.finding import Finding, problem, well
 from stacks.settings import Environment
 
-# Enough for Slack's three seconds while the worker and the clock's functions run too; new accounts have 10.
+# Enough for Slack's three seconds while the worker and the clock's functions run too. New accounts have 10, with which
+# a deployment does: no stack has more than four run at once.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 CONCURRENT_FUNCTIONS: Final = 50
 

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stacks.datadog.metrics import (
+    ATTEMPTS,
     BUDGET_USED,
+    CACHE_WRITE_TOKENS,
     CACHED_TOKENS,
     COMPLETION_TOKENS,
     COST,
+    COST_BY_REGION,
     DURATION,
     FIRST_TOKEN,
     OVERHEAD,
     PROMPT_TOKENS,
+    REJECTION_ERRORS,
     REJECTIONS,
     REQUESTS,
     TOTAL_TOKENS,
@@ -26,8 +30,8 @@ MOST_ROWS = 100  # of a table and a list: the variables and the search bar narro
 NOTE = """\
 **Counted** is each attempt at a provider (a request that was tried in three regions counts three times), with the \
 tokens of its answer and what they cost in US dollars at the prices that the gateway knows; the prompt's tokens \
-include the cached ones. **Not counted** is what the gateway itself rejected, which is at the end, and Datadog writes \
-an underscore for the @ of a mail address.
+include the cached ones. **Not counted** is what the gateway itself rejected, which is at the end; what is *of \
+everybody* is not kept by person, whatever is selected, and Datadog writes an underscore for the @ of a mail address.
 """
 
 
@@ -47,12 +51,15 @@ USAGE = (
     Column("Cost", COST, unit="dollar"),
     Column("Requests", REQUESTS),
     Column("Total tokens", TOTAL_TOKENS),
+)
+KINDS_OF_TOKENS = (
     Column("Prompt tokens", PROMPT_TOKENS),
     Column("Completion tokens", COMPLETION_TOKENS),
     Column("Cached tokens", CACHED_TOKENS),
+    Column("Tokens written to a cache", CACHE_WRITE_TOKENS),
 )
-FAILURES = Column("Failures", REQUESTS, where="outcome:failure")
-THROTTLED = Column("Throttled (429)", REQUESTS, where="error_code:429")
+FAILURES = Column("Failures", ATTEMPTS, where="outcome:failure")
+THROTTLED = Column("Throttled (429)", ATTEMPTS, where="error_code:429")
 BUDGET = Column("Budget used", BUDGET_USED, "max", unit="percent", rollup="last")
 
 
@@ -93,11 +100,15 @@ def dashboard(environment: str, *, budget_percent: float) -> Json:
             _row(
                 4,
                 board.share("Cost by provider", USAGE[0], by=("provider",)),
-                board.share("Cost by region", USAGE[0], by=("region",)),
+                board.share("Cost by region, of everybody", Column("Cost", COST_BY_REGION, unit="dollar"), ("region",)),
             ),
         ),
         _group(
-            "Errors and throttling",
+            "Kinds of tokens, of everybody",
+            _row(5, board.table("Kinds of tokens by model", KINDS_OF_TOKENS, by=("model",))),
+        ),
+        _group(
+            "Errors and throttling, of everybody",
             _row(
                 4,
                 board.series("Failures by error code", (FAILURES,), by=("error_code",), bars=True),
@@ -107,17 +118,17 @@ def dashboard(environment: str, *, budget_percent: float) -> Json:
                 6,
                 board.table(
                     "By region and model",
-                    (FAILURES, THROTTLED, Column("Requests", REQUESTS)),
+                    (FAILURES, THROTTLED, Column("Attempts", ATTEMPTS)),
                     by=("region", "model"),
                     rates=(
-                        ("Failed", "100 * default_zero(failures) / requests"),
-                        ("Throttled", "100 * default_zero(throttled_429) / requests"),
+                        ("Failed", "100 * failures / attempts"),
+                        ("Throttled", "100 * throttled_429 / attempts"),
                     ),
                 ),
             ),
         ),
         _group(
-            "Latency",
+            "Latency, of everybody",
             _row(
                 4,
                 board.series("Duration of a call", percentiles(DURATION, "second")),
@@ -133,7 +144,12 @@ def dashboard(environment: str, *, budget_percent: float) -> Json:
             "Rejected by the gateway",
             _row(
                 4,
-                board.series("By error code", (Column("Rejections", REJECTIONS),), by=("error_code",), bars=True),
+                board.series(
+                    "By error code, of everybody",
+                    (Column("Rejections", REJECTION_ERRORS),),
+                    by=("error_code",),
+                    bars=True,
+                ),
                 board.top("By user", Column("Rejections", REJECTIONS), by=("user",)),
             ),
         ),

@@ -17,10 +17,10 @@ class Metric:
     metrics); of a tag's value, Datadog makes small letters and writes an underscore for what it does not know, such as
     the @ of a mail address (docs.datadoghq.com/getting_started/tagging/#define-tags).
 
-    Each combination of values of the tags that occurs is a custom metric, a distribution is five of them and with
-    percentiles ten (docs.datadoghq.com/account_management/billing/custom_metrics). So nothing has a tag whose values
-    never end, such as a key or a call, and what is not asked by user has no user. That Datadog's page on log-based
-    metrics advises against user ids is known: who uses what is the question here, and the people of a company end.
+    What they cost is in `stacks.datadog.custom_metrics`. So nothing has a tag whose values never end, such as a key or
+    a call; only what is asked by person has a person, and what has one has no region, outcome or error. That Datadog's
+    page on log-based metrics advises against user ids is known: who uses what is the question here, and the people of a
+    company end.
     """
 
     name: str
@@ -67,24 +67,33 @@ class Metric:
         return f"{aggregation}:{self.full_name(environment)}{{{scope}}}{grouped}{suffix}"
 
 
-_WHO = ("user", "model", "provider", "team", "region", "env", "outcome")
+_WHO = ("user", "model", "provider", "team", "env")
+_PERSON = ("user", "team", "env")
 _WHERE = ("model", "provider", "region", "env")
+_MODEL = ("model", "provider", "env")
 
-PROMPT_TOKENS = Metric(name="tokens.prompt", tags=_WHO, attribute="prompt_tokens")
-COMPLETION_TOKENS = Metric(name="tokens.completion", tags=_WHO, attribute="completion_tokens")
-CACHED_TOKENS = Metric(name="tokens.cached", tags=_WHO, attribute="cached_tokens")
-CACHE_WRITE_TOKENS = Metric(name="tokens.cache_write", tags=_WHO, attribute="cache_write_tokens")
-TOTAL_TOKENS = Metric(name="tokens.total", tags=_WHO, attribute="total_tokens")
+# By person and model.
 COST = Metric(name="cost", tags=_WHO, attribute="cost")
-REQUESTS = Metric(name="requests", tags=(*_WHO, "error_code"))
+TOTAL_TOKENS = Metric(name="tokens.total", tags=_WHO, attribute="total_tokens")
+REQUESTS = Metric(name="requests", tags=_WHO)
+# By person.
+BUDGET_USED = Metric(name="budget_used", tags=_PERSON, attribute="budget_used_percent")
+REJECTIONS = Metric(name="rejections", tags=_PERSON, kind="rejected")
+# Of everybody.
+PROMPT_TOKENS = Metric(name="tokens.prompt", tags=_MODEL, attribute="prompt_tokens")
+COMPLETION_TOKENS = Metric(name="tokens.completion", tags=_MODEL, attribute="completion_tokens")
+CACHED_TOKENS = Metric(name="tokens.cached", tags=_MODEL, attribute="cached_tokens")
+CACHE_WRITE_TOKENS = Metric(name="tokens.cache_write", tags=_MODEL, attribute="cache_write_tokens")
+COST_BY_REGION = Metric(name="cost_by_region", tags=_WHERE, attribute="cost")
+ATTEMPTS = Metric(name="attempts", tags=(*_WHERE, "outcome", "error_code"))
+REJECTION_ERRORS = Metric(name="rejection_errors", tags=("model", "error_code", "env"), kind="rejected")
 DURATION = Metric(name="duration", tags=_WHERE, attribute="seconds", percentiles=True)
 FIRST_TOKEN = Metric(name="first_token", tags=_WHERE, attribute="first_token_seconds", percentiles=True)
 OVERHEAD = Metric(name="overhead", tags=_WHERE, attribute="overhead_ms", percentiles=True)
-BUDGET_USED = Metric(name="budget_used", tags=("user", "team", "env"), attribute="budget_used_percent")
-REJECTIONS = Metric(name="rejections", tags=("user", "team", "model", "error_code", "env"), kind="rejected")
 RECORDS = Metric(name="records", tags=("kind", "env"), kind=None)
 
 METRICS = (
     *(PROMPT_TOKENS, COMPLETION_TOKENS, CACHED_TOKENS, CACHE_WRITE_TOKENS, TOTAL_TOKENS, COST, REQUESTS),
     *(DURATION, FIRST_TOKEN, OVERHEAD, BUDGET_USED, REJECTIONS, RECORDS),
+    *(ATTEMPTS, COST_BY_REGION, REJECTION_ERRORS),
 )

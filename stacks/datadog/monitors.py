@@ -2,12 +2,14 @@
 
 import math
 
-from stacks.datadog.metrics import BUDGET_USED, COST, RECORDS, REQUESTS, Json
+from stacks.datadog.metrics import ATTEMPTS, BUDGET_USED, COST, RECORDS, Json
 from stacks.settings import Datadog
 
 # Whoever works on one thing for a day spends more than on another day; three times the same day of another week is no
 # such day. Below the dollars of `spend_jump` nobody would look.
 JUMP_FACTOR = 3
+# Of whoever costs `spend_jump` on a usual day one is told at this many times it; and so of who has no usual day yet.
+DAY_FACTOR = JUMP_FACTOR + 1
 # So many failures alone are never an alarm: it is quiet at night, and one call out of one is 100 %.
 FEW_FAILURES = 4
 # Fewer attempts than this are one caller's bad luck: it takes three to try all regions once.
@@ -25,6 +27,7 @@ def monitors(environment: str, settings: Datadog) -> dict[str, Json]:
     """What Datadog's API takes to make each monitor (v1, `monitor`), by a name of ours."""
     made = {
         "SpendJump": _spend_jump(environment, settings.spend_jump),
+        "SpendDay": _spend_day(environment, DAY_FACTOR * settings.spend_jump),
         "ProviderErrors": _provider_errors(environment, settings.error_percent),
         "Throttled": _throttled(environment),
         "Silence": _silence(environment),
@@ -39,12 +42,14 @@ def monitors(environment: str, settings: Datadog) -> dict[str, Json]:
 def _spend_jump(environment: str, dollars: float) -> Json:
     """A person's last 24 hours against the same 24 hours a week before, since weekends are not like Mondays.
 
-    Nothing a week before, or nothing now, is 0. A comparison with `week_before` in a monitor is Datadog's own example:
-    docs.datadoghq.com/monitors/guide/non_static_thresholds; `default_zero`: docs.datadoghq.com/dashboards/functions/
-    interpolation.
+    It compares whoever had calls in both. Of somebody without any a week before there is no series to subtract: of
+    `default_zero` it is known that it does nothing where the window has no point (DataDog/documentation, pull request
+    14329), and of arithmetic no page says that a group which one side lacks is 0. Such people are for `_spend_day`. A
+    comparison with `week_before` in a monitor is Datadog's own example: docs.datadoghq.com/monitors/guide/
+    non_static_thresholds.
     """
     cost = COST.query(environment, by=("user",))
-    query = f"default_zero({cost}) - {JUMP_FACTOR} * default_zero(week_before({cost}))"
+    query = f"{cost} - {JUMP_FACTOR} * week_before({cost})"
     return _monitor(
         environment,
         "spend of {{user.name}} jumped",
@@ -52,6 +57,26 @@ def _spend_jump(environment: str, dollars: float) -> Json:
         f"In the last 24 hours {{{{user.name}}}} cost {{{{value}}}} US dollars more than {JUMP_FACTOR} times what the "
         "same 24 hours cost a week before. See on the dashboard with which model, and ask whether it is meant; a "
         "program that runs away, or a key in wrong hands, is stopped by blocking the key in the gateway's admin UI.",
+        priority=3,
+        critical=dollars,
+    )
+
+
+def _spend_day(environment: str, dollars: float) -> Json:
+    """A person's last 24 hours against a fixed amount, whatever there was before: it sees who is new, and a key that
+    nobody had used for long.
+
+    Of a person who jumps past both amounts both monitors tell. One composite of the two cannot tell once instead: it
+    looks only at groups that both have (docs.datadoghq.com/monitors/types/composite, "Common reporting sources"), and
+    so at nobody who is new.
+    """
+    return _monitor(
+        environment,
+        "a day of {{user.name}} is expensive",
+        f"sum(last_1d):{COST.query(environment, by=('user',))} > {_number(dollars)}",
+        "In the last 24 hours {{user.name}} cost {{value}} US dollars, which is much whatever was before. See on the "
+        "dashboard with which model, and ask whether it is meant; a program that runs away, or a key in wrong hands, "
+        "is stopped by blocking the key in the gateway's admin UI.",
         priority=3,
         critical=dollars,
     )
@@ -66,8 +91,8 @@ def _provider_errors(environment: str, percent: float) -> Json:
     com/dashboards/functions/exclusion). A composite of two monitors would do the same with three objects.
     """
     floor = math.ceil(100 * FEW_FAILURES / percent)
-    failures = REQUESTS.query(environment, scope="outcome:failure,!error_code:400", by=("provider",))
-    requests = REQUESTS.query(environment, by=("provider",))
+    failures = ATTEMPTS.query(environment, scope="outcome:failure,!error_code:400", by=("provider",))
+    requests = ATTEMPTS.query(environment, by=("provider",))
     return _monitor(
         environment,
         "{{provider.name}} fails",
@@ -89,8 +114,8 @@ def _throttled(environment: str) -> Json:
 
     The value is the number of throttled attempts, less very many for each other one: above 0 only if there is none.
     """
-    throttled = REQUESTS.query(environment, scope="error_code:429", by=("model",))
-    attempts = REQUESTS.query(environment, by=("model",))
+    throttled = ATTEMPTS.query(environment, scope="error_code:429", by=("model",))
+    attempts = ATTEMPTS.query(environment, by=("model",))
     return _monitor(
         environment,
         "{{model.name}} is throttled in all regions",

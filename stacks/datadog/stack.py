@@ -24,8 +24,12 @@ class DatadogStack(Stack):
     """Each object is a resource, whose `Definition` is what Datadog's API takes, in JSON of ASCII characters only.
 
     A function outside the VPC asks Datadog, with the keys that it reads when it runs. The dashboard and the monitors
-    are made after the metrics that they ask, and removed before them. The metrics are made side by side: what Datadog's
-    rate limits do not take at once, the function sends again.
+    are made after the metrics that they ask, and removed before them.
+
+    All of them are made one after the other. Each takes two functions, the provider framework's and the one that it
+    waits for, and where it finds none left for the second it fails after a short while, and with it the deployment. A
+    new account may run ten at once (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), of which the
+    other stacks that CodePipeline deploys beside this one take some.
 
     Raises
     ------
@@ -45,6 +49,7 @@ class DatadogStack(Stack):
         super().__init__(scope, construct_id, **kwargs)
         self.function = self._function(environment)
         self._provider = self._provide()
+        self._resources = list[CustomResource]()
         metrics = [
             self._resource(_construct_id("Metric", metric.name), "LogsMetric", metric.definition(environment.name))
             for metric in METRICS
@@ -93,7 +98,8 @@ class DatadogStack(Stack):
             properties={"Definition": json.dumps(definition, separators=(",", ":"))},
         )
         # It is removed before what the function may do.
-        resource.node.add_dependency(self.function, *after)
+        resource.node.add_dependency(self.function, *after, *self._resources[-1:])
+        self._resources.append(resource)
         return resource
 
 

@@ -48,8 +48,9 @@ class Datadog(Settings):
     """Metrics, dashboard and monitors in Datadog, made from the records of calls, in the organisation of the API key.
 
     Monitors tell `notify`, in Datadog's words: @slack-channel, @pagerduty-service, @name@example.com. They say when a
-    person's day costs three times the same day a week before and `spend_jump` US dollars more, when `error_percent` of
-    a provider's answers in 15 minutes are errors, and when a person has used `budget_percent` of a budget.
+    person's day costs three times the same day a week before and `spend_jump` US dollars more, or four times
+    `spend_jump` whatever was before, when `error_percent` of a provider's answers in 15 minutes are errors, and when a
+    person has used `budget_percent` of a budget.
     """
 
     notify: tuple[

@@ -27,6 +27,7 @@ from stacks.settings import (
     Environment,
     Releases,
 )
+from tests.company.order import at_once
 
 
 @dataclass(frozen=True)
@@ -523,6 +524,23 @@ def functions_are_within_limits(deployed: Deployed) -> Iterator[str]:
             yield f"{where} has a description longer than 256 characters"
         if not 1 <= it.get("Timeout", 3) <= 900 or not 128 <= it.get("MemorySize", 128) <= 10_240:
             yield f"{where} has a time or a memory that Lambda does not offer"
+
+
+@invariant
+def few_functions_run_while_a_stack_is_deployed(deployed: Deployed) -> Iterator[str]:
+    """No more than four, of the ten that a new account may run at once: a custom resource takes one or, with the CDK's
+    provider framework, two, and as many are worked on at once as do not wait for one another.
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    """
+    for stack, template in deployed.templates.items():
+        waits: dict[str, set[str]] = defaultdict(set)
+        functions: dict[str, int] = {}
+        for logical_id, resource in template["Resources"].items():
+            waits[logical_id] |= {target for kind, target in _references(resource) if kind == "id"}
+            if token := resource.get("Properties", {}).get("ServiceToken"):
+                functions[logical_id] = 2 if "framework" in json.dumps(token) else 1
+        if (most := at_once(functions, waits)) > 4:
+            yield f"{stack} runs {most} functions at once for its custom resources"
 
 
 @invariant

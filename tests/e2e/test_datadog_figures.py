@@ -28,6 +28,7 @@ from local.outside.datadog_query import Scope, Window, parse
 from local.outside.datadog_widgets import Row, columns, rows
 from local.outside.records import Call, Fault, Json
 from local.outside.world import OutsideWorld
+from stacks.datadog.metrics import METRICS
 from tests.e2e.conftest import RESULTS, eventually, sdk
 
 PROVIDERS = {"claude-sonnet-5-5": "bedrock", "gpt-6.1-sol": "azure", "gemini-4-argon": "vertex_ai"}
@@ -75,19 +76,23 @@ def board(outside: OutsideWorld) -> Json:
     return found
 
 
-def table(outside: OutsideWorld, found: Metrics, **chosen: str) -> tuple[list[str], list[Row]]:
-    """The dashboard's table of users and models, with chosen values of its variables: the columns' names, the rows."""
+def table(
+    outside: OutsideWorld, found: Metrics, title: str = "Usage by user and model", **chosen: str
+) -> tuple[list[str], list[Row]]:
+    """A table of the dashboard, with chosen values of its variables: the columns' names, the rows."""
     dashboard = board(outside)
     variables = {
         each["name"]: (each["prefix"], chosen.get(each["name"], "*")) for each in dashboard["template_variables"]
     }
     scope = Scope(found, Window(time.time() - DAY, time.time() + 1, 300), variables)
-    for widget in widgets(dashboard):
-        for request in widget["definition"].get("requests", []):
-            if "by {user,model}" in request["queries"][0]["query"]:
-                answers = columns(request, scope, scalar=True)
-                return [column.label for column in answers], rows(request, answers)
-    raise AssertionError("The dashboard has no table of users and models.")
+    (request,) = (
+        request
+        for widget in widgets(dashboard)
+        if widget["definition"].get("title") == title
+        for request in widget["definition"]["requests"]
+    )
+    answers = columns(request, scope, scalar=True)
+    return [column.label for column in answers], rows(request, answers)
 
 
 def state(outside: OutsideWorld, name: str, records: list[tuple[float, Json]], now: float) -> MonitorState:
@@ -210,7 +215,7 @@ def test_every_metric_gets_points(gateway: LocalGateway, outside: OutsideWorld, 
     _streamed(sdk(gateway, made.json()["key"]), MODELS[0])
     assert eventually(lambda: arrivals(outside, traffic.start, user=user))
     found = metrics(outside, arrivals(outside, 0))
-    assert len(found.names()) == 13
+    assert len(found.names()) == len(METRICS)
     assert [name for name in found.names() if not found.points(name)] == []
 
 
@@ -240,12 +245,27 @@ def test_users_and_models_to_the_token_and_to_the_dollar(
         if row.group[0][1] in map(tag, traffic.users)
     }
     costs = {group: figures.pop("Cost") for group, figures in shown.items()}
-    assert shown == {group: dict(counted) for group, counted in traffic.figures.items()}
-    assert any(counted["Cached tokens"] for counted in traffic.figures.values())
+    asked = ("Requests", "Total tokens")
+    assert shown == {group: {name: counted[name] for name in asked} for group, counted in traffic.figures.items()}
     assert all(cost and cost > 0 for cost in costs.values())
     total = pytest.approx(sum(cost or 0 for cost in costs.values()), abs=1e-9)
     eventually(lambda: sum(exported(gateway, traffic.users).values()) == total)
     assert exported(gateway, traffic.users) == pytest.approx(costs, abs=1e-9)
+
+
+def test_kinds_of_tokens_by_model(outside: OutsideWorld, traffic: Traffic) -> None:
+    """Of everybody: here of those alone whose calls have been counted."""
+    theirs = [record for user in traffic.users for record in arrivals(outside, traffic.start, user=user)]
+    labels, found = table(outside, metrics(outside, theirs), "Kinds of tokens by model")
+    counted = dict[str, Counter[str]]()
+    for (_, model), figures in traffic.figures.items():
+        counted.setdefault(model, Counter()).update(figures)
+    kinds = ("Prompt tokens", "Completion tokens", "Cached tokens")
+    shown = {row.group[0][1]: dict(zip(labels, row.values, strict=True)) for row in found}
+    assert {model: {kind: figures[kind] for kind in kinds} for model, figures in shown.items()} == {
+        model: {kind: figures[kind] for kind in kinds} for model, figures in counted.items()
+    }
+    assert any(figures["Cached tokens"] for figures in counted.values())
 
 
 def test_a_template_variable_narrows_the_table_down(outside: OutsideWorld, traffic: Traffic) -> None:
@@ -272,7 +292,7 @@ def test_the_page_draws_them(outside: OutsideWorld, traffic: Traffic, chromium: 
     users = page.locator("table").first.locator("tbody tr td:first-child").all_inner_texts()
     assert set(users) == {user}
     assert page.locator(".error").count() == 0
-    assert page.locator(".monitor").count() == 5
+    assert page.locator(".monitor").count() == 6
     assert all(url.startswith(outside.control_url) for url in asked)
     page.close()
 
@@ -333,17 +353,23 @@ def test_most_of_a_budget_alerts(gateway: LocalGateway, outside: OutsideWorld, u
 
 
 def test_a_jump_of_a_persons_spend_alerts(outside: OutsideWorld, client: openai.OpenAI, user: str) -> None:
-    """A real record of an expensive call, as often as makes 21 dollars: today alone, and today as a week ago."""
+    """A real record of an expensive call, as often as makes 81 dollars: of somebody new, of a day as a week ago, and of
+    one that is ten times as expensive.
+    """
     start = time.time()
     _plain(client, EXPENSIVE, "A very long text. " * 20_000)
     assert eventually(lambda: arrivals(outside, start, user=user, outcome="success"))
     arrived, record = arrivals(outside, start, user=user, outcome="success")[0]
-    times = int(21 / json.loads(record["message"])["llm"]["cost"]) + 1
-    today = [(arrived, record)] * times
-    found = state(outside, "spend of {{user.name}} jumped", today, arrived + DELAY + 1)
-    assert (alerting(found), found.groups[0].value >= 20) == ({tag(user)}, True)
-    as_usual = [(arrived - 7 * DAY, record)] * (times // 2) + today
-    assert alerting(state(outside, "spend of {{user.name}} jumped", as_usual, arrived + DELAY + 1)) == set()
+    times = int(81 / json.loads(record["message"])["llm"]["cost"]) + 1
+    today, now = [(arrived, record)] * times, arrived + DELAY + 1
+    day, jumped = "a day of {{user.name}} is expensive", "spend of {{user.name}} jumped"
+    found = state(outside, day, today, now)
+    assert (alerting(found), found.notifies, found.groups[0].value > 80) == ({tag(user)}, True, True)
+    assert state(outside, jumped, today, now).state == "No Data"
+    assert alerting(state(outside, day, today[: times // 2], now)) == set()
+    as_usual, less = ([(arrived - 7 * DAY, record)] * (times // part) for part in (2, 10))
+    assert alerting(state(outside, jumped, as_usual + today, now)) == set()
+    assert alerting(state(outside, jumped, less + today, now)) == {tag(user)}
 
 
 def test_silence_alerts(outside: OutsideWorld, traffic: Traffic) -> None:

@@ -95,7 +95,7 @@ def test_the_objects_are_there(gateway: LocalGateway, datadog: httpx.Client) -> 
     found = _objects(datadog)
     assert set(found["metrics"]) == {metric.full_name("local") for metric in METRICS}
     assert [each["title"] for each in found["dashboards"].values()] == ["LLM gateway · local"]
-    assert len(found["monitors"]) == 5
+    assert len(found["monitors"]) == 6
     assert all(each["name"].startswith("LLM gateway · local: ") for each in found["monitors"].values())
     assert set(_resources(gateway).values()) == {id_ for objects in found.values() for id_ in objects}
 
@@ -170,5 +170,9 @@ def test_removal_removes_only_what_was_made(
     assert other not in _resources(gateway).values()
     datadog.delete(f"{PATHS['dashboards']}/{other}").raise_for_status()
     after = _objects(datadog)
-    assert {kind: len(objects) for kind, objects in after.items()} == {"metrics": 13, "dashboards": 1, "monitors": 5}
+    assert {kind: len(objects) for kind, objects in after.items()} == {
+        "metrics": len(METRICS),
+        "dashboards": 1,
+        "monitors": 6,
+    }
     assert after["metrics"] == before["metrics"]

@@ -12,6 +12,7 @@ from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCre
 from stacks.company import environments
 from stacks.datadog.metrics import METRICS
 from stacks.settings import Environment
+from tests.company.order import at_once
 from tests.templates.conftest import Template, resources, statements
 from tests.templates.synthesis import artifacts, text
 
@@ -38,7 +39,7 @@ def test_the_objects(templates: Templates, environment: Environment) -> None:
     assert dashboard["title"] == f"LLM gateway · {environment.name}"
     monitors = _definitions(template, "Custom::DatadogMonitor")
     assert set(monitors) == {
-        f"Monitor{name}" for name in ("SpendJump", "ProviderErrors", "Throttled", "Silence", "Budget")
+        f"Monitor{name}" for name in ("SpendJump", "SpendDay", "ProviderErrors", "Throttled", "Silence", "Budget")
     }
     for monitor in monitors.values():
         assert monitor["name"].startswith(f"LLM gateway · {environment.name}: ")
@@ -61,6 +62,7 @@ def test_the_settings(templates: Templates, environment: Environment) -> None:
     monitors = _definitions(templates[environment.name]["Datadog"], "Custom::DatadogMonitor")
     thresholds = {name: each["options"]["thresholds"]["critical"] for name, each in monitors.items()}
     assert thresholds["MonitorSpendJump"] == settings.spend_jump
+    assert thresholds["MonitorSpendDay"] == 4 * settings.spend_jump
     assert thresholds["MonitorProviderErrors"] == settings.error_percent
     assert thresholds["MonitorBudget"] == settings.budget_percent
     for handle in settings.notify:
@@ -74,12 +76,21 @@ def test_metrics_come_first_and_go_last(templates: Templates, environment: Envir
     for name, each in template.items():
         if each["Type"] in MODELS:
             depends = set(each["DependsOn"])
-            assert depends & metrics == (set() if name in metrics else metrics)
+            if name not in metrics:
+                assert metrics <= depends
             # The function may still read its keys when the object is removed.
-            assert {template[other]["Type"] for other in depends - metrics} >= {
+            assert {template[other]["Type"] for other in depends} >= {
                 "AWS::IAM::Policy",
                 "AWS::Lambda::Function",
             }
+
+
+@in_every_environment
+def test_one_comes_after_the_other(templates: Templates, environment: Environment) -> None:
+    """A new account runs ten functions at once, and each object takes two."""
+    template = templates[environment.name]["Datadog"]["Resources"]
+    waits = {name: each["DependsOn"] for name, each in template.items() if each["Type"] in MODELS}
+    assert at_once(dict.fromkeys(waits, 1), {name: waits.keys() & set(each) for name, each in waits.items()}) == 1
 
 
 @in_every_environment

@@ -8,6 +8,7 @@ import pytest
 
 from stacks.company import LOCAL, company
 from tests.company.invariants import INVARIANTS, Deployed
+from tests.company.order import at_once
 from tests.company.synthesis import Templates
 
 ENVIRONMENT = "prod"
@@ -73,6 +74,18 @@ def without(kind: str, start: str = "") -> Change:
         stack, it = kind.partition(": ")[0], resource(templates, kind, start)
         found = templates[stack]["Resources"]
         del found[next(logical_id for logical_id, each in found.items() if each is it)]
+
+    return change
+
+
+def side_by_side(stack: str) -> Change:
+    """Have no custom resource wait for another one."""
+
+    def change(templates: dict[str, Any]) -> None:
+        found = templates[stack]["Resources"]
+        custom = {logical_id for logical_id, each in found.items() if each["Type"].startswith("Custom::")}
+        for logical_id in custom:
+            found[logical_id]["DependsOn"] = [each for each in found[logical_id]["DependsOn"] if each not in custom]
 
     return change
 
@@ -273,6 +286,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put("Usage: AWS::Lambda::Function", "Description", value="x" * 257),
         put("Usage: AWS::Lambda::Function", "Timeout", value=901),
     ),
+    "few_functions_run_while_a_stack_is_deployed": (side_by_side("Datadog"),),
     "policies_are_within_limits": (
         put("Usage: AWS::IAM::Policy", *STATEMENT, "Resource", value=[f"{'x' * 100}{n}" for n in range(101)]),
         put("Observability: AWS::IAM::ManagedPolicy", *STATEMENT, "Action", value=["cloudwatch:GetMetricData"] * 300),
@@ -414,3 +428,18 @@ def test_it_speaks(deployed: Deployed, name: str, number: int) -> None:
     MUTATIONS[name][number](templates)
     changed = Deployed(**{**vars(deployed), "templates": templates})
     assert list(rule(changed))
+
+
+@pytest.mark.parametrize(
+    ("weights", "waits", "most"),
+    [
+        ({"a": 1, "b": 1, "c": 1}, {}, 3),
+        ({"a": 1, "b": 1, "c": 1}, {"b": {"a"}, "c": {"b"}}, 1),
+        ({"a": 1, "b": 1}, {"b": {"between"}, "between": {"a"}}, 1),
+        ({"a": 2, "b": 2, "c": 1}, {"c": {"a", "b"}}, 4),
+        ({"a": 1, "b": 1, "c": 2, "d": 1}, {"c": {"a"}, "d": {"b"}}, 3),
+        ({}, {"a": {"b"}}, 0),
+    ],
+)
+def test_what_is_worked_on_at_once(weights: dict[str, int], waits: dict[str, set[str]], most: int) -> None:
+    assert at_once(weights, waits) == most

@@ -13,7 +13,15 @@ from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCre
 
 from stacks.datadog.dashboard import COLUMNS, VARIABLES, dashboard
 from stacks.datadog.metrics import METRICS, Json, Metric
-from stacks.datadog.monitors import EVALUATION_DELAY, FEW_FAILURES, SILENCE, SILENCE_WINDOW, monitors
+from stacks.datadog.monitors import (
+    DAY_FACTOR,
+    EVALUATION_DELAY,
+    FEW_FAILURES,
+    JUMP_FACTOR,
+    SILENCE,
+    SILENCE_WINDOW,
+    monitors,
+)
 from stacks.settings import Datadog
 
 SETTINGS = Datadog(notify=("@slack-llm-gateway", "@sre@example.com"), spend_jump=20, error_percent=10)
@@ -47,7 +55,10 @@ def _check(definition: Json, model: type[OpenApiModel]) -> list[str]:
 def _widgets(board: Json = BOARD) -> dict[str, Json]:
     """The definitions of the widgets in the groups, by title."""
     groups = [each["definition"] for each in board["widgets"] if each["definition"]["type"] == "group"]
-    return {each["definition"]["title"]: each["definition"] for group in groups for each in group["widgets"]}
+    found = [each["definition"] for group in groups for each in group["widgets"]]
+    titles = {each["title"]: each for each in found}
+    assert len(titles) == len(found)
+    return titles
 
 
 def _queries(widget: Json) -> list[str]:
@@ -86,7 +97,7 @@ def test_the_check_finds_a_mistake(old: str, new: str) -> None:
 
 def test_names_are_datadog_s() -> None:
     names = [metric.full_name("dev") for metric in METRICS]
-    assert len(set(names)) == len(names) == 13
+    assert len(set(names)) == len(names) == 16
     assert all(re.fullmatch(r"[a-z][a-z0-9_.]{0,199}", name) for name in names)
 
 
@@ -107,9 +118,7 @@ def test_a_distribution() -> None:
                     {"path": "@llm.model", "tag_name": "model"},
                     {"path": "@llm.provider", "tag_name": "provider"},
                     {"path": "@llm.team", "tag_name": "team"},
-                    {"path": "@llm.region", "tag_name": "region"},
                     {"path": "env", "tag_name": "env"},
-                    {"path": "@llm.outcome", "tag_name": "outcome"},
                 ],
             },
         }
@@ -121,6 +130,7 @@ def test_which_records_count() -> None:
     others = {name: query for name, query in filters.items() if not query.endswith(" @llm.kind:call")}
     assert others == {
         "rejections": "service:litellm-gateway env:dev @llm.kind:rejected",
+        "rejection_errors": "service:litellm-gateway env:dev @llm.kind:rejected",
         "records": "service:litellm-gateway env:dev",
     }
 
@@ -157,9 +167,20 @@ def test_queries(text: str) -> None:
 
 
 def test_every_metric_is_of_use() -> None:
-    """But for one that only a query of somebody's own asks: what it cost to fill the providers' caches."""
     asked = {each.group(2) for text in ASKED for each in QUERY.finditer(text)}
-    assert {metric.name for metric in METRICS} - asked == {"tokens.cache_write"}
+    assert {metric.name for metric in METRICS} == asked
+
+
+@pytest.mark.parametrize("tag", ["user", "outcome", "error_code"])
+def test_a_tag_of_many_values_is_where_somebody_asks_for_it(tag: str) -> None:
+    """Anywhere else it would be paid for in vain."""
+    asked = {
+        name
+        for text in ASKED
+        for _, name, scope, by, _ in (each.groups() for each in QUERY.finditer(text))
+        if tag in (by or "").split(",") or re.search(rf"(^|,)!?{tag}:", scope)
+    }
+    assert {metric.name for metric in METRICS if tag in metric.tags} == asked
 
 
 # The dashboard
@@ -180,7 +201,7 @@ def test_title_and_variables() -> None:
 
 def test_users_by_models_with_totals() -> None:
     table, total = _widgets()["Usage by user and model"], _widgets()["Total of what is selected"]
-    columns = ["Cost", "Requests", "Total tokens", "Prompt tokens", "Completion tokens", "Cached tokens"]
+    columns = ["Cost", "Requests", "Total tokens"]
     for widget in (table, total):
         assert [each["alias"] for each in widget["requests"][0]["formulas"]] == columns
         assert {each["aggregator"] for each in widget["requests"][0]["queries"]} == {"sum"}
@@ -255,11 +276,19 @@ def test_without_handles_nobody_is_named() -> None:
 
 def test_spend_jump() -> None:
     cost = "sum:llm_gateway.dev.cost{*} by {user}.as_count()"
-    assert MONITORS["SpendJump"]["query"] == (
-        f"sum(last_1d):default_zero({cost}) - 3 * default_zero(week_before({cost})) > 20"
-    )
+    assert MONITORS["SpendJump"]["query"] == f"sum(last_1d):{cost} - 3 * week_before({cost}) > 20"
     assert monitors("dev", Datadog(spend_jump=12.5))["SpendJump"]["query"].endswith(" > 12.5")
     assert monitors("dev", Datadog(spend_jump=1_000_000))["SpendJump"]["query"].endswith(" > 1000000")
+
+
+def test_a_day_of_somebody_new_is_seen() -> None:
+    """By what only this day says: nothing that Datadog would have to make of a week without a call."""
+    assert MONITORS["SpendDay"]["query"] == "sum(last_1d):sum:llm_gateway.dev.cost{*} by {user}.as_count() > 80"
+    assert DAY_FACTOR == JUMP_FACTOR + 1
+
+
+def test_nothing_relies_on_a_default() -> None:
+    assert "default_zero" not in json.dumps([BOARD, MONITORS])
 
 
 @pytest.mark.parametrize("percent", [0.5, 1, 10, 33.3, 100])
@@ -273,8 +302,8 @@ def test_a_few_failures_are_never_an_alarm(percent: float) -> None:
 
 def test_provider_errors() -> None:
     assert MONITORS["ProviderErrors"]["query"] == (
-        "sum(last_15m):100 * sum:llm_gateway.dev.requests{outcome:failure,!error_code:400} by {provider}.as_count() / "
-        "clamp_min(sum:llm_gateway.dev.requests{*} by {provider}.as_count(), 40) > 10"
+        "sum(last_15m):100 * sum:llm_gateway.dev.attempts{outcome:failure,!error_code:400} by {provider}.as_count() / "
+        "clamp_min(sum:llm_gateway.dev.attempts{*} by {provider}.as_count(), 40) > 10"
     )
 
 
@@ -285,7 +314,7 @@ def test_provider_errors() -> None:
 def test_throttled(throttled: int, attempts: int, alarm: bool) -> None:
     """The query's arithmetic, with numbers for its sums."""
     query = MONITORS["Throttled"]["query"].removeprefix("sum(last_10m):")
-    base = "sum:llm_gateway.dev.requests"
+    base = "sum:llm_gateway.dev.attempts"
     query = query.replace(f"{base}{{error_code:429}} by {{model}}.as_count()", str(throttled))
     query = query.replace(f"{base}{{*}} by {{model}}.as_count()", str(attempts))
     assert eval(query) is alarm  # noqa: S307 - a definition of ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from local.aws import REGION
 from local.ecs import ministack
 from local.events import mend_events
+from local.iam.decisions import Decisions
 
 ACCOUNT = "000000000000"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
@@ -32,7 +34,7 @@ BY_RULE = {"ArnEquals": {"aws:SourceArn": [f"arn:aws:events:{REGION}:{ACCOUNT}:r
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
     """What reaches the topic's subscribers."""
     events, sns, cloudwatch = (ministack(f"services.{name}") for name in ("eventbridge", "sns", "cloudwatch"))
     messages: list[str] = []
@@ -42,7 +44,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(events, "_dispatch_to_sns", publish)
     monkeypatch.setattr(events, "_invoke_target", events._invoke_target)  # put back afterwards
-    mend_events()
+    mend_events(Decisions(tmp_path / "decisions"))
     with ministack("core.responses").request_scope(ACCOUNT, REGION):
         yield messages
         sns._topics.pop(TOPIC, None)

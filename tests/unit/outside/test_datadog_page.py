@@ -146,7 +146,8 @@ def test_monitors_stand_as_the_records_say(objects: DatadogObjects) -> None:
     states = dict(zip(re.findall(r"dev: (.*?)</b>", html), re.findall(r'class="pill \w+">(.*?)<', html), strict=True))
     assert states["(user) has used most of the budget"] == "ALERT"
     assert states["no records"] == "OK"
-    assert states["spend of (user) jumped"] == "ALERT"
+    assert states["a day of (user) is expensive"] == "ALERT"
+    assert states["spend of (user) jumped"] == "NO DATA"  # there was nothing a week before
     assert "<li>sato_example.com: <b>1,200.5</b></li>" in html
     assert "is_recovery" not in html
 
