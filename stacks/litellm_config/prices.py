@@ -14,7 +14,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from stacks.litellm_config.catalog import catalog
@@ -24,9 +24,9 @@ CALLBACK: Final = "prices.dated"
 """The callback that charges them; it is container/prices.py."""
 
 ZONES: Final = {"vertex_ai": ZoneInfo("America/Los_Angeles")}
-"""In whose zone a provider's day begins, if not in UTC. An announcement names a day and no hour: it is taken to be a day
-of the bill. Google's are of Pacific time (Cloud Billing, Structure of Standard data export: `invoice.month`), Amazon's of
-UTC (AWS Data Exports, `line_item_usage_start_date`), and Microsoft's are taken to be."""
+"""In whose zone a provider's day begins, if not in UTC. An announcement names a day and no hour: it is taken to be a
+day of the bill. Google's are of Pacific time (Cloud Billing, Structure of Standard data export: `invoice.month`),
+Amazon's of UTC (AWS Data Exports: `line_item_usage_start_date`), and Microsoft's are taken to be."""
 
 SOON: Final = timedelta(days=30)
 """How long before its day a change is told: a month's budget is planned with it."""
@@ -104,10 +104,10 @@ def _wrong_day(day: object) -> str | None:
     if not isinstance(day, str):  # YAML makes a date of one that is not in quotes
         return f"the day {day} is not text: put it in quotes"
     try:
-        valid = _DAY.fullmatch(day) and date.fromisoformat(day)
+        date.fromisoformat(day if _DAY.fullmatch(day) else "")
     except ValueError:
-        valid = False
-    return None if valid else f"{day!r} is no day: write it as year, month and day, as in \"2026-12-01\""
+        return f'{day!r} is no day: write it as year, month and day, as in "2026-12-01"'
+    return None
 
 
 def _wrong_prices(prices: object) -> str | None:
@@ -134,7 +134,8 @@ def notices(model: Model, today: date) -> Iterator[str]:
     for day, prices in sorted(changes.items()):
         before = {**listed, **model.own_prices(), **in_force(changes, f"{date.fromisoformat(day) - timedelta(1)}")}
         if today < date.fromisoformat(day) <= today + SOON and not prices.items() <= before.items():
-            yield f"the price of {named} changes on {day}, which LiteLLM will charge by itself: {_told(before, prices)}."
+            what = _told(before, prices)
+            yield f"the price of {named} changes on {day}, which LiteLLM will charge by itself: {what}."
     past = in_force(changes, f"{today}")
     if past and not model.own_prices() and past.items() <= listed.items():
         yield (

@@ -162,6 +162,8 @@ class _Checker:
             if identity in seen:
                 self.refuse(model.entry, f"it repeats {seen[identity].entry}: remove one or change its region or base")
             seen[identity] = model
+            if wrong := problem(model):
+                self.refuse(*wrong)
         return models
 
     def model(self, index: int, entry: object) -> Model:
@@ -198,8 +200,6 @@ class _Checker:
             for parameter in needed:
                 if not isinstance(parameters.get(parameter), str):
                     self.refuse(where, f"litellm_params has no {parameter}: {provider} needs it, as in os.environ/NAME")
-        if wrong := problem(model):
-            self.refuse(*wrong)
         return model
 
     def check_bedrock(self, model: Model) -> None:

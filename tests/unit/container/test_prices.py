@@ -232,15 +232,15 @@ def test_litellm_charges_each_price_from_its_day_on() -> None:
     in_a_region = {"model": ARGON, "vertex_project": "acme", "vertex_location": "us-central1"}
     opus = {"model": "bedrock/us.anthropic.claude-opus-5-5", "aws_region_name": "us-west-2"}
     azure = {"model": "azure/ours", "api_base": "https://acme.openai.azure.com", "api_key": "k", "api_version": "1"}
-    doubled = rules.COMING[ARGON]
+    doubled, dearer_output = rules.COMING[ARGON], {"output_cost_per_token": 2e-05}
     entries: list[tuple[str, dict[str, str], dict[str, Any]]] = [
         ("argon", in_a_region | {"vertex_location": "global"}, {"prices_from": doubled}),
         ("argon-in-a-region", in_a_region, {"prices_from": doubled}),
         ("argon-as-listed", in_a_region | {"vertex_location": "global"}, {}),
         ("opus", opus, {"prices_from": {"2026-12-01": {"cache_read_input_token_cost": 3e-07}}}),
         ("opus-as-listed", opus | {"aws_region_name": "us-east-1"}, {}),
-        ("sol", azure, {"base_model": "azure/gpt-6.1-sol", "prices_from": {"2026-12-01": {"output_cost_per_token": 2e-05}}}),
-    ]  # fmt: skip
+        ("sol", azure, {"base_model": "azure/gpt-6.1-sol", "prices_from": {"2026-12-01": dearer_output}}),
+    ]
     given = [{"model_name": name, "litellm_params": params, "model_info": info} for name, params, info in entries]
     listed = json.loads(CATALOG.read_text("utf-8"))["prices"]
 

@@ -70,45 +70,52 @@ def test_a_day_begins_where_the_provider_bills(provider: str, moment: str, day: 
 
 # What is refused
 
-REFUSALS = [
-    ({"prices_from": 4.0e-06}, f"{WHERE}: it must be a mapping of days to prices, as in "
-     '{"2026-12-01": {input_cost_per_token: 4.0e-06}}'),
-    ({"prices_from": {}}, f"{WHERE}: it must be a mapping of days to prices, as in "
-     '{"2026-12-01": {input_cost_per_token: 4.0e-06}}'),
-    ({"prices_from": {date(2026, 12, 1): DOUBLE}}, f"{WHERE}: the day 2026-12-01 is not text: put it in quotes"),
-    ({"prices_from": {"2026-11-31": DOUBLE}}, f"{WHERE}.2026-11-31: '2026-11-31' is no day: write it as year, month and "
-     'day, as in "2026-12-01"'),
-    ({"prices_from": {"20261201": DOUBLE}}, f"{WHERE}: '20261201' is no day: write it as year, month and day, as in "
-     '"2026-12-01"'),
-    ({"prices_from": {"December": DOUBLE}}, f"{WHERE}: 'December' is no day: write it as year, month and day, as in "
-     '"2026-12-01"'),
-    ({"prices_from": {DAY: 4.0e-06}}, f"{WHERE}.{DAY}: it must be a mapping of LiteLLM's names of prices to US dollars, "
-     "as in {input_cost_per_token: 4.0e-06}"),
-    ({"prices_from": {DAY: {"input_cost_per_tokens": 4.0e-06}}}, f"{WHERE}.{DAY}: unknown price 'input_cost_per_tokens': "
-     "did you mean 'input_cost_per_token'"),
-    ({"prices_from": {DAY: {"max_tokens": 4}}}, f"{WHERE}.{DAY}: unknown price 'max_tokens': LiteLLM has none like it"),
-    ({"prices_from": {DAY: {"input_cost_per_token": "4e-06"}}}, f"{WHERE}.{DAY}: input_cost_per_token is '4e-06', which "
-     "is text in YAML: write it with a point, as in 4.0e-06"),
-    ({"prices_from": {DAY: {"input_cost_per_token": "two"}}}, f"{WHERE}.{DAY}: input_cost_per_token must be a number of "
-     "US dollars, not 'two'"),
-    ({"prices_from": {DAY: {"input_cost_per_token": -1e-06}}}, f"{WHERE}.{DAY}: input_cost_per_token must be a number of "
-     "US dollars, not -1e-06"),
-    ({"prices_from": {DAY: {"input_cost_per_token": True}}}, f"{WHERE}.{DAY}: input_cost_per_token must be a number of "
-     "US dollars, not True"),
-    ({"prices_from": {DAY: {"input_cost_per_token": float("nan")}}}, f"{WHERE}.{DAY}: input_cost_per_token must be a "
-     "number of US dollars, not nan"),
-    ({"prices_from": {DAY: {"input_cost_per_token": 4.0}}}, f"{WHERE}.{DAY}: input_cost_per_token is 4 US dollars for a "
-     "single token: 4 for a million tokens is 4.0e-06"),
-    ({"price_from": {DAY: DOUBLE}}, "model_list entry 1 (m).model_info: unknown key 'price_from': did you mean "
-     "'prices_from'"),
-]  # fmt: skip
+A_MAPPING = 'it must be a mapping of days to prices, as in {"2026-12-01": {input_cost_per_token: 4.0e-06}}'
+NO_DAY = 'is no day: write it as year, month and day, as in "2026-12-01"'
+# What stands below prices_from, where the mistake is, and what is said of it.
+REFUSALS: list[tuple[object, str, str]] = [
+    (4.0e-06, "", A_MAPPING),
+    ({}, "", A_MAPPING),
+    ({date(2026, 12, 1): DOUBLE}, "", "the day 2026-12-01 is not text: put it in quotes"),
+    ({"2026-11-31": DOUBLE}, ".2026-11-31", f"'2026-11-31' {NO_DAY}"),
+    ({"20261201": DOUBLE}, "", f"'20261201' {NO_DAY}"),
+    ({"December": DOUBLE}, "", f"'December' {NO_DAY}"),
+    (
+        {DAY: 4.0e-06},
+        ".2026-12-01",
+        "it must be a mapping of LiteLLM's names of prices to US dollars, as in {input_cost_per_token: 4.0e-06}",
+    ),
+]
+# The same, of a price of that day.
+PRICES = [
+    ({"input_cost_per_tokens": 4.0e-06}, "unknown price 'input_cost_per_tokens': did you mean 'input_cost_per_token'"),
+    ({"max_tokens": 4}, "unknown price 'max_tokens': LiteLLM has none like it"),
+    (
+        {"input_cost_per_token": "4e-06"},
+        "input_cost_per_token is '4e-06', which is text in YAML: write it with a point, as in 4.0e-06",
+    ),
+    ({"input_cost_per_token": "two"}, "input_cost_per_token must be a number of US dollars, not 'two'"),
+    ({"input_cost_per_token": -1e-06}, "input_cost_per_token must be a number of US dollars, not -1e-06"),
+    ({"input_cost_per_token": True}, "input_cost_per_token must be a number of US dollars, not True"),
+    ({"input_cost_per_token": float("nan")}, "input_cost_per_token must be a number of US dollars, not nan"),
+    (
+        {"input_cost_per_token": 4.0},
+        "input_cost_per_token is 4 US dollars for a single token: 4 for a million tokens is 4.0e-06",
+    ),
+]
+REFUSALS += [({DAY: prices}, ".2026-12-01", problem) for prices, problem in PRICES]
 
 
-@pytest.mark.parametrize(("info", "sentence"), REFUSALS, ids=[str(info)[:60] for info, _ in REFUSALS])
-def test_a_mistake_is_refused_in_one_sentence(tmp_path: Path, info: dict[str, Any], sentence: str) -> None:
+@pytest.mark.parametrize(("changes", "place", "problem"), REFUSALS, ids=[problem[:60] for *_, problem in REFUSALS])
+def test_a_mistake_is_refused_in_one_sentence(tmp_path: Path, changes: object, place: str, problem: str) -> None:
     with pytest.raises(ConfigError) as refusal:
-        read(tmp_path, entry(**info))
-    assert str(refusal.value) == f"{tmp_path}/config.yaml: {sentence}."
+        read(tmp_path, entry(prices_from=changes))
+    assert str(refusal.value) == f"{tmp_path}/config.yaml: {WHERE}{place}: {problem}."
+
+
+def test_a_key_that_is_nearly_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'price_from': did you mean 'prices_from'"):
+        read(tmp_path, entry(price_from={DAY: DOUBLE}))
 
 
 def test_a_price_that_holds_on_every_day_is_not_below_litellm_params(tmp_path: Path) -> None:
@@ -142,8 +149,8 @@ def told(config: LiteLlmConfig, today: str) -> list[str]:
 
 
 SOON = (
-    "the price of m (vertex_ai/gemini-4-argon) changes on 2026-12-01, which LiteLLM will charge by itself: input 2 -> 4, "
-    "output 10 -> 20 (US dollars per million tokens)."
+    "the price of m (vertex_ai/gemini-4-argon) changes on 2026-12-01, which LiteLLM will charge by itself: "
+    "input 2 -> 4, output 10 -> 20 (US dollars per million tokens)."
 )
 
 
@@ -171,8 +178,8 @@ def test_a_models_regions_are_told_of_once(tmp_path: Path) -> None:
 def test_prices_that_the_list_has_are_to_be_removed(tmp_path: Path) -> None:
     config = read(tmp_path, entry(prices_from={"2026-10-07": {"input_cost_per_token": 2e-06}, DAY: DOUBLE}))
     assert told(config, "2026-10-07") == [
-        "the list of LiteLLM 1.106.2 has the prices of m (vertex_ai/gemini-4-argon) that hold from 2026-10-07 on: remove "
-        "them from prices_from."
+        "the list of LiteLLM 1.106.2 has the prices of m (vertex_ai/gemini-4-argon) that hold from 2026-10-07 on: "
+        "remove them from prices_from."
     ]
     assert told(config, "2026-10-06") == []  # nor is anything to come then
     assert told(config, "2026-12-01") == []  # what holds now is not in it
@@ -182,8 +189,8 @@ def test_a_change_that_is_announced_is_asked_for(tmp_path: Path) -> None:
     (text,) = told(read(tmp_path, entry()), "2026-09-01")
     assert text == (
         "the price of m (vertex_ai/gemini-4-argon) changes on 2026-12-01, which LiteLLM 1.106.2 does not know: add the "
-        "day to its model_info.prices_from, as docs/costs.md has it: input 2 -> 4, output 10 -> 20, read from the cache "
-        "0.1 -> 0.2, 13 other prices (US dollars per million tokens)."
+        "day to its model_info.prices_from, as docs/costs.md has it: input 2 -> 4, output 10 -> 20, read from the "
+        "cache 0.1 -> 0.2, 13 other prices (US dollars per million tokens)."
     )
     own = entry(input_cost_per_token=1.0e-06, output_cost_per_token=5.0e-06)
     assert told(read(tmp_path, own), "2026-12-24") == []  # as agreed on with the provider
