@@ -99,11 +99,10 @@ def bring_up_to_date(router: Any, moment: datetime) -> None:  # noqa: ANN401 - L
     prices are edited in the admin UI, too.
     """
     for entry in tuple(router.model_list):
-        info = entry["model_info"]
-        if not info.get(PRICES_FROM) or info.get("db_model"):
-            continue
         try:
-            _change(router, entry["litellm_params"], info, moment)
+            info = entry["model_info"]
+            if info.get(PRICES_FROM) and not info.get("db_model"):
+                _change(router, entry["litellm_params"], info, moment)
         except Exception:  # the request is answered all the same, at the old price
             _log.exception("The prices of a deployment could not be changed on their day")
 

@@ -87,9 +87,15 @@ def day_of(provider: str, moment: datetime) -> str:
 
 def problem(model: Model) -> tuple[str, str] | None:
     """Where and what is wrong with an entry's prices and their days; None if nothing is, or there are none."""
-    where, changes = f"{model.entry}.model_info.{PRICES_FROM}", model.info.get(PRICES_FROM)
-    if PRICES_FROM not in model.info:
-        return None
+    for section, given in (("litellm_params", model.parameters), ("model_info", model.info)):
+        own = {name: given[name] for name in catalog()["price_names"] if given.get(name) is not None}
+        if own and (wrong := _wrong_prices(own)):
+            return f"{model.entry}.{section}", wrong
+    return _wrong_changes(model) if PRICES_FROM in model.info else None
+
+
+def _wrong_changes(model: Model) -> tuple[str, str] | None:
+    where, changes = f"{model.entry}.model_info.{PRICES_FROM}", model.info[PRICES_FROM]
     if not isinstance(changes, dict) or not changes:
         return where, 'it must be a mapping of days to prices, as in {"2026-12-01": {input_cost_per_token: 4.0e-06}}'
     if own := sorted(model.parameters.keys() & catalog()["price_names"]):

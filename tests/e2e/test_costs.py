@@ -17,16 +17,13 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from usage.litellm import LiteLlm
 
 from local.gateway import LocalGateway
 from local.outside.completion import TOOL_MARKER
 from local.outside.records import Call, Fault
-from stacks.company import EXAMPLE
-from stacks.litellm_config import PRICES_FROM, day_of, in_force
 from tests.e2e.conftest import eventually
-from tests.e2e.test_completions import PRICES
+from tests.e2e.test_completions import CHANGES, PRICES, prices_of
 
 Json = dict[str, Any]
 
@@ -383,19 +380,11 @@ FAILURES = {
 CASES = SHAPES | FAILURES
 
 
-# By provider and model as in a call: the prices of config.yaml, by the day from which they hold.
-CHANGES: dict[tuple[str, str], Mapping[str, Mapping[str, float]]] = {
-    tuple(entry["litellm_params"]["model"].split("/", 1)): entry["model_info"][PRICES_FROM]
-    for entry in yaml.safe_load((EXAMPLE / "config.yaml").read_text("utf-8"))["model_list"]
-    if PRICES_FROM in entry.get("model_info", {})
-}
-
-
 def price(call: Call) -> Json:
-    """The entry of LiteLLM's price list, with the prices that config.yaml has for the day of the call."""
-    entry: Json = PRICES[{"bedrock": "", "azure": "azure/", "vertex_ai": "vertex_ai/"}[call.provider] + call.model]
-    day = day_of(call.provider, datetime.fromtimestamp(call.time, UTC))
-    return entry | in_force(CHANGES.get((call.provider, call.model), {}), day)
+    """The prices of a call's model on its day, by LiteLLM's names."""
+    return prices_of(
+        {"bedrock": "", "azure": "azure/", "vertex_ai": "vertex_ai/"}[call.provider] + call.model, call.time
+    )
 
 
 # Tokens of a prompt, cached ones included, above which all of a call has the model's higher prices.
@@ -656,7 +645,7 @@ PUBLISHED = {
     "vertex_ai/gemini-4-argon": (2.00, 10.0, 0.10, 0, 0),  # until 2026-11-30
     "amazon.titan-embed-text-v2:0": (0.02, 0, 0, 0, 0),
 }
-PUBLISHED_FROM = {("vertex_ai", "gemini-4-argon", "2026-12-01"): (4.00, 20.0, 0.20, 0, 0)}
+PUBLISHED_FROM = {("vertex_ai/gemini-4-argon", "2026-12-01"): (4.00, 20.0, 0.20, 0, 0)}
 KINDS = (
     *("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),
     *("cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr"),
@@ -672,8 +661,8 @@ def test_the_price_list_is_the_published_one(model: str) -> None:
 
 def test_the_prices_to_come_are_the_published_ones() -> None:
     found = {
-        (*called, day): tuple(1e6 * prices.get(kind, 0) for kind in KINDS)
-        for called, changes in CHANGES.items()
+        (model, day): tuple(1e6 * prices.get(kind, 0) for kind in KINDS)
+        for model, changes in CHANGES.items()
         for day, prices in changes.items()
     }
     assert found == {key: pytest.approx(published) for key, published in PUBLISHED_FROM.items()}

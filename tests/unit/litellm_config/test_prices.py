@@ -1,6 +1,7 @@
 """Prices with a day: what is refused of them, and what synth tells of a change before, on and after its day."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ NEEDED = {"vertex_project": "os.environ/VERTEXAI_PROJECT", "vertex_location": "g
 CHARGED = ["prices.dated"]
 
 
-def entry(model: str = ARGON, parameters: dict[str, Any] | None = None, **info: object) -> dict[str, Any]:
+def entry(model: str = ARGON, parameters: Mapping[str, object] | None = None, **info: object) -> dict[str, Any]:
     """One that is called in one place."""
     place = {"aws_region_name": "us-west-2"} if model.startswith("bedrock/") else NEEDED
     return {"model_name": "m", "litellm_params": {"model": model, **place, **(parameters or {})}, "model_info": info}
@@ -111,6 +112,16 @@ def test_a_mistake_is_refused_in_one_sentence(tmp_path: Path, changes: object, p
     with pytest.raises(ConfigError) as refusal:
         read(tmp_path, entry(prices_from=changes))
     assert str(refusal.value) == f"{tmp_path}/config.yaml: {WHERE}{place}: {problem}."
+
+
+@pytest.mark.parametrize("section", ["model_info", "litellm_params"])
+@pytest.mark.parametrize(("prices", "problem"), PRICES[2:], ids=[problem[:60] for _, problem in PRICES[2:]])
+def test_so_is_one_of_a_price_for_every_day(tmp_path: Path, section: str, prices: dict[str, Any], problem: str) -> None:
+    """What YAML takes for text would be called a secret, for the end of its name."""
+    given = entry(parameters=prices) if section == "litellm_params" else entry(**prices)
+    with pytest.raises(ConfigError) as refusal:
+        read(tmp_path, given)
+    assert str(refusal.value) == f"{tmp_path}/config.yaml: model_list entry 1 (m).{section}: {problem}."
 
 
 def test_a_key_that_is_nearly_it(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ model_list:
       model: azure/responses/gpt-6-luna
       api_base: https://acme-west.openai.azure.com
       api_key: os.environ/WEST_API_KEY
-      output_cost_per_token: 0.5
+      output_cost_per_token: 0.005
   - model_name: gemini
     litellm_params:
       model: vertex_ai/gemini-3.8-flash
@@ -55,7 +55,7 @@ def test_deployments_that_are_billed_otherwise_than_their_names(config: LiteLlmC
     assert deployments(config, VARIABLES) == {
         ("bedrock", "eu-central-1", ARN): Deployment("eu.anthropic.claude-sonnet-5-5"),
         ("azure", "acme-east", "ours"): Deployment("azure/gpt-6-luna"),
-        ("azure", "acme-west", "gpt-6-luna"): Deployment("", {"output_cost_per_token": 0.5}),
+        ("azure", "acme-west", "gpt-6-luna"): Deployment("", {"output_cost_per_token": 0.005}),
         ("vertex_ai", "global", "gemini-4-argon"): Deployment(
             prices_from={"2026-12-01": {"input_cost_per_token": 4.0e-06}}
         ),
