@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from local.outside.bills import Deployment
 from local.outside.credentials import Credentials
-from stacks.litellm_config import LiteLlmConfig, Model
+from stacks.litellm_config import PRICES_FROM, LiteLlmConfig, Model
 
 _REFERENCE = "os.environ/"
 _PRICE = re.compile(r"((in|out)put_cost_per|cache_(creation|read)_input)_\w+")
@@ -22,10 +22,10 @@ def deployments(config: LiteLlmConfig, variables: Mapping[str, str]) -> dict[tup
     They are by provider, place and name; `variables` are what the file refers to.
     """
     return {
-        (model.provider, _place(model, variables), _called(model)): Deployment(base, prices)
+        (model.provider, _place(model, variables), _called(model)): Deployment(base, prices, changes)
         for model in config.models
-        for base, prices in [(_base(model), dict(_prices(model)))]
-        if base or prices
+        for base, prices, changes in [(_base(model), dict(_prices(model)), model.info.get(PRICES_FROM, {}))]
+        if base or prices or changes
     }
 
 

@@ -8,7 +8,8 @@ Its source is read, not run. The file holds:
 - `litellm`: the version;
 - `top_level`: the keys of config.yaml;
 - `settings`: per section of config.yaml, the names that LiteLLM reads, and those of `litellm_params` and `model_info`;
-- `prices`: the models of the gateway's providers that have a price;
+- `prices`: the models of the gateway's providers that have a price, with their prices in US dollars;
+- `price_names`: every name of a price that the list or an entry may have;
 - `token_count_models`: the model of Bedrock's, and if need be the region, with which LiteLLM counts another's tokens.
 """
 
@@ -30,6 +31,9 @@ PRICE_MAP: Final = "model_prices_and_context_window_backup.json"
 
 PROVIDERS: Final = ("azure", "azure_text", "bedrock", "bedrock_converse", "vertex_ai")
 """Values of `litellm_provider` in the price map whose models are kept; those like vertex_ai-language-models too."""
+
+PRICE: Final = re.compile(r"cost|uplift_multiplier")
+"""What a name of the price map has in it if it is a price, or a factor of one."""
 
 PROVIDER_PARAMETERS: Final = ("extra_body", "guardrailConfig", "model_id", "performanceConfig", "safety_settings")
 """Parameters of an entry that LiteLLM hands to Bedrock or Vertex AI without naming them in a class."""
@@ -76,7 +80,15 @@ def catalog(site_packages: Path) -> dict[str, Any]:
             ),
             "model_info": _sorted(_fields(types, "ModelInfo"), ["mode"], *prices.values()),
         },
-        "prices": _sorted(name for name, model in prices.items() if _is_ours(model) and _is_priced(model)),
+        "prices": {
+            name: {key: model[key] for key in sorted(model) if PRICE.search(key) and _is_number(model[key])}
+            for name, model in sorted(prices.items())
+            if _is_ours(model) and _is_priced(model)
+        },
+        "price_names": _sorted(
+            (name for name in _fields(types, "CustomPricingLiteLLMParams") if PRICE.search(name)),
+            (name for model in prices.values() for name in model if PRICE.search(name) and _is_number(model[name])),
+        ),
         "token_count_models": {
             name: {key: value for key, value in model["token_count_model"].items() if key in ("model", "region")}
             for name, model in sorted(prices.items())
@@ -95,6 +107,10 @@ def _is_ours(model: dict[str, Any]) -> bool:
 
 def _is_priced(model: dict[str, Any]) -> bool:
     return any(re.match(r"(in|out)put_cost_per_", name) and value is not None for name, value in model.items())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _class(source: str, name: str) -> str:

@@ -1,5 +1,6 @@
 """One environment: its stacks, each handed what it needs."""
 
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class GatewayStage(Stage):
                 reason="The zones are settings of the environment, and one environment is one region",
             )
         )
-        for warning in config.warnings:
+        for warning in (*config.warnings, *config.price_notices(_today())):
             Annotations.of(self.gateway).add_warning_v2("litellm:config", warning)
         if services := lacking(environment):
             Annotations.of(self).add_warning_v2("litellm:region", told(environment.name, environment.region, services))
@@ -174,3 +175,7 @@ def _common(environment: Environment, name: str) -> dict[str, Any]:
         "tags": environment.tags,
         "environment": environment,
     }
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

@@ -2,8 +2,9 @@
 
 Each bill has what the simulated provider answered, at the prices of the pinned LiteLLM's list, reckoned as the
 providers publish it: what no cache had at the input price, what was read from and written to a cache at theirs, the
-output with its thoughts at the output price. A deployment has the prices and the model that config.yaml gives it
-(`Deployment`). What neither it nor the list prices is not billed. `Bills.distort` makes a bill wrong.
+output with its thoughts at the output price. A deployment has the prices and the model that config.yaml gives it, from
+the day on from which it has them (`Deployment`). What neither it nor the list prices is not billed. `Bills.distort`
+makes a bill wrong.
 
 The records of calls may be cleared and the process may end: a bill stays.
 """
@@ -25,6 +26,7 @@ from typing import Any
 from local.outside.exchange import ApiError
 from local.outside.records import Call, Journal
 from stacks import CHECKOUT
+from stacks.litellm_config import day_of, in_force
 
 PAGE = 5  # lines of a bill that a service shows at once, so that there are pages
 _GEOGRAPHY = re.compile(r"^(us|eu|apac|jp|au|us-gov|global)\.")
@@ -50,11 +52,13 @@ class Charge:
 class Deployment:
     """What config.yaml says of a provider's deployment: the model that it is priced as, and prices of its own.
 
-    `base` is a name in LiteLLM's list, "" where it is the deployment's own; `prices` have the list's names.
+    `base` is a name in LiteLLM's list, "" where it is the deployment's own; `prices` have the list's names. Above both
+    are, from each day of the provider's on, the prices of that day in `prices_from`.
     """
 
     base: str = ""
     prices: Mapping[str, float] = field(default_factory=dict)
+    prices_from: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 Deployments = Mapping[tuple[str, str, str], Deployment]
@@ -77,14 +81,15 @@ class Bills:
     file: Path
     deployments: Deployments = field(default_factory=dict)
     preliminary: bool = False
-    _tokens: Counter[tuple[str, str, str, str, str]] = field(default_factory=Counter)
+    # By month, day from which the price held ("" if from the beginning), provider, place, model and kind.
+    _tokens: Counter[tuple[str, str, str, str, str, str]] = field(default_factory=Counter)
     _factors: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         if self.file.exists():
             try:
-                self._tokens.update({tuple(key): int(count) for *key, count in json.loads(self.file.read_text())})
+                self._tokens.update({_key(*key): int(count) for *key, count in json.loads(self.file.read_text())})
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{self.file} is not a bill; delete it to begin a new one.") from error
 
@@ -97,14 +102,15 @@ class Bills:
         """Put an answered call on the bill: one that was cut has been answered by the provider all the same."""
         if call.status != 200 or not call.model:
             return
-        month = f"{datetime.fromtimestamp(call.time, UTC):%Y-%m}"
+        month, since = f"{datetime.fromtimestamp(call.time, UTC):%Y-%m}", self._since(call)
         with self._lock:
             for kind, count in _counted(call).items():
-                self._tokens[month, call.provider, _place(call), call.model, kind] += count
+                self._tokens[month, since, call.provider, _place(call), call.model, kind] += count
 
     def cost(self, call: Call) -> float | None:
         """Return what an answered call is billed, in US dollars; None if nothing prices its model."""
-        prices = {kind: self._price(call.provider, _place(call), call.model, kind) for kind in _counted(call)}
+        since = self._since(call)
+        prices = {kind: self._price(since, call.provider, _place(call), call.model, kind) for kind in _counted(call)}
         found = {kind: price for kind, price in prices.items() if price is not None}
         return sum(count * found[kind] for kind, count in _counted(call).items()) if found else None
 
@@ -122,23 +128,37 @@ class Bills:
         """Return a month's lines of a provider, such as bedrock in 2026-11, in the order of their names."""
         with self._lock:
             tokens, factors = sorted(self._tokens.items()), dict(self._factors)
-        found = []
-        for (of_month, of_provider, place, model, kind), count in tokens:
-            price = self._price(provider, place, model, kind)
+        found: dict[tuple[str, str, str], tuple[int, float]] = {}
+        for (of_month, since, of_provider, place, model, kind), count in tokens:
+            price = self._price(since, provider, place, model, kind)
             if (of_month, of_provider) == (month, provider) and count and price is not None:
                 factor = next((f for pattern, f in factors.items() if fnmatchcase(model, pattern)), 1.0)
-                found.append(Charge(provider, place, model, kind, count, count * price * factor))
-        return found
+                # A line is a month's, at whichever prices.
+                before, cost = found.get((place, model, kind), (0, 0.0))
+                found[place, model, kind] = (before + count, cost + count * price * factor)
+        return [Charge(provider, *key, count, cost) for key, (count, cost) in sorted(found.items())]
 
-    def _price(self, provider: str, place: str, model: str, kind: str) -> float | None:
-        """US dollars of one token; None if nothing prices the model."""
+    def _since(self, call: Call) -> str:
+        """The last day, until the call, on which the prices of its deployment changed; "" if there was none."""
+        deployment = self.deployments.get((call.provider, _place(call), call.model), Deployment())
+        today = day_of(call.provider, datetime.fromtimestamp(call.time, UTC))
+        return max((day for day in deployment.prices_from if day <= today), default="")
+
+    def _price(self, since: str, provider: str, place: str, model: str, kind: str) -> float | None:
+        """US dollars of one token, at the prices of a day; None if nothing prices the model."""
         deployment = self.deployments.get((provider, place, model), Deployment())
         named = deployment.base or model
         listed = next((_prices()[name] for name in _names(provider, place, named) if name in _prices()), {})
-        price = _price({**listed, **deployment.prices}, kind)
+        price = _price({**listed, **deployment.prices, **in_force(deployment.prices_from, since)}, kind)
         # A model of Vertex AI may cost more in a region than by the global endpoint.
         dearer = float(listed.get("regional_endpoint_uplift_multiplier", 1.0)) if place != "global" else 1.0
         return price if price is None else price * dearer
+
+
+def _key(month: str, *rest: str) -> tuple[str, str, str, str, str, str]:
+    """What a file has of tokens; an older one says nothing of the prices' day."""
+    since, provider, place, model, kind = rest if len(rest) == 5 else ("", *rest)
+    return (month, since, provider, place, model, kind)
 
 
 def _place(call: Call) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
 
 from ops.init.answers import Answers
 from ops.init.models import NO_PROFILE, Deployment, deployments, fallbacks
+from stacks.litellm_config import COMING, PRICES_FROM
 
 WIDTH: Final = 120
 
@@ -85,7 +86,10 @@ _DATADOG: Final = """\
   datadog_params: {turn_off_message_logging: true}
   # One record per attempt at a provider: user, model, region, tokens, cost, latency. masking.py beside this file in the
   # image is LiteLLM's datadog callback with the records of records.py: no texts.
-  callbacks: [masking.datadog]
+"""
+
+_DATED: Final = """\
+  # prices.py beside this file in the image charges prices_from of an entry, from its days on.
 """
 
 _MAIL: Final = """\
@@ -118,16 +122,26 @@ def written(answers: Answers) -> str:
     for number, (provider, found) in enumerate(entries.items()):
         lines += ([""] if number else []) + list(_provider(provider, found, company))
     names = list(dict.fromkeys(each.name for found in entries.values() for each in found))
+    dated = any(_coming(each) for found in entries.values() for each in found)
     lines += ["", *_router(names), ""]
     return (
         "\n".join(lines)
         + "\n"
         + _SETTINGS.format(
-            callbacks=_DATADOG if company.get("datadog") else "",
+            callbacks="".join(_callbacks(datadog=bool(company.get("datadog")), dated=dated)),
             budget=company.get("budget", 100),
             alerting=_SLACK if company.get("slack.alerts") else _MAIL,
         )
     )
+
+
+def _callbacks(*, datadog: bool, dated: bool) -> Iterator[str]:
+    if datadog:
+        yield _DATADOG
+    if dated:
+        yield _DATED
+    if names := ["masking.datadog"] * datadog + ["prices.dated"] * dated:
+        yield f"  callbacks: [{', '.join(names)}]\n"
 
 
 def _comment(text: str, indent: str = "") -> list[str]:
@@ -159,12 +173,6 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
             "it is.",
             "  ",
         )
-        if any(each.model == "vertex_ai/gemini-4-argon" for each in found):
-            yield from _comment(
-                "On 2026-12-01 the price of gemini-4-argon doubles, which the image's list does not know: see "
-                "docs/costs.md.",
-                "  ",
-            )
         yield from _entries(
             found,
             "vertex_project: os.environ/VERTEXAI_PROJECT",
@@ -191,6 +199,7 @@ def _bedrock(found: list[Deployment], geography: str) -> Iterator[str]:
             if each.name == name:
                 yield f"  - model_name: {_scalar(name)}"
                 yield f"    litellm_params: {{model: {_scalar(each.model)}, aws_region_name: {each.region}}}"
+                yield from _info(each)
 
 
 def _entries(found: Iterable[Deployment], *parameters: str) -> Iterator[str]:
@@ -199,9 +208,38 @@ def _entries(found: Iterable[Deployment], *parameters: str) -> Iterator[str]:
         yield "    litellm_params:"
         yield f"      model: {_scalar(each.model)}"
         yield from (f"      {parameter}" for parameter in parameters)
-        if each.info:
-            described = ", ".join(f"{key}: {_scalar(value)}" for key, value in each.info.items())
+        yield from _info(each)
+
+
+def _info(each: Deployment) -> Iterator[str]:
+    """What LiteLLM is to know of an entry: whose price it has, and the changes that its list does not know."""
+    described = ", ".join(f"{key}: {_scalar(value)}" for key, value in each.info.items())
+    if not (changes := _coming(each)):
+        if described:
             yield f"    model_info: {{{described}}}"
+        return
+    yield "    model_info:"
+    yield from (f"      {key}: {_scalar(value)}" for key, value in each.info.items())
+    yield from _comment(
+        "What changes on a day that the provider has announced, and LiteLLM's list does not know: US dollars per token "
+        "(docs/costs.md).",
+        "      ",
+    )
+    yield f"      {PRICES_FROM}:"
+    for day, prices in changes.items():
+        yield f'        "{day}":'
+        yield from (f"          {name}: {_price(price)}" for name, price in prices.items())
+
+
+def _coming(each: Deployment) -> Mapping[str, Mapping[str, float]]:
+    """The announced changes of a model's price, by day."""
+    return COMING.get(each.info.get("base_model") or each.model.removeprefix("bedrock/"), {})
+
+
+def _price(price: float) -> str:
+    """A number with a point, without which YAML 1.1 takes 4e-06 for text."""
+    text = repr(price)
+    return text if "." in text else text.replace("e", ".0e")
 
 
 def _router(names: Iterable[str]) -> Iterator[str]:

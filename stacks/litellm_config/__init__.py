@@ -8,7 +8,8 @@ Nothing here needs the network or an installed LiteLLM.
 from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, GEOGRAPHIES
 from stacks.litellm_config.catalog import CATALOG, ConfigError, image_version, priced_models
 from stacks.litellm_config.config import LiteLlmConfig
-from stacks.litellm_config.model import Model
+from stacks.litellm_config.model import PRICES_FROM, Model
+from stacks.litellm_config.prices import COMING, day_of, in_force
 from stacks.litellm_config.reading import StrictLoader, load_config
 from stacks.litellm_config.variables import (
     ALERTING,
@@ -25,9 +26,11 @@ __all__ = [
     "ALERTING",
     "BEDROCK_ACTIONS",
     "CATALOG",
+    "COMING",
     "CORE_SECRETS",
     "GEOGRAPHIES",
     "OVERWRITTEN",
+    "PRICES_FROM",
     "PROVIDER_SETTINGS",
     "SECRET_SUFFIXES",
     "SECRET_VALUE",
@@ -37,7 +40,9 @@ __all__ = [
     "LiteLlmConfig",
     "Model",
     "StrictLoader",
+    "day_of",
     "image_version",
+    "in_force",
     "load_config",
     "priced_models",
 ]

@@ -1,6 +1,6 @@
 """What the pinned LiteLLM knows, so that synth needs neither LiteLLM nor the network.
 
-`catalog.json` holds it: names of settings, and models with a price. `ops/catalog.py` writes the file.
+`catalog.json` holds it: names of settings, and the models with their prices. `ops/catalog.py` writes the file.
 """
 
 from __future__ import annotations
@@ -22,14 +22,12 @@ class ConfigError(ValueError):
 def catalog() -> dict[str, Any]:
     """What the pinned LiteLLM knows; see ops/catalog.py for the shape."""
     catalog: dict[str, Any] = json.loads(CATALOG.read_text("utf-8"))
-    catalog["prices"] = frozenset(catalog["prices"])
     return catalog
 
 
 def priced_models() -> frozenset[str]:
     """The models of the gateway's providers that the pinned LiteLLM knows a price of, by LiteLLM's names for them."""
-    prices: frozenset[str] = catalog()["prices"]
-    return prices
+    return frozenset(catalog()["prices"])
 
 
 def image_version(dockerfile: Path) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, COUNT_ACTION, MANTLE_COUNT_ACTION
 from stacks.litellm_config.model import Model
+from stacks.litellm_config.prices import notices
 from stacks.litellm_config.variables import ALERTING, CALLBACKS
 
 
@@ -66,3 +68,8 @@ class LiteLlmConfig:
         needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
         hosts |= {host.format_map(variables) for need in needs for host in need.hosts}
         return tuple(sorted(hosts))
+
+    def price_notices(self, today: date) -> tuple[str, ...]:
+        """What is to be known of prices on a day: which change soon, and which are missing or in vain."""
+        found = dict.fromkeys(text for model in self.models for text in notices(model, today))
+        return tuple(f"{self.path}: {text}" for text in found)

@@ -15,6 +15,9 @@ from stacks.litellm_config.variables import resolve
 PROVIDERS: Final = ("azure", "bedrock", "vertex_ai")
 """The prefixes of `litellm_params.model` for which the task has credentials and a way out."""
 
+PRICES_FROM: Final = "prices_from"
+"""The key of `model_info` for prices with a day from which they hold; see stacks/litellm_config/prices.py."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -84,9 +87,30 @@ class Model:
 
     def is_priced(self) -> bool:
         """Whether LiteLLM can tell what a call costs."""
-        if any(name.startswith(("input_cost_per_", "output_cost_per_")) for name in (*self.info, *self.parameters)):
-            return True
-        names = {self.model, self.id, f"{self.provider}/{self.id}", str(self.info.get("base_model", ""))}
+        return bool(self.own_prices()) or self.listed_as() is not None
+
+    def own_prices(self) -> dict[str, Any]:
+        """The prices that the entry has for every day, by LiteLLM's names; none if it does not price its tokens."""
+        given = {**self.info, **self.parameters}
+        if not any(name.startswith(("input_cost_per_", "output_cost_per_")) for name in given):
+            return {}
+        return {name: given[name] for name in catalog()["price_names"] if given.get(name) is not None}
+
+    def listed_as(self) -> str | None:
+        """LiteLLM's name for it in its list of prices; None if it is not there."""
+        return next((name for name in self._names() if name in catalog()["prices"]), None)
+
+    def listed_prices(self) -> Mapping[str, float]:
+        """Its prices in LiteLLM's list, by LiteLLM's names; none if it is not there."""
+        found: Mapping[str, float] = catalog()["prices"].get(self.listed_as(), {})
+        return found
+
+    def _names(self) -> Iterator[str]:
+        """Yield under which names the list may have it, what the entry says itself first."""
+        if base := self.info.get("base_model"):
+            yield str(base)
         if self.provider == "bedrock":
-            names |= {self.base, geography_of(self.base)[1]}
-        return not names.isdisjoint(catalog()["prices"])
+            for name in (str(self.parameters.get("model_id") or self.id), self.id, self.base):
+                yield from (f"bedrock/{self.region}/{name}", name, f"bedrock/{name}", geography_of(name)[1])
+        else:  # Azure's may have a route before it, as in azure/responses/gpt-6.1-sol
+            yield from (self.model, f"{self.provider}/{self.id.rpartition('/')[2]}", self.id)

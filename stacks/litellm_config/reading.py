@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -14,7 +14,8 @@ import yaml
 from stacks.litellm_config.bedrock import BEDROCK_ARN, GEOGRAPHIES, bedrock_regions, geography_of, profile_or_model
 from stacks.litellm_config.catalog import ConfigError, catalog
 from stacks.litellm_config.config import LiteLlmConfig
-from stacks.litellm_config.model import PROVIDERS, Model
+from stacks.litellm_config.model import PRICES_FROM, PROVIDERS, Model
+from stacks.litellm_config.prices import CALLBACK, problem
 from stacks.litellm_config.variables import (
     ALERTING,
     CALLBACKS,
@@ -96,6 +97,8 @@ class _Checker:
         models = self.models(document.get("model_list"))
         self.check_fallbacks(models, sections)
         callbacks = self.callbacks(sections["litellm_settings"])
+        if dated := next((model for model in models if PRICES_FROM in model.info), None):
+            self.check_charged(dated, sections["litellm_settings"].get("callbacks"))
         alerting = self.choices("general_settings.alerting", sections["general_settings"].get("alerting"), ALERTING)
         secrets, variables = self.secrets_and_variables(document, callbacks, alerting)
         return LiteLlmConfig(
@@ -159,6 +162,8 @@ class _Checker:
             if identity in seen:
                 self.refuse(model.entry, f"it repeats {seen[identity].entry}: remove one or change its region or base")
             seen[identity] = model
+            if wrong := problem(model):
+                self.refuse(*wrong)
         return models
 
     def model(self, index: int, entry: object) -> Model:
@@ -175,7 +180,7 @@ class _Checker:
                 self.refuse(f"{where}.litellm_params", f"{key} is to be text: put it in quotes")
         info = self.mapping(f"{where}.model_info", mapping.get("model_info") or {})
         self.check_keys(f"{where}.litellm_params", parameters, catalog()["settings"]["litellm_params"])
-        self.check_keys(f"{where}.model_info", info, catalog()["settings"]["model_info"])
+        self.check_keys(f"{where}.model_info", info, (*catalog()["settings"]["model_info"], PRICES_FROM))
         full = parameters.get("model")
         if not isinstance(full, str) or not full:
             self.refuse(where, "litellm_params has no model: add provider/model-id")
@@ -284,6 +289,14 @@ class _Checker:
                     "[email] sends mail without one), or set litellm_license in the environment's settings",
                 )
         return tuple(named)
+
+    def check_charged(self, model: Model, callbacks: Sequence[str] | None) -> None:
+        """Refuse prices with a day that nobody would charge on it."""
+        if CALLBACK not in (callbacks or ()):
+            self.refuse(
+                "litellm_settings.callbacks",
+                f"{model.entry} has {PRICES_FROM}, which only the callback {CALLBACK} charges: add it to the list",
+            )
 
     def choices(self, where: str, value: object, known: Collection[str]) -> tuple[str, ...]:
         if value is None:

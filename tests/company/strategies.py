@@ -336,7 +336,8 @@ def azure_entries(draw: DrawFn) -> Written:
     base = draw(
         st.sampled_from(("os.environ/AZURE_API_BASE", "os.environ/AZURE_OTHER_BASE", BASE_URL.format("in-file")))
     )
-    info = draw(st.sampled_from(({}, {"base_model": "azure/gpt-6-luna"}, {"input_cost_per_token": 1e-7})))
+    dated = {"base_model": "azure/gpt-6-luna", "prices_from": {"2026-12-01": {"input_cost_per_token": 1e-6}}}
+    info = draw(st.sampled_from(({}, {"base_model": "azure/gpt-6-luna"}, {"input_cost_per_token": 1e-7}, dated)))
     parameters = {"model": f"azure/{deployment}", "api_base": base, "api_key": "os.environ/AZURE_API_KEY"}
     return {"litellm_params": parameters, "model_info": info}
 
@@ -360,6 +361,16 @@ def vertex_entries(draw: DrawFn) -> Written:
         "vertex_credentials": "os.environ/VERTEX_CREDENTIALS",
     }
     return {"litellm_params": parameters}
+
+
+@composite
+def callbacks_of(draw: DrawFn, model_list: list[Written]) -> Written:
+    """None, or some; the one that charges prices with a day wherever an entry has them."""
+    known = ("masking.datadog", "prices.dated", "smtp_email")
+    chosen: Written = draw(some(callbacks=several(st.sampled_from(known)).map(list)))
+    if any("prices_from" in entry.get("model_info", {}) for entry in model_list):
+        chosen["callbacks"] = list({**dict.fromkeys(chosen.get("callbacks", ())), "prices.dated": None})
+    return chosen
 
 
 @composite
@@ -392,7 +403,7 @@ def config_files(draw: DrawFn) -> Written:
         ),
         "litellm_settings": {
             "request_timeout": draw(st.sampled_from((1, 60, 600, 3600))),
-            **draw(some(callbacks=several(st.sampled_from(("masking.datadog", "smtp_email"))).map(list))),
+            **draw(callbacks_of(model_list)),
         },
         "general_settings": {
             "master_key": "os.environ/LITELLM_MASTER_KEY",

@@ -1,19 +1,24 @@
 """What people do all day: completions through each provider, answered, counted and kept to themselves."""
 
 import json
+import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import openai
 import pytest
+import yaml
 
 from local.gateway import LocalGateway
 from local.outside.completion import COMPLETION_PHRASE, count_tokens
 from local.outside.records import Call, Fault
 from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
+from stacks.company import EXAMPLE
+from stacks.litellm_config import PRICES_FROM, day_of, in_force
 from tests.e2e.conftest import eventually, sdk
 
 BEDROCK, AZURE, VERTEX = "claude-sonnet-5-5", "gpt-6.1-sol", "gemini-4-argon"
@@ -22,6 +27,18 @@ REGIONS = ("us-east-1", "us-east-2", "us-west-2")
 PRICES: dict[str, Any] = json.loads(
     next((CHECKOUT / ".tools/litellm").glob("lib/*/site-packages/litellm/model_prices*backup.json")).read_text()
 )
+# The prices of config.yaml by the day from which they hold, by LiteLLM's name in its list, as above.
+CHANGES: dict[str, Mapping[str, Mapping[str, float]]] = {
+    entry["litellm_params"]["model"].removeprefix("bedrock/"): entry["model_info"][PRICES_FROM]
+    for entry in yaml.safe_load((EXAMPLE / "config.yaml").read_text("utf-8"))["model_list"]
+    if PRICES_FROM in entry.get("model_info", {})
+}
+
+
+def prices_of(model: str, call_time: float) -> dict[str, Any]:
+    """A model's prices in LiteLLM's list and, from their days on, in config.yaml, at the time of a call."""
+    day = day_of(model.partition("/")[0], datetime.fromtimestamp(call_time, UTC))
+    return {**PRICES[model], **in_force(CHANGES.get(model, {}), day)}
 
 
 def ask(client: openai.OpenAI, model: str, prompt: str = "Say hello") -> str:
@@ -120,8 +137,8 @@ def test_a_host_name_of_somebody_else_is_refused(gateway: LocalGateway) -> None:
 
 
 def _cost(model: str, tokens_in: int, tokens_out: int) -> float:
-    """US dollars, by the price list of the pinned LiteLLM, for a call that cached nothing."""
-    price = PRICES[model]
+    """US dollars, by the prices of today, for a call that cached nothing."""
+    price = prices_of(model, time.time())
     return float(tokens_in * price["input_cost_per_token"] + tokens_out * price.get("output_cost_per_token", 0))
 
 

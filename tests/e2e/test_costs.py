@@ -23,7 +23,7 @@ from local.gateway import LocalGateway
 from local.outside.completion import TOOL_MARKER
 from local.outside.records import Call, Fault
 from tests.e2e.conftest import eventually
-from tests.e2e.test_completions import PRICES
+from tests.e2e.test_completions import CHANGES, PRICES, prices_of
 
 Json = dict[str, Any]
 
@@ -381,9 +381,10 @@ CASES = SHAPES | FAILURES
 
 
 def price(call: Call) -> Json:
-    """The entry of LiteLLM's price list."""
-    entry: Json = PRICES[{"bedrock": "", "azure": "azure/", "vertex_ai": "vertex_ai/"}[call.provider] + call.model]
-    return entry
+    """The prices of a call's model on its day, by LiteLLM's names."""
+    return prices_of(
+        {"bedrock": "", "azure": "azure/", "vertex_ai": "vertex_ai/"}[call.provider] + call.model, call.time
+    )
 
 
 # Tokens of a prompt, cached ones included, above which all of a call has the model's higher prices.
@@ -641,9 +642,10 @@ PUBLISHED = {
     "us.anthropic.claude-haiku-5-5": (0.11, 0.55, 0.011, 0.1375, 0.22),
     "azure/gpt-6.1-sol": (2.00, 10.0, 0.10, 2.50, 0),
     "azure/gpt-6-luna": (0.10, 0.50, 0.01, 0.125, 0),
-    "vertex_ai/gemini-4-argon": (2.00, 10.0, 0.10, 0, 0),  # until 2026-11-30, then twice that
+    "vertex_ai/gemini-4-argon": (2.00, 10.0, 0.10, 0, 0),  # until 2026-11-30
     "amazon.titan-embed-text-v2:0": (0.02, 0, 0, 0, 0),
 }
+PUBLISHED_FROM = {("vertex_ai/gemini-4-argon", "2026-12-01"): (4.00, 20.0, 0.20, 0, 0)}
 KINDS = (
     *("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"),
     *("cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr"),
@@ -655,6 +657,18 @@ def test_the_price_list_is_the_published_one(model: str) -> None:
     """And so are its ratios: a read of the cache 0.05 or 0.1 of input, a write 1.25, one for an hour 2."""
     listed = tuple(1e6 * PRICES[model].get(kind, 0) for kind in KINDS)
     assert listed == pytest.approx(PUBLISHED[model])
+
+
+def test_the_prices_to_come_are_the_published_ones() -> None:
+    found = {
+        (model, day): tuple(1e6 * prices.get(kind, 0) for kind in KINDS)
+        for model, changes in CHANGES.items()
+        for day, prices in changes.items()
+    }
+    assert found == {key: pytest.approx(published) for key, published in PUBLISHED_FROM.items()}
+    for changes in CHANGES.values():
+        for prices in changes.values():
+            assert prices["output_cost_per_reasoning_token"] == prices["output_cost_per_token"]
 
 
 @pytest.mark.parametrize(

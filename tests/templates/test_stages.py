@@ -1,10 +1,14 @@
 """What holds for all stacks of an environment, and between the environments: names, ids, tags, how they deploy."""
 
+from datetime import date
+
+import aws_cdk as cdk
 import pytest
 
-from stacks.company import environments
+from stacks.company import config_file, environments
+from stacks.gateway_stage import GatewayStage
 from stacks.settings import Environment
-from tests.templates.conftest import STACKS, Template, resources
+from tests.templates.conftest import STACKS, WITHOUT_BUNDLING, Template, resources
 from tests.templates.synthesis import VARIANT, artifacts, plain
 
 ENVIRONMENTS = environments()
@@ -136,3 +140,17 @@ def test_only_the_access_logs_and_the_database_outlive_dev(templates: Templates)
         if resource.get("DeletionPolicy", "Delete") != "Delete"
     }
     assert kept == {"Key": "Retain", "Cluster": "Snapshot", "EdgeAccessLogs": "Retain"}
+
+
+def test_a_price_that_changes_soon_is_told_when_it_is_synthesized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no more on the day itself, when LiteLLM charges the new one."""
+
+    def told(today: date) -> list[str]:
+        monkeypatch.setattr("stacks.gateway_stage._today", lambda: today)
+        cdk_app = cdk.App(context=WITHOUT_BUNDLING)
+        stage = GatewayStage(cdk_app, environment=ENVIRONMENTS["dev"], config_file=config_file())
+        return [str(entry.data) for entry in stage.gateway.node.metadata if entry.type == "aws:cdk:warning"]
+
+    (sentence,) = told(date(2026, 11, 30))
+    assert "gemini-4-argon) changes on 2026-12-01, which LiteLLM will charge by itself: input 2 -> 4" in sentence
+    assert told(date(2026, 12, 1)) == []

@@ -92,7 +92,7 @@ def bedrock(model: str, region: str, **entry: object) -> dict[str, Any]:
 def test_the_default_config_loads_without_a_warning() -> None:
     config = load_config(CONFIG, provided=VARIABLES)
     assert config.warnings == ()
-    assert config.callbacks == ("masking.datadog",)
+    assert config.callbacks == ("masking.datadog", "prices.dated")
     assert config.licensed_callbacks == ()
     assert config.alerting == ("slack", "email")
     assert config.request_timeout == 600
@@ -510,7 +510,8 @@ REFUSALS = [
     ),
     (
         changed(litellm_settings__callbacks=["langfuse"]),
-        "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of masking.datadog, smtp_email",
+        "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of masking.datadog, "
+        "prices.dated, smtp_email",
     ),
     (
         changed(litellm_settings__callbacks="datadog"),

@@ -28,15 +28,18 @@ model_list:
       model: azure/responses/gpt-6-luna
       api_base: https://acme-west.openai.azure.com
       api_key: os.environ/WEST_API_KEY
-      output_cost_per_token: 0.5
+      output_cost_per_token: 0.005
   - model_name: gemini
     litellm_params:
       model: vertex_ai/gemini-3.8-flash
       vertex_project: acme-llm
       vertex_location: europe-west1
       vertex_credentials: os.environ/OUR_VERTEX_CREDENTIALS
+  - model_name: changing
+    litellm_params: {{model: vertex_ai/gemini-4-argon, vertex_project: acme-llm, vertex_location: global}}
+    model_info: {{prices_from: {{"2026-12-01": {{input_cost_per_token: 4.0e-06}}}}}}
 general_settings: {{database_connection_pool_limit: 10}}
-litellm_settings: {{request_timeout: 600}}
+litellm_settings: {{request_timeout: 600, callbacks: [prices.dated]}}
 """
 VARIABLES = {"EAST_BASE": "https://acme-east.openai.azure.com"}
 
@@ -52,7 +55,10 @@ def test_deployments_that_are_billed_otherwise_than_their_names(config: LiteLlmC
     assert deployments(config, VARIABLES) == {
         ("bedrock", "eu-central-1", ARN): Deployment("eu.anthropic.claude-sonnet-5-5"),
         ("azure", "acme-east", "ours"): Deployment("azure/gpt-6-luna"),
-        ("azure", "acme-west", "gpt-6-luna"): Deployment("", {"output_cost_per_token": 0.5}),
+        ("azure", "acme-west", "gpt-6-luna"): Deployment("", {"output_cost_per_token": 0.005}),
+        ("vertex_ai", "global", "gemini-4-argon"): Deployment(
+            prices_from={"2026-12-01": {"input_cost_per_token": 4.0e-06}}
+        ),
     }
 
 

@@ -19,7 +19,7 @@ from ops.init.questions import KEYS
 from ops.init.settings_file import function_of, quoted
 from stacks import CHECKOUT
 from stacks.company import Company, load
-from stacks.litellm_config import LiteLlmConfig, load_config
+from stacks.litellm_config import COMING, PRICES_FROM, LiteLlmConfig, load_config
 from stacks.settings import Environment
 
 ANSWERS = Path(__file__).with_name("answers")
@@ -115,9 +115,16 @@ def test_everything_in_three_accounts(tmp_path: Path) -> None:
     assert prod.report and [plan.name for plan in prod.report.plans] == ["Claude Team Premium", "ChatGPT Business"]
     assert prod.bill and prod.bill.azure and prod.bill.google
     assert own.releases and own.releases.approved == ("prod",)
-    assert config.callbacks == ("masking.datadog",)
+    assert config.callbacks == ("masking.datadog", "prices.dated")
     assert config.alerting == ("slack", "email")
     assert {model.provider for model in config.models} == {"bedrock", "azure", "vertex_ai"}
+
+
+def test_a_price_that_is_announced_to_change_is_written_with_its_day(tmp_path: Path) -> None:
+    _, config = made(tmp_path, "tokyo")
+    infos = {model.listed_as(): model.info for model in config.models}
+    assert {name: infos[name][PRICES_FROM] for name in COMING} == COMING
+    assert sum(PRICES_FROM in model.info for model in config.models) == len(COMING)
 
 
 def test_what_is_not_wanted_is_not_there(tmp_path: Path) -> None:

@@ -1,16 +1,18 @@
 """The simulated bills, read as they are in AWS: through the proxy, by the functions' own readers."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from usage import aws_bill, azure_bill, google_bill
+from usage.bill_comparison import compare, count
 from usage.bill_lines import Line, Statement, fits
 from usage.environment import AzureBill, GoogleBill
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
+from usage.litellm import Usage as Counted
 
 from local.outside import bills
 from local.outside.records import Call, Fault, Usage
@@ -18,6 +20,7 @@ from local.outside.world import OutsideWorld
 
 OCTOBER = Period("month", date(2026, 10, 1), date(2026, 10, 31))
 NOVEMBER = Period("month", date(2026, 11, 1), date(2026, 11, 30))
+DECEMBER = Period("month", date(2026, 12, 1), date(2026, 12, 31))
 ID = "00000000-0000-4000-8000-000000000001"
 AZURE = AzureBill(tenant=ID, client=ID, subscription=ID)
 GOOGLE = GoogleBill(table="acme-llm.billing.export", location="US")
@@ -155,6 +158,53 @@ def test_a_deployment_is_billed_as_config_yaml_says(
     moment = datetime(2026, 10, 15, tzinfo=UTC).timestamp()
     call = Call(moment, "acme-llm.openai.azure.com", "", "azure", "chat", "ours", False, 200, USAGE)
     assert world.bills.cost(call) == (expected if expected is None else pytest.approx(expected))
+
+
+def test_a_month_in_which_a_price_changes_is_right_to_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The month's comparison: LiteLLM's rows, each call at the price of its day, and the bill with one line for all."""
+    monkeypatch.setattr(bills, "_prices", lambda: PRICES)
+    monkeypatch.setattr("usage.clouds.time.sleep", lambda seconds: None)
+    argon, listed = "vertex_ai/gemini-4-argon", 60_000 * 4e-6 + 40_000 * 4e-7 + 3_000 * 2e-5
+    doubled = {"2026-12-01": {name: 2 * price for name, price in PRICES[argon].items()}}
+    deployments = {("vertex_ai", "global", "gemini-4-argon"): bills.Deployment(prices_from=doubled)}
+    usage = Usage(input_tokens=100_000, cached_tokens=40_000, output_tokens=3_000, reasoning_tokens=1_000)
+    midnight = datetime(2026, 12, 1, 8, tzinfo=UTC)  # in Los Angeles; in UTC it has been December for eight hours
+    second = timedelta(seconds=1)
+    costs = {midnight - 9 * 3600 * second: listed, midnight - second: listed, midnight: 2 * listed}
+    with OutsideWorld(tmp_path, deployments=deployments) as world:
+        for moment, spent in costs.items():
+            place = ("aiplatform.googleapis.com", "global", "vertex_ai", "chat", "gemini-4-argon")
+            call = Call(moment.timestamp(), *place, streamed=False, status=200, usage=usage)
+            world.journal.add_call(call)
+            assert world.bills.cost(call) == pytest.approx(spent)
+    with OutsideWorld(tmp_path, deployments=deployments) as later:  # the bill outlives the process
+        for name, value in later.environment().items():
+            monkeypatch.setenv(name, value)
+        for period, expected in ((NOVEMBER, listed), (DECEMBER, 3 * listed)):
+            rows = [
+                Counted(f"{moment:%Y-%m-%d}", "region:global", "argon", argon, 1, 100_000, 3_000, 40_000, 0, spent)
+                for moment, spent in costs.items()
+                if period.first <= moment.date() <= period.last
+            ]
+            statement = google_bill.read(period, GOOGLE, later.credentials.google_billing_credentials)
+            found = compare("vertex_ai", count(rows, rows, {argon: "argon"})["vertex_ai"], statement)
+            assert found.counted == pytest.approx(expected)
+            assert found.billed == pytest.approx(expected)
+            assert [(row.region, line.kind) for row in found.rows for line in row.lines] == [
+                *(("global", kind) for kind in ("cached", "input", "output", "output")),
+            ]
+            assert found.unmatched == []
+
+
+def test_a_bill_from_before_prices_had_days_is_read(world: OutsideWorld, tmp_path: Path) -> None:
+    world.stop()
+    (tmp_path / "bills.json").write_text('[["2026-10", "azure", "acme-llm", "gpt-6.1-sol", "output", 1000]]')
+    with OutsideWorld(tmp_path) as later:
+        (charge,) = later.bills.charges("azure", "2026-10")
+    assert (charge.place, charge.model, charge.kind, charge.tokens) == ("acme-llm", "gpt-6.1-sol", "output", 1000)
+    assert charge.cost == pytest.approx(0.02)
 
 
 def test_a_profile_of_a_region_is_priced_as_its_model(world: OutsideWorld, monkeypatch: pytest.MonkeyPatch) -> None:
