@@ -1,8 +1,9 @@
 // Tells templates apart with the CDK's own library, as `cdk diff` does; ops/diff.py calls it and says what it takes and
-// gives: {pairs: [{old, new, deployed, paths}]} or {types: […]} on standard input, JSON on standard output.
+// gives: {pairs: [{old, new, deployed, paths}]} or {types: […]}, a line of JSON each on standard input, and a line of
+// JSON for each on standard output. What cannot be compared ends it.
 import cloudformation from '@aws-cdk/cloudformation-diff';
 import serviceSpec from '@aws-cdk/aws-service-spec';
-import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 
 const { formatDifferences, fullDiff, mangleLikeCloudFormation } = cloudformation;
 
@@ -90,10 +91,14 @@ function type(name, database) {
   };
 }
 
-const { pairs = [], types = [] } = JSON.parse(readFileSync(0, 'utf8'));
-const database = types.length ? serviceSpec.loadAwsServiceSpecSync() : undefined;
-const answer = {
-  pairs: pairs.map(pair),
-  types: Object.fromEntries(types.map((name) => [name, type(name, database)])),
-};
-process.stdout.write(JSON.stringify(answer));
+function answer({ pairs = [], types = [] }) {
+  const database = types.length ? serviceSpec.loadAwsServiceSpecSync() : undefined;
+  return {
+    pairs: pairs.map(pair),
+    types: Object.fromEntries(types.map((name) => [name, type(name, database)])),
+  };
+}
+
+for await (const question of createInterface({ input: process.stdin })) {
+  process.stdout.write(`${JSON.stringify(answer(JSON.parse(question)))}\n`);
+}

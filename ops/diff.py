@@ -1,21 +1,24 @@
 """What differs between two CloudFormation templates, as the CDK's own library finds it (`ops/diff.mjs`).
 
-Integrates with @aws-cdk/cloudformation-diff, in one Node process for all pairs of templates. It knows which properties
+Integrates with @aws-cdk/cloudformation-diff, in one Node process for all that is compared. It knows which properties
 CloudFormation cannot change in place, follows a replacement to what refers to it, and compares permissions.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import IO, Any, Final, Literal, cast
 
 from ops.access import OpsError
 from ops.assembly import Template
@@ -211,17 +214,47 @@ def _ask_node(question: Mapping[str, Any], color: bool) -> Any:  # noqa: ANN401 
     node = Path(sys.executable).with_name("node")
     if not node.exists() or not (CHECKOUT / "node_modules" / "@aws-cdk" / "cloudformation-diff").exists():
         raise OpsError("what compares templates is not installed: run make setup.")
-    run = subprocess.run(  # noqa: S603 - nothing but the two paths
-        [str(node), str(PROGRAM)],
-        input=json.dumps(question),
-        env=os.environ | {"FORCE_COLOR": "1" if color else "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.returncode:
-        # Node prints the place in the program, the error, and a trace.
-        error = re.search(r"^\w*Error\b.*$", run.stderr, re.MULTILINE)
-        said = error[0] if error else f"exit code {run.returncode}"
-        raise OpsError(f"ops/diff.mjs could not compare the templates: {said}.")
-    return json.loads(run.stdout)
+    comparer = _comparer(node, PROGRAM, color)
+    answer = comparer.ask(json.dumps(question))
+    if answer is None:
+        _comparer.cache_clear()
+        raise OpsError(f"ops/diff.mjs could not compare the templates: {comparer.failure()}.")
+    return json.loads(answer)
+
+
+@cache
+def _comparer(node: Path, program: Path, color: bool) -> _Comparer:
+    """The one process that is asked: half a second of its first answer is the schema of CloudFormation."""
+    comparer = _Comparer(node, program, color)
+    atexit.register(comparer.process.communicate)  # which closes its input, and so ends it
+    return comparer
+
+
+class _Comparer:
+    """A process of Node that answers questions, each of which is a line, until its input is closed."""
+
+    def __init__(self, node: Path, program: Path, color: bool) -> None:
+        self.said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+        self.process = subprocess.Popen(  # noqa: S603 - nothing but the two paths
+            [node, program],
+            env=os.environ | {"FORCE_COLOR": "1" if color else "0"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.said,
+            encoding="utf-8",
+        )
+
+    def ask(self, question: str) -> str | None:
+        """The answer, or None where there is none to come."""
+        asked, answered = cast("IO[str]", self.process.stdin), cast("IO[str]", self.process.stdout)
+        with contextlib.suppress(BrokenPipeError):
+            asked.write(question + "\n")
+            asked.flush()
+        return answered.readline() or None
+
+    def failure(self) -> str:
+        """Why it ended: Node prints the place in the program, the error, and a trace."""
+        code = self.process.wait()
+        self.said.seek(0)
+        error = re.search(r"^\w*Error\b.*$", self.said.read(), re.MULTILINE)
+        return error[0] if error else f"exit code {code}"

@@ -16,7 +16,7 @@ def copy_checkout(folder: Path, *, without: tuple[str, ...] = ()) -> None:
 
     What begins with one of `without` is left out.
     """
-    for name in _files():
+    for name in own_files(CHECKOUT):
         if (CHECKOUT / name).is_file() and not name.startswith(without):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, folder / name)
@@ -24,18 +24,22 @@ def copy_checkout(folder: Path, *, without: tuple[str, ...] = ()) -> None:
         (folder / name).symlink_to(CHECKOUT / name)
 
 
-def _files() -> Iterator[str]:
-    """The paths of the checkout's own files: what Git has or would take, and all that it has been told to where it is
-    no clone, as an archive is.
+def own_files(checkout: Path) -> list[str]:
+    """The paths of the checkout's own files, in it: what Git has or would take, and all that it has been told to where
+    it is no clone, as an archive is. Git may also not be there, or refuse: the clone is somebody else's.
     """
-    if (CHECKOUT / ".git").exists():
+    if (checkout / ".git").exists() and shutil.which("git"):
         command = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-        listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
-        yield from filter(None, listed.stdout.split("\0"))
-        return
-    lines = (CHECKOUT / ".gitignore").read_text().splitlines()
-    ignored = [line.strip("/") for line in lines if line and not line.startswith("#")]
-    folders = [CHECKOUT]
+        listed = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        if not listed.returncode:
+            return [name for name in listed.stdout.split("\0") if name]
+    return [*_not_ignored(checkout)]
+
+
+def _not_ignored(checkout: Path) -> Iterator[str]:
+    lines = (checkout / ".gitignore").read_text("utf-8").splitlines()
+    ignored = [".git", *(line.strip("/") for line in lines if line and not line.startswith("#"))]
+    folders = [checkout]
     while folders:
         for path in folders.pop().iterdir():
             if any(fnmatch.fnmatch(path.name, pattern) for pattern in ignored):
@@ -43,4 +47,4 @@ def _files() -> Iterator[str]:
             if path.is_dir():
                 folders.append(path)
             else:
-                yield str(path.relative_to(CHECKOUT))
+                yield str(path.relative_to(checkout))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
@@ -26,12 +27,45 @@ os.environ["COMPANY"] = "tests/companies/tokyo"
 os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(CHECKOUT / ".cache" / "jsii"))
 
 
+RUNNING = ("tests/e2e/", "tests/company/e2e/")  # these files' tests share the running gateway of a process
+ALONE = ("tests/e2e/test_promotion.py", "tests/e2e/test_adoption.py")  # but these, which take longest of all
+MEMORY = 4 * 1024**3  # bytes for a process that may run a whole gateway and a browser
+
+
+def runs_a_gateway(scope: str) -> bool:
+    """Whether a file's tests need the running gateway that a process has for all its files."""
+    return scope.startswith(RUNNING) and not scope.startswith(ALONE)
+
+
+def next_of(waiting: Sequence[str], *, has_gateway: bool, gateways: int, processes: int) -> str:
+    """What a process takes next of what waits.
+
+    To start a gateway takes as long as most files that need one: half of the processes have one, and take all those
+    files. The others begin with what takes longest. Nobody waits: where nothing else is left, a process takes what is.
+    """
+    running = [scope for scope in waiting if runs_a_gateway(scope)]
+    others = sorted(
+        (scope for scope in waiting if not runs_a_gateway(scope)),
+        key=lambda scope: next((number for number, file in enumerate(ALONE) if scope.startswith(file)), len(ALONE)),
+    )
+    may = has_gateway or gateways < (processes + 1) // 2
+    return next(iter((*running, *others) if may else (*others, *running)))
+
+
 class ByFile(LoadFileScheduling):  # type: ignore[misc]
     """A file's tests share what is costly, so one process has them all; adoptions share nothing, and spread."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
         return nodeid if file == "tests/e2e/test_adoption.py" else file
+
+    def _assign_work_unit(self, node: Any) -> None:  # noqa: ANN401 - xdist's own
+        have = [each for each, scopes in self.assigned_work.items() if any(map(runs_a_gateway, scopes))]
+        chosen = next_of(
+            [*self.workqueue], has_gateway=node in have, gateways=len(have), processes=len(self.assigned_work)
+        )
+        self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:  # noqa: ANN401 - xdist's own
@@ -62,6 +96,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("permissions that were never used")
         for line in lines:
             terminalreporter.line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """One process more than xdist's own number (`-n auto`) where gateways are run, since those mostly wait."""
+    number = yield
+    return processes(number, psutil.virtual_memory().total) if {"tests", "tests/e2e"} & {*config.args} else number
+
+
+def processes(number: int, memory: int) -> int:
+    """One more, if there is memory for that many."""
+    return max(number, min(number + 1, memory // MEMORY))
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from constructs import Construct
 from stacks import CHECKOUT
 from stacks.constructs.listeners import post_in_slack, topic_of
 from stacks.releases.findings import acknowledge
-from stacks.releases.steps import Approval, Steps
+from stacks.releases.steps import Approval, Steps, use_of
 from stacks.settings import Releases
 
 # What runs the commands of this checkout, which need Python and make; Debian 12, as .ci/run expects it.
@@ -77,9 +77,11 @@ class PipelineStack(Stack):
             releases.branch,
             connection_arn=releases.connection_arn,
             trigger_on_push=True,
+            # The builds clone the repository: an archive, which is what they would get, has lost who may run a file.
+            code_build_clone_output=True,
             action_name="Source",
         )
-        self._steps = Steps(self, source)
+        self._steps = Steps(self, source, clones=use_of(releases.connection_arn))
         self._synth = self._steps.synth(repository)
         self._pipeline = self._make()
         conditions: dict[str, str] = {}  # of stages: the variable that has to be `needed`
@@ -93,7 +95,7 @@ class PipelineStack(Stack):
         for name, variable in conditions.items():
             self._enter_if(name, variable, "needed")
         self._expire_artifacts()
-        self._permit_connection(releases.connection_arn)
+        self.pipeline.role.add_to_principal_policy(use_of(releases.connection_arn))
         self._narrow_publishing()
         self._tell(releases)
         acknowledge(self, self._pipeline, self._steps.boms)
@@ -147,12 +149,6 @@ class PipelineStack(Stack):
     def _expire_artifacts(self) -> None:
         bucket = cast(s3.Bucket, self.pipeline.artifact_bucket)
         bucket.add_lifecycle_rule(expiration=Duration.days(ARTIFACT_DAYS))
-
-    def _permit_connection(self, arn: str) -> None:
-        """By the service's new name too: the CDK permits it by the old one, and AWS asks for that of the ARN."""
-        self.pipeline.role.add_to_principal_policy(
-            iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[arn])
-        )
 
     def _narrow_publishing(self) -> None:
         """Take from who publishes files what CDK Pipelines gives it besides: starting any build, with any role's."""

@@ -38,11 +38,15 @@ _NOT_LOGGED = Acknowledgment(id="AwsSolutions-S1", reason="Artifacts of builds, 
 
 
 class Steps:
-    """Makes the steps, in `scope`, from `source`. `boms` is the bucket of the images' bills of materials."""
+    """Makes the steps, in `scope`, from `source`, which `clones` permits to clone.
 
-    def __init__(self, scope: Construct, source: pipelines.CodePipelineSource) -> None:
+    `boms` is the bucket of the images' bills of materials.
+    """
+
+    def __init__(self, scope: Construct, source: pipelines.CodePipelineSource, *, clones: iam.PolicyStatement) -> None:
         self._scope = scope
         self._source = source
+        self._clones = clones
 
     def synth(self, repository: ecr.IRepository) -> pipelines.CodeBuildStep:
         """The tests and the image beside them, and then one synthesis: the assembly of all environments."""
@@ -116,6 +120,7 @@ class Steps:
                     resources=[repository.repository_arn],
                 ),
                 iam.PolicyStatement(actions=["s3:PutObject"], resources=[self.boms.arn_for_objects("*.cdx.json")]),
+                self._clones,
             ],
         )
 
@@ -140,7 +145,7 @@ class Steps:
             timeout=timeout or Duration.minutes(30),
             commands=list(commands),
             primary_output_directory=output,
-            role_policy_statements=list(permissions),
+            role_policy_statements=[*permissions, self._clones],
             **kwargs,
         )
 
@@ -203,6 +208,14 @@ class Approval(pipelines.ManualApprovalStep):
         super().__init__("Approve", comment=comment)
         # Steps of CodeBuild find the variables that they refer to by themselves; an approval has to be told.
         self._discover_referenced_outputs({"needed": self.needed, "comment": comment})
+
+
+def use_of(connection_arn: str) -> iam.PolicyStatement:
+    """Permits to read the repository by the connection, under the service's name in the connection's ARN.
+
+    The CDK permits it by the name that the service had before; AWS asks for that of the ARN.
+    """
+    return iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[connection_arn])
 
 
 def _may_assume(stage: Stage, roles: Sequence[str]) -> iam.PolicyStatement:

@@ -7,6 +7,7 @@ puts something else in one place, which is mostly refused.
 
 import json
 import string
+from functools import cache
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -220,54 +221,58 @@ def listeners(draw: DrawFn) -> Written:
     return {"emails": draw(several(mails)), **place}
 
 
+@cache  # to make a strategy anew takes as long as to draw from it
+def groups(models: tuple[str, ...]) -> SearchStrategy[Written]:
+    """The settings that may be left out, each there or not."""
+    return some(
+        gateway=gateways(),
+        database=databases(),
+        providers=some(
+            azure_api_base=lower.map(BASE_URL.format),
+            vertexai_project=st.just("example-llm-7"),
+            vertexai_location=st.sampled_from(("global", "us", "eu", "asia-northeast1")),
+            dd_site=st.sampled_from(("datadoghq.com", "us5.datadoghq.com")),
+        ),
+        variables=st.dictionaries(
+            st.sampled_from(("AZURE_OTHER_BASE", "TEAM", "X2")),
+            st.one_of(lower.map(BASE_URL.format), st.sampled_from(('a "b" c', "x" * 1024))),
+        ),
+        email=some(
+            reply_to=mails,
+            dmarc_policy=st.sampled_from(("none", "quarantine", "reject")),
+            dmarc_reports=mails,
+            smtp_key=st.from_regex(r"[A-Za-z0-9-]{1,32}", fullmatch=True),
+        ),
+        onboarding=onboardings(models),
+        alarms=st.tuples(listeners(), some(monthly_budget=dollars)).map(lambda both: both[0] | both[1]),
+        datadog=some(
+            notify=several(st.from_regex(r"@[A-Za-z0-9._@+-]{2,100}", fullmatch=True)),
+            spend_jump=dollars,
+            error_percent=percents,
+            budget_percent=percents,
+        ),
+        report=reports(models),
+        bill=bills(),
+        litellm_license=st.booleans(),
+        deletion_protection=st.booleans(),
+        log_retention_days=st.sampled_from(sorted(RETENTION_DAYS)),
+        tags=st.dictionaries(
+            st.sampled_from(
+                ("service", "Cost Center", "a/b:c=d", "k" * 128, *(f"key-{number}" for number in range(40)))
+            ),
+            st.sampled_from(("", "llm", "platform@example.com", "v" * 256)),
+            max_size=40,
+        ),
+    )
+
+
 @composite
 def environments(draw: DrawFn, models: tuple[str, ...] = ("claude-sonnet-5-5",)) -> Written:
     """An environment for a config.yaml with these models; each group of settings is there or not."""
     region, account = draw(st.sampled_from(REGIONS)), draw(st.from_regex(r"[0-9]{12}", fullmatch=True))
     zone = draw(hosts)
     prefix = draw(st.sampled_from(("llm.", "ai-gateway.internal.", "", "x" * 20 + ".", "y" * 63 + ".")))
-    written = draw(
-        some(
-            gateway=gateways(),
-            database=databases(),
-            providers=some(
-                azure_api_base=lower.map(BASE_URL.format),
-                vertexai_project=st.just("example-llm-7"),
-                vertexai_location=st.sampled_from(("global", "us", "eu", "asia-northeast1")),
-                dd_site=st.sampled_from(("datadoghq.com", "us5.datadoghq.com")),
-            ),
-            variables=st.dictionaries(
-                st.sampled_from(("AZURE_OTHER_BASE", "TEAM", "X2")),
-                st.one_of(lower.map(BASE_URL.format), st.sampled_from(('a "b" c', "x" * 1024))),
-            ),
-            email=some(
-                reply_to=mails,
-                dmarc_policy=st.sampled_from(("none", "quarantine", "reject")),
-                dmarc_reports=mails,
-                smtp_key=st.from_regex(r"[A-Za-z0-9-]{1,32}", fullmatch=True),
-            ),
-            onboarding=onboardings(models),
-            alarms=st.tuples(listeners(), some(monthly_budget=dollars)).map(lambda both: both[0] | both[1]),
-            datadog=some(
-                notify=several(st.from_regex(r"@[A-Za-z0-9._@+-]{2,100}", fullmatch=True)),
-                spend_jump=dollars,
-                error_percent=percents,
-                budget_percent=percents,
-            ),
-            report=reports(models),
-            bill=bills(),
-            litellm_license=st.booleans(),
-            deletion_protection=st.booleans(),
-            log_retention_days=st.sampled_from(sorted(RETENTION_DAYS)),
-            tags=st.dictionaries(
-                st.sampled_from(
-                    ("service", "Cost Center", "a/b:c=d", "k" * 128, *(f"key-{number}" for number in range(40)))
-                ),
-                st.sampled_from(("", "llm", "platform@example.com", "v" * 256)),
-                max_size=40,
-            ),
-        )
-    )
+    written = draw(groups(models))
     if draw(st.booleans()):
         written["certificate_arn"] = f"arn:aws:acm:{region}:{account}:certificate/01234567-89ab-cdef-0123-456789abcdef"
     return written | {

@@ -152,7 +152,21 @@ def test_a_push_to_the_branch_starts_it(stages: dict[str, Any]) -> None:
         "FullRepositoryId": RELEASES.repository,
         "BranchName": RELEASES.branch,
         "DetectChanges": True,
+        # What is cloned has .git, and files that can be run; an archive of CodePipeline's has neither.
+        "OutputArtifactFormat": "CODEBUILD_CLONE_REF",
     }
+
+
+def test_only_builds_take_what_is_cloned(stages: dict[str, Any]) -> None:
+    """CodePipeline refuses it to any other action."""
+    (source,) = _outputs(stages["Source"], "Source")
+    takes = {
+        action["ActionTypeId"]["Provider"]
+        for stage in stages.values()
+        for action in stage["Actions"]
+        if source in [artifact["Name"] for artifact in action.get("InputArtifacts", [])]
+    }
+    assert takes == {"CodeBuild"}
 
 
 def test_tests_and_image_before_the_one_synthesis_before_anything_is_deployed(
@@ -442,12 +456,23 @@ def test_every_log_and_report_is_the_projects_own(template: Template) -> None:
                 assert "<Releases" in resource
 
 
-def test_the_connection_is_used_by_both_its_names(template: Template) -> None:
-    granted = [
+def test_the_connection_is_used_by_both_its_names(template: Template, stages: dict[str, Any]) -> None:
+    """By the pipeline, which looks for changes, and by each build that clones the repository; by no other."""
+    (source,) = _outputs(stages["Source"], "Source")
+    cloning = [
+        _role_of(template, _project(template, stage, action["Name"]))
+        for stage in stages.values()
+        for action in stage["Actions"]
+        if source in [artifact["Name"] for artifact in action.get("InputArtifacts", [])]
+    ]
+    pipeline = [
         each for identifier, each in statements(template) if plain(identifier).startswith("ReleasesPipelineRole")
     ]
     for service in ("codeconnections", "codestar-connections"):
-        assert _granted(granted, f"{service}:UseConnection") == [RELEASES.connection_arn]
+        for granted in (pipeline, *cloning):
+            assert _granted(granted, f"{service}:UseConnection") == [RELEASES.connection_arn]
+        everywhere = _granted([each for _, each in statements(template)], f"{service}:UseConnection")
+        assert len(everywhere) == 1 + len(cloning)
 
 
 # --- What it keeps, and whom it tells ---

@@ -136,6 +136,7 @@ PERMISSIONS = {
     ("test", "test"): READS,
     ("portability", "laptop"): READS,
     ("portability", "root"): READS,
+    ("portability", "archive"): READS,
     ("nightly", "search"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
@@ -221,6 +222,17 @@ def test_both_commands_are_run_on_every_machine_with_every_python() -> None:
         assert [_step("portability", job, name)["run"] for name in ("make up", "make test")] == run
     given = [step["name"] for step in laptop["steps"] if "PYTHON" in step.get("env", {})]
     assert given == ["Install what Linux on ARM lacks", "make up", "make test"]
+
+
+def test_it_runs_where_there_is_no_clone_and_nothing_of_a_person() -> None:
+    steps = {step["name"]: step for step in JOBS["portability", "archive"]["steps"]}
+    (archive,) = [step for name, step in steps.items() if name.startswith("Take")]
+    assert re.search(r'git archive HEAD \| tar -x -C "(\S+)"$', archive["run"])
+    assert steps["make test"]["run"].splitlines() == [
+        'cd "$RUNNER_TEMP/archive"',
+        "umask 077",
+        'env -i PATH="$PATH" TZ=Pacific/Kiritimati setsid --wait .ci/run </dev/null',
+    ]
 
 
 # --- What is deployed -------------------------------------------------------------------------------------------------
