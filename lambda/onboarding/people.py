@@ -65,7 +65,6 @@ class Person:
     guest: bool = False
     stranger: bool = False
     invited: bool = False
-    confirmed: bool = False
 
     @property
     def language(self) -> str:
@@ -83,7 +82,11 @@ class Person:
 
 
 def refusal(person: Person, settings: Settings) -> str | None:
-    """Return why this person gets no account, as the key of a sentence in texts.py; None if nothing is against it."""
+    """Return why this person gets no account, as the key of a sentence in texts.py; None if nothing is against it.
+
+    Slack's `is_email_confirmed` is not asked for: it is false, or not there, for people who sign in by their company's
+    single sign-on (github.com/getsentry/eng-pipes/pull/142). The invitation proves the address, as it is mailed there.
+    """
     reasons = {
         "refused_deleted": person.deleted,
         "refused_bot": person.bot,
@@ -91,7 +94,6 @@ def refusal(person: Person, settings: Settings) -> str | None:
         "refused_guest": person.guest,
         "refused_invited": person.invited,
         "refused_no_email": not person.email,
-        "refused_unconfirmed": not person.confirmed,
         "refused_domain": person.email.rpartition("@")[2] not in settings.mail_domains,
     }
     return next((key for key, holds in reasons.items() if holds), None)
@@ -117,12 +119,7 @@ class People:
     def may_approve(self, person: Person) -> bool:
         """Tell whether a person is in the group that approves (usergroups.users.list)."""
         group = self._settings.approver_group
-        if not group:
-            return False
-        team = person.team if self._organisation else None
-        with slack_errors("usergroups.users.list"):
-            answer = self._slack.usergroups_users_list(usergroup=group, team_id=team)
-        return person.id in (answer.get("users") or ())
+        return bool(group) and person.id in self._members(group)
 
     def everyone(self) -> Iterator[Person]:
         """Return all users, deactivated ones too, of the workspace, or of the organisation's that have the app."""
@@ -130,14 +127,26 @@ class People:
             for page in self._pages("users.list", limit=PAGE, **where):
                 yield from (_person(member) for member in page["members"])
 
-    @property
-    def _organisation(self) -> bool:
-        return self._settings.workspace.startswith("E")
+    def _members(self, group: str) -> list[str]:
+        """Who is in a user group, in whichever of an organisation's workspaces that have the app it is."""
+        refused = RefusedError("Slack has added the app to no workspace of the organization: its owner does that")
+        for where in self._workspaces:
+            try:
+                with slack_errors("usergroups.users.list"):
+                    return list(self._slack.usergroups_users_list(usergroup=group, **where).get("users") or ())
+            except RefusedError as error:
+                if error.reason != "no_such_subteam":
+                    raise
+                refused = error
+        raise refused
 
     @cached_property
     def _workspaces(self) -> list[dict[str, str]]:
-        """What users.list is asked for: an organisation's token has to name each workspace."""
-        if not self._organisation:
+        """What has to be named to an organisation's token where one workspace is asked about: each that has the app.
+
+        https://docs.slack.dev/reference/methods/users.list and /usergroups.users.list: "Required if org token is used"
+        """
+        if not self._settings.workspace.startswith("E"):
             return [{}]
         return [{"team_id": team["id"]} for page in self._pages("auth.teams.list") for team in page["teams"]]
 
@@ -171,5 +180,4 @@ def _person(user: dict[str, Any]) -> Person:
         guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
         stranger=bool(user.get("is_stranger")),
         invited=bool(user.get("is_invited_user")),
-        confirmed=bool(user.get("is_email_confirmed")),
     )

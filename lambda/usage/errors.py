@@ -12,7 +12,17 @@ class UnavailableError(Exception):
 
 
 class RefusedError(Exception):
-    """The other side does not do it, however often it is asked. The message is one sentence that says what to do."""
+    """The other side does not do it, however often it is asked. The message is one sentence that says what to do.
+
+    Attributes
+    ----------
+    reason : str
+        The other side's own word for it, such as `no_such_subteam`.
+    """
+
+    def __init__(self, sentence: str, *, reason: str = "") -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 def harmless(text: str) -> str:

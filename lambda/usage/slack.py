@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
+from slack_sdk.web import SlackResponse
 
 from usage import environment
 from usage.errors import RefusedError, UnavailableError
@@ -24,7 +26,7 @@ _REMEDIES = {
     "not_in_channel": "invite the app to the channel (/invite, or the channel's Integrations)",
     "channel_not_found": "set report.channel to a channel's id (C…), and invite the app to it if it is private",
     "is_archived": "set report.channel to a channel that is not archived",
-    "no_such_subteam": "set the plan's seats to the id of a user group (S…)",
+    "no_such_subteam": "set the plan's seats to the id of a user group (S…), of a workspace that has the app",
     "not_authed": _TOKEN,
     "invalid_auth": _TOKEN,
     "account_inactive": _TOKEN,
@@ -88,7 +90,8 @@ class Channel:
 def holders(groups: Iterable[str], slack: WebClient | None = None) -> dict[str, list[Holder]]:
     """Return who is in each user group (usergroups.users.list), with their mail addresses (users.list).
 
-    One list of everybody costs fewer calls than users.info for each, and is read no further than needed.
+    One list of everybody costs fewer calls than users.info for each, and is read no further than needed. The token of
+    an app that is installed for an organization has to name a workspace in both: the one that the group is found in.
 
     Raises
     ------
@@ -96,10 +99,14 @@ def holders(groups: Iterable[str], slack: WebClient | None = None) -> dict[str, 
         Slack did not answer, or refused.
     """
     slack = slack or client()
-    members = {group: _members(slack, group) for group in groups}
+    groups = tuple(groups)
+    workspaces = _workspaces(slack) if groups else []
+    found = {group: _members(slack, group, workspaces) for group in groups}
+    members = {group: users for group, (_, users) in found.items()}
     wanted = {user for users in members.values() for user in users}
     addresses: dict[str, str] = {}
-    for user in _everyone(slack) if wanted else ():
+    places = dict.fromkeys(workspace for workspace, users in found.values() if users)
+    for user in chain.from_iterable(_everyone(slack, place) for place in places):
         if user["id"] in wanted:
             addresses[user["id"]] = str((user.get("profile") or {}).get("email") or "").strip().lower()
             if len(addresses) == len(wanted):
@@ -132,22 +139,47 @@ def slack_errors(what: str) -> Iterator[None]:
         remedy = _REMEDIES.get(reason, "")
         if reason == "missing_scope":
             remedy = f"give the app the scope {answer.get('needed')} (make slack-manifest), and install it again"
-        raise RefusedError(f"Slack refused {what}: {reason}{f': {remedy}' if remedy else ''}") from error
+        sentence = f"Slack refused {what}: {reason}{f': {remedy}' if remedy else ''}"
+        raise RefusedError(sentence, reason=reason) from error
     except (SlackClientError, OSError) as error:
         raise UnavailableError(f"Slack did not answer {what} ({type(error).__name__})") from error
 
 
-def _members(slack: WebClient, group: str) -> list[str]:
-    with slack_errors(f"usergroups.users.list of {group}"):
-        return list(slack.usergroups_users_list(usergroup=group).get("users") or ())
+def _workspaces(slack: WebClient) -> list[str | None]:
+    """What is to be named as the workspace: each of the organization's that has the app, or nothing."""
+    with slack_errors("auth.test"):
+        if not slack.auth_test().get("is_enterprise_install"):
+            return [None]
+    return [str(team["id"]) for page in _pages("auth.teams.list", slack.auth_teams_list) for team in page["teams"]]
 
 
-def _everyone(slack: WebClient) -> Iterator[dict[str, Any]]:
+def _members(slack: WebClient, group: str, workspaces: Iterable[str | None]) -> tuple[str | None, list[str]]:
+    """The workspace that a user group is in, and who is in the group."""
+    refused = RefusedError("Slack has added the app to no workspace of the organization: its owner does that")
+    for workspace in workspaces:
+        try:
+            with slack_errors(f"usergroups.users.list of {group}"):
+                answer = slack.usergroups_users_list(usergroup=group, team_id=workspace)
+        except RefusedError as error:
+            if error.reason != "no_such_subteam":
+                raise
+            refused = error
+        else:
+            return workspace, list(answer.get("users") or ())
+    raise refused
+
+
+def _everyone(slack: WebClient, workspace: str | None) -> Iterator[dict[str, Any]]:
+    for page in _pages("users.list", slack.users_list, limit=PAGE, team_id=workspace):
+        yield from page.get("members") or ()
+
+
+def _pages(method: str, call: Callable[..., SlackResponse], **arguments: object) -> Iterator[SlackResponse]:
     cursor = ""
     while True:
-        with slack_errors("users.list"):
-            page = slack.users_list(limit=PAGE, cursor=cursor)
-        yield from page.get("members") or ()
+        with slack_errors(method):
+            page = call(cursor=cursor, **arguments)
+        yield page
         cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
         if not cursor:
             return

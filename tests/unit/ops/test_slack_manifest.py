@@ -19,6 +19,7 @@ FUNCTIONS = CHECKOUT / "lambda"
 
 # The scope that each method of the Web API needs of a bot, "" for none. https://docs.slack.dev/reference/methods
 SCOPES = {
+    "auth_teams_list": "",
     "auth_test": "",
     "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
