@@ -119,7 +119,7 @@ class People:
     def may_approve(self, person: Person) -> bool:
         """Tell whether a person is in the group that approves (usergroups.users.list)."""
         group = self._settings.approver_group
-        return bool(group) and person.id in self._members(group)
+        return group is not None and person.id in self._members(group)
 
     def everyone(self) -> Iterator[Person]:
         """Return all users, deactivated ones too, of the workspace, or of the organisation's that have the app."""
@@ -133,7 +133,8 @@ class People:
         for where in self._workspaces:
             try:
                 with slack_errors("usergroups.users.list"):
-                    return list(self._slack.usergroups_users_list(usergroup=group, **where).get("users") or ())
+                    answer = self._slack.usergroups_users_list(usergroup=group, team_id=where.get("team_id"))
+                return list(answer.get("users") or ())
             except RefusedError as error:
                 if error.reason != "no_such_subteam":
                     raise

@@ -285,7 +285,7 @@ def changed(payload: dict[str, Any], value: object, *path: str) -> dict[str, Any
 def view_of(arguments: dict[str, Any]) -> dict[str, Any]:
     """The view that a call of Slack has, as an object or as its JSON text."""
     view = arguments["view"]
-    return json.loads(view) if isinstance(view, str) else view
+    return dict(json.loads(view) if isinstance(view, str) else view)
 
 
 def button(**values: object) -> str:

@@ -240,7 +240,7 @@ class TestWebApi:
             assert tuple(teams) == slack.teams == ("T0123456789", ORGANISATION_TEAM)
             members = [[user["id"] for user in client.users_list(team_id=team)["members"]] for team in teams]
             assert (len(members[0]), members[1]) == (len(slack.people()), [approver])
-            group = {"usergroup": "S0123456789"}
+            group: dict[str, Any] = {"usergroup": "S0123456789"}
             assert client.usergroups_users_list(**group, team_id=teams[1])["users"] == [approver]
             for call, arguments, code in (
                 (client.users_list, {}, "missing_argument"),
