@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
+from shared import slack
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from onboarding import environment
 from onboarding.environment import Settings
-from onboarding.errors import RefusedError, UnavailableError
+from onboarding.errors import RefusedError
 
 TIMEOUT = 10  # seconds for one call
 PAGE = 500  # of users.list; Slack allows 999 and asks for 200 or so, which would be 50 calls for 10,000 people
-# https://docs.slack.dev/reference/methods/users.list and /web-api/rate-limits
-_LATER = {"fatal_error", "internal_error", "ratelimited", "request_timeout", "service_unavailable"}
 
 
 def client(waits: int = 1) -> WebClient:
-    """Return Slack's Web API as the bot. A rate limit is waited out, as long as Slack says, `waits` times a call.
-
-    A broken connection is not tried again at once: the call may have been done, and a message sent twice.
-    """
-    return WebClient(
-        token=environment.secret("SLACK_BOT_TOKEN"),
-        timeout=TIMEOUT,
-        retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=waits)],
-    )
-
-
-@contextmanager
-def slack_errors(method: str) -> Iterator[None]:
-    """Turn what slack_sdk and its transport raise into `UnavailableError` and `RefusedError`."""
-    try:
-        yield
-    except SlackApiError as error:
-        answer, status = error.response, getattr(error.response, "status_code", 200)
-        reason = str(answer.get("error", "")) if hasattr(answer, "get") else ""
-        if status >= 429 or reason in _LATER:
-            raise UnavailableError(f"Slack did not answer {method} ({reason or status})") from error
-        raise RefusedError(f"Slack refused {method}: {reason}", status=status, reason=reason) from error
-    except (SlackClientError, OSError) as error:
-        raise UnavailableError(f"Slack did not answer {method} ({type(error).__name__})") from error
+    """Return Slack's Web API as the bot. A rate limit is waited out, as long as Slack says, `waits` times a call."""
+    return slack.client(environment.secret("SLACK_BOT_TOKEN"), timeout=TIMEOUT, waits=waits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +76,13 @@ def refusal(person: Person, settings: Settings) -> str | None:
 class People:
     """Slack's directory. Every method raises `UnavailableError` or `RefusedError`."""
 
-    def __init__(self, slack: WebClient, settings: Settings) -> None:
-        self._slack, self._settings = slack, settings
+    def __init__(self, web: WebClient, settings: Settings) -> None:
+        self._slack, self._settings = web, settings
 
     def person(self, user: str) -> Person | None:
         """Return who a user id is (users.info); None if Slack does not show this workspace such a user."""
         try:
-            with slack_errors("users.info"):
+            with slack.slack_errors("users.info"):
                 answer = self._slack.users_info(user=user, include_locale=True)
         except RefusedError as refused:
             if refused.reason in ("user_not_found", "user_not_visible"):
@@ -117,50 +91,19 @@ class People:
         return _person(answer["user"])
 
     def may_approve(self, person: Person) -> bool:
-        """Tell whether a person is in the group that approves (usergroups.users.list)."""
+        """Tell whether a person is in the group that approves, in whichever workspace of an organisation it is."""
         group = self._settings.approver_group
-        return group is not None and person.id in self._members(group)
+        return group is not None and person.id in slack.members(self._slack, group, self._workspaces)[1]
 
     def everyone(self) -> Iterator[Person]:
         """Return all users, deactivated ones too, of the workspace, or of the organisation's that have the app."""
-        for where in self._workspaces:
-            for page in self._pages("users.list", limit=PAGE, **where):
-                yield from (_person(member) for member in page["members"])
-
-    def _members(self, group: str) -> list[str]:
-        """Who is in a user group, in whichever of an organisation's workspaces that have the app it is."""
-        refused = RefusedError("Slack has added the app to no workspace of the organization: its owner does that")
-        for where in self._workspaces:
-            try:
-                with slack_errors("usergroups.users.list"):
-                    answer = self._slack.usergroups_users_list(usergroup=group, team_id=where.get("team_id"))
-                return list(answer.get("users") or ())
-            except RefusedError as error:
-                if error.reason != "no_such_subteam":
-                    raise
-                refused = error
-        raise refused
+        for workspace in self._workspaces:
+            yield from map(_person, slack.everyone(self._slack, workspace, page=PAGE))
 
     @cached_property
-    def _workspaces(self) -> list[dict[str, str]]:
-        """What has to be named to an organisation's token where one workspace is asked about: each that has the app.
-
-        https://docs.slack.dev/reference/methods/users.list and /usergroups.users.list: "Required if org token is used"
-        """
-        if not self._settings.workspace.startswith("E"):
-            return [{}]
-        return [{"team_id": team["id"]} for page in self._pages("auth.teams.list") for team in page["teams"]]
-
-    def _pages(self, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - Slack's arguments
-        cursor = ""
-        while True:
-            with slack_errors(method):
-                answer = self._slack.api_call(method, http_verb="GET", params={**arguments, "cursor": cursor})
-            page: dict[str, Any] = dict(answer.data) if isinstance(answer.data, dict) else {}
-            yield page
-            cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
-            if not cursor:
-                return
+    def _workspaces(self) -> list[str | None]:
+        """What Slack is told where it asks for a workspace: nothing, unless the app is of an organisation."""
+        return slack.workspaces(self._slack) if self._settings.workspace.startswith("E") else [None]
 
 
 def _person(user: dict[str, Any]) -> Person:

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import re
 
+from shared.errors import RefusedError, UnavailableError
+
+__all__ = ["RefusedError", "UnavailableError", "harmless"]
+
 _SECRET = re.compile(r"\b(?:sk-|xox[a-z]-|xapp-)\S+", re.IGNORECASE)
-
-
-class UnavailableError(Exception):
-    """The other side did not do it now; asked again later, it may. The message is one sentence."""
-
-
-class RefusedError(Exception):
-    """The other side does not do it, however often it is asked. The message is one sentence that says what to do.
-
-    Attributes
-    ----------
-    reason : str
-        The other side's own word for it, such as `no_such_subteam`.
-    """
-
-    def __init__(self, sentence: str, *, reason: str = "") -> None:
-        super().__init__(sentence)
-        self.reason = reason
 
 
 def harmless(text: str) -> str:

@@ -16,7 +16,7 @@ from usage.litellm import COLUMNS
 from local.outside.slack_workspace import CALL_SECONDS, START_SECONDS
 from ops import bench, bench_onboarding, bench_usage
 from ops.bench import Figure
-from stacks.constructs.python_function import LAMBDA
+from stacks.constructs.python_function import BESIDE, LAMBDA
 
 FIGURES = (Figure("cold import of onboarding.receiver", 412.3, "ms", 600), Figure("package, zipped", 1.94, "MB", 5))
 MISSED = Figure("synthesis", 10.0, "s", 10)
@@ -101,7 +101,8 @@ def test_what_is_compiled_for_another_processor_is_left_out(tmp_path: Path) -> N
 @pytest.fixture
 def onboarding(tmp_path: Path) -> Path:
     """A folder with the package; what it needs is this machine's."""
-    shutil.copytree(LAMBDA / "onboarding", tmp_path / "onboarding")
+    for name in ("onboarding", *BESIDE["onboarding"]):
+        shutil.copytree(LAMBDA / name, tmp_path / name)
     return tmp_path
 
 
@@ -132,7 +133,8 @@ def test_the_simulated_slack_counts_with_the_aim() -> None:
 
 
 def test_the_largest_report_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(LAMBDA / "usage", tmp_path / "usage")  # its packages are this machine's
+    for name in ("usage", *BESIDE["usage"]):  # its packages are this machine's
+        shutil.copytree(LAMBDA / name, tmp_path / name)
     monkeypatch.setattr(bench_usage, "USERS", 40)
     monkeypatch.setattr(bench_usage, "SEATS", 4)
     seconds, memory = bench.report_cost(tmp_path)

@@ -13,6 +13,7 @@ from slack_sdk import WebClient
 from ops import access, slack_manifest
 from stacks import CHECKOUT
 from stacks.company import environments
+from stacks.constructs.python_function import BESIDE
 from stacks.settings import Environment, Report
 
 FUNCTIONS = CHECKOUT / "lambda"
@@ -240,8 +241,9 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are(capsys: pyt
 
 def nodes(package: str) -> Iterator[ast.AST]:
     """The syntax of the functions' source."""
-    for file in sorted((FUNCTIONS / package).glob("*.py")):
-        yield from ast.walk(ast.parse(file.read_text()))
+    for folder in (package, *BESIDE[package]):
+        for file in sorted((FUNCTIONS / folder).glob("*.py")):
+            yield from ast.walk(ast.parse(file.read_text()))
 
 
 def called(package: str) -> set[str]:
