@@ -40,7 +40,6 @@ from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
 CONCURRENT_STACKS = 5  # as many as ever wait for the same one
-TRIGGER_SECONDS = 15.0  # Slack's 3 are for a function of AWS's, not for processes that share this machine
 START_TIMEOUT = 240.0  # seconds until the first healthy answer, on a slow machine
 
 Report = Callable[[str], None]
@@ -316,7 +315,6 @@ def outside_of(environment: Environment, config: LiteLlmConfig, folder: Path) ->
     )
     outside.mailbox.allowed_sender = environment.mail_sender
     slack = outside.slack_workspace
-    slack.trigger_seconds = TRIGGER_SECONDS
     if usage := environment.report:
         slack.add_channel(usage.channel, "llm-usage")
         for group in {plan.seats for plan in usage.plans if plan.seats}:

@@ -145,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 _MODELS: Final = range(MODELS)
 _SLACK: Final[dict[str, Callable[[_Handler, dict[str, str]], dict[str, Any]]]] = {
+    "auth.test": lambda *_: {"is_enterprise_install": False},
     "chat.postMessage": lambda *_: {"ts": "1.000001"},
     "files.completeUploadExternal": lambda *_: {"files": []},
     "files.getUploadURLExternal": _Handler.upload_url,

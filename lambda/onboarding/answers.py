@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from shared.slack import slack_errors
 from slack_sdk import WebClient
 
 from onboarding.accounts import Outcome
@@ -15,7 +16,7 @@ from onboarding.environment import Places, Settings
 from onboarding.errors import RefusedError
 from onboarding.form import PURPOSE_LENGTH, highest_budget
 from onboarding.once import Once
-from onboarding.people import Person, slack_errors
+from onboarding.people import Person
 from onboarding.requests import Create, Decide
 from onboarding.texts import mention, plain, say, say_both, say_short
 

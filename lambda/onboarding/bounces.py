@@ -13,9 +13,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from shared.slack import slack_errors
 
 from onboarding.environment import settings
-from onboarding.people import client, slack_errors
+from onboarding.people import client
 from onboarding.texts import plain
 
 WHAT_TO_DO = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities import parameters
+from shared.secrets import secret
 
-SECRET_AGE = 300  # seconds that a secret is remembered: a rotated one counts after this time, without a deployment
+__all__ = ["Places", "Settings", "places", "secret", "settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +59,3 @@ def settings() -> Settings:
 def places() -> Places:
     """The places in the function's environment."""
     return Places(**{name: os.environ.get(name.upper(), "") for name in Places.__dataclass_fields__})
-
-
-def secret(name: str) -> str:
-    """The value of one of the environment's secrets: SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN or ONBOARDING_KEY.
-
-    Raises
-    ------
-    GetParameterError
-        The parameter store did not answer, or has no such parameter.
-    """
-    value = parameters.get_parameter(f"{os.environ['PARAMETER_PREFIX']}/{name}", decrypt=True, max_age=SECRET_AGE)
-    return str(value)

@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import re
 
+from shared.errors import RefusedError, UnavailableError
+
+__all__ = ["RefusedError", "UnavailableError", "harmless", "place_of"]
+
 _SECRET = re.compile(r"\b(?:sk-|xox[a-z]-|xapp-)\S+", re.IGNORECASE)
 _ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+")
-
-
-class UnavailableError(Exception):
-    """The other side did not do it now; asked again later, it may."""
-
-
-class RefusedError(Exception):
-    """The other side does not do it, however often it is asked.
-
-    Attributes
-    ----------
-    status : int
-        The HTTP status of the answer.
-    reason : str
-        The other side's own word for it, such as `team_member_already_in_team` or `MessageRejected`.
-    """
-
-    def __init__(self, sentence: str, *, status: int = 0, reason: str = "") -> None:
-        super().__init__(sentence)
-        self.status, self.reason = status, reason
 
 
 def harmless(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from onboarding.environment import Settings
@@ -45,15 +46,15 @@ TEXTS = {
         team="Team",
         purpose="What is it for?",
         max_budget="Budget (US dollars)",
-        budget_hint="Leave it empty for the default of ${default:g}; at most ${highest:g}.",
+        budget_hint="Leave it empty for the default of ${default}; at most ${highest}.",
         who_unknown="Who the account is for must be one person of this workspace: choose a Slack user.",
         team_unknown="The team must be one of: {teams}.",
         purpose_empty="The purpose is empty: write in a few words what the account is for.",
         purpose_long="The purpose is too long: write at most {length} characters.",
-        budget_wrong="The budget must be a number above 0 and at most {highest:g} US dollars, or empty.",
+        budget_wrong="The budget must be a number above 0 and at most {highest} US dollars, or empty.",
         received="Your request has been received. You will get a direct message when it has been worked on.",
         busy="The request could not be taken just now: please try again in a minute.",
-        not_opened="The form could not be opened just now: please type the command again.",
+        not_opened="If no form has opened just now, please type the command again.",
     ),
     "ja": Texts(
         title="LLMゲートウェイのアカウント",
@@ -64,15 +65,15 @@ TEXTS = {
         team="チーム",
         purpose="利用目的",
         max_budget="予算 (米ドル)",
-        budget_hint="空欄の場合は標準の{default:g}ドル、上限は{highest:g}ドルです。",
+        budget_hint="空欄の場合は標準の{default}ドル、上限は{highest}ドルです。",
         who_unknown="利用者には、このワークスペースのSlackユーザーを1人選んでください。",
         team_unknown="チームは次のいずれかにしてください: {teams}。",
         purpose_empty="利用目的が空欄です。何に使うかを簡単に書いてください。",
         purpose_long="利用目的が長すぎます。{length}文字以内で書いてください。",
-        budget_wrong="予算は0より大きく{highest:g}ドル以下の数にするか、空欄にしてください。",
+        budget_wrong="予算は0より大きく{highest}ドル以下の数にするか、空欄にしてください。",
         received="申請を受け付けました。処理が終わるとダイレクトメッセージでお知らせします。",
         busy="ただいま申請を受け付けられませんでした。1分ほどしてからもう一度お試しください。",
-        not_opened="ただいまフォームを開けませんでした。もう一度コマンドを入力してください。",
+        not_opened="フォームが開かなかった場合は、もう一度コマンドを入力してください。",
     ),
 }
 
@@ -85,16 +86,26 @@ def language(locale: object) -> str:
 
 def sentences(problems: Mapping[str, str], lang: str, settings: Settings) -> dict[str, str]:
     """What to tell the person about each field with a problem, as form.FormError names them."""
-    values = {"teams": ", ".join(settings.teams), "length": PURPOSE_LENGTH, "highest": highest_budget(settings)}
+    highest = number(highest_budget(settings))
+    values = {"teams": ", ".join(settings.teams), "length": PURPOSE_LENGTH, "highest": highest}
     return {field: str(getattr(TEXTS[lang], problem)).format(**values) for field, problem in problems.items()}
+
+
+def number(amount: float) -> str:
+    """A number as Slack takes it for the bounds of a number_input: a text of digits and a point, without an exponent.
+
+    https://docs.slack.dev/reference/block-kit/block-elements/number-input-element
+    """
+    text = f"{Decimal(str(amount)):f}"
+    return text.rstrip("0").removesuffix(".") if "." in text else text
 
 
 def form_view(asker: str, lang: str, settings: Settings) -> dict[str, Any]:
     """The form, for views.open. Each block and its element have the field's name as id."""
     texts, highest = TEXTS[lang], highest_budget(settings)
     teams = [{"text": _plain(name), "value": name} for name in settings.teams]
-    budget = {"type": "number_input", "is_decimal_allowed": True, "min_value": "0.01", "max_value": f"{highest:g}"}
-    hint = texts.budget_hint.format(default=settings.max_budget, highest=highest)
+    budget = {"type": "number_input", "is_decimal_allowed": True, "min_value": "0.01", "max_value": number(highest)}
+    hint = texts.budget_hint.format(default=number(settings.max_budget), highest=number(highest))
     purpose = {"type": "plain_text_input", "multiline": True, "max_length": PURPOSE_LENGTH}
     return {
         "type": "modal",

@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
+from shared import slack
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from onboarding import environment
 from onboarding.environment import Settings
-from onboarding.errors import RefusedError, UnavailableError
+from onboarding.errors import RefusedError
 
 TIMEOUT = 10  # seconds for one call
 PAGE = 500  # of users.list; Slack allows 999 and asks for 200 or so, which would be 50 calls for 10,000 people
-# https://docs.slack.dev/reference/methods/users.list and /web-api/rate-limits
-_LATER = {"fatal_error", "internal_error", "ratelimited", "request_timeout", "service_unavailable"}
 
 
 def client(waits: int = 1) -> WebClient:
-    """Return Slack's Web API as the bot. A rate limit is waited out, as long as Slack says, `waits` times a call.
-
-    A broken connection is not tried again at once: the call may have been done, and a message sent twice.
-    """
-    return WebClient(
-        token=environment.secret("SLACK_BOT_TOKEN"),
-        timeout=TIMEOUT,
-        retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=waits)],
-    )
-
-
-@contextmanager
-def slack_errors(method: str) -> Iterator[None]:
-    """Turn what slack_sdk and its transport raise into `UnavailableError` and `RefusedError`."""
-    try:
-        yield
-    except SlackApiError as error:
-        answer, status = error.response, getattr(error.response, "status_code", 200)
-        reason = str(answer.get("error", "")) if hasattr(answer, "get") else ""
-        if status >= 429 or reason in _LATER:
-            raise UnavailableError(f"Slack did not answer {method} ({reason or status})") from error
-        raise RefusedError(f"Slack refused {method}: {reason}", status=status, reason=reason) from error
-    except (SlackClientError, OSError) as error:
-        raise UnavailableError(f"Slack did not answer {method} ({type(error).__name__})") from error
+    """Return Slack's Web API as the bot. A rate limit is waited out, as long as Slack says, `waits` times a call."""
+    return slack.client(environment.secret("SLACK_BOT_TOKEN"), timeout=TIMEOUT, waits=waits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +39,6 @@ class Person:
     guest: bool = False
     stranger: bool = False
     invited: bool = False
-    confirmed: bool = False
 
     @property
     def language(self) -> str:
@@ -83,7 +56,11 @@ class Person:
 
 
 def refusal(person: Person, settings: Settings) -> str | None:
-    """Return why this person gets no account, as the key of a sentence in texts.py; None if nothing is against it."""
+    """Return why this person gets no account, as the key of a sentence in texts.py; None if nothing is against it.
+
+    Slack's `is_email_confirmed` is not asked for: it is false, or not there, for people who sign in by their company's
+    single sign-on (github.com/getsentry/eng-pipes/pull/142). The invitation proves the address, as it is mailed there.
+    """
     reasons = {
         "refused_deleted": person.deleted,
         "refused_bot": person.bot,
@@ -91,7 +68,6 @@ def refusal(person: Person, settings: Settings) -> str | None:
         "refused_guest": person.guest,
         "refused_invited": person.invited,
         "refused_no_email": not person.email,
-        "refused_unconfirmed": not person.confirmed,
         "refused_domain": person.email.rpartition("@")[2] not in settings.mail_domains,
     }
     return next((key for key, holds in reasons.items() if holds), None)
@@ -100,13 +76,13 @@ def refusal(person: Person, settings: Settings) -> str | None:
 class People:
     """Slack's directory. Every method raises `UnavailableError` or `RefusedError`."""
 
-    def __init__(self, slack: WebClient, settings: Settings) -> None:
-        self._slack, self._settings = slack, settings
+    def __init__(self, web: WebClient, settings: Settings) -> None:
+        self._slack, self._settings = web, settings
 
     def person(self, user: str) -> Person | None:
         """Return who a user id is (users.info); None if Slack does not show this workspace such a user."""
         try:
-            with slack_errors("users.info"):
+            with slack.slack_errors("users.info"):
                 answer = self._slack.users_info(user=user, include_locale=True)
         except RefusedError as refused:
             if refused.reason in ("user_not_found", "user_not_visible"):
@@ -115,42 +91,19 @@ class People:
         return _person(answer["user"])
 
     def may_approve(self, person: Person) -> bool:
-        """Tell whether a person is in the group that approves (usergroups.users.list)."""
+        """Tell whether a person is in the group that approves, in whichever workspace of an organisation it is."""
         group = self._settings.approver_group
-        if not group:
-            return False
-        team = person.team if self._organisation else None
-        with slack_errors("usergroups.users.list"):
-            answer = self._slack.usergroups_users_list(usergroup=group, team_id=team)
-        return person.id in (answer.get("users") or ())
+        return group is not None and person.id in slack.members(self._slack, group, self._workspaces)[1]
 
     def everyone(self) -> Iterator[Person]:
         """Return all users, deactivated ones too, of the workspace, or of the organisation's that have the app."""
-        for where in self._workspaces:
-            for page in self._pages("users.list", limit=PAGE, **where):
-                yield from (_person(member) for member in page["members"])
-
-    @property
-    def _organisation(self) -> bool:
-        return self._settings.workspace.startswith("E")
+        for workspace in self._workspaces:
+            yield from map(_person, slack.everyone(self._slack, workspace, page=PAGE))
 
     @cached_property
-    def _workspaces(self) -> list[dict[str, str]]:
-        """What users.list is asked for: an organisation's token has to name each workspace."""
-        if not self._organisation:
-            return [{}]
-        return [{"team_id": team["id"]} for page in self._pages("auth.teams.list") for team in page["teams"]]
-
-    def _pages(self, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - Slack's arguments
-        cursor = ""
-        while True:
-            with slack_errors(method):
-                answer = self._slack.api_call(method, http_verb="GET", params={**arguments, "cursor": cursor})
-            page: dict[str, Any] = dict(answer.data) if isinstance(answer.data, dict) else {}
-            yield page
-            cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
-            if not cursor:
-                return
+    def _workspaces(self) -> list[str | None]:
+        """What Slack is told where it asks for a workspace: nothing, unless the app is of an organisation."""
+        return slack.workspaces(self._slack) if self._settings.workspace.startswith("E") else [None]
 
 
 def _person(user: dict[str, Any]) -> Person:
@@ -171,5 +124,4 @@ def _person(user: dict[str, Any]) -> Person:
         guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
         stranger=bool(user.get("is_stranger")),
         invited=bool(user.get("is_invited_user")),
-        confirmed=bool(user.get("is_email_confirmed")),
     )

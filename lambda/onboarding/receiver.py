@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from slack_sdk.signature import SignatureVerifier
 
 from onboarding.environment import settings
 from onboarding.errors import place_of
-from onboarding.slack_app import RejectedError, app, ids, logger, read_secret
+from onboarding.slack_app import RejectedError, app, ids, logger, prepare, read_secret, retry_headers
 
 PATH = "/slack/events"
 # Bytes. Slack's largest request here is a submitted modal, which comes back whole: 100 teams with a text and a value of
@@ -222,5 +223,10 @@ def _ids(payload: dict[str, Any], headers: dict[str, list[str]]) -> dict[str, st
 
 
 def _response(status: int, body: dict[str, str]) -> dict[str, Any]:
-    headers = {"content-type": JSON} | ({"allow": "POST"} if status == 405 else {})
+    headers = {"content-type": JSON} | ({"allow": "POST"} if status == 405 else {}) | retry_headers(status)
     return {"statusCode": status, "headers": headers, "body": json.dumps(body)}
+
+
+# In a function, which Lambda starts before the request is there to be answered.
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    prepare()

@@ -1,6 +1,6 @@
 """The Slack app: what each event, command and click makes of itself in the queue, and what the person is told.
 
-Integrates with SQS (SendMessage), Parameter Store (the bot's token) and Slack (users.info, views.open,
+Integrates with SQS (SendMessage), Parameter Store (the bot's token) and Slack (views.open, users.info, views.update,
 functions.completeSuccess, chat.postEphemeral).
 """
 
@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import cache
 from http.client import HTTPException
@@ -35,12 +36,19 @@ from onboarding.requests import Close, Create, Decide, Request, step_of, to_json
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-SLACK_TIMEOUT = 1  # seconds for a call: of two calls, with a cold start before them, Slack waits for 3 in all
-AWS_TIMEOUT = 1  # seconds, for the same reason
+# Seconds for a call. Slack waits 3 for an answer, and a trigger opens a form for 3; of them a cold start takes most.
+# https://docs.slack.dev/interactivity/handling-user-interaction
+SLACK_TIMEOUT = 1
+AWS_TIMEOUT = 1
+SECRETS = ("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN")
+# What Slack would only be told again: the request is wrong, or not for this app. A signature that does not fit (401) is
+# sent again, as a secret that has just been rotated is known after a while.
+FINAL = frozenset({400, 403, 404, 405, 413, 415})
 ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")  # of what Slack numbers: events, executions, views, channels, messages
 SLACK_FAILURES = (SlackClientError, HTTPException, OSError)
 
 logger = Logger()
+_languages: dict[str, str] = {}  # by user, of those who have asked this process
 
 
 class RejectedError(Exception):
@@ -50,6 +58,17 @@ class RejectedError(Exception):
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+
+
+def prepare() -> None:
+    """Make all that a request needs of this process, for Lambda's init phase.
+
+    A secret that cannot be read now is logged, and read again by the request.
+    """
+    app()
+    for name in SECRETS:
+        with suppress(RejectedError):
+            read_secret(name)
 
 
 @cache
@@ -110,6 +129,14 @@ def read_secret(name: str) -> str:
     raise RejectedError(503, "The app's secrets cannot be read at the moment: try again in a minute.")
 
 
+def retry_headers(status: int) -> dict[str, str]:
+    """What tells Slack not to send a refused event three times more, where that would not help.
+
+    https://docs.slack.dev/apis/events-api: "Turning retries off"
+    """
+    return {"x-slack-no-retry": "1"} if status in FINAL else {}
+
+
 def ids(values: dict[str, Any]) -> dict[str, str]:
     """Those of the values that are ids, for the log."""
     return {name: value for name, value in values.items() if isinstance(value, str) and ID.fullmatch(value)}
@@ -124,7 +151,8 @@ def _answer_error(error: Exception) -> BoltResponse:
         error = RejectedError(404, "The app does not handle this event, command or action: see its manifest.")
     if isinstance(error, RejectedError):
         logger.warning("refused", status=error.status, reason=error.sentence)
-        return BoltResponse(status=error.status, body={"error": error.sentence})
+        body = {"error": error.sentence}
+        return BoltResponse(status=error.status, body=body, headers=dict(retry_headers(error.status)))
     logger.error("failed", error=type(error).__name__, place=place_of(error))
     return BoltResponse(status=500, body={"error": "The request could not be handled: see the function's log."})
 
@@ -167,16 +195,26 @@ def _on_user_change(event: dict[str, Any], body: dict[str, Any]) -> None:
 
 
 def _on_command(body: dict[str, Any], client: WebClient, ack: Ack) -> None:
+    """Open the form before anything else is asked of Slack, as the trigger expires; then put it into their language."""
     asker = _user(body.get("user_id"))
-    lang = _language(client, asker)
+    lang = _languages.get(asker, "en")
     try:
-        client.views_open(trigger_id=str(body.get("trigger_id")), view=modal.form_view(asker, lang, settings()))
+        opened = client.views_open(
+            trigger_id=str(body.get("trigger_id")), view=modal.form_view(asker, lang, settings())
+        ).get("view")
     except SLACK_FAILURES as error:
-        reason = error.response.get("error") if isinstance(error, SlackApiError) else type(error).__name__
-        logger.warning("the modal could not be opened", error=reason)
+        logger.warning("the modal could not be opened", error=_reason(error))
         ack(modal.TEXTS[lang].not_opened)
-    else:
-        ack()
+        return
+    ack()
+    theirs = _language(client, asker)
+    if theirs == lang or not isinstance(opened, dict):
+        return
+    try:
+        # What they have filled in meanwhile stays, as the fields' ids do.
+        client.views_update(view_id=str(opened.get("id")), view=modal.form_view(asker, theirs, settings()))
+    except SLACK_FAILURES as error:
+        logger.info("the modal stays in the language that it was opened in", error=_reason(error))
 
 
 def _on_submission(body: dict[str, Any], view: dict[str, Any], ack: Ack) -> None:
@@ -251,15 +289,20 @@ def _tell_busy(client: WebClient, channel: str, user: str) -> None:
 
 
 def _language(client: WebClient, user: object) -> str:
-    """The user's language; English if Slack does not tell in time."""
+    """The user's language; what it was before if Slack does not tell in time, English at first."""
     if not isinstance(user, str):
         return "en"
     try:
         known = client.users_info(user=user, include_locale=True).get("user")
     except SLACK_FAILURES as error:
         logger.info("no locale from users.info", user=user, error=type(error).__name__)
-        return "en"
-    return modal.language(known.get("locale") if isinstance(known, dict) else None)
+        return _languages.get(user, "en")
+    _languages[user] = modal.language(known.get("locale") if isinstance(known, dict) else None)
+    return _languages[user]
+
+
+def _reason(error: Exception) -> object:
+    return error.response.get("error") if isinstance(error, SlackApiError) else type(error).__name__
 
 
 def _queue(request: Request) -> None:

@@ -39,8 +39,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "refused_guest": "{who} is a guest in Slack. LLM gateway accounts are for full members.",
         "refused_invited": "{who} has not accepted the invitation to Slack yet. Please ask again afterwards.",
         "refused_no_email": "The Slack profile of {who} has no mail address. Please add one and ask again.",
-        "refused_unconfirmed": "The mail address in the Slack profile of {who} is not confirmed yet. Please confirm it "
-        "by the mail that Slack sent, and ask again.",
         "refused_domain": "The mail address in the Slack profile of {who} is not a company address. Please change it to "
         "one of: {domains}.",
         "refused_team": "There is no team of that name. Please choose one of: {teams}.",
@@ -99,8 +97,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "refused_guest": "{who} さんは Slack のゲストです。LLM ゲートウェイのアカウントは正式なメンバーにのみ発行しています。",
         "refused_invited": "{who} さんはまだ Slack への招待を承諾していません。承諾後にもう一度お申し込みください。",
         "refused_no_email": "{who} さんの Slack プロフィールにメールアドレスがありません。登録後にもう一度お申し込みください。",
-        "refused_unconfirmed": "{who} さんの Slack プロフィールのメールアドレスがまだ確認されていません。"
-        "Slack からの確認メールで手続きのうえ、もう一度お申し込みください。",
         "refused_domain": "{who} さんの Slack プロフィールのメールアドレスは会社のものではありません。"
         "次のいずれかに変更してください: {domains}",
         "refused_team": "その名前のチームはありません。次の中から選んでください: {teams}",

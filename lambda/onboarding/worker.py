@@ -6,8 +6,8 @@ then what the request has made is taken back and SQS moves the message to the de
 it starts afresh.
 
 Integrates with SQS (ChangeMessageVisibility), DynamoDB, SESv2 (SendEmail), Parameter Store, LiteLLM and Slack
-(users.info, usergroups.users.list, chat.postMessage, chat.postEphemeral, chat.update, functions.completeSuccess,
-functions.completeError).
+(users.info, usergroups.users.list, for an organisation auth.teams.list, chat.postMessage, chat.postEphemeral,
+chat.update, functions.completeSuccess, functions.completeError).
 """
 
 from __future__ import annotations

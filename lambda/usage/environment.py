@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities import parameters
+from shared.secrets import secret
 
-SECRET_AGE = 300  # seconds that a secret is remembered: a rotated one counts after this time, without a deployment
+__all__ = ["AzureBill", "Bill", "GoogleBill", "Places", "Plan", "Report", "bill", "places", "report", "secret"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +99,6 @@ def bill() -> Bill | None:
 def places() -> Places:
     """The places in the function's environment."""
     return Places(**{name: os.environ[name.upper()] for name in Places.__dataclass_fields__})
-
-
-def secret(name: str) -> str:
-    """The value of one of the environment's secrets, such as USAGE_KEY or SLACK_BOT_TOKEN.
-
-    Raises
-    ------
-    GetParameterError
-        The parameter store did not answer, or has no such parameter.
-    """
-    value = parameters.get_parameter(f"{os.environ['PARAMETER_PREFIX']}/{name}", decrypt=True, max_age=SECRET_AGE)
-    return str(value)
 
 
 def _settings(variable: str) -> dict[str, Any] | None:

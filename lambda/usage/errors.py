@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 
+from shared.errors import RefusedError, UnavailableError
+
+__all__ = ["RefusedError", "UnavailableError", "harmless"]
+
 _SECRET = re.compile(r"\b(?:sk-|xox[a-z]-|xapp-)\S+", re.IGNORECASE)
-
-
-class UnavailableError(Exception):
-    """The other side did not do it now; asked again later, it may. The message is one sentence."""
-
-
-class RefusedError(Exception):
-    """The other side does not do it, however often it is asked. The message is one sentence that says what to do."""
 
 
 def harmless(text: str) -> str:

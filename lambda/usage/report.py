@@ -8,8 +8,8 @@ Slack's that was lost on its way. Slack has nothing against these: `client_msg_i
 (https://github.com/slackapi/java-slack-sdk/issues/852), and to look for an earlier report in the channel the app would
 need the right to read all that people write there. A table for a message a week would cost more than it saves.
 
-Integrates with LiteLLM (the daily export by user), Parameter Store and Slack (usergroups.users.list, users.list,
-chat.postMessage, files.getUploadURLExternal, files.completeUploadExternal).
+Integrates with LiteLLM (the daily export by user), Parameter Store and Slack (auth.test, auth.teams.list,
+usergroups.users.list, users.list, chat.postMessage, files.getUploadURLExternal, files.completeUploadExternal).
 """
 
 from __future__ import annotations

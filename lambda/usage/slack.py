@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
+from shared import slack
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from usage import environment
-from usage.errors import RefusedError, UnavailableError
 
 TIMEOUT = 60  # seconds for one call; an upload of tens of megabytes is one
 WAITS = 10  # how often one call waits out Slack's rate limit, which allows some 20 calls of users.list a minute
 PAGE = 999  # of users.list, the most that Slack gives
-# https://docs.slack.dev/reference/methods/chat.postMessage and /web-api/rate-limits
-_LATER = {"fatal_error", "internal_error", "ratelimited", "rate_limited", "request_timeout", "service_unavailable"}
 _TOKEN = "store the bot's token anew as the secret SLACK_BOT_TOKEN (make secrets)"  # noqa: S105 - a sentence
 _REMEDIES = {
     "not_in_channel": "invite the app to the channel (/invite, or the channel's Integrations)",
     "channel_not_found": "set report.channel to a channel's id (C…), and invite the app to it if it is private",
     "is_archived": "set report.channel to a channel that is not archived",
-    "no_such_subteam": "set the plan's seats to the id of a user group (S…)",
+    "no_such_subteam": "set the plan's seats to the id of a user group (S…), of a workspace that has the app",
     "not_authed": _TOKEN,
     "invalid_auth": _TOKEN,
     "account_inactive": _TOKEN,
@@ -57,12 +53,12 @@ class Channel:
     do, where it does not.
     """
 
-    def __init__(self, channel: str, slack: WebClient | None = None) -> None:
-        self._channel, self._slack = channel, slack or client()
+    def __init__(self, channel: str, web: WebClient | None = None) -> None:
+        self._channel, self._slack = channel, web or client()
 
     def post(self, text: str, blocks: Sequence[dict[str, Any]] | None = None, thread_ts: str | None = None) -> str:
         """Post a message and return its `ts`; `text` is what notifications show of one with blocks."""
-        with slack_errors("chat.postMessage"):
+        with slack.slack_errors("chat.postMessage", _REMEDIES):
             answer = self._slack.chat_postMessage(
                 channel=self._channel,
                 text=text,
@@ -79,27 +75,32 @@ class Channel:
             {"filename": file.name, "content": file.content, "title": file.title, "alt_txt": file.alt_text or None}
             for file in (File(*file) for file in files)
         ]
-        with slack_errors("the upload of files"):
+        with slack.slack_errors("the upload of files", _REMEDIES):
             self._slack.files_upload_v2(
                 file_uploads=uploads, channel=self._channel, thread_ts=thread_ts, initial_comment=comment or None
             )
 
 
-def holders(groups: Iterable[str], slack: WebClient | None = None) -> dict[str, list[Holder]]:
+def holders(groups: Iterable[str], web: WebClient | None = None) -> dict[str, list[Holder]]:
     """Return who is in each user group (usergroups.users.list), with their mail addresses (users.list).
 
-    One list of everybody costs fewer calls than users.info for each, and is read no further than needed.
+    One list of everybody costs fewer calls than users.info for each, and is read no further than needed. The token of
+    an app that is installed for an organization has to name a workspace in both: the one that the group is found in.
 
     Raises
     ------
     UnavailableError, RefusedError
         Slack did not answer, or refused.
     """
-    slack = slack or client()
-    members = {group: _members(slack, group) for group in groups}
+    web = web or client()
+    groups = tuple(groups)
+    workspaces = _workspaces(web) if groups else []
+    found = {group: slack.members(web, group, workspaces, _REMEDIES) for group in groups}
+    members = {group: users for group, (_, users) in found.items()}
     wanted = {user for users in members.values() for user in users}
     addresses: dict[str, str] = {}
-    for user in _everyone(slack) if wanted else ():
+    places = dict.fromkeys(workspace for workspace, users in found.values() if users)
+    for user in chain.from_iterable(slack.everyone(web, place, page=PAGE) for place in places):
         if user["id"] in wanted:
             addresses[user["id"]] = str((user.get("profile") or {}).get("email") or "").strip().lower()
             if len(addresses) == len(wanted):
@@ -108,46 +109,12 @@ def holders(groups: Iterable[str], slack: WebClient | None = None) -> dict[str, 
 
 
 def client() -> WebClient:
-    """Return Slack's Web API as the bot. A rate limit is waited out, as long as Slack says.
-
-    A broken connection is not tried again at once: the call may have been done, and a message would be there twice.
-    """
-    return WebClient(
-        token=environment.secret("SLACK_BOT_TOKEN"),
-        timeout=TIMEOUT,
-        retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=WAITS)],
-    )
+    """Return Slack's Web API as the bot. A rate limit is waited out, as long as Slack says."""
+    return slack.client(environment.secret("SLACK_BOT_TOKEN"), timeout=TIMEOUT, waits=WAITS)
 
 
-@contextmanager
-def slack_errors(what: str) -> Iterator[None]:
-    """Turn what slack_sdk and its transport raise into `UnavailableError` and `RefusedError`."""
-    try:
-        yield
-    except SlackApiError as error:
-        answer, status = error.response, getattr(error.response, "status_code", 200)
-        reason = str(answer.get("error", "")) if hasattr(answer, "get") else ""
-        if status >= 429 or reason in _LATER:
-            raise UnavailableError(f"Slack did not answer {what} ({reason or status})") from error
-        remedy = _REMEDIES.get(reason, "")
-        if reason == "missing_scope":
-            remedy = f"give the app the scope {answer.get('needed')} (make slack-manifest), and install it again"
-        raise RefusedError(f"Slack refused {what}: {reason}{f': {remedy}' if remedy else ''}") from error
-    except (SlackClientError, OSError) as error:
-        raise UnavailableError(f"Slack did not answer {what} ({type(error).__name__})") from error
-
-
-def _members(slack: WebClient, group: str) -> list[str]:
-    with slack_errors(f"usergroups.users.list of {group}"):
-        return list(slack.usergroups_users_list(usergroup=group).get("users") or ())
-
-
-def _everyone(slack: WebClient) -> Iterator[dict[str, Any]]:
-    cursor = ""
-    while True:
-        with slack_errors("users.list"):
-            page = slack.users_list(limit=PAGE, cursor=cursor)
-        yield from page.get("members") or ()
-        cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
-        if not cursor:
-            return
+def _workspaces(web: WebClient) -> list[str | None]:
+    """What Slack is told where it asks for a workspace: nothing, unless the app is of an organization."""
+    with slack.slack_errors("auth.test", _REMEDIES):
+        installed_for_all = web.auth_test().get("is_enterprise_install")
+    return slack.workspaces(web) if installed_for_all else [None]

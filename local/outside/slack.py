@@ -19,6 +19,7 @@ import httpx
 
 from local.outside.records import Json
 from local.outside.slack_api import message_object
+from local.outside.slack_blocks import NUMBER
 from local.outside.slack_people import Person
 from local.outside.slack_workspace import (
     APP,
@@ -35,6 +36,7 @@ STEP = "create_account"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_SECONDS = 30.0  # more than Slack's three, so that a slow machine shows an answer and not a broken connection
+_RETRIES = 3
 _INPUTS = (
     ("who", "slack#/types/user_id", "Who", True),
     ("team", "string", "Team", True),
@@ -166,8 +168,18 @@ class SlackWorkspace(Workspace):
         return self.deliver(json.dumps(body))
 
     def event(self, event: Json) -> httpx.Response:
-        """Send an event in its envelope."""
-        return self.deliver(json.dumps(self.envelope(event)))
+        """Send an event in its envelope, and again as long as it is refused; return the last answer.
+
+        As Slack does, three times more at most, unless the answer asks for none (docs.slack.dev/apis/events-api: error
+        handling). Slack waits for a minute and for five before the last two; nothing does here.
+        """
+        body = json.dumps(self.envelope(event))
+        response = self.deliver(body)
+        for retry in range(1, _RETRIES + 1):
+            if response.is_success or response.headers.get("x-slack-no-retry") == "1":
+                break
+            response = self.deliver(body, retry=retry, reason="http_error")
+        return response
 
     def envelope(self, event: Json) -> Json:
         """Return an event as Slack sends it, with a new `event_id`; the text of it can be sent with `deliver`."""
@@ -368,7 +380,9 @@ class SlackWorkspace(Workspace):
         text = element.get("initial_value") if given in (None, "") else str(given)
         if not text:
             return {"value": None}
-        number = float(text)  # ValueError: as in the form
+        if not NUMBER.fullmatch(text):
+            raise ValueError(f"Slack's form takes digits and a point in {element['action_id']}, and not {text}.")
+        number = float(text)
         if not element["is_decimal_allowed"] and not number.is_integer():
             raise ValueError(f"Slack's form takes whole numbers only in {element['action_id']}.")
         if not float(element.get("min_value", number)) <= number <= float(element.get("max_value", number)):

@@ -33,6 +33,7 @@ class _Method:
     run: Callable[[Json], Json]
     required: tuple[str, ...] = ()
     scope: str | None = None
+    of_team: bool = False  # it is about one workspace, which an organisation's token has to name as `team_id`
 
 
 class SlackApi:
@@ -46,8 +47,8 @@ class SlackApi:
             "auth.test": _Method(self._auth_test),
             "auth.teams.list": _Method(self._teams_list),
             "users.info": _Method(self._users_info, scope="users:read"),
-            "users.list": _Method(self._users_list, scope="users:read"),
-            "usergroups.users.list": _Method(self._group_users, ("usergroup",), "usergroups:read"),
+            "users.list": _Method(self._users_list, scope="users:read", of_team=True),
+            "usergroups.users.list": _Method(self._group_users, ("usergroup",), "usergroups:read", of_team=True),
             "views.open": _Method(self._views_open, ("view",)),
             "views.update": _Method(self._views_update, ("view",)),
             "chat.postMessage": _Method(self._post_message, ("channel",), "chat:write"),
@@ -95,6 +96,9 @@ class SlackApi:
         scopes = self._workspace.scopes
         if method.scope is not None and method.scope not in scopes:
             raise SlackError("missing_scope", needed=method.scope, provided=",".join(sorted(scopes)))
+        if method.of_team:
+            self._check_team(arguments)
+        self._workspace.count_call(arguments.get("user"))
         missing = [argument for argument in method.required if arguments.get(argument) in (None, "")]
         if missing:
             raise _invalid([f"missing required field: {argument}" for argument in missing])
@@ -112,6 +116,19 @@ class SlackApi:
         if name.startswith("functions.") and arguments.get("function_execution_id") != step:
             raise SlackError("access_denied")
 
+    def _check_team(self, arguments: Json) -> None:
+        """A workspace's token has its own; an organisation's is good for those of auth.teams.list.
+
+        docs.slack.dev/reference/methods/users.list and /usergroups.users.list: "Required if org token is used", with
+        the errors missing_argument and team_access_not_granted.
+        """
+        if not self._workspace.organisation:
+            arguments["team_id"] = self._workspace.team
+        elif not arguments.get("team_id"):
+            raise SlackError("missing_argument")
+        elif arguments["team_id"] not in self._workspace.teams:
+            raise SlackError("team_access_not_granted")
+
     def _auth_test(self, arguments: Json) -> Json:  # it takes none
         return {
             "url": f"https://{self._workspace.domain}.slack.com/",
@@ -124,9 +141,16 @@ class SlackApi:
             **({"enterprise_id": self._workspace.organisation} if self._workspace.organisation else {}),
         }
 
-    def _teams_list(self, arguments: Json) -> Json:  # one page has the one workspace
-        team = {"id": self._workspace.team, "name": self._workspace.domain.title()}
-        return {"teams": [team], "response_metadata": {"next_cursor": ""}}
+    def _teams_list(self, arguments: Json) -> Json:
+        """The workspaces that the token is good for; a page has one, as Slack gives no more than it likes."""
+        teams = list(self._workspace.teams)
+        start = _place(arguments.get("cursor") or "", teams)
+        names = [{"id": team, "name": f"{self._workspace.domain.title()} {n}"} for n, team in enumerate(teams, 1)]
+        left = teams[start + 1 :]
+        return {
+            "teams": names[start : start + 1],
+            "response_metadata": {"next_cursor": _cursor(left[0]) if left else ""},
+        }
 
     def _users_info(self, arguments: Json) -> Json:
         try:
@@ -138,9 +162,7 @@ class SlackApi:
         return {"user": person.user(with_locale=_true(arguments, "include_locale"), with_email=self._sees_addresses)}
 
     def _users_list(self, arguments: Json) -> Json:
-        if self._workspace.organisation and arguments.get("team_id") != self._workspace.team:
-            raise SlackError("missing_argument" if not arguments.get("team_id") else "team_access_not_granted")
-        people = self._workspace.people()
+        people = self._workspace.people(arguments["team_id"])
         limit = int(arguments.get("limit") or 0)
         if not 0 <= limit <= _MOST_USERS:
             raise SlackError("invalid_limit")
@@ -158,7 +180,7 @@ class SlackApi:
         return "users:read.email" in self._workspace.scopes
 
     def _group_users(self, arguments: Json) -> Json:
-        users = self._workspace.group(arguments["usergroup"])
+        users = self._workspace.group(arguments["usergroup"], arguments["team_id"])
         if not _true(arguments, "include_disabled"):
             users = [user for user in users if not self._workspace.person(user).deleted]
         return {"users": users}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from local.outside.records import Json
 
+NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+"""A number as the element number_input has it: a text such as 0.25, 5.5 or -10."""
 _BLOCKS = {"actions", "context", "divider", "header", "image", "input", "markdown", "rich_text", "section", "video"}
 _ELEMENTS = {  # of input, actions and section blocks
     "button",
@@ -127,3 +130,19 @@ def _check_typed(item: Json, known: set[str], where: str) -> Iterator[tuple[str,
         yield where, f"unsupported type: {kind}"
     else:
         yield from _check(kind, item, where)
+        if kind == "number_input":
+            yield from _check_number(item, where)
+
+
+def _check_number(item: Json, where: str) -> Iterator[tuple[str, str]]:
+    """Texts that are numbers, in order: docs.slack.dev/reference/block-kit/block-elements/number-input-element."""
+    given = {name: item[name] for name in ("min_value", "initial_value", "max_value") if name in item}
+    wrong = {name for name, text in given.items() if not (isinstance(text, str) and NUMBER.fullmatch(text))}
+    yield from ((f"{where}/{name}", "must be a string that is a number") for name in sorted(wrong))
+    if wrong:
+        return
+    if not item.get("is_decimal_allowed"):
+        yield from ((f"{where}/{name}", "decimals are not allowed") for name, text in given.items() if "." in text)
+    numbers = [float(text) for text in given.values()]
+    if numbers != sorted(numbers):
+        yield where, "min_value cannot be greater than max_value, nor initial_value be outside of them"

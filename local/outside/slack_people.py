@@ -29,7 +29,7 @@ class Person:
     ultra_restricted: bool = False  # a guest of one channel; Slack sets `is_restricted` for them too
     bot: bool = False
     stranger: bool = False  # of another workspace, met in a shared channel
-    email_confirmed: bool = True
+    email_confirmed: bool | None = True  # None: Slack's object has no such member
     deleted: bool = False
     updated: int = 0
     organisation: str = ""  # E…, where the app is installed in a whole organisation
@@ -67,7 +67,7 @@ class Person:
                 "is_primary_owner": False,
                 "is_restricted": self.restricted or self.ultra_restricted,
                 "is_ultra_restricted": self.ultra_restricted,
-                "is_email_confirmed": self.email_confirmed,
+                **({} if self.email_confirmed is None else {"is_email_confirmed": self.email_confirmed}),
                 "who_can_share_contact_card": "EVERYONE",
             }
         if self.stranger:
@@ -126,7 +126,9 @@ def cast(team: str, mail_domains: Sequence[str], organisation: str = "") -> list
         make("multi_channel_guest", "Gary Multi", locale="en-US", restricted=True),
         make("bot", "Deploy Bot", locale="en-US", email=None, bot=True),
         make("stranger", "Sofia Elsewhere", locale="en-US", team=OTHER_TEAM, organisation="", stranger=True),
+        # By single sign-on: github.com/getsentry/eng-pipes/pull/142, and github.com/singer-io/tap-slack/pull/21
         make("unconfirmed", "Umeko Mori", email_confirmed=False),
+        make("single_sign_on", "Sora Hayashi", email_confirmed=None),
         make("foreign_mail", "Frank Private", locale="en-US", email="frank.private@mail.example.net"),
         make("deactivated", "Daichi Ono", deleted=True),
         Person(id=SLACKBOT, role="slackbot", name="Slackbot", email=None, team=team, locale="en-US", updated=0),

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import jsii
-from aws_cdk import Acknowledgment, AssetHashType, BundlingOptions, ILocalBundling, RemovalPolicy, Validations
+from aws_cdk import (
+    Acknowledgment,
+    AssetHashType,
+    BundlingOptions,
+    IgnoreMode,
+    ILocalBundling,
+    RemovalPolicy,
+    Validations,
+)
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -27,6 +35,8 @@ WHEELS = (
     *("--require-hashes", "--no-deps", "--no-config", "--quiet"),
 )
 NOT_SOURCE = ("__pycache__", "tests")
+# What packages of `lambda/` import beside themselves, and is put beside them.
+BESIDE = {"onboarding": ("shared",), "usage": ("shared",)}
 
 
 class BundlingError(RuntimeError):
@@ -34,7 +44,9 @@ class BundlingError(RuntimeError):
 
 
 def bundle(package: Path, target: Path) -> None:
-    """Put a package of `lambda/`, and what its requirements.txt locks beside it, into a folder. Needs no Docker.
+    """Put a package of `lambda/`, with what it has `BESIDE` it and its requirements.txt locks, into a folder.
+
+    Needs no Docker.
 
     What is compiled is for Lambda on ARM64, whatever machine this is.
 
@@ -66,7 +78,9 @@ def bundle(package: Path, target: Path) -> None:
     # Scripts name the interpreter that installed them, and an installer's notes differ from machine to machine.
     shutil.rmtree(target / "bin", ignore_errors=True)
     (target / ".lock").unlink(missing_ok=True)
-    shutil.copytree(package, target / package.name, ignore=shutil.ignore_patterns(*NOT_SOURCE, requirements.name))
+    for name in (package.name, *BESIDE.get(package.name, ())):
+        ignored = shutil.ignore_patterns(*NOT_SOURCE, requirements.name)
+        shutil.copytree(package.parent / name, target / name, ignore=ignored)
 
 
 @jsii.implements(ILocalBundling)
@@ -89,16 +103,18 @@ class _WithoutDocker:
 class PythonPackage:
     """A package of `lambda/`, bundled once for all functions and all environments that run it.
 
-    Its hash is that of its source, its locked requirements and `WHEELS`: the same on every machine, and known without
-    bundling. With the context `"aws:cdk:bundling-stacks": []` nothing is bundled.
+    Its hash is that of its source and of what is `BESIDE` it, its locked requirements and `WHEELS`: the same on every
+    machine, and known without bundling. With the context `"aws:cdk:bundling-stacks": []` nothing is bundled.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.bundling = _WithoutDocker(LAMBDA / name)
         self.code = lambda_.Code.from_asset(
-            str(LAMBDA / name),
-            exclude=[pattern for name in NOT_SOURCE for pattern in (name, f"**/{name}")],
+            str(LAMBDA),
+            # As in a .gitignore: all but these folders, and in them what is no source.
+            exclude=["/*", *(f"!/{folder}" for folder in (name, *BESIDE.get(name, ()))), *NOT_SOURCE],
+            ignore_mode=IgnoreMode.GIT,
             asset_hash_type=AssetHashType.SOURCE,
             # The image is never run. The command is a part of the hash.
             bundling=BundlingOptions(image=RUNTIME.bundling_image, local=self.bundling, command=list(WHEELS)),

@@ -69,8 +69,8 @@ class Onboarding(Settings):
     def _consistent(self) -> Self:
         if self.max_budget > self.budget_ceiling:
             raise ValueError(
-                f"max_budget {self.max_budget:g} is above budget_ceiling {self.budget_ceiling:g}: swap them or raise "
-                "budget_ceiling"
+                f"max_budget {self.max_budget:.10g} is above budget_ceiling {self.budget_ceiling:.10g}: swap them or "
+                "raise budget_ceiling"
             )
         for name in ("teams", "mail_domains"):
             values: tuple[str, ...] = getattr(self, name)

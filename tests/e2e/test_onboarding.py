@@ -163,6 +163,7 @@ def test_the_command_opens_a_form_that_makes_an_account(
 ) -> None:
     assert slack.command(newcomer).is_success
     (view,) = slack.views(newcomer)
+    assert view.payload["title"]["text"] == "LLMゲートウェイのアカウント"
     assert slack.submit(view, {"team": "product", "purpose": "Tests"}).is_success
     (mail,) = mailbox.wait_for(address(slack, newcomer), timeout=120)
     assert "invitation_id" in mail.text
@@ -182,15 +183,18 @@ def test_the_answer_is_in_the_persons_language(slack: SlackWorkspace, mailbox: M
     assert [bool(japanese.search(text)) for text in answers] == [locale == "ja-JP"] * len(answers)
 
 
+@pytest.mark.parametrize("role", ["unconfirmed", "single_sign_on"])
+def test_who_signs_in_by_single_sign_on_gets_an_account(slack: SlackWorkspace, mailbox: Mailbox, role: str) -> None:
+    person = slack.person(role)
+    assert ask(slack, person.id) == "created"
+    assert len(mailbox.mails(str(person.email))) == 1
+
+
 # --- Refused --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "role",
-    [
-        *("single_channel_guest", "multi_channel_guest", "bot", "stranger", "unconfirmed", "foreign_mail"),
-        "deactivated",
-    ],
+    "role", ["single_channel_guest", "multi_channel_guest", "bot", "stranger", "foreign_mail", "deactivated"]
 )
 def test_who_is_no_member_of_the_company_gets_no_account(
     gateway: LocalGateway, slack: SlackWorkspace, mailbox: Mailbox, role: str

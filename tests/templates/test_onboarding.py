@@ -16,12 +16,12 @@ from tests.templates.conftest import CHECKOUT, STACKS, WITHOUT_BUNDLING, Templat
 from tests.templates.synthesis import plain, resolved, text
 
 ENVIRONMENTS = environments()
-# Module, timeout in seconds, in the VPC or not, and the parameters that it reads.
-FUNCTIONS: dict[str, tuple[int, bool, set[str]]] = {
-    "Receiver": (10, False, {"SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"}),
-    "Worker": (120, True, {"SLACK_BOT_TOKEN", "ONBOARDING_KEY"}),
-    "Sweep": (900, True, {"SLACK_BOT_TOKEN", "ONBOARDING_KEY"}),
-    "Bounces": (30, False, {"SLACK_BOT_TOKEN"}),
+# Module, timeout in seconds, in the VPC or not, the parameters that it reads, and its memory in MB: 1,769 are one vCPU.
+FUNCTIONS: dict[str, tuple[int, bool, set[str], int]] = {
+    "Receiver": (10, False, {"SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"}, 1769),
+    "Worker": (120, True, {"SLACK_BOT_TOKEN", "ONBOARDING_KEY"}, 512),
+    "Sweep": (900, True, {"SLACK_BOT_TOKEN", "ONBOARDING_KEY"}, 512),
+    "Bounces": (30, False, {"SLACK_BOT_TOKEN"}, 512),
 }
 ITEMS = {f"dynamodb:{action}Item" for action in ("Get", "Put", "Update", "Delete")}
 Templates = dict[str, dict[str, Template]]
@@ -134,10 +134,10 @@ def test_worker_takes_one_request_at_a_time(templates: Templates, environment: E
 def test_function(templates: Templates, environment: Environment, function: str) -> None:
     stacks = templates[environment.name]
     properties = _by_name(stacks["Onboarding"], "AWS::Lambda::Function")[function]
-    timeout, in_vpc, _ = FUNCTIONS[function]
+    timeout, in_vpc, _, memory = FUNCTIONS[function]
     assert properties["Handler"] == f"onboarding.{function.lower()}.handler"
     assert (properties["Runtime"], properties["Architectures"]) == ("python3.13", ["arm64"])
-    assert (properties["Timeout"], properties["MemorySize"]) == (timeout, 512)
+    assert (properties["Timeout"], properties["MemorySize"]) == (timeout, memory)
     assert properties["LoggingConfig"]["LogFormat"] == "JSON"
     assert text(properties["LoggingConfig"]["LogGroup"]) == f"<{function}Logs>"
     assert "ReservedConcurrentExecutions" not in properties  # a new account has none to reserve

@@ -1,5 +1,6 @@
 """How the package of the functions is put together, without Docker."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from stacks.company import environments
 from stacks.constructs import python_function
-from stacks.constructs.python_function import LAMBDA, BundlingError, PythonFunction, PythonPackage, bundle
+from stacks.constructs.python_function import BESIDE, LAMBDA, BundlingError, PythonFunction, PythonPackage, bundle
 
 LOCKED = "typing-extensions==4.16.0 --hash=sha256:"
 HASH = "481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8"
@@ -16,10 +17,14 @@ HASH = "481caa481374e813c1b176ada14e97f1f67a4539ce9cfeb3f350d78d6370c2e8"
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package with one dependency, where the packages are."""
-    monkeypatch.setattr(python_function, "LAMBDA", tmp_path)
-    folder = tmp_path / "example"
-    for name in ("receiver.py", "requirements.txt", "tests/test_receiver.py", "__pycache__/receiver.pyc"):
+    """A package with one dependency and one beside it, where the packages are."""
+    monkeypatch.setattr(python_function, "LAMBDA", tmp_path / "lambda")
+    monkeypatch.setattr(python_function, "BESIDE", {"example": ("shared",)})
+    folder = tmp_path / "lambda" / "example"
+    for name in (
+        *("receiver.py", "requirements.txt", "tests/test_receiver.py", "__pycache__/receiver.pyc"),
+        *("../shared/slack.py", "../shared/__pycache__/slack.pyc", "../other/handler.py"),
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     (folder / "requirements.txt").write_text(LOCKED + HASH)
@@ -36,8 +41,8 @@ def test_package_is_the_same_each_time(package: Path, tmp_path: Path) -> None:
     files = _files(tmp_path / "one")
     assert files == _files(tmp_path / "two")
     assert {"typing_extensions.py", "example/receiver.py"} <= set(files)
-    ours = {name for name in files if name.startswith("example/")}
-    assert ours == {"example/receiver.py"}
+    ours = {name for name in files if name.startswith(("example/", "shared/", "other/"))}
+    assert ours == {"example/receiver.py", "shared/slack.py"}
     assert not [name for name in files if "__pycache__" in name or name.startswith(("bin/", "."))]
 
 
@@ -68,15 +73,28 @@ def test_key_is_known_without_bundling(package: Path, tmp_path: Path) -> None:
     assert _asset(package, tmp_path / "b", {"aws:cdk:bundling-stacks": []}) == bundled
 
 
-@pytest.mark.parametrize("name", ["receiver.py", "requirements.txt"])
+@pytest.mark.parametrize("name", ["receiver.py", "requirements.txt", "../shared/slack.py"])
 def test_key_changes_with_source_and_requirements(package: Path, tmp_path: Path, name: str) -> None:
     context = {"aws:cdk:bundling-stacks": list[str]()}
     before = _asset(package, tmp_path / "a", context)
-    (package / "tests" / "test_receiver.py").write_text("# not deployed")
+    for other in ("tests/test_receiver.py", "../other/handler.py", "../shared/__pycache__/slack.pyc"):
+        (package / other).write_text("# not deployed")
     assert _asset(package, tmp_path / "b", context) == before
     with (package / name).open("a") as file:
         file.write("\n# changed\n")
     assert _asset(package, tmp_path / "c", context) != before
+
+
+def test_what_a_package_imports_is_beside_it() -> None:
+    folders = {path.name for path in LAMBDA.iterdir() if path.is_dir()}
+    found: dict[str, set[str]] = {}
+    for file in sorted(LAMBDA.rglob("*.py")):
+        package, tree = file.relative_to(LAMBDA).parts[0], ast.parse(file.read_text())
+        names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+        names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        found.setdefault(package, set()).update(name.partition(".")[0] for name in names)
+    others = {package: tuple(sorted(names & folders - {package})) for package, names in found.items()}
+    assert {package: beside for package, beside in others.items() if beside} == BESIDE
 
 
 def test_another_file_than_was_locked(package: Path, tmp_path: Path) -> None:

@@ -222,11 +222,15 @@ def member(id_: str, email: str | None, **more: Any) -> dict[str, Any]:  # noqa:
 
 
 class FakeSlack(WebClient):
-    """Slack's Web API with a directory, a group of approvers, and everything that it was told."""
+    """Slack's Web API with a directory, a group of approvers, and everything that it was told.
 
-    def __init__(self, outside: Outside) -> None:
+    `organisation` are the workspaces of one that the app is installed for, each with its groups: its token has to name
+    one of them wherever Slack's documentation says so.
+    """
+
+    def __init__(self, outside: Outside, organisation: dict[str, list[str]] | None = None) -> None:
         super().__init__(token="xoxb-not-a-real-token")
-        self.outside = outside
+        self.outside, self.organisation = outside, organisation
         self.members: dict[str, dict[str, Any]] = {}
         self.approvers: list[str] = []
         self.told: list[tuple[str, dict[str, Any]]] = []
@@ -257,6 +261,14 @@ class FakeSlack(WebClient):
     def _data(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if method in self.refusals:
             return {"ok": False, "error": self.refusals[method]}
+        team = arguments.get("team_id")
+        if method == "auth.teams.list":
+            return {"ok": True, "teams": [{"id": one} for one in self.organisation or {}]}
+        if self.organisation is not None and method in ("users.list", "usergroups.users.list"):
+            if team not in self.organisation:
+                return {"ok": False, "error": "team_access_not_granted" if team else "missing_argument"}
+            if "usergroup" in arguments and arguments["usergroup"] not in self.organisation[team]:
+                return {"ok": False, "error": "no_such_subteam"}
         if method == "users.info":
             user = self.members.get(arguments["user"])
             return {"ok": True, "user": user} if user else {"ok": False, "error": "user_not_found"}

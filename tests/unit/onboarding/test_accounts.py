@@ -53,7 +53,10 @@ def approved(request: Create, by: str = "U000000BOSS") -> Decide:
         ({"is_invited_user": True}, "refused_invited"),
         ({"profile": {}}, "refused_no_email"),
         ({"profile": {"email": ""}}, "refused_no_email"),
-        ({"is_email_confirmed": False}, "refused_unconfirmed"),
+        ({"is_email_confirmed": False}, None),  # by single sign-on
+        ({"is_email_confirmed": None}, None),
+        ({"is_email_confirmed": False, "is_invited_user": True}, "refused_invited"),
+        ({"is_email_confirmed": False, "profile": {"email": "sato@evil.com"}}, "refused_domain"),
         ({"profile": {"email": "sato@evil.com"}}, "refused_domain"),
         ({"profile": {"email": "sato@example.com.evil.com"}}, "refused_domain"),
         ({"profile": {"email": "sato@mail.example.com"}}, "refused_domain"),
@@ -76,7 +79,7 @@ def test_refusals(world: World, user: dict[str, Any], why: str | None) -> None:
 
 def test_an_organisation_is_compared_by_its_own_id() -> None:
     rules = dataclasses.replace(SETTINGS, workspace="E0000000001")
-    inside = Person(id=SATO, email=EMAIL, team="T0000000009", enterprise="E0000000001", confirmed=True)
+    inside = Person(id=SATO, email=EMAIL, team="T0000000009", enterprise="E0000000001")
     assert refusal(inside, rules) is None
     assert refusal(dataclasses.replace(inside, enterprise="E0000000002"), rules) == "refused_elsewhere"
     assert refusal(dataclasses.replace(inside, enterprise=""), rules) == "refused_elsewhere"
@@ -410,21 +413,42 @@ def test_a_log_gets_no_secret() -> None:
 # Slack.
 
 
+IN_ORGANISATION = dataclasses.replace(SETTINGS, workspace="E0000000001")
+
+
 def test_an_organisations_workspaces_are_each_listed() -> None:
-    slack = FakeSlack(Outside())
+    slack = FakeSlack(Outside(), organisation={"T1": [], "T2": []})
     slack.add(*(member(f"U{n:09}", None) for n in range(3)))
-    real = slack._data
-    asked: list[str] = []
+    assert len(list(People(slack, IN_ORGANISATION).everyone())) == 6
 
-    def data(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        if method == "auth.teams.list":
-            return {"ok": True, "teams": [{"id": "T1"}, {"id": "T2"}]}
-        asked.append(arguments["team_id"])
-        return real(method, arguments)
 
-    slack._data = data  # type: ignore[method-assign]
-    everyone = list(People(slack, dataclasses.replace(SETTINGS, workspace="E0000000001")).everyone())
-    assert (len(everyone), asked) == (6, ["T1", "T2"])
+@pytest.mark.parametrize("home", ["T1", "T2"])
+def test_an_organisations_approvers_are_found_in_whichever_workspace_their_group_is(home: str) -> None:
+    slack = FakeSlack(Outside(), organisation={"T1": ["S0OTHERS"], "T2": [str(SETTINGS.approver_group)], "T3": []})
+    slack.approvers = [SATO]
+    people = People(slack, IN_ORGANISATION)
+    inside = Person(id=SATO, email=EMAIL, team=home, enterprise="E0000000001")
+    assert people.may_approve(inside)
+    assert not people.may_approve(dataclasses.replace(inside, id="U0000CLARK"))
+
+
+@pytest.mark.parametrize(
+    ("teams", "refusal", "sentence"),
+    [
+        ({"T1": []}, "", "Slack refused usergroups.users.list of S0000000001: no_such_subteam"),
+        (
+            {"T1": []},
+            "missing_scope",
+            "Slack refused usergroups.users.list of S0000000001: missing_scope: give the app the scope",
+        ),
+        ({}, "", "Slack has added the app to no workspace of the organization: its owner does that"),
+    ],
+)
+def test_an_organisations_group_that_is_not_found(teams: dict[str, list[str]], refusal: str, sentence: str) -> None:
+    slack = FakeSlack(Outside(), organisation=teams)
+    slack.refusals |= {"usergroups.users.list": refusal} if refusal else {}
+    with pytest.raises(RefusedError, match=f"^{sentence}"):
+        People(slack, IN_ORGANISATION).may_approve(Person(id=SATO, email=EMAIL))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import logging
+import runpy
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -19,6 +21,7 @@ from botocore.stub import Stubber
 from onboarding import environment, form, modal, receiver, slack_app
 from onboarding.requests import Close, Create, Decide, from_json
 
+from local.outside.slack_blocks import problems
 from tests.unit.onboarding.slack_requests import FORM, SECRET, WebApi, command, event, interaction, request, web_api
 
 TOKEN = "xoxb-1-the-token-of-the-bot"
@@ -27,6 +30,7 @@ QUEUE = "https://sqs.ap-northeast-1.amazonaws.com/123456789012/requests.fifo"
 TEAM, WHO, ASKER = "T0123456789", "U0123456789", "U0987654321"
 PURPOSE = "Summaries of the meetings about our secret merger"
 PREFIX = "/litellm/test"
+VIEW, EN = "V0123456789", "LLM gateway account"
 CONTEXT = SimpleNamespace(
     function_name="receiver",
     memory_limit_in_mb=512,
@@ -80,6 +84,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARAMETER_PREFIX", PREFIX)
     monkeypatch.setenv("QUEUE_URL", QUEUE)
     monkeypatch.setenv("ONBOARDING", json.dumps(asdict(SETTINGS)))
+    monkeypatch.setattr(slack_app, "_languages", {})
     for cached in (environment.settings, environment.places, slack_app.app, slack_app.sqs):
         cached.cache_clear()
 
@@ -123,6 +128,7 @@ def slack(queue: Queue) -> Iterator[WebApi]:
     with web_api() as api:
         slack_app.app().client.base_url = api.url
         api.answers["users.info"] = {"ok": True, "user": {"id": ASKER, "locale": "en-US"}}
+        api.answers["views.open"] = {"ok": True, "view": {"id": VIEW}}
         yield api
 
 
@@ -150,6 +156,17 @@ def call(event: dict[str, Any]) -> tuple[int, Any]:
     body = answer["body"]
     assert isinstance(body, str)
     return answer["statusCode"], json.loads(body) if body.startswith("{") else body
+
+
+def refused(event: dict[str, Any]) -> tuple[int, Any]:
+    """The status and the body of a refusal. Slack is not to send again what no later time makes right.
+
+    A signature may be right later: a secret that has just been changed is known within `environment.SECRET_AGE`.
+    """
+    answer = receiver.handler(event, cast(Any, CONTEXT))
+    status, again = answer["statusCode"], answer["headers"].get("x-slack-no-retry") != "1"
+    assert again == (status == 401 or status >= 500)
+    return status, json.loads(answer["body"])
 
 
 def step(**changes: object) -> dict[str, Any]:
@@ -265,6 +282,12 @@ def changed(payload: dict[str, Any], value: object, *path: str) -> dict[str, Any
     return payload | {first: changed(payload[first], value, *rest) if rest else value}
 
 
+def view_of(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The view that a call of Slack has, as an object or as its JSON text."""
+    view = arguments["view"]
+    return dict(json.loads(view) if isinstance(view, str) else view)
+
+
 def button(**values: object) -> str:
     return json.dumps(asdict(WAITING) | values)
 
@@ -339,27 +362,67 @@ def test_other_changes_of_a_user_are_nothing(slack: WebApi, queue: Queue, delete
     assert queue.sent == []
 
 
-@pytest.mark.parametrize(
-    ("locale", "title"), [("ja-JP", "LLMゲートウェイのアカウント"), ("de-DE", "LLM gateway account")]
-)
+@pytest.mark.parametrize(("locale", "title"), [("ja-JP", "LLMゲートウェイのアカウント"), ("de-DE", EN)])
 def test_command_opens_the_modal(slack: WebApi, locale: str, title: str) -> None:
     slack.answers["users.info"] = {"ok": True, "user": {"locale": locale}}
     assert call(command(COMMAND)) == (200, "")
-    (info, asked), (opened, with_) = slack.calls
-    assert (info, asked["user"], asked["include_locale"]) == ("users.info", ASKER, "1")
+    (opened, with_), (info, asked), *updated = slack.calls  # the form before all else: the trigger expires
     assert (opened, with_["trigger_id"]) == ("views.open", COMMAND["trigger_id"])
-    view = json.loads(with_["view"]) if isinstance(with_["view"], str) else with_["view"]
-    assert view["title"]["text"] == title
-    assert [block["block_id"] for block in view["blocks"]] == ["who", "team", "purpose", "max_budget"]
-    assert view["blocks"][0]["element"]["initial_user"] == ASKER
+    assert (info, asked["user"], asked["include_locale"]) == ("users.info", ASKER, "1")
+    assert [(method, how["view_id"]) for method, how in updated] == ([("views.update", VIEW)] if title != EN else [])
+    for how, shown in zip([with_, *(how for _, how in updated)], (EN, title), strict=False):
+        view = view_of(how)
+        assert view["title"]["text"] == shown
+        assert [block["block_id"] for block in view["blocks"]] == ["who", "team", "purpose", "max_budget"]
+        assert view["blocks"][0]["element"]["initial_user"] == ASKER
     assert slack.tokens == {f"Bearer {TOKEN}"}
+
+
+def test_a_known_language_is_the_forms_from_the_start(slack: WebApi) -> None:
+    for locale in ("ja-JP", "ja-JP", "en-GB", "en-GB"):
+        slack.answers["users.info"] = {"ok": True, "user": {"locale": locale}}
+        call(command(COMMAND))
+    shown = [(method, view_of(how)["private_metadata"]) for method, how in slack.calls if method != "users.info"]
+    opened, updated = "views.open", "views.update"
+    assert shown == [(opened, "en"), (updated, "ja"), (opened, "ja"), (opened, "ja"), (updated, "en"), (opened, "en")]
+
+
+@pytest.mark.parametrize("answer", [None, {"ok": False, "error": "not_found"}])
+def test_a_form_that_cannot_be_put_into_their_language_stays_open(slack: WebApi, answer: dict[str, Any] | None) -> None:
+    slack.answers |= {"users.info": {"ok": True, "user": {"locale": "ja-JP"}}, "views.update": answer}
+    assert call(command(COMMAND)) == (200, "")
+
+
+def test_init_makes_what_the_first_request_needs(slack: WebApi, store: Stubber) -> None:
+    """Lambda's init phase: the store has each secret once, so that a request that asked again would find none."""
+    slack_app.prepare()
+    store.assert_no_pending_responses()
+    assert slack_app.app.cache_info().currsize == 1
+    assert call(command(COMMAND)) == (200, "")
+
+
+def test_init_goes_on_without_a_secret(store: Stubber) -> None:
+    for _ in slack_app.SECRETS:
+        store.add_client_error("get_parameter", "ThrottlingException")
+    slack_app.prepare()
+    has(store, "SLACK_SIGNING_SECRET", SECRET)
+    assert call(event({"type": "url_verification", "token": "t", "challenge": "3eZbrw1a"}))[0] == 200
+
+
+@pytest.mark.parametrize(("name", "prepared"), [("AWS_LAMBDA_FUNCTION_NAME", 1), ("OTHER", 0)])
+def test_a_function_is_prepared_as_it_starts(monkeypatch: pytest.MonkeyPatch, name: str, prepared: int) -> None:
+    monkeypatch.setenv(name, "receiver")
+    monkeypatch.delitem(sys.modules, "onboarding.receiver")
+    with mock.patch.object(slack_app, "prepare") as prepare:
+        runpy.run_module("onboarding.receiver")
+    assert prepare.call_count == prepared
 
 
 @pytest.mark.parametrize("answer", [None, {"ok": False, "error": "missing_scope"}, {"ok": True}])
 def test_modal_is_english_if_the_locale_is_not_known(slack: WebApi, answer: dict[str, Any] | None) -> None:
     slack.answers["users.info"] = answer
     assert call(command(COMMAND)) == (200, "")
-    assert "LLM gateway account" in json.dumps(slack.calls[-1])
+    assert [view_of(how)["title"]["text"] for method, how in slack.calls if method != "users.info"] == [EN]
 
 
 @pytest.mark.parametrize("answer", [None, {"ok": False, "error": "expired_trigger_id"}])
@@ -388,7 +451,7 @@ def test_submission_with_bad_answers_stays_open(slack: WebApi, queue: Queue, lan
         "who": texts.who_unknown,
         "team": texts.team_unknown.format(teams="platform, research"),
         "purpose": texts.purpose_empty,
-        "max_budget": texts.budget_wrong.format(highest=1000),
+        "max_budget": texts.budget_wrong.format(highest="1000"),
     }
     assert queue.sent == []
 
@@ -699,7 +762,7 @@ def test_untrusted_request(
         mock.patch.object(receiver, "parse_qsl", None),
         mock.patch.object(receiver, "read_secret", side_effect=lambda name: {"SLACK_SIGNING_SECRET": SECRET}[name]),
     ):
-        assert call(make()) == (status, {"error": sentence})
+        assert refused(make()) == (status, {"error": sentence})
     assert sentence.split("'")[0] in log.getvalue()
     assert (queue.sent, slack.calls) == ([], [])
     assert_silent(log)
@@ -714,7 +777,7 @@ def test_signed_request_that_is_wrong(
     status: int,
     sentence: str,
 ) -> None:
-    assert call(make()) == (status, {"error": sentence})
+    assert refused(make()) == (status, {"error": sentence})
     assert queue.sent == []
     assert_silent(log)
 
@@ -822,6 +885,21 @@ def test_modal_is_within_slacks_limits(language: str) -> None:
     assert len(view["blocks"][1]["element"]["options"]) == 100
     for block in view["blocks"]:
         assert len(block["label"]["text"]) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("budget", "ceiling", "shown"),
+    [(100, 1_000_000, "1000000"), (100.0, 1234567.0, "1234567"), (0.5, 999.99, "999.99"), (100, 1000, "1000")],
+)
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_numbers_are_as_slack_takes_them(language: str, budget: float, ceiling: float, shown: str) -> None:
+    rules = replace(SETTINGS, max_budget=budget, budget_ceiling=ceiling)
+    view = modal.form_view(ASKER, language, rules)
+    assert problems("modal", view) == []
+    field = view["blocks"][-1]
+    assert field["element"]["max_value"] == shown
+    assert shown in field["hint"]["text"]
+    assert shown in modal.sentences({"max_budget": "budget_wrong"}, language, rules)["max_budget"]
 
 
 def test_largest_button_fits() -> None:

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from onboarding import slack_app
 from usage.litellm import COLUMNS
 
-from ops import bench, bench_usage
+from local.outside.slack_workspace import CALL_SECONDS, START_SECONDS
+from ops import bench, bench_onboarding, bench_usage
 from ops.bench import Figure
-from stacks.constructs.python_function import LAMBDA
+from stacks.constructs.python_function import BESIDE, LAMBDA
 
 FIGURES = (Figure("cold import of onboarding.receiver", 412.3, "ms", 600), Figure("package, zipped", 1.94, "MB", 5))
 MISSED = Figure("synthesis", 10.0, "s", 10)
@@ -95,8 +98,43 @@ def test_what_is_compiled_for_another_processor_is_left_out(tmp_path: Path) -> N
     assert len(list((tmp_path / "python").iterdir())) == 2
 
 
+@pytest.fixture
+def onboarding(tmp_path: Path) -> Path:
+    """A folder with the package; what it needs is this machine's."""
+    for name in ("onboarding", *BESIDE["onboarding"]):
+        shutil.copytree(LAMBDA / name, tmp_path / name)
+    return tmp_path
+
+
+def test_the_slash_command_is_measured_by_the_cpu_that_its_memory_brings(onboarding: Path) -> None:
+    assert bench.command_time(onboarding, bench.VCPU_MEMORY) > 0
+    # No time is asserted: half of the memory takes twice the time of one and the same measurement.
+    with (
+        mock.patch.object(bench, "_run", return_value="100"),
+        mock.patch.object(bench_onboarding.Outside, "asked", bench_onboarding.ASKED),
+    ):
+        times = [bench.command_time(onboarding, memory) for memory in (1769 * 2, 1769, 1769 // 2)]
+    assert [round(time) for time in times] == [100, 100, 200]
+
+
+def test_a_command_that_asks_slack_for_more_before_the_form_is_not_measured(onboarding: Path) -> None:
+    app = onboarding / "onboarding" / "slack_app.py"
+    source = app.read_text()
+    late = source.replace('lang = _languages.get(asker, "en")', "lang = _language(client, asker)")
+    assert late != source
+    app.write_text(late)
+    with pytest.raises(bench.BenchError, match=r"^the slash command asked for .*users\.info, views\.open.* instead of"):
+        bench.command_time(onboarding, bench.VCPU_MEMORY)
+
+
+def test_the_simulated_slack_counts_with_the_aim() -> None:
+    assert START_SECONDS == (bench.COMMAND_AIM + bench.LAMBDA_PART) / 1000
+    assert slack_app.SLACK_TIMEOUT == CALL_SECONDS
+
+
 def test_the_largest_report_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(LAMBDA / "usage", tmp_path / "usage")  # its packages are this machine's
+    for name in ("usage", *BESIDE["usage"]):  # its packages are this machine's
+        shutil.copytree(LAMBDA / name, tmp_path / name)
     monkeypatch.setattr(bench_usage, "USERS", 40)
     monkeypatch.setattr(bench_usage, "SEATS", 4)
     seconds, memory = bench.report_cost(tmp_path)

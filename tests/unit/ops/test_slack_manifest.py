@@ -13,12 +13,14 @@ from slack_sdk import WebClient
 from ops import access, slack_manifest
 from stacks import CHECKOUT
 from stacks.company import environments
+from stacks.constructs.python_function import BESIDE
 from stacks.settings import Environment, Report
 
 FUNCTIONS = CHECKOUT / "lambda"
 
 # The scope that each method of the Web API needs of a bot, "" for none. https://docs.slack.dev/reference/methods
 SCOPES = {
+    "auth_teams_list": "",
     "auth_test": "",
     "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
@@ -239,8 +241,9 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are(capsys: pyt
 
 def nodes(package: str) -> Iterator[ast.AST]:
     """The syntax of the functions' source."""
-    for file in sorted((FUNCTIONS / package).glob("*.py")):
-        yield from ast.walk(ast.parse(file.read_text()))
+    for folder in (package, *BESIDE[package]):
+        for file in sorted((FUNCTIONS / folder).glob("*.py")):
+            yield from ast.walk(ast.parse(file.read_text()))
 
 
 def called(package: str) -> set[str]:

@@ -23,7 +23,7 @@ from local.outside.credentials import Credentials
 from local.outside.records import Fault
 from local.outside.slack import FORM, SlackWorkspace, step_definition
 from local.outside.slack_blocks import problems
-from local.outside.slack_workspace import BOT_USER, GENERAL, SCOPES
+from local.outside.slack_workspace import BOT_USER, GENERAL, ORGANISATION_TEAM, SCOPES, ExampleWorkspace
 from local.outside.world import OutsideWorld
 from ops import slack_manifest
 from stacks.company import environments
@@ -87,6 +87,7 @@ class App:
         verifier, app = SignatureVerifier(signing_secret), self
         self.requests: list[tuple[dict[str, str], str]] = []
         self.answer: tuple[int, str, str] = (200, "application/json", "")
+        self.headers: dict[str, str] = {}
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -96,7 +97,8 @@ class App:
                 valid = verifier.is_valid_request(body, headers)
                 status, kind, text = app.answer if valid else (401, "text/plain", "not Slack")
                 self.send_response(status)
-                self.send_header("content-type", kind)
+                for name, value in {"content-type": kind, **app.headers}.items():
+                    self.send_header(name, value)
                 self.send_header("content-length", str(len(text.encode())))
                 self.end_headers()
                 self.wfile.write(text.encode())
@@ -214,7 +216,7 @@ class TestWebApi:
         assert "is_restricted" not in client.users_info(user=slack.person("deactivated").id)["user"]
 
     def test_users_list_in_pages(self, world: OutsideWorld, slack: SlackWorkspace) -> None:
-        added = [slack.add_person(f"extra{number}", locale="en-US") for number in range(5)]
+        added = [slack.add_person(f"extra{number}", locale="en-US") for number in range(4)]
         pages = [page["members"] for page in web(world).users_list(limit=4, include_locale=True)]
         ids = [user["id"] for page in pages for user in page]
         assert [len(page) for page in pages] == [4, 4, 4, 4]
@@ -223,6 +225,38 @@ class TestWebApi:
         with pytest.raises(SlackApiError) as error:
             web(world).users_list(cursor="bm9ib2R5")
         assert refused(error) == "invalid_cursor"
+
+    def test_who_signs_in_by_single_sign_on_has_no_confirmed_address(self, world: OutsideWorld) -> None:
+        person = world.slack_workspace.person("single_sign_on")
+        assert "is_email_confirmed" not in web(world).users_info(user=person.id)["user"]
+
+    def test_an_organisations_token_has_to_name_the_workspace(self, tmp_path: Path) -> None:
+        settings = ExampleWorkspace(workspace="E0123456789")
+        with OutsideWorld(tmp_path, slack_workspace=settings) as world:
+            slack, client = world.slack_workspace, web(world)
+            approver = slack.person("approver").id
+            assert client.auth_test()["is_enterprise_install"]
+            teams = [team["id"] for page in client.auth_teams_list() for team in page["teams"]]
+            assert tuple(teams) == slack.teams == ("T0123456789", ORGANISATION_TEAM)
+            members = [[user["id"] for user in client.users_list(team_id=team)["members"]] for team in teams]
+            assert (len(members[0]), members[1]) == (len(slack.people()), [approver])
+            group: dict[str, Any] = {"usergroup": "S0123456789"}
+            assert client.usergroups_users_list(**group, team_id=teams[1])["users"] == [approver]
+            for call, arguments, code in (
+                (client.users_list, {}, "missing_argument"),
+                (client.users_list, {"team_id": "T0NOWHERE00"}, "team_access_not_granted"),
+                (client.usergroups_users_list, group, "missing_argument"),
+                (client.usergroups_users_list, {**group, "team_id": "T0NOWHERE00"}, "team_access_not_granted"),
+                (client.usergroups_users_list, {**group, "team_id": teams[0]}, "no_such_subteam"),
+            ):
+                with pytest.raises(SlackApiError) as error:
+                    call(**arguments)
+                assert refused(error) == code
+
+    def test_a_workspaces_token_names_none(self, world: OutsideWorld, slack: SlackWorkspace) -> None:
+        client = web(world)
+        assert [page["teams"][0]["id"] for page in client.auth_teams_list()] == [slack.team]
+        assert len(client.users_list(team_id="T0NOWHERE00")["members"]) == len(slack.people())
 
     def test_the_approvers(self, world: OutsideWorld, slack: SlackWorkspace) -> None:
         users = web(world).usergroups_users_list(usergroup="S0123456789")["users"]
@@ -336,6 +370,18 @@ class TestModals:
                 client.views_open(trigger_id=used, view=MODAL)
             assert refused(error) == code
 
+    def test_a_call_before_the_modal_is_one_too_many_for_a_trigger(
+        self, world: OutsideWorld, slack: SlackWorkspace
+    ) -> None:
+        """After a cold start, in the seconds that are counted: no clock is asked."""
+        client, user = web(world), slack.person("japanese").id
+        late, other = slack.make_trigger(user), slack.make_trigger(slack.person("english").id)
+        client.users_info(user=user)
+        with pytest.raises(SlackApiError) as error:
+            client.views_open(trigger_id=late, view=MODAL)
+        assert refused(error) == "expired_trigger_id"
+        client.views_open(trigger_id=other, view=MODAL)
+
     def test_a_modal_is_updated(self, world: OutsideWorld, slack: SlackWorkspace) -> None:
         client = web(world)
         view = client.views_open(trigger_id=slack.make_trigger(slack.person("english").id), view=MODAL)["view"]
@@ -364,6 +410,22 @@ class TestModals:
         empty = {"type": "input", "label": TEXT, "element": {"type": "static_select", "options": []}}
         assert "no less than 1 items" in problems("modal", {**MODAL, "blocks": [empty]})[0]
         assert problems("modal", MODAL) == problems("message", {"blocks": BUTTONS}) == []
+
+    @pytest.mark.parametrize(
+        ("bounds", "problem"),
+        [
+            ({"min_value": "0.01", "max_value": "1000000"}, None),
+            ({"min_value": "-10", "initial_value": "5.5", "max_value": "5.5"}, None),
+            *(({"max_value": wrong}, "must be a string") for wrong in ("1e+06", 1000, "1,000", "", "٣", "1.", "inf")),
+            ({"min_value": "2", "max_value": "1"}, "min_value cannot be greater"),
+            ({"initial_value": "3", "max_value": "1"}, "min_value cannot be greater"),
+            ({"is_decimal_allowed": False, "min_value": "0.5"}, "decimals are not allowed"),
+        ],
+    )
+    def test_numbers_of_a_modal(self, bounds: dict[str, object], problem: str | None) -> None:
+        element = {"type": "number_input", "is_decimal_allowed": True, "action_id": "max_budget", **bounds}
+        found = problems("modal", {**MODAL, "blocks": [{"type": "input", "label": TEXT, "element": element}]})
+        assert [problem in one for one in found] == [True] if problem else found == []
 
     def test_a_submission(self, world: OutsideWorld, slack: SlackWorkspace, app: App) -> None:
         trigger = slack.make_trigger(slack.person("english").id)
@@ -396,6 +458,8 @@ class TestModals:
             ({"purpose": "x" * 21}, "0 to 20 characters"),
             ({"max_budget": 0.5}, "whole numbers"),
             ({"max_budget": 0}, "out of its bounds"),
+            ({"max_budget": "1e3"}, "digits and a point"),
+            ({"max_budget": "NaN"}, "digits and a point"),
             ({"more": 1}, "no field more"),
         ],
     )
@@ -447,6 +511,21 @@ class TestSlacksSide:
         assert (slack.execution(first).status, slack.execution(first).error) == ("failed", "no")
         assert slack.execution(second).status == "running"
         assert "max_budget" not in app.event["event"]["inputs"]
+
+    @pytest.mark.parametrize(
+        ("answer", "headers", "attempts"),
+        [(500, {}, 4), (401, {}, 4), (400, {"x-slack-no-retry": "1"}, 1), (200, {}, 1)],
+    )
+    def test_a_refused_event_is_sent_three_times_more(
+        self, slack: SlackWorkspace, app: App, answer: int, headers: dict[str, str], attempts: int
+    ) -> None:
+        app.answer, app.headers = (answer, "application/json", ""), headers
+        assert slack.deactivate("japanese").status_code == answer
+        assert len({body for _, body in app.requests}) == 1
+        sent = [(got.get("x-slack-retry-num"), got.get("x-slack-retry-reason")) for got, _ in app.requests]
+        assert sent == [(None, None), *((str(n), "http_error") for n in range(1, attempts))]
+        slack.command("english")  # what a person waits for is never sent again
+        assert len(app.requests) == attempts + 1
 
     def test_a_retry_has_the_same_body(self, slack: SlackWorkspace, app: App) -> None:
         slack.run_step("japanese", "platform", "x")

@@ -443,6 +443,11 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     ),
     (
         onboarding,
+        {"max_budget": 1_000_000, "budget_ceiling": 999_999.99},
+        "onboarding: max_budget 1000000 is above budget_ceiling 999999.99: swap them or raise budget_ceiling",
+    ),
+    (
+        onboarding,
         {"budget_ceiling": 2_000_000},
         "onboarding.budget_ceiling: 2000000: input should be less than or equal to 1000000",
     ),

@@ -6,6 +6,8 @@ import io
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from usage.litellm import Usage
 
 from local.outside.records import Fault
 from local.outside.slack import SlackWorkspace
+from local.outside.slack_workspace import ExampleWorkspace
 from local.outside.world import OutsideWorld
 from tests.unit.usage.rows import CLAUDE, REPORT, row
 
@@ -188,6 +191,38 @@ def test_seats_of_a_large_workspace(workspace: SlackWorkspace, monkeypatch: pyte
     }
 
 
+ORGANISATION = ExampleWorkspace(workspace="E0123456789", approver_group="S0CLAUDE")
+
+
+@pytest.mark.parametrize("groups", [("S0CLAUDE",), ()])
+def test_seats_of_an_organisation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workspace: SlackWorkspace, groups: tuple[str, ...]
+) -> None:
+    """Its token has to name a workspace, and the user group is in another one than the first."""
+    with OutsideWorld(tmp_path, slack_workspace=ORGANISATION) as world:
+        context = ssl.create_default_context(cafile=str(world.ca_file))
+        token = world.credentials.slack_bot_token
+        client = WebClient(token=token, proxy=world.proxy_url, ssl=context, retry_handlers=[])
+        approver = world.slack_workspace.person("approver")
+        assert slack.holders(groups, client) == {
+            group: [slack.Holder(approver.id, str(approver.email))] for group in groups
+        }
+        asked = [call.operation for call in world.calls()]
+        group = "usergroups.users.list"
+        teams = ["auth.teams.list"] * 2  # in pages
+        assert asked == (["auth.test", *teams, group, group, "users.list"] if groups else [])
+        with pytest.raises(RefusedError) as error:
+            slack.holders(["S0OTHER"], client)
+        assert error.value.reason == "no_such_subteam"
+
+
+def test_an_organisation_without_a_workspace_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"auth_test": {"is_enterprise_install": True}, "auth_teams_list": {"ok": True, "teams": []}}
+    client: Any = SimpleNamespace(**{name: lambda answer=answer, **_: answer for name, answer in answers.items()})
+    with pytest.raises(RefusedError, match=r"^Slack has added the app to no workspace of the organization: its owner"):
+        slack.holders(["S0CLAUDE"], client)
+
+
 # --- Twice ----------------------------------------------------------------------------------------------------------
 
 
@@ -241,7 +276,7 @@ AGAIN = "(make slack-manifest), and install it again"
         (
             lambda workspace: workspace._groups.pop("S0CLAUDE"),
             "Slack refused usergroups.users.list of S0CLAUDE: no_such_subteam: set the plan's seats to the id of a "
-            "user group (S…)",
+            "user group (S…), of a workspace that has the app",
         ),
         (
             take_scope("chat:write"),
@@ -284,7 +319,7 @@ def test_litellms_errors_go_through(
 @pytest.mark.parametrize("status", [429, 500])
 def test_slack_does_not_answer(world: OutsideWorld, workspace: SlackWorkspace, status: int) -> None:
     world.set_fault("slack.com", Fault(status=status))
-    with pytest.raises(UnavailableError, match=r"^Slack did not answer usergroups\.users\.list of S0CLAUDE \("):
+    with pytest.raises(UnavailableError, match=r"^Slack did not answer auth\.test \("):
         report.handler(WEEKLY, CONTEXT)
 
 
