@@ -1,4 +1,4 @@
-"""What is made in an account once, before the first deployment: what `cdk bootstrap` makes, and the roles of some services.
+"""What is made in an account once, before the first deployment: by `cdk bootstrap`, and the roles of some services.
 
 Integrates with IAM and Systems Manager, and with the installed CDK, which tells the version that it needs.
 """

@@ -76,21 +76,25 @@ class Network(Settings):
             raise ValueError(
                 f"nat_gateways is {self.nat_gateways} for {len(self.zones)} zones: use one per zone at most"
             )
-        if self.vpc and self.interface_endpoints:
+        if self.vpc:
+            self._check_existing(self.vpc)
+        return self
+
+    def _check_existing(self, vpc: ExistingVpc) -> None:
+        """Refuse what an existing VPC cannot have, or lacks."""
+        if self.interface_endpoints:
             raise ValueError(
                 f"interface_endpoints has {', '.join(self.interface_endpoints)}, and vpc is one that is there already, "
                 "where an endpoint would answer everybody for that service: have the VPC's owner make it for all of "
                 "its range, and leave interface_endpoints out"
             )
-        if self.vpc:
-            for kind in ("public", "private", "isolated"):
-                ids = getattr(self.vpc, f"{kind}_subnet_ids")
-                if len(ids) != len(self.zones) and (ids or kind != "public"):
-                    raise ValueError(
-                        f"vpc.{kind}_subnet_ids names {len(ids)} subnets for {len(self.zones)} zones: "
-                        "name one per zone, in the order of zones"
-                    )
-        return self
+        for kind in ("public", "private", "isolated"):
+            ids = getattr(vpc, f"{kind}_subnet_ids")
+            if len(ids) != len(self.zones) and (ids or kind != "public"):
+                raise ValueError(
+                    f"vpc.{kind}_subnet_ids names {len(ids)} subnets for {len(self.zones)} zones: "
+                    "name one per zone, in the order of zones"
+                )
 
     @property
     def reserved_zones(self) -> int:
