@@ -7,8 +7,9 @@ and a role's session for one of the role's. Several environments may be deployed
 
 ministack's ECS runs containers as local processes (`local.docker_client`), judges them as AWS does (`local.ecs`), its
 load balancers listen (`local.balancer`), its functions run with the differences of this machine (`local.functions`),
-its rules ask a topic's policy (`local.events`), and its mails are relayed whole (`local.mail`). Its CloudFormation
-makes resources as AWS does (`local.cloudformation`), and those that have no behaviour on one machine inert
+its rules ask a topic's policy (`local.events`), and its mails are relayed whole (`local.mail`). Who may do what is
+decided by the deployed policies (`local.iam`). Its CloudFormation makes resources as AWS does (`local.cloudformation`),
+is refused what AWS refuses it (`local.refusals`), and makes those that have no behaviour on one machine inert
 (`local.inert`): what was deployed of them is listed in `not-emulated.json` in the state folder. What the containers and
 functions print is in `logs` in that folder.
 
@@ -55,8 +56,9 @@ from local.iam.decisions import Decisions, mend_iam
 from local.iam.outside import answering
 from local.iam.services import mend_services
 from local.inert import Ledger
-from local.mail import mend_mail
+from local.mail import leave_sandbox, mend_mail
 from local.preloaded import import_early, preload_folder
+from local.refusals import add_service_roles, mend_refusals
 from local.settled import when_settled
 from stacks import CHECKOUT
 
@@ -93,6 +95,7 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
     mend_services(decisions)
     mend_events(decisions)
     mend_cloudformation(services, Ledger(state / NOT_EMULATED), web_acls)
+    mend_refusals()
     return docker, balancer
 
 
@@ -186,6 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import_early(preloaded, place)
     docker, balancer = install(settings, state, preloaded)
     for place in settings.places:
+        add_service_roles(place)
+        leave_sandbox(place)
         if place.hosted_zone:
             add_hosted_zone(place, *place.hosted_zone)
         if place.certificate:

@@ -314,6 +314,8 @@ def outside_of(environment: Environment, config: LiteLlmConfig, folder: Path) ->
         parts=parts(environment, config),
     )
     outside.mailbox.allowed_sender = environment.mail_sender
+    outside.mailbox.region = environment.region
+    outside.mailbox.verified = None  # the account has left the sandbox: see `local.mail.leave_sandbox`
     slack = outside.slack_workspace
     if usage := environment.report:
         slack.add_channel(usage.channel, "llm-usage")

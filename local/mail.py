@@ -3,6 +3,9 @@
 ministack accepts mails of verified identities and relays them. Here they keep their Reply-To and headers, their
 configuration set must exist, and what becomes of them is published to the set's event destinations: a mail to
 SES's mailbox simulator bounces or is complained about, every other is delivered.
+
+A new account is in SES's sandbox: it sends to verified identities and to the mailbox simulator only. It leaves it by
+PutAccountDetails, which AWS answers within a day, and this at once.
 """
 
 from __future__ import annotations
@@ -15,12 +18,29 @@ from email.utils import parseaddr
 from typing import Any
 
 from local.ecs import Json, ministack
+from local.place import Place
 
 _sending: ContextVar[Json] = ContextVar("sending")
 
 
+# https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html
+SANDBOX_QUOTA = {"Max24HourSend": 200.0, "MaxSendRate": 1.0}
+
+
+def leave_sandbox(place: Place) -> None:
+    """Take the place's account out of the sandbox, as an operator has AWS do it before people get mails."""
+    with ministack("core.responses").request_scope(place.account, place.region):
+        ministack("services.ses")._account_details["account"] = {"ProductionAccessEnabled": True}
+
+
+def _in_sandbox() -> bool:
+    account = ministack("services.ses")._account_details.get("account") or {}
+    return not account.get("ProductionAccessEnabled", False)
+
+
 def mend_mail() -> None:
     """Put all of this into the imported ministack."""
+    ministack("services.ses")._production_access_enabled = lambda: not _in_sandbox()
     ses = ministack("services.ses_v2")
     handle, build = ses.handle_request, ses._build_mime_message
 
@@ -32,6 +52,8 @@ def mend_mail() -> None:
         return "".join(f"{name}: {value}\n" for name, value in extra) + str(build(*arguments))
 
     async def handle_request(method: str, path: str, headers: Json, body: bytes, query: Json) -> Any:  # noqa: ANN401 - ministack's response
+        if method == "GET" and path.rstrip("/") == "/v2/email/account":
+            return _account(await handle(method, path, headers, body, query))
         if method != "POST" or path.rstrip("/") != "/v2/email/outbound-emails":
             return await handle(method, path, headers, body, query)
         request = json.loads(body)
@@ -49,6 +71,17 @@ def mend_mail() -> None:
 
     ses._build_mime_message = build_message
     ses.handle_request = handle_request
+
+
+def _account(answer: Any) -> Any:  # noqa: ANN401 - ministack's response
+    """The answer of GetAccount, as it is for an account in the sandbox if it is."""
+    status, headers, body = answer
+    if not _in_sandbox():
+        return answer
+    document = json.loads(body)
+    document["ProductionAccessEnabled"] = False
+    document["SendQuota"] |= SANDBOX_QUOTA
+    return status, headers, json.dumps(document).encode()
 
 
 def _simple(request: Json) -> Json:

@@ -31,6 +31,9 @@ ASSEMBLY: Final = CHECKOUT / "cdk.out"
 NOT_THERE: Final = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_COMPLETE")
 """States of a stack without resources: never deployed, failed when it was made (to be removed and made anew), gone."""
 
+NEVER_MADE: Final = ("CREATE_FAILED", "ROLLBACK_FAILED")
+"""States of a stack whose creation failed, and of which something is left."""
+
 Template = dict[str, Any]
 
 

@@ -25,7 +25,7 @@ import boto3
 
 from ops import permissions
 from ops.access import Access, OpsError, connect, environment_named, run
-from ops.assembly import NOT_THERE, Assembly, StackArtifact, Template, deployed_template, stacks_of
+from ops.assembly import NEVER_MADE, NOT_THERE, Assembly, StackArtifact, Template, deployed_template, stacks_of
 from ops.diff import Difference, Impact, Pair, ResourceChange, differences
 from ops.stateful import losses
 
@@ -120,7 +120,7 @@ def of_deployment(access: Access, assembly: Assembly, *, color: bool = False) ->
     stacks = assembly.stacks(environment.name)
     session = access.acting_as("lookup")
     known = stacks_of(session.client("cloudformation"), environment)
-    deployed = {name: stack for name, stack in known.items() if stack["StackStatus"] not in NOT_THERE}
+    deployed = {name: stack for name, stack in known.items() if stack["StackStatus"] not in (*NOT_THERE, *NEVER_MADE)}
     pairs = [
         Pair(
             stack=_title(stack),

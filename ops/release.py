@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore import exceptions as aws
 
-from ops import changes, restore
+from ops import changes, first_attempts, restore
 from ops.access import Access, OpsError, connect, environment_named, run
 from ops.assembly import Assembly
+from ops.first_attempts import Attempt
 from ops.restore import PutBack, Saved
 from ops.secrets import Store, required_secrets
 from ops.smoke import Report, smoke
@@ -64,6 +65,7 @@ class Release:
     folder: Path
     wait: restore.Wait = restore.five_seconds
     deploying: bool = field(default=False, init=False)  # stacks have been, or are being, changed
+    attempts: tuple[Attempt, ...] = field(default=(), init=False)  # stacks that have to go before they can be made
 
     @property
     def environment(self) -> Environment:
@@ -78,7 +80,8 @@ class Release:
         Raises
         ------
         OpsError
-            Another deployment is running, or a stack is in a state in which it cannot be updated.
+            Another deployment is running, or a stack is in a state in which it cannot be updated, or, for who goes by
+            roles, made.
         """
         environment = self.environment
         print(f"{environment.name}: account {environment.account}, {environment.region}")
@@ -86,13 +89,14 @@ class Release:
             print(f"Secrets missing: {', '.join(missing)}. Store them with `make secrets ENV={environment.name}`.")
             return None
         print("Secrets: every one is present.")
+        self.attempts = first_attempts.failed(self.access, assembly)
         changed = changes.of_deployment(self.access, assembly)
-        always = _always_approved(environment)
-        why = (*changed.approvals, *always)
-        print("", changed.text(), *always, "", sep="\n")
-        saved = restore.save(self.access, assembly)
+        more = (*map(str, self.attempts), *_always_approved(environment))
+        why = (*changed.approvals, *more)
+        print("", changed.text(), *more, "", sep="\n")
+        saved = restore.save(self.access, assembly, self._never_made)
         saved.write(self.folder)
-        (self.folder / SUMMARY).write_text("\n\n".join((changed.markdown(), *always)) + "\n")
+        (self.folder / SUMMARY).write_text("\n\n".join((changed.markdown(), *more)) + "\n")
         (self.folder / APPROVAL).write_text("needed\n" if why else "none\n")
         what = f"what is deployed now ({len(saved.stacks)} stacks)" if saved.stacks else "that nothing is deployed yet"
         print(f"{self.folder} keeps {what}.", flush=True)
@@ -102,15 +106,18 @@ class Release:
         """Deploy the release and try it; returns the exit code. `check` has been before.
 
         Whatever fails, what was deployed before is put back, so nothing half-done stays. Only what the first deployment
-        has made stays, as there is nothing to go back to.
+        has made stays, as there is nothing to go back to. What is left of a stack whose creation failed the last time
+        is removed first.
 
         Raises
         ------
         OpsError
             Another deployment is running, or has been since `check`.
         """
-        if restore.save(self.access, assembly) != Saved.read(self.folder, self.environment.name):
+        if restore.save(self.access, assembly, self._never_made) != Saved.read(self.folder, self.environment.name):
             raise OpsError(f"{self.environment.name} was changed by another deployment meanwhile: run it again.")
+        for attempt in self.attempts:
+            first_attempts.remove(self.access, attempt, say=print, wait=self.wait)
         before = restore.described(self.access)
         self.deploying = True
         app = ("--app", str(assembly.folder.resolve()))
@@ -158,6 +165,10 @@ class Release:
             return f" CloudFormation goes on with {states}; once it has ended, {go_back}"
         return f" Some stacks of {name} may have the release; none is changing: {go_back}"
 
+    @property
+    def _never_made(self) -> tuple[str, ...]:
+        return tuple(attempt.name for attempt in self.attempts)
+
     def _missing_secrets(self) -> list[str]:
         store = Store(self.environment, self.access.acting_as("lookup").client("ssm"))
         names = required_secrets(self.environment)
@@ -179,7 +190,8 @@ class Release:
     def _gone_back(self, saved: Saved) -> str:
         """Put back what was deployed before, and say how that went."""
         if not saved.stacks:
-            return "; nothing was deployed before that could be put back, so it stays as it is: mend it, deploy again"
+            again = f"mend it, and run `make deploy ENV={self.environment.name}` again"
+            return f"; nothing was deployed before that could be put back, so it stays as it is: {again}"
         outcome, verdict = self._restored(saved)
         ends = []
         if outcome.failed:

@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,11 +51,9 @@ REMEDIES: Final[Mapping[str, str]] = {
     "UPDATE_ROLLBACK_FAILED": "mend what its events name, and go on with "
     "`aws cloudformation continue-update-rollback --stack-name {name}`",
     "UPDATE_FAILED": "roll it back with `aws cloudformation rollback-stack --stack-name {name}`",
-    "CREATE_FAILED": _DELETE,
-    "ROLLBACK_FAILED": _DELETE,
     "DELETE_FAILED": _DELETE,
 }
-"""What to do about a stack that cannot be updated."""
+"""What to do about a stack that cannot be updated. One that was never made as a whole: `ops.first_attempts`."""
 
 EXPORTS: Final = re.compile(r"\bexport\b.*\b(in use|found|exist)|imported by", re.IGNORECASE)
 """CloudFormation's reason if a stack waits for another: it would remove what that one imports, or import what that one
@@ -155,8 +153,10 @@ def described(access: Access) -> dict[str, StackTypeDef]:
     return stacks_of(access.acting_as("lookup").client("cloudformation"), access.environment)
 
 
-def save(access: Access, assembly: Assembly) -> Saved:
+def save(access: Access, assembly: Assembly, but: Collection[str] = ()) -> Saved:
     """What is deployed in the environment now: the stacks of the assembly in its order, then those that it has not.
+
+    `but` are names of stacks that count as none, whatever state they are in.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def save(access: Access, assembly: Assembly) -> Saved:
     found = described(access)
     released = {stack.name: stack for stack in assembly.stacks(access.environment.name)}
     refuse_busy(found)
-    for name in released.keys() & found.keys():
+    for name in (released.keys() & found.keys()) - set(but):
         _refuse_broken(name, found[name]["StackStatus"])
     session = access.acting_as("lookup")
     stacks = []

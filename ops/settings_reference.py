@@ -29,9 +29,11 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "certificate_arn": "A certificate that is there already; without it one is made",
     "network.zones": "Two or more availability zones; the first is the database writer's",
     "network.cidr": "Range of the VPC, private, not overlapping another environment's; "
-    "a new one needs a /22 for two zones, a /21 for three",
+    "a new one needs a /21 for three zones, or with `room_for_zones=2` a /22 for two",
     "network.nat_gateways": "NAT gateways, one per zone at most",
-    "network.interface_endpoints": "AWS services reached without the NAT gateways, such as `ecr.dkr`",
+    "network.interface_endpoints": "AWS services reached without the NAT gateways, such as `ecr.dkr`; none in an "
+    "existing VPC",
+    "network.room_for_zones": "Zones for which a new VPC keeps ranges free: so many there can be later",
     "network.vpc.id": "An existing VPC, instead of a new one",
     "network.vpc.public_subnet_ids": "Its subnets for the load balancer, in the order of `network.zones`",
     "network.vpc.private_subnet_ids": "Its subnets for the tasks, with a way to the internet",

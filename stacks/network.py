@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import Acknowledgment, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, RemovalPolicy, Stack, Token, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -38,6 +38,7 @@ class NetworkStack(Stack):
         self.database_group = self._group("DatabaseGroup", "Aurora: PostgreSQL from LiteLLM tasks")
         self.functions_group = self._group("FunctionsGroup", "Functions: to LiteLLM, Slack, AWS and other clouds")
         self._permit(environment)
+        self._export_public_subnets()
         if environment.network.interface_endpoints:
             self._interface_endpoints(environment)
 
@@ -52,6 +53,8 @@ class NetworkStack(Stack):
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(str(environment.network.cidr)),
             availability_zones=list(environment.network.zones),
+            # So that the isolated tier does not move, with the database in it, when a zone is added.
+            reserved_azs=environment.network.reserved_zones,
             nat_gateways=environment.network.nat_gateways,
             subnet_configuration=[
                 ec2.SubnetConfiguration(
@@ -97,6 +100,16 @@ class NetworkStack(Stack):
             private_subnet_ids=list(network.vpc.private_subnet_ids),
             isolated_subnet_ids=list(network.vpc.isolated_subnet_ids),
         )
+
+    def _export_public_subnets(self) -> None:
+        """Export the public subnets whoever uses them: the load balancer may move out of them.
+
+        CloudFormation updates this stack before the gateway's, and refuses to remove an export that is still in use.
+        Those of an existing VPC are known by their ids.
+        """
+        for subnet in self.vpc.public_subnets:
+            if Token.is_unresolved(subnet.subnet_id):
+                self.export_value(subnet.subnet_id)
 
     def _group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False)

@@ -23,6 +23,7 @@ from constructs import Construct
 from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
 from stacks.constructs.python_function import SETTINGS_BYTES, PythonFunction, PythonPackage
 from stacks.constructs.schedule import schedule, schedule_role
+from stacks.email import let_send
 from stacks.network import as_it_is, in_vpc
 from stacks.settings import Environment, Onboarding, SettingsError
 
@@ -243,15 +244,12 @@ class OnboardingStack(Stack):
             **self._in_vpc,
         )
         self.table.grant(worker, *ITEM_ACTIONS)
-        set_arn = self.format_arn(
-            service="ses", resource="configuration-set", resource_name=configuration_set.configuration_set_name
-        )
-        worker.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["ses:SendEmail"],
-                resources=[identity.email_identity_arn, set_arn],
-                conditions={"StringEquals": {"ses:FromAddress": environment.mail_sender}},
-            )
+        let_send(
+            worker,
+            "ses:SendEmail",
+            environment=environment,
+            identity=identity,
+            configuration_set=configuration_set,
         )
         self.requests.grant_consume_messages(worker)
         lambda_.EventSourceMapping(

@@ -114,6 +114,7 @@ def mend_iam(decisions: Decisions) -> None:
         is_root = isinstance(principal, evaluator.PrincipalInfo) and principal.policies is None
         wanted = [(action, resource, _conditions(action, request)) for resource in _resources(action, request)]
         wanted = [*(wanted or [(action, resource_arn, _conditions(action, request))])]
+        wanted += _tagged(action, request)
         wanted += [("iam:PassRole", role, {"iam:PassedToService": to}) for role, to in _passed_roles(action, request)]
         for one, resource, conditions in wanted:
             context = {**(service_context or {}), **conditions}
@@ -239,6 +240,19 @@ def identity_of(address: str) -> str:
 
 def _sender(request: Json) -> str:
     return str(request.get("FromEmailAddress") or request.get("Source") or "").rpartition("<")[2].rstrip(">")
+
+
+def _tagged(action: str, request: Json) -> list[tuple[str, str, Mapping[str, str]]]:
+    """The tagging that an action does on the way, which is a permission of its own.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+    """
+    if action != "ecs:RunTask" or not request.get("tags"):
+        return []
+    responses = ministack("core.responses")
+    cluster = str(request.get("cluster", "default")).rpartition("/")[2]
+    tasks = f"arn:aws:ecs:{responses.get_region()}:{responses.get_account_id()}:task/{cluster}/*"
+    return [("ecs:TagResource", tasks, {"ecs:CreateAction": "RunTask"})]
 
 
 def _passed_roles(action: str, request: Json) -> Iterator[tuple[str, str]]:

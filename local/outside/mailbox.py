@@ -25,6 +25,8 @@ from local.outside.records import KEPT_RECORDS
 
 LARGEST_MAIL_BYTES = 10_000_000
 """SES's own limit of a message by default is 10 MB (docs.aws.amazon.com/ses/latest/dg/quotas.html)."""
+SIMULATOR = "simulator.amazonses.com"
+"""Where everybody may send to (docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html)."""
 _IDLE_SECONDS = 300.0
 _HREF = re.compile(r"""href\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s<>\"']+")
@@ -81,11 +83,18 @@ class Mailbox:
         it is set, nobody's are.
     allowed_sender
         The address that mails must be from, by envelope and header; until it is set, none may.
+    verified
+        In SES's sandbox, in which an account begins: the addresses and domains that mails may go to, beside those of
+        SES's mailbox simulator. None once the account is out of it: anybody.
+    region
+        Of the endpoint, which SES names where it refuses.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self.accepts: Accepts = lambda user, password: False
         self.allowed_sender = ""
+        self.verified: frozenset[str] | None = frozenset()
+        self.region = "us-east-1"
         self.submission_port = self.relay_port = 0
         self._tls = tls
         self._mails: deque[Mail] = deque(maxlen=KEPT_RECORDS)
@@ -156,23 +165,33 @@ class Mailbox:
             return AuthResult(success=True)
         return AuthResult(success=False, handled=False, message="535 Authentication Credentials Invalid")
 
+    def _may_get_mail(self, address: str) -> bool:
+        return self.verified is None or not _identities(address).isdisjoint({*self.verified, SIMULATOR})
+
     def _take(self, via: Via, envelope: Envelope) -> str:
-        """Keep a mail, or refuse it as SES does, which judges the sender when it has the whole mail."""
+        """Keep a mail, or refuse it as SES does, which judges sender and recipients when it has the whole mail."""
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         message = email.message_from_bytes(content, policy=email.policy.default)
         senders = {(envelope.mail_from or "").lower(), parseaddr(str(message.get("From", "")))[1].lower()}
         wrong = sorted(senders - {self.allowed_sender.lower()})
+        wrong += [address for _, address in getaddresses(envelope.rcpt_tos) if not self._may_get_mail(address)]
         if via == "smtp" and wrong:
             identities = ", ".join(address or "(none)" for address in wrong)
             return (
-                "554 Message rejected: Email address is not verified. The following identities failed the check: "
-                f"{identities}"
+                "554 Message rejected: Email address is not verified. The following identities failed the check in "
+                f"region {self.region.upper()}: {identities}"
             )
         mail = _mail(next(self._ids), via, envelope, message)
         with self._changed:
             self._mails.append(mail)
             self._changed.notify_all()
         return f"250 Ok {mail.id:032x}"
+
+
+def _identities(address: str) -> set[str]:
+    """What may be verified for an address: itself, and its domain with all above it."""
+    labels = address.rpartition("@")[2].lower().split(".")
+    return {address, *(".".join(labels[start:]) for start in range(len(labels)))}
 
 
 class _Handler:

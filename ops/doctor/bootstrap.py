@@ -1,4 +1,4 @@
-"""What is made in an account once, before the first deployment: what `cdk bootstrap` makes, and the role of ECS.
+"""What is made in an account once, before the first deployment: by `cdk bootstrap`, and the roles of some services.
 
 Integrates with IAM and Systems Manager, and with the installed CDK, which tells the version that it needs.
 """
@@ -9,7 +9,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -114,20 +115,55 @@ def _trusts(account: Account, role: Role, trusted: str) -> bool:
     return any(principal == trusted or principal.split(":")[4:5] == [trusted] for principal in principals)
 
 
-def container_role(account: Account) -> Iterator[Finding]:
-    """ECS has its role. It makes it together with an account's first cluster, whose creation then mostly fails.
+@dataclass(frozen=True)
+class LinkedRole:
+    """The role of a service of AWS that it makes in an account on first use, and then cannot use yet."""
 
-    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/818
-    """
-    what, name = "role of ECS", "AWSServiceRoleForECS"
-    if account.has_stack("gateway"):
-        return  # so it has one
-    try:
-        account.client("iam").get_role(RoleName=name)
-    except aws.ClientError as error:
-        if not error_code(error).startswith("NoSuchEntity"):
-            raise
-        remedy = "run `aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com` before the first one."
-        yield problem(what, f"there is no {name}, and the first cluster would fail without", remedy)
-    else:
-        yield well(what, name)
+    what: str
+    name: str
+    service: str
+    first: str
+    """What fails without it, the first time."""
+    stack: str
+    """Of an environment: once it is deployed, the role is there."""
+    needed: Callable[[Environment, Releases | None], bool] = lambda environment, releases: True
+
+    def __call__(self, account: Account) -> Iterator[Finding]:
+        """The account has it."""
+        if not self.needed(account.environment, promotion()) or (self.stack and account.has_stack(self.stack)):
+            return
+        try:
+            account.client("iam").get_role(RoleName=self.name)
+        except aws.ClientError as error:
+            if not error_code(error).startswith("NoSuchEntity"):
+                raise
+            remedy = f"run `aws iam create-service-linked-role --aws-service-name {self.service}` before the first one."
+            yield problem(self.what, f"there is no {self.name}, and the first {self.first} would fail without", remedy)
+        else:
+            yield well(self.what, self.name)
+
+
+def _notifies(environment: Environment, releases: Releases | None) -> bool:
+    """Whether the pipeline, which tells people how it goes, is in the environment's own account."""
+    return bool(releases and releases.connection_arn and releases.account == environment.account)
+
+
+# Whose role AWS makes together with what needs it, which then fails as often as not: IAM takes a while to know it.
+# ECS: https://github.com/aws/containers-roadmap/issues/2614
+# RDS: https://github.com/terraform-aws-modules/terraform-aws-rds/issues/364 (the subnet group),
+#   https://github.com/aws-samples/eks-workshop-v2/issues/1609 (the database)
+# CodeStar Notifications ("might take up to 15 minutes"): https://github.com/aws/aws-cdk/issues/34406
+# Those of load balancers, Application Auto Scaling, AWS WAF's logs and API Gateway are made on the way too, and
+# nobody has been heard of who had to make one: nothing of theirs is used in the same call.
+LINKED_ROLES: Final = (
+    LinkedRole("role of ECS", "AWSServiceRoleForECS", "ecs.amazonaws.com", "cluster", "gateway"),
+    LinkedRole("role of RDS", "AWSServiceRoleForRDS", "rds.amazonaws.com", "database", "database"),
+    LinkedRole(
+        "role of CodeStar",
+        "AWSServiceRoleForCodeStarNotifications",
+        "codestar-notifications.amazonaws.com",
+        "notification rule, of the pipeline,",
+        "",
+        _notifies,
+    ),
+)

@@ -10,12 +10,12 @@ from botocore import exceptions as aws
 
 from ops.access import OpsError, explain
 from ops.doctor.account import WORKERS, Account, Check
-from ops.doctor.bootstrap import bootstrap, container_role, trust
+from ops.doctor.bootstrap import LINKED_ROLES, bootstrap, trust
 from ops.doctor.domain import certificate, hosted_zone
 from ops.doctor.finding import Finding, Mark
 from ops.doctor.messages import mail, slack_workspace
 from ops.doctor.models import model_access
-from ops.doctor.network import existing_vpc, zones
+from ops.doctor.network import endpoints_of_existing_vpc, existing_vpc, zones
 from ops.doctor.quotas import QUOTAS, functions_at_once
 from ops.doctor.region import credentials, region, services
 from ops.doctor.secrets import secrets
@@ -29,13 +29,14 @@ CHECKS: Final[Mapping[str, Check]] = {
     "zones": zones,
     "bootstrap": bootstrap,
     "bootstrap's trust": trust,
-    "role of ECS": container_role,
+    **{role.what: role for role in LINKED_ROLES},
     "secrets": secrets,
     "hosted zone": hosted_zone,
     "certificate": certificate,
     "mail": mail,
     "Slack workspace": slack_workspace,
     "VPC": existing_vpc,
+    "endpoints": endpoints_of_existing_vpc,
     **{f"quota: {quota.what}": quota for quota in QUOTAS},
     "quota: Lambda concurrency": functions_at_once,
     "Bedrock": model_access,

@@ -5,13 +5,19 @@ Integrates with EC2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
+from typing import Any, Final
 
 from botocore import exceptions as aws
 
 from ops.doctor.account import Account, error_code
 from ops.doctor.finding import Finding, problem, well
+from stacks.network import HTTPS_PORT
 from stacks.settings import ExistingVpc
+
+CALLED: Final = ("bedrock-runtime", "ecr.api", "ecr.dkr", "email", "email-smtp", "logs", "sqs", "ssm")
+"""Services that tasks and functions in the VPC call, by the names of their endpoints."""
 
 
 def zones(account: Account) -> Iterator[Finding]:
@@ -36,6 +42,59 @@ def existing_vpc(account: Account) -> Iterator[Finding]:
         yield _subnets(account, vpc)
         if account.environment.ingress.public:
             yield _nat_addresses(account, vpc)
+
+
+def endpoints_of_existing_vpc(account: Account) -> Iterator[Finding]:
+    """The interface endpoints of a VPC that is there already let the tasks and functions in.
+
+    With private DNS, which an endpoint has unless it is told otherwise, everything in the VPC reaches the service by it
+    and by nothing else, whatever other way out there is.
+    https://docs.aws.amazon.com/vpc/latest/privatelink/interface-endpoints.html
+    """
+    vpc, ec2 = account.environment.network.vpc, account.client("ec2")
+    if not vpc:
+        return
+    filters = [{"Name": "vpc-id", "Values": [vpc.id]}, {"Name": "vpc-endpoint-type", "Values": ["Interface"]}]
+    pages = ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=filters)
+    endpoints = {
+        name: [group["GroupId"] for group in endpoint["Groups"]]
+        for page in pages
+        for endpoint in page["VpcEndpoints"]
+        if endpoint.get("PrivateDnsEnabled")
+        for name in CALLED
+        if endpoint["ServiceName"].endswith(f".{account.environment.region}.{name}")
+    }
+    if not endpoints:
+        return
+    subnets = ec2.describe_subnets(SubnetIds=list(vpc.private_subnet_ids))["Subnets"]
+    sources = [IPv4Network(subnet["CidrBlock"]) for subnet in subnets]
+    ids = sorted({group for groups in endpoints.values() for group in groups})
+    found = ec2.get_paginator("describe_security_groups").paginate(GroupIds=ids)
+    groups = {group["GroupId"]: group for page in found for group in page["SecurityGroups"]}
+    closed = [
+        name
+        for name, own in endpoints.items()
+        if not all(any(_lets_in(groups[group], source) for group in own) for source in sources)
+    ]
+    if closed:
+        yield problem(
+            "endpoints",
+            f"those of {vpc.id} for {', '.join(closed)} do not let the private subnets in",
+            f"let {', '.join(map(str, sources))} in at port {HTTPS_PORT}, in the security groups of these endpoints.",
+        )
+    else:
+        yield well("endpoints", f"{', '.join(endpoints)}: let the private subnets in")
+
+
+def _lets_in(group: Mapping[str, Any], source: IPv4Network) -> bool:
+    """Whether one rule of the security group lets all of the range in by HTTPS."""
+    return any(
+        source.subnet_of(IPv4Network(peer["CidrIp"]))
+        for rule in group["IpPermissions"]
+        if rule["IpProtocol"] == "-1"
+        or (rule["IpProtocol"] == "tcp" and rule["FromPort"] <= HTTPS_PORT <= rule["ToPort"])
+        for peer in rule["IpRanges"]
+    )
 
 
 def _vpc(account: Account, vpc: ExistingVpc) -> Finding:

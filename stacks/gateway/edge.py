@@ -22,6 +22,11 @@ class Edge(Construct):
 
     It answers for its own host name only (403 otherwise), redirects HTTP, logs every access to a bucket, and keeps a
     connection as long as the longest request.
+
+    Public and internal load balancers are two, each with a target group, since `ingress.public` may change where this
+    is deployed: AWS cannot move a load balancer, and a target group belongs to one at a time ("cannot be associated
+    with more than one load balancer"; aws/aws-cdk issue 33253). So CloudFormation makes the other pair, leads service
+    and name to it, and removes the old one; a protected load balancer it leaves, without listeners and in no stack.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class Edge(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment = environment
+        self._kind = "" if environment.ingress.public else "Internal"  # of load balancer, in the ids
         self._timeouts = timeouts
         self.url = f"https://{environment.domain}"
         self.load_balancer = self._load_balancer(vpc, security_group)
@@ -63,7 +69,7 @@ class Edge(Construct):
         """Send the requests for the gateway's own host name to `target`, and check its health."""
         self.targets = group = elbv2.ApplicationTargetGroup(
             self,
-            "Targets",
+            f"{self._kind}Targets",
             vpc=self.load_balancer.vpc,
             port=GATEWAY_PORT,
             protocol=elbv2.ApplicationProtocol.HTTP,
@@ -109,7 +115,7 @@ class Edge(Construct):
         public = self._environment.ingress.public
         load_balancer = elbv2.ApplicationLoadBalancer(
             self,
-            "LoadBalancer",
+            f"{self._kind}LoadBalancer",
             vpc=vpc,
             internet_facing=public,
             vpc_subnets=ec2.SubnetSelection(

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from stacks.constructs.provider import provide, provider_log
 from stacks.constructs.python_function import LAMBDA
+from stacks.email import let_send
 from stacks.settings import Environment
 
 USERNAME = "SMTP_USERNAME"
@@ -41,7 +42,14 @@ class SmtpCredentials(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.label = environment.email.smtp_key
-        self.user = self._sender(environment, identity, configuration_set)
+        self.user = iam.User(self, "User")
+        let_send(
+            self.user,
+            "ses:SendRawEmail",
+            environment=environment,
+            identity=identity,
+            configuration_set=configuration_set,
+        )
         log = provider_log(self)
         function = lambda_.Function(
             self,
@@ -72,27 +80,6 @@ class SmtpCredentials(Construct):
         )
         # It is deleted before what its function may do.
         credentials.node.add_dependency(function)
-
-    def _sender(
-        self, environment: Environment, identity: ses.IEmailIdentity, configuration_set: ses.IConfigurationSet
-    ) -> iam.User:
-        user = iam.User(self, "User")
-        user.add_to_policy(
-            iam.PolicyStatement(
-                actions=["ses:SendRawEmail"],
-                # SES asks for both, where the identity has a configuration set by default.
-                resources=[
-                    identity.email_identity_arn,
-                    Stack.of(self).format_arn(
-                        service="ses",
-                        resource="configuration-set",
-                        resource_name=configuration_set.configuration_set_name,
-                    ),
-                ],
-                conditions={"StringEquals": {"ses:FromAddress": environment.mail_sender}},
-            )
-        )
-        return user
 
     def _permit(self, function: lambda_.Function, environment: Environment) -> None:
         parameters = [

@@ -42,13 +42,17 @@ class Network(Settings):
 
     `cidr` is the VPC's own range, also of an existing one. `interface_endpoints` are AWS services reached without the
     NAT gateways (endpoint names such as `ecr.dkr`): each costs about 10 USD a month and zone and saves 0.062 USD per GB
-    in Tokyo, so name one for traffic above some 300 GB a month, or where the way must not lead over the internet.
+    in Tokyo, so name one for traffic above some 300 GB a month, or where the way must not lead over the internet. An
+    existing VPC has its owner's: an endpoint answers for everything in the VPC, and there can be one of a service.
+    `room_for_zones` is for how many zones a new VPC keeps ranges free in each tier, so that zones can be added at the
+    end of `zones` later: without the room the next tier's subnets would have to move, which CloudFormation cannot do.
     """
 
     zones: Annotated[tuple[str, ...], Field(min_length=2)]
     cidr: Cidr
     nat_gateways: Annotated[int, Field(ge=1)] = 1
     interface_endpoints: Annotated[tuple[EndpointName, ...], once("an endpoint")] = ()
+    room_for_zones: Annotated[int, Field(ge=2, le=6)] = 3
     vpc: ExistingVpc | None = None
 
     @model_validator(mode="after")
@@ -63,30 +67,46 @@ class Network(Settings):
             raise ValueError(f"cidr {self.cidr} is of no use in a network: use a private range such as 10.0.0.0/16")
         if not self.vpc and self._addresses_needed() > self.cidr.num_addresses:
             largest = 32 - (self._addresses_needed() - 1).bit_length()
+            room = len(self.zones) + self.reserved_zones
+            fewer = f"room_for_zones={len(self.zones)}" if self.reserved_zones else "fewer zones"
             raise ValueError(
-                f"cidr {self.cidr} does not hold the subnets of {len(self.zones)} zones: use a /{largest} or larger, "
-                "or fewer zones"
+                f"cidr {self.cidr} does not hold the subnets of {room} zones: use a /{largest} or larger, or {fewer}"
             )
         if self.nat_gateways > len(self.zones):
             raise ValueError(
                 f"nat_gateways is {self.nat_gateways} for {len(self.zones)} zones: use one per zone at most"
             )
         if self.vpc:
-            for kind in ("public", "private", "isolated"):
-                ids = getattr(self.vpc, f"{kind}_subnet_ids")
-                if len(ids) != len(self.zones) and (ids or kind != "public"):
-                    raise ValueError(
-                        f"vpc.{kind}_subnet_ids names {len(ids)} subnets for {len(self.zones)} zones: "
-                        "name one per zone, in the order of zones"
-                    )
+            self._check_existing(self.vpc)
         return self
+
+    def _check_existing(self, vpc: ExistingVpc) -> None:
+        """Refuse what an existing VPC cannot have, or lacks."""
+        if self.interface_endpoints:
+            raise ValueError(
+                f"interface_endpoints has {', '.join(self.interface_endpoints)}, and vpc is one that is there already, "
+                "where an endpoint would answer everybody for that service: have the VPC's owner make it for all of "
+                "its range, and leave interface_endpoints out"
+            )
+        for kind in ("public", "private", "isolated"):
+            ids = getattr(vpc, f"{kind}_subnet_ids")
+            if len(ids) != len(self.zones) and (ids or kind != "public"):
+                raise ValueError(
+                    f"vpc.{kind}_subnet_ids names {len(ids)} subnets for {len(self.zones)} zones: "
+                    "name one per zone, in the order of zones"
+                )
+
+    @property
+    def reserved_zones(self) -> int:
+        """For how many more zones a new VPC keeps ranges free."""
+        return max(0, self.room_for_zones - len(self.zones))
 
     def _addresses_needed(self) -> int:
         """The end of the last subnet in a new VPC: tier after tier, each from a multiple of its subnets' size."""
-        end = 0
+        end, zones = 0, len(self.zones) + self.reserved_zones
         for prefix in SUBNET_PREFIXES.values():
             size = 2 ** (32 - prefix)
-            end = ceil(end / size) * size + len(self.zones) * size
+            end = ceil(end / size) * size + zones * size
         return end
 
 

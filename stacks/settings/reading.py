@@ -96,16 +96,11 @@ def _share_account(one: Environment, other: Environment) -> None:
 
 
 def _share_vpc(one: Environment, other: Environment) -> None:
-    """Refuse what a VPC has once: its range, and the private name of a service with an interface endpoint."""
+    """Refuse what a VPC has once: its range."""
     if one.network.cidr != other.network.cidr:
         raise SettingsError(
             f"{one.name} and {other.name} are in one VPC, and network.cidr is {one.network.cidr} and "
             f"{other.network.cidr}: write the VPC's own range"
-        )
-    if both := sorted(set(one.network.interface_endpoints) & set(other.network.interface_endpoints)):
-        raise SettingsError(
-            f"{one.name} and {other.name} are in one VPC, and both have {both[0]} in network.interface_endpoints: "
-            "leave it to one of them"
         )
 
 

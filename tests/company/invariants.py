@@ -249,6 +249,8 @@ ON_MANY: Final = {
     "ecs:DescribeTasks": "the tasks of the one cluster that comes before `/*`",
     "ecs:StopTask": "those of the cluster's tasks that carry the migration's tag",
     "ecs:TagResource": "the cluster's tasks, as they are started",
+    "ses:SendEmail": "any recipient's identity, which SES's sandbox asks for; the sender is in the condition",
+    "ses:SendRawEmail": "as `ses:SendEmail`",
 }
 """The actions that may be permitted on what begins with one resource's name, and why."""
 
@@ -271,6 +273,18 @@ def no_resource_is_a_wildcard(deployed: Deployed) -> Iterator[str]:
             allowed = ON_EVERYTHING if resource == '"*"' else ON_MANY if "*" in resource else None
             if allowed is not None and not allowed.keys() >= set(_actions(statement)):
                 yield f"{where} permits {', '.join(_actions(statement))} on {resource}"
+
+
+@invariant
+def mails_are_from_the_gateway(deployed: Deployed) -> Iterator[str]:
+    """Who may send mails sends them as the gateway: the resource does not say so, as it is any recipient's too."""
+    wanted = {"StringEquals": {"ses:FromAddress": deployed.environment.mail_sender}}
+    for where, statement in _identity_statements(deployed):
+        if (
+            any(action.startswith("ses:Send") for action in _actions(statement))
+            and statement.get("Condition") != wanted
+        ):
+            yield f"{where} sends mails as more than {deployed.environment.mail_sender}"
 
 
 @invariant

@@ -87,8 +87,10 @@ def networks(draw: DrawFn, region: str) -> Written:
         "cidr": draw(ranges((16, 28) if draw(st.booleans()) else (16, 20))),
         "interface_endpoints": draw(several(st.sampled_from(ENDPOINTS), most=len(ENDPOINTS))),
         "nat_gateways": draw(st.integers(1, len(zones))),
+        "room_for_zones": draw(st.integers(2, 6)),
     }
     if draw(st.booleans()):
+        written["interface_endpoints"] = ()  # those of a VPC that is there are its owner's
         number = draw(hexadecimal)
         tiers = [tuple(f"subnet-{number}{tier}{zone}" for zone in range(len(zones))) for tier in range(3)]
         written["vpc"] = {

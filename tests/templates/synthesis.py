@@ -25,7 +25,6 @@ VARIANT = Environment(
         "network": Network(
             zones=ZONES,
             cidr="10.50.0.0/16",
-            interface_endpoints=("ssm",),
             vpc=ExistingVpc(
                 id="vpc-0123456789abcdef0",
                 public_subnet_ids=("subnet-0a0a0a0a1", "subnet-0a0a0a0a2"),

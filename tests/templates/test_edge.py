@@ -147,6 +147,12 @@ def test_given_certificate() -> None:
 
 
 def test_internal_load_balancer() -> None:
+    """Beside a public one, with targets of its own: a target group belongs to one load balancer at a time."""
+    template = variant()["Gateway"]
+    (forward,) = only(template, "AWS::ElasticLoadBalancingV2::ListenerRule")["Actions"]
+    assert text(forward["TargetGroupArn"]) == "<EdgeInternalTargets>"
+    record = only(template, "AWS::Route53::RecordSet")
+    assert text(record["AliasTarget"]["DNSName"]) == "dualstack.<EdgeInternalLoadBalancer.DNSName>"
     load_balancer = _load_balancer(variant()["Gateway"])
     assert load_balancer["Scheme"] == "internal"
     assert VARIANT.network.vpc

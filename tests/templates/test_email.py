@@ -183,6 +183,7 @@ def test_user_may_only_send_as_the_sender() -> None:
     assert (send["Effect"], send["Action"]) == ("Allow", "ses:SendRawEmail")
     assert {text(resource) for resource in resolved(stacks, send["Resource"])} == {
         f"{ses}:identity/<Identity>",
+        f"{ses}:identity/*",  # SES's sandbox asks for the recipient's
         f"{ses}:configuration-set/<ConfigurationSet>",
     }
     assert send["Condition"] == {"StringEquals": {"ses:FromAddress": environment.mail_sender}}

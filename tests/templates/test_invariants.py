@@ -230,6 +230,10 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put("Usage: AWS::IAM::Policy", *STATEMENT, "Resource", value="*"),
         put("Usage: AWS::IAM::Policy", *STATEMENT, "Resource", value=["arn:aws:ssm:ap-northeast-1:1:parameter/*"]),
     ),
+    "mails_are_from_the_gateway": (
+        put("Gateway: AWS::IAM::Policy", *STATEMENT, "Condition", value={}, start="SmtpCredentialsUserDefaultPolicy"),
+        put("Onboarding: AWS::IAM::Policy", *STATEMENT, "Action", value="ses:SendBulkEmail"),
+    ),
     "nobody_else_is_trusted": (
         put("Gateway: AWS::IAM::Role", *TRUST, value={"AWS": "1" * 12}),
         add("Onboarding: AWS::SQS::QueuePolicy", "PolicyDocument", "Statement", value=FRIEND),

@@ -11,7 +11,7 @@ from aws_cdk import assertions
 
 from stacks.company import environments
 from stacks.network import NetworkStack
-from stacks.settings import Environment
+from stacks.settings import Environment, Network
 from tests.templates.conftest import Template, only, resources
 from tests.templates.synthesis import VARIANT, plain, text, variant
 
@@ -168,24 +168,59 @@ def test_nothing_is_open_to_the_world(templates: Templates, environment: Environ
     assert text(default_group["DefaultSecurityGroupId"]) == "<Vpc.DefaultSecurityGroup>"
 
 
+@pytest.mark.parametrize(("zones", "room"), [("ac", 3), ("acd", 3), ("ac", 4), ("ac", 2), ("acd", 2)])
+def test_a_zone_is_added_without_moving_what_is_there(zones: str, room: int) -> None:
+    """As long as there is room, and with what is there at the same place in the settings."""
+    before, after = (_ranges(zones + more, room) for more in ("", "b"))
+    assert len(after) == len(before) + len(TIERS)
+    assert (before.items() <= after.items()) == (len(zones) < room)
+
+
+def _ranges(zones: str, room: int) -> dict[str, str]:
+    """The range of each subnet of a new VPC, by logical id."""
+    network = Network(
+        zones=tuple(f"ap-northeast-1{zone}" for zone in zones), cidr=IPv4Network("10.1.0.0/16"), room_for_zones=room
+    )
+    environment = ENVIRONMENTS["dev"].model_copy(update={"network": network})
+    stack = NetworkStack(cdk.App(), "Network", environment=environment)
+    found = resources(dict(assertions.Template.from_stack(stack).to_json()), "AWS::EC2::Subnet")
+    return {
+        logical_id: f"{subnet['CidrBlock']} in {subnet['AvailabilityZone']}" for logical_id, subnet in found.items()
+    }
+
+
+@in_every_environment
+def test_the_load_balancer_may_leave_the_public_subnets(templates: Templates, environment: Environment) -> None:
+    """Whether it is there or not, what it would import is exported: this stack is updated first."""
+    exported = [output["Value"] for output in templates[environment.name]["Network"]["Outputs"].values()]
+    zones = range(1, len(environment.network.zones) + 1)
+    assert {f"<VpcPublicSubnet{zone}Subnet>" for zone in zones} <= set(map(text, exported))
+
+
+def test_an_internal_load_balancer_may_move_into_the_public_subnets() -> None:
+    internal = ENVIRONMENTS["dev"].model_copy(update={"ingress": VARIANT.ingress})
+    stack = NetworkStack(cdk.App(), "Network", environment=internal)
+    outputs = assertions.Template.from_stack(stack).to_json()["Outputs"]
+    exported = {text(output["Value"]) for output in outputs.values()}
+    assert {"<VpcPublicSubnet1Subnet>", "<VpcPublicSubnet2Subnet>"} <= exported
+
+
 def test_the_other_stacks_add_no_rule(templates: Templates) -> None:
     for stacks in templates.values():
         for name in stacks.keys() - {"Network"}:
             assert not [kind for kind in _kinds(stacks[name]) if kind.startswith("AWS::EC2::SecurityGroup")]
 
 
-def test_an_existing_vpc_gets_only_groups_and_endpoints() -> None:
+def test_an_existing_vpc_gets_only_groups() -> None:
     template = variant()["Network"]
     assert {kind for kind in _kinds(template) if kind != "AWS::CDK::Metadata"} == {
         "AWS::EC2::SecurityGroup",
         "AWS::EC2::SecurityGroupEgress",
         "AWS::EC2::SecurityGroupIngress",
-        "AWS::EC2::VPCEndpoint",
     }
     vpc = VARIANT.network.vpc
     assert vpc
     assert {group["VpcId"] for group in resources(template, "AWS::EC2::SecurityGroup").values()} == {vpc.id}
-    assert only(template, "AWS::EC2::VPCEndpoint")["SubnetIds"] == list(vpc.private_subnet_ids)
     assert set(_rules(template)) == _permitted(VARIANT)
 
 

@@ -86,7 +86,6 @@ def green() -> Environment:
             "network": Network(
                 zones=(f"{SYDNEY}a", f"{SYDNEY}c"),
                 cidr="10.94.0.0/21",
-                interface_endpoints=("logs",),
                 vpc=ExistingVpc(
                     id="vpc-0999999999999aaa1",
                     public_subnet_ids=("subnet-0999999999999aa01", "subnet-0999999999999aa02"),
@@ -113,6 +112,7 @@ def everyone12() -> Environment:
             zones=(f"{SYDNEY}a", f"{SYDNEY}b", f"{SYDNEY}c"),
             cidr="10.96.0.0/16",
             nat_gateways=3,
+            room_for_zones=4,
             interface_endpoints=("ecr.api", "ecr.dkr", "ssm", "logs", "bedrock-runtime"),
         ),
         ingress=Ingress(

@@ -599,7 +599,14 @@ def test_powertools_does_a_thing_once(
     assert notes().count("once r1") == 1
 
 
-@pytest.mark.usefixtures("stack")
+@pytest.fixture(scope="module")
+def out_of_the_sandbox(emulator: Emulator) -> None:
+    aws(emulator, "sesv2").put_account_details(
+        MailType="TRANSACTIONAL", WebsiteURL="https://llm.example.com", ProductionAccessEnabled=True
+    )
+
+
+@pytest.mark.usefixtures("stack", "out_of_the_sandbox")
 class TestMail:
     @staticmethod
     def send(emulator: Emulator, to: str, sender: str = "no-reply@llm.example.com", name: str = "mails") -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ops import destroy
+from ops import deletion, destroy
 from ops.access import OpsError
 from ops.destroy import Account
 from stacks.company import environments
@@ -249,7 +249,7 @@ def test_a_failure_names_stack_resource_reason_and_what_to_do(
     assert first == "destroy: dev is not removed as a whole: litellm-dev-network; see the reasons below."
     assert rest == [
         "  litellm-dev-network: Functions1234 (AWS::EC2::SecurityGroup): resource sg-1 has a dependent object",
-        f"    -> {destroy.advice('DependencyViolation')}.",
+        f"    -> {deletion.advice('DependencyViolation')}.",
     ]
 
 
@@ -279,7 +279,7 @@ def test_a_failure_of_the_cli_itself_is_said(tmp_path: Path, capsys: pytest.Capt
     ],
 )
 def test_each_known_reason_has_its_advice(reason: str, told: str) -> None:
-    assert told in destroy.advice(reason)
+    assert told in deletion.advice(reason)
 
 
 # --- What stays -----------------------------------------------------------------------------------------------------

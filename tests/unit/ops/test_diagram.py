@@ -50,7 +50,7 @@ ENVIRONMENTS = {
         region="eu-central-1",
         hosted_zone=HostedZone(id="Z0555555EUEXAMPLE", name="example.eu"),
         domain="llm.example.eu",
-        network=Network(zones=("eu-central-1a", "eu-central-1b"), cidr="10.60.0.0/22"),
+        network=Network(zones=("eu-central-1a", "eu-central-1b"), cidr="10.60.0.0/21"),
         ingress=Ingress(public=False, cidrs=("10.0.0.0/8",), management_cidrs=("10.9.0.0/16",)),
         providers=PROD.providers,
     ),
@@ -63,7 +63,6 @@ ENVIRONMENTS = {
             "network": Network(
                 zones=("ap-northeast-1a", "ap-northeast-1c"),
                 cidr="10.50.0.0/16",
-                interface_endpoints=("ssm",),
                 vpc=ExistingVpc(
                     id="vpc-0123456789abcdef0",
                     public_subnet_ids=("subnet-0a0a0a0a1", "subnet-0a0a0a0a2"),

@@ -16,11 +16,12 @@ from ops.access import Access
 from ops.doctor import bootstrap, domain, models
 from ops.doctor.__main__ import main
 from ops.doctor.account import Account
+from ops.doctor.bootstrap import LINKED_ROLES, LinkedRole
 from ops.doctor.examination import examine
 from ops.doctor.finding import Finding, Mark
 from ops.doctor.messages import slack_workspace
 from ops.doctor.models import Call, calls_of
-from ops.doctor.network import existing_vpc
+from ops.doctor.network import endpoints_of_existing_vpc, existing_vpc
 from ops.doctor.region import credentials
 from ops.secrets import required_secrets
 from stacks.company import environments, promotion
@@ -363,7 +364,25 @@ def test_other_credentials_are_refused(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_deployed_environment_needs_no_role_made_for_it() -> None:
     stack = {"StackName": "litellm-dev-gateway", "CreationTime": NOW, "StackStatus": "CREATE_COMPLETE"}
     found = findings(well() | {("cloudformation", "describe_stacks"): {"Stacks": [stack]}})
-    assert "role of ECS" not in {finding.what for finding in found}
+    assert not {"role of ECS", "role of RDS"} & {finding.what for finding in found}
+
+
+@pytest.mark.parametrize("role", LINKED_ROLES[:2], ids=lambda role: role.what)
+def test_a_new_account_lacks_the_roles_of_services(role: LinkedRole) -> None:
+    found = of(findings(well() | {("iam", "get_role"): refusal("NoSuchEntity")}), role.what)
+    assert found.mark is Mark.PROBLEM
+    assert f"aws iam create-service-linked-role --aws-service-name {role.service}`" in found.remedy
+
+
+def test_the_pipelines_own_account_needs_a_role_for_its_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    releases = promotion()
+    assert releases
+    answers = well() | {("iam", "get_role"): refusal("NoSuchEntity")}
+    what = LINKED_ROLES[2].what
+    assert what not in {finding.what for finding in findings(answers)}
+    here = releases.model_copy(update={"account": DEV.account})
+    monkeypatch.setattr(bootstrap, "promotion", lambda: here)
+    assert of(findings(answers), what).mark is Mark.PROBLEM
 
 
 def test_a_quota_that_the_account_has_no_value_of_is_awss_default() -> None:
@@ -506,6 +525,22 @@ def in_vpc(vpc: ExistingVpc = VPC) -> Environment:
     return DEV.model_copy(update={"network": DEV.network.model_copy(update={"vpc": vpc})})
 
 
+def endpoint(service: str, *, private_dns: bool = True) -> dict[str, Any]:
+    return {
+        "ServiceName": f"com.amazonaws.ap-northeast-1.{service}",
+        "PrivateDnsEnabled": private_dns,
+        "Groups": [{"GroupId": "sg-1"}],
+    }
+
+
+def group(*sources: str, protocol: str = "tcp", ports: tuple[int, int] = (443, 443)) -> dict[str, Any]:
+    rule = {"IpProtocol": protocol, "IpRanges": [{"CidrIp": source} for source in sources]}
+    return {
+        "GroupId": "sg-1",
+        "IpPermissions": [rule | ({} if protocol == "-1" else {"FromPort": ports[0], "ToPort": ports[1]})],
+    }
+
+
 def vpc_answers() -> dict[Any, Any]:
     ids = (*VPC.public_subnet_ids, *VPC.private_subnet_ids, *VPC.isolated_subnet_ids)
     return {
@@ -514,9 +549,17 @@ def vpc_answers() -> dict[Any, Any]:
         },
         ("ec2", "describe_subnets"): {
             "Subnets": [
-                {"SubnetId": each, "VpcId": VPC.id, "AvailabilityZone": f"ap-northeast-1{each[-1]}"} for each in ids
+                {
+                    "SubnetId": each,
+                    "VpcId": VPC.id,
+                    "AvailabilityZone": f"ap-northeast-1{each[-1]}",
+                    "CidrBlock": "10.10.1.0/24",
+                }
+                for each in ids
             ]
         },
+        ("ec2", "describe_vpc_endpoints"): {"VpcEndpoints": [endpoint("ssm"), endpoint("ec2"), endpoint("s3")]},
+        ("ec2", "describe_security_groups"): {"SecurityGroups": [group("10.10.0.0/16")]},
         ("ec2", "describe_nat_gateways"): {
             "NatGateways": [{"NatGatewayAddresses": [{"PublicIp": "192.0.2.1"}, {"PrivateIp": "10.0.0.1"}]}]
         },
@@ -555,6 +598,35 @@ def test_an_existing_vpc_is_not(place: tuple[str, str], answer: Answer, what: st
     found = of(list(existing_vpc(account(in_vpc(), vpc_answers() | {place: answer}))), what)
     assert found.mark is Mark.PROBLEM
     assert detail in found.detail
+
+
+@pytest.mark.parametrize(
+    ("groups", "mark"),
+    [
+        (group("10.10.1.0/25", "10.0.0.0/8"), Mark.WELL),
+        (group("0.0.0.0/0", protocol="-1"), Mark.WELL),
+        (group("10.10.0.0/16", ports=(0, 65535)), Mark.WELL),
+        (group("10.10.1.0/25"), Mark.PROBLEM),
+        (group("10.10.0.0/16", protocol="udp"), Mark.PROBLEM),
+        (group("10.10.0.0/16", ports=(80, 80)), Mark.PROBLEM),
+        (group(), Mark.PROBLEM),
+    ],
+)
+def test_an_endpoint_of_an_existing_vpc_has_to_let_the_gateway_in(groups: dict[str, Any], mark: Mark) -> None:
+    answers = vpc_answers() | {("ec2", "describe_security_groups"): {"SecurityGroups": [groups]}}
+    found = of(list(endpoints_of_existing_vpc(account(in_vpc(), answers))), "endpoints")
+    assert found.mark is mark
+    if mark is Mark.PROBLEM:
+        assert "for ssm do not" in found.detail  # nothing here calls ec2, and s3 has its gateway endpoint
+        assert "let 10.10.1.0/24" in found.remedy
+
+
+def test_an_endpoint_without_private_dns_is_in_nobodys_way() -> None:
+    answers = vpc_answers() | {
+        ("ec2", "describe_vpc_endpoints"): {"VpcEndpoints": [endpoint("ssm", private_dns=False)]},
+        ("ec2", "describe_security_groups"): {"SecurityGroups": [group()]},
+    }
+    assert not list(endpoints_of_existing_vpc(account(in_vpc(), answers)))
 
 
 def test_subnets_in_the_wrong_order_are_named() -> None:

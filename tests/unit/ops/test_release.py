@@ -13,6 +13,7 @@ import pytest
 from ops import release, restore
 from ops.access import Access, OpsError
 from ops.assembly import Assembly
+from ops.first_attempts import Attempt
 from ops.secrets import required_secrets
 from ops.smoke import Check, Report
 from stacks.settings import Releases
@@ -85,6 +86,11 @@ class Releasing:
             stack.template = body
         return 0
 
+    def removes(self, access: Access, attempt: Attempt, **_: object) -> None:
+        """What is left of a stack, in place of the clients of the services that protect something."""
+        assert access.environment == DEV
+        del self.fake.stacks[attempt.name]
+
     def only_old_answers(self) -> None:
         """The new gateway does not answer well; that of before does."""
         self.answers = lambda: self.fake.stacks[GATEWAY].template == OLD[GATEWAY]
@@ -110,6 +116,7 @@ def releasing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         return made.changes
 
     monkeypatch.setattr("ops.changes.of_deployment", of_deployment)
+    monkeypatch.setattr("ops.first_attempts.remove", made.removes)
     monkeypatch.setattr(release, "smoke", lambda _: _report(made.answers()))
     monkeypatch.setattr(release, "Store", lambda *_: _Store(made))
     monkeypatch.setattr(release, "promotion", lambda: None)
@@ -297,6 +304,28 @@ def test_the_first_deployment_has_nothing_to_go_back_to(releasing: Releasing) ->
     assert releasing("deploy") == 1
     assert set(releasing.fake.stacks) == {NETWORK, GATEWAY}
     assert "failed (litellm-dev-gateway: Listener: no such certificate); nothing was deployed before" in releasing.err
+    assert releasing.err.endswith("mend it, and run `make deploy ENV=dev` again.\n")
+
+
+def test_a_first_deployment_that_failed_is_tried_again_by_the_same_command(releasing: Releasing) -> None:
+    """What is left of the stack is told, removed once somebody approves, and made anew."""
+    releasing.fake.deploy(NETWORK, NEW[NETWORK])
+    releasing.fake.deploy(GATEWAY, NEW[GATEWAY], status="ROLLBACK_FAILED")
+    assert releasing("deploy") == 1
+    assert "dev needs a person's approval" in releasing.err
+    assert "litellm-dev-gateway was never made as a whole (ROLLBACK_FAILED)" in releasing.out
+    assert GATEWAY in releasing.fake.stacks
+    releasing.typed = ["dev"]
+    gone: list[bool] = []
+
+    def deploys() -> int:
+        gone.append(GATEWAY not in releasing.fake.stacks)
+        return releasing.releases()
+
+    releasing.new = deploys
+    assert releasing("deploy") == 0
+    assert gone == [True]
+    assert releasing.fake.templates() == NEW
 
 
 def test_what_cannot_be_put_back_is_named(releasing: Releasing) -> None:

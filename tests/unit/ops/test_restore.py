@@ -53,7 +53,7 @@ def test_what_is_deployed_is_saved_in_the_order_of_deployment(fake: FakeAws, rel
     assert (folder.stat().st_mode & 0o777, (folder / "stacks.json").stat().st_mode & 0o777) == (0o700, 0o600)
 
 
-@pytest.mark.parametrize("state", ["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"])
+@pytest.mark.parametrize("state", ["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"])
 def test_a_stack_without_resources_counts_as_none(fake: FakeAws, release: Assembly, state: str) -> None:
     fake.deploy(NETWORK, template(), status=state)
     assert restore.save(fake.access(), release) == restore.Saved(environment="dev", stacks=())
@@ -66,8 +66,7 @@ def test_a_stack_without_resources_counts_as_none(fake: FakeAws, release: Assemb
         ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "wait until it has ended"),
         ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name litellm-dev-gateway"),
         ("UPDATE_FAILED", "rollback-stack --stack-name litellm-dev-gateway"),
-        ("CREATE_FAILED", "delete-stack --stack-name litellm-dev-gateway"),
-        ("ROLLBACK_FAILED", "delete-stack --stack-name litellm-dev-gateway"),
+        ("DELETE_FAILED", "delete-stack --stack-name litellm-dev-gateway"),
     ],
 )
 def test_a_stack_that_cannot_be_updated_is_refused(fake: FakeAws, release: Assembly, state: str, advice: str) -> None:
@@ -75,6 +74,11 @@ def test_a_stack_that_cannot_be_updated_is_refused(fake: FakeAws, release: Assem
     with pytest.raises(OpsError) as refusal:
         restore.save(fake.access(), release)
     assert advice in str(refusal.value)
+
+
+def test_a_stack_that_was_never_made_counts_as_none_in_whatever_state(fake: FakeAws, release: Assembly) -> None:
+    fake.deploy(GATEWAY, template(), status="DELETE_FAILED")
+    assert restore.save(fake.access(), release, but=(GATEWAY,)) == restore.Saved(environment="dev", stacks=())
 
 
 def test_a_broken_stack_that_the_release_has_not_is_left_out(fake: FakeAws, release: Assembly) -> None:

@@ -28,6 +28,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideWorld]:
 def world(running: OutsideWorld) -> OutsideWorld:
     running.mailbox.clear()
     running.mailbox.allowed_sender = SENDER
+    running.mailbox.region = "ap-northeast-1"
+    running.mailbox.verified = None
     running.mailbox.accepts = lambda user, password: (user, password) == LOGIN
     return running
 
@@ -124,6 +126,41 @@ def test_another_sender_is_refused(secure: smtplib.SMTP, mailbox: Mailbox, envel
     assert error.value.smtp_code == 554
     assert b"not verified" in error.value.smtp_error
     assert mailbox.mails() == []
+
+
+@pytest.mark.parametrize(
+    ("verified", "to"),
+    [
+        ("Yuki.Sato@example.com", "Yuki.Sato@example.com"),
+        ("example.com", "Yuki.Sato@Example.com"),
+        ("example.com", "a@mail.example.com"),
+        ("other.example.com", "bounce@simulator.amazonses.com"),
+    ],
+)
+def test_in_the_sandbox_mails_go_to_verified_identities(
+    secure: smtplib.SMTP, mailbox: Mailbox, verified: str, to: str
+) -> None:
+    mailbox.verified = frozenset({verified})
+    secure.login(*LOGIN)
+    secure.send_message(mail(to=to))
+    assert mailbox.mails(to)
+
+
+@pytest.mark.parametrize("verified", ["yuki.sato@example.com", "mail.example.com", "com.example"])
+def test_in_the_sandbox_mails_go_to_nobody_else(secure: smtplib.SMTP, mailbox: Mailbox, verified: str) -> None:
+    mailbox.verified = frozenset({verified})
+    secure.login(*LOGIN)
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        secure.send_message(mail())
+    assert refused.value.smtp_error == (
+        b"Message rejected: Email address is not verified. The following identities failed the check in region "
+        b"AP-NORTHEAST-1: Yuki.Sato@example.com"
+    )
+    assert mailbox.mails() == []
+
+
+def test_an_account_begins_in_the_sandbox() -> None:
+    assert Mailbox(ssl.create_default_context()).verified == frozenset()
 
 
 def test_the_largest_size(secure: smtplib.SMTP, mailbox: Mailbox) -> None:

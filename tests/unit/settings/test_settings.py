@@ -212,8 +212,20 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     ),
     (
         network,
-        {"cidr": "10.1.0.0/24"},
+        {"cidr": "10.1.0.0/24", "room_for_zones": 2},
         "network: cidr 10.1.0.0/24 does not hold the subnets of 2 zones: use a /22 or larger, or fewer zones",
+    ),
+    (
+        network,
+        {"cidr": "10.1.0.0/22"},
+        "network: cidr 10.1.0.0/22 does not hold the subnets of 3 zones: use a /21 or larger, or room_for_zones=2",
+    ),
+    (
+        network,
+        {"vpc": ExistingVpc(**VPC), "interface_endpoints": ("ssm", "logs")},
+        "network: interface_endpoints has ssm, logs, and vpc is one that is there already, where an endpoint would "
+        "answer everybody for that service: have the VPC's owner make it for all of its range, and leave "
+        "interface_endpoints out",
     ),
     (
         network,
@@ -501,7 +513,7 @@ ACCEPTED: list[tuple[Make, dict[str, Any]]] = [
     (environment, {"domain": "example.com"}),
     (environment, {"certificate_arn": CERTIFICATE.format(region="ap-northeast-1", account="123456789012")}),
     (environment, {"region": "us-west-2", "network": Network(zones=("us-west-2a", "us-west-2b"), cidr="10.1.0.0/16")}),
-    (network, {"cidr": "172.16.0.0/22", "nat_gateways": 2}),
+    (network, {"cidr": "172.16.0.0/22", "nat_gateways": 2, "room_for_zones": 2}),
     (network, {"interface_endpoints": ("ecr.api", "ssm")}),
     (existing_vpc, {}),
     (ingress, {"public": False, "cidrs": ("10.0.0.0/8",), "management_cidrs": ("10.1.0.0/16",)}),
