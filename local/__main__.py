@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import psutil
 
+from local.callers import OFFICE, STRANGER
 from local.gateway import LocalGateway, LocalGatewayError, mail_domain
 from local.postgres import PostgresError
 from local.trial import command
@@ -131,6 +132,12 @@ API            {gateway.url}   (key of {user}: {key})
 Admin UI       {gateway.url}/ui   (user admin; the password is UI_PASSWORD in {_short(gateway.state)}/secrets.json)
 Outside world  {gateway.outside.control_url}   ({", ".join(shown)})
 Logs           {_short(gateway.state)}/aws
+
+Enforced as on AWS and by Slack:
+  IAM       signatures and every deployed policy: {_short(gateway.emulator.decisions)}
+  Edge      security group, web ACL, listener rules: curl --interface {OFFICE} calls from the office,
+            {STRANGER} from elsewhere
+  Services  SES's sandbox, service-linked roles, deletion protection, Slack's limits
 
 Deployed, but without effect on this machine:
 {not_emulated}
