@@ -27,6 +27,7 @@ from ops import permissions
 from ops.access import Access, OpsError, connect, environment_named, run
 from ops.assembly import NEVER_MADE, NOT_THERE, Assembly, StackArtifact, Template, deployed_template, stacks_of
 from ops.diff import Difference, Impact, Pair, ResourceChange, differences
+from ops.refused import protected, refusals
 from ops.stateful import losses
 
 GITHUB_MAXIMUM: Final = 65_536  # characters of a comment
@@ -34,6 +35,8 @@ MAXIMUM_LINES: Final = 40  # of one stack, in the short text
 MAXIMUM_VALUES: Final = 6  # of one resource
 MAXIMUM_BROADENINGS: Final = 10  # sentences of one stack
 VALUE_LENGTH: Final = 80
+
+REFUSED: Final = "CloudFormation will refuse this:"
 
 VERBS: Final[Mapping[Impact, tuple[str, str]]] = {
     "WILL_CREATE": ("create", "new"),
@@ -58,6 +61,10 @@ class Changes:
     """Names of stacks that are deployed, and that the assembly does not have."""
     approvals: tuple[str, ...]
     """What a person has to approve, a sentence each."""
+    refused: tuple[str, ...] = ()
+    """What CloudFormation would refuse, a sentence each: then the deployment fails, and is rolled back."""
+    stays: tuple[str, ...] = ()
+    """What goes from its stack and stays in the account, a sentence each."""
 
     @property
     def empty(self) -> bool:
@@ -71,6 +78,8 @@ class Changes:
             lines = [*_lines(stack), *(["", *stack.text.rstrip().splitlines()] if full else [])]
             parts.append("\n".join([f"{stack.stack}: {_counts(stack)}", *(f"  {line}" for line in lines)]))
         parts += self._notes()
+        if self.refused:
+            parts.append("\n".join([REFUSED, *(f"  - {sentence}" for sentence in self.refused)]))
         if self.approvals:
             parts.append("\n".join(["Needs approval:", *(f"  - {sentence}" for sentence in self.approvals)]))
         else:
@@ -80,6 +89,8 @@ class Changes:
     def markdown(self, limit: int = GITHUB_MAXIMUM) -> str:
         """For a comment or a summary on GitHub: the same, and the full text folded away; at most `limit` characters."""
         parts = [f"### {_escaped(self._headline())}"]
+        if self.refused:
+            parts += [f"**{REFUSED}**", "\n".join(f"- {_escaped(sentence)}" for sentence in self.refused)]
         if self.approvals:
             parts += ["**Needs approval**", "\n".join(f"- {_escaped(sentence)}" for sentence in self.approvals)]
         else:
@@ -100,6 +111,7 @@ class Changes:
 
     def _notes(self) -> list[str]:
         notes = [f"Unchanged: {', '.join(self.unchanged)}."] if self.stacks and self.unchanged else []
+        notes += self.stays
         if self.left:
             notes.append(
                 f"Deployed, but not in this release: {', '.join(self.left)}. A deployment leaves them as they are: "
@@ -136,7 +148,8 @@ def of_deployment(access: Access, assembly: Assembly, *, color: bool = False) ->
     ]
     released = {stack.name for stack in assembly.artifacts}
     where = f"what is deployed in account {environment.account}, {environment.region}"
-    return _changes(environment.name, where, pairs, sorted(deployed.keys() - released), color=color)
+    left = {name: _template(session, name) for name in sorted(deployed.keys() - released)}
+    return _changes(environment.name, where, pairs, left, color=color)
 
 
 def between(old: Assembly, new: Assembly, environment: str, *, color: bool = False) -> Changes:
@@ -161,11 +174,11 @@ def between(old: Assembly, new: Assembly, environment: str, *, color: bool = Fal
         )
         for stack in stacks
     ]
-    left = before.keys() - {stack.name for stack in stacks}
-    return _changes(environment, "the release before", pairs, sorted(left), color=color)
+    left = {name: before[name].template() for name in sorted(before.keys() - {stack.name for stack in stacks})}
+    return _changes(environment, "the release before", pairs, left, color=color)
 
 
-def _changes(environment: str, where: str, pairs: list[Pair], left: Iterable[str], *, color: bool) -> Changes:
+def _changes(environment: str, where: str, pairs: list[Pair], left: Mapping[str, Template], *, color: bool) -> Changes:
     found = differences(pairs, color=color)
     return Changes(
         environment=environment,
@@ -174,6 +187,8 @@ def _changes(environment: str, where: str, pairs: list[Pair], left: Iterable[str
         unchanged=tuple(stack.stack for stack in found if stack.empty),
         left=tuple(left),
         approvals=(*map(str, losses(found)), *_broadenings(environment, found)),
+        refused=refusals(pairs, found, left),
+        stays=protected(found),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ops.refused import Effect
 from stacks import CHECKOUT
 from stacks.settings import Environment, Releases, Settings
 
@@ -117,6 +118,32 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 """Of each setting of an environment, in a sentence. Those of a group are named after it."""
 
+EFFECTS: Final[Mapping[str, tuple[Effect, str]]] = {
+    **dict.fromkeys(("name", "account", "region"), ("replaces", "all of it: it is another environment, without data")),
+    **dict.fromkeys(("hosted_zone.id", "hosted_zone.name"), ("replaces", "records and certificates")),
+    "domain": ("replaces", "records, certificates and the mails' identity; new tasks"),
+    "certificate_arn": ("in place", "the deployment's own certificate goes"),
+    "network.zones": ("refused", "but for one that is added at the end, within `network.room_for_zones`: in place"),
+    "network.cidr": ("refused", ""),
+    "network.nat_gateways": ("in place", "the addresses of those that go are lost"),
+    "network.room_for_zones": ("refused", "if that moves a subnet"),
+    "network.vpc.id": ("refused", ""),
+    "ingress.public": ("replaces", "the load balancer; a protected one stays in the account"),
+    "providers.dd_site": ("new tasks", ""),
+    "providers.azure_api_base": ("new tasks", ""),
+    "providers.vertexai_project": ("new tasks", ""),
+    "providers.vertexai_location": ("new tasks", ""),
+    "variables": ("new tasks", ""),
+    "gateway.cpu": ("new tasks", ""),
+    "gateway.memory": ("new tasks", ""),
+    "gateway.workers": ("new tasks", ""),
+    "email.smtp_key": ("new tasks", ""),
+    "litellm_license": ("new tasks", ""),
+    "alarms.workspace": ("refused", "leave it out for one release"),
+}
+"""What a change of a setting does to what is deployed, where that is more than an update in place: the most that
+CloudFormation does, as a test finds it in the templates of an environment with everything."""
+
 RELEASES: Final[Mapping[str, str]] = {
     "account": "Account where releases are built, and where the pipeline runs",
     "region": "Its region",
@@ -139,6 +166,13 @@ _INTRODUCTION = (
     "[upgrading.md](upgrading.md#change-a-setting). A whole file to read: "
     "[the example's](../tests/companies/tokyo/environments.py)."
 )
+_CHANGES = """\
+What CloudFormation does with the templates when a setting of a deployed environment changes, as a test finds it by the
+resource schemas. *Refused* fails and is rolled back, and `make diff` says why before it is tried; *replaces* makes
+something anew and removes the old; *new tasks* is a roll-out. Every other setting changes in place. What that means for
+people is in [upgrading.md](upgrading.md#change-a-setting).
+
+"""
 _PAGE = f"""\
 # Settings
 
@@ -161,13 +195,27 @@ What `required` says in a group holds only if the group is there: `onboarding=On
 
 def document() -> str:
     """The page."""
-    return _PAGE + _table(Environment, ENVIRONMENT) + "\n## Releases\n\n" + _table(Releases, RELEASES)
+    return (
+        _PAGE
+        + _table(Environment, ENVIRONMENT)
+        + "\n## Change one later\n\n"
+        + _CHANGES
+        + _effects()
+        + "\n## Releases\n\n"
+        + _table(Releases, RELEASES)
+    )
 
 
 def _table(model: type[Settings], meanings: Mapping[str, str]) -> str:
     lines = ["| Name | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
     for name, kind, default in settings(model):
         lines.append(f"| `{name}` | `{kind}` | {default} | {meanings.get(name, '')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _effects() -> str:
+    lines = ["| Name | CloudFormation | |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | {effect} | {note} |" for name, (effect, note) in EFFECTS.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -94,7 +94,6 @@ class OnboardingStack(Stack):
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         litellm_url: str,
-        identity: ses.IEmailIdentity,
         configuration_set: ses.IConfigurationSet,
         mail_events: sns.ITopic,
         **kwargs: Any,  # noqa: ANN401 - a stack's own properties
@@ -147,7 +146,7 @@ class OnboardingStack(Stack):
             routes=LITELLM_ROUTES,
         )
         self.receiver = self._receiver()
-        self.worker = self._worker(identity, configuration_set)
+        self.worker = self._worker(configuration_set)
         self.sweep = self._sweep()
         self.bounces = self._bounces(mail_events)
         for function in (self.worker, self.sweep):
@@ -225,7 +224,7 @@ class OnboardingStack(Stack):
         _permit(receiver, "sqs:SendMessage", self.requests.queue_arn)
         return receiver
 
-    def _worker(self, identity: ses.IEmailIdentity, configuration_set: ses.IConfigurationSet) -> PythonFunction:
+    def _worker(self, configuration_set: ses.IConfigurationSet) -> PythonFunction:
         environment = self._environment
         worker = self._function(
             "Worker",
@@ -248,7 +247,6 @@ class OnboardingStack(Stack):
             worker,
             "ses:SendEmail",
             environment=environment,
-            identity=identity,
             configuration_set=configuration_set,
         )
         self.requests.grant_consume_messages(worker)

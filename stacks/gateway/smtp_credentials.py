@@ -37,7 +37,6 @@ class SmtpCredentials(Construct):
         construct_id: str,
         *,
         environment: Environment,
-        identity: ses.IEmailIdentity,
         configuration_set: ses.IConfigurationSet,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -47,7 +46,6 @@ class SmtpCredentials(Construct):
             self.user,
             "ses:SendRawEmail",
             environment=environment,
-            identity=identity,
             configuration_set=configuration_set,
         )
         log = provider_log(self)

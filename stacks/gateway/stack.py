@@ -70,7 +70,6 @@ class GatewayStack(Stack):
         load_balancer_group: ec2.ISecurityGroup,
         gateway_group: ec2.ISecurityGroup,
         database: rds.IDatabaseCluster,
-        identity: ses.IEmailIdentity,
         configuration_set: ses.IConfigurationSet,
         image: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - a stack's own properties
@@ -118,7 +117,6 @@ class GatewayStack(Stack):
                 self,
                 "SmtpCredentials",
                 environment=environment,
-                identity=identity,
                 configuration_set=configuration_set,
             )
             if "SMTP_USERNAME" in config.secrets

@@ -37,7 +37,6 @@ def _with_credentials(label: str = "1") -> dict[str, Template]:
         gateway,
         "SmtpCredentials",
         environment=environment,
-        identity=email.identity,
         configuration_set=email.configuration_set,
     )
     assert credentials.label == label
@@ -182,8 +181,7 @@ def test_user_may_only_send_as_the_sender() -> None:
     ses = f"arn:aws:ses:{environment.region}:{environment.account}"
     assert (send["Effect"], send["Action"]) == ("Allow", "ses:SendRawEmail")
     assert {text(resource) for resource in resolved(stacks, send["Resource"])} == {
-        f"{ses}:identity/<Identity>",
-        f"{ses}:identity/*",  # SES's sandbox asks for the recipient's
+        f"{ses}:identity/*",  # the sender's, and SES's sandbox asks for the recipient's
         f"{ses}:configuration-set/<ConfigurationSet>",
     }
     assert send["Condition"] == {"StringEquals": {"ses:FromAddress": environment.mail_sender}}

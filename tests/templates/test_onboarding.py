@@ -202,9 +202,8 @@ def test_function_may_do_nothing_else(templates: Templates, environment: Environ
     }
     consuming = ("ReceiveMessage", "ChangeMessageVisibility", "GetQueueUrl", "DeleteMessage", "GetQueueAttributes")
     done = {action: {"<Done.Arn>"} for action in ITEMS}
-    # Any identity: SES's sandbox asks for the recipient's.
-    identities = {f"{ses}identity/<Identity>", f"{ses}identity/*"}
-    sending = {"ses:SendEmail": {*identities, f"{ses}configuration-set/<ConfigurationSet>"}}
+    # The sender's identity, and SES's sandbox asks for the recipient's.
+    sending = {"ses:SendEmail": {f"{ses}identity/*", f"{ses}configuration-set/<ConfigurationSet>"}}
     expected = {
         "Receiver": {"sqs:SendMessage": {"<Requests.Arn>"}},
         "Worker": done | sending | {f"sqs:{action}": {"<Requests.Arn>"} for action in consuming},
