@@ -10,7 +10,7 @@ ROLLBACK_FAILED then. A target group belongs to one load balancer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from local.ecs import Json, Provisioned, ministack
@@ -138,7 +138,7 @@ def _protected_cluster(identifier: str) -> str:
 def _keeping_what_is_left(roll_back: Callable[..., Any]) -> Callable[..., Any]:
     """Have a stack keep the resources that the rollback of its creation could not delete: ministack forgets them."""
 
-    async def rolled_back(name: str, stack_id: str, stack: Json, *rest: object, **more: object) -> None:
+    async def rolled_back(name: str, stack_id: str, stack: dict[str, Any], *rest: object, **more: object) -> None:
         before = dict(stack.get("_resources", {}))
         await roll_back(name, stack_id, stack, *rest, **more)
         if stack["StackStatus"] == "ROLLBACK_FAILED":
@@ -179,7 +179,7 @@ def _of_one_balancer(handler: Handler) -> Handler:
     return {**handler, "create": create, "update": update}
 
 
-def _forwarded(actions: Json) -> Iterator[str]:
+def _forwarded(actions: Sequence[Json]) -> Iterator[str]:
     for action in actions:
         if action.get("TargetGroupArn"):
             yield action["TargetGroupArn"]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -26,6 +26,9 @@ from ops.assembly import Assembly
 from stacks.company import environments
 from tests.unit.fake_aws import Answers, FakeAws
 from tests.unit.ops.fake_cloudformation import assembly
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import WaiterConfigTypeDef
 
 DEV = environments()["dev"]
 GATEWAY = "litellm-dev-gateway"
@@ -143,8 +146,9 @@ def test_what_is_left_of_it_goes_and_it_can_be_made(
     monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.endpoint)
     session = boto3.Session(aws_access_key_id=DEV.account, aws_secret_access_key="test", region_name=DEV.region)
     cloudformation, access = session.client("cloudformation"), Access(DEV, session)
-    create, gone = (cloudformation.get_waiter(f"stack_{done}_complete") for done in ("create", "delete"))
-    patience = {"Delay": 1, "MaxAttempts": 60}
+    create = cloudformation.get_waiter("stack_create_complete")
+    gone = cloudformation.get_waiter("stack_delete_complete")
+    patience: WaiterConfigTypeDef = {"Delay": 1, "MaxAttempts": 60}
 
     def attempt(resources: dict[str, Any]) -> str:
         body = json.dumps({"Resources": resources})
