@@ -30,6 +30,8 @@ WILDCARDS = {
     ("MigrationWatchServiceRole", "ecs:StopTask", "task/<Cluster>/*"),  # with a condition, below
     ("MigrationStartServiceRole", "ecs:TagResource", "task/<Cluster>/*"),  # with a condition, below
     ("BillServiceRole", "ce:GetCostAndUsage", "*"),  # knows no resources
+    ("SmtpCredentialsUser", "ses:SendRawEmail", "identity/*"),  # SES's sandbox asks for the recipient's
+    ("WorkerServiceRole", "ses:SendEmail", "identity/*"),  # the same
     ("SmtpCredentialsProviderframeworkonEventServiceRole", "lambda:InvokeFunction", "<SmtpCredentialsMake.Arn>:*"),
     ("ProviderframeworkonEventServiceRole", "lambda:InvokeFunction", "<Manage.Arn>:*"),  # Datadog's
 } | {  # the CDK's provider framework may call any version of its own functions
@@ -291,9 +293,9 @@ def test_execution_role(templates: Templates, environment: Environment, task: st
 
 @in_every_environment
 def test_wildcards(templates: Templates, environment: Environment) -> None:
-    own = f"arn:aws:ecs:{environment.region}:{environment.account}:"
+    own = re.compile(rf"arn:aws:(ecs|ses):{environment.region}:{environment.account}:")
     wild = {
-        (role, action, resource.removeprefix(own))
+        (role, action, own.sub("", resource))
         for template in templates[environment.name].values()
         for role, action, resource, _ in _grants(template)
         if "*" in action + resource
