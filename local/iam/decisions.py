@@ -163,8 +163,7 @@ def _mend_resources() -> None:
     def extract_iam_action(
         service: str, method: str, path: str, headers: Json, body: bytes, parameters: Json
     ) -> str | None:
-        _request.set(_fields(body, parameters))
-        _refused.set(("", ""))
+        about(_fields(body, parameters))
         action: str | None = action_of(service, method, path, headers, body, parameters)
         return action
 
@@ -178,6 +177,12 @@ def _mend_resources() -> None:
         return found
 
     actions.extract_iam_action, actions.extract_resource_arn = extract_iam_action, extract_resource_arn
+
+
+def about(request: Json) -> None:
+    """Have the decisions that follow be about a request: what it says, by the names of its API."""
+    _request.set(request)
+    _refused.set(("", ""))
 
 
 def _fields(body: bytes, parameters: Json) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Asked by `local.outside.permissions`. The question is the request as it came, with what it does in the header QUESTION:
 its `method`, `path` and `headers`, the `region`, and the `checks`, each an action and a resource, in whose ARN ACCOUNT
-stands for the caller's. The answer is `{}`, or the refusal's `code` and `message`.
+stands for the caller's. A mail by SMTP has no signature: its question has the `key` that is the sender's user name, and
+the `mail`, as SES's API would be told of it. The answer is `{}`, or the refusal's `code` and `message`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from typing import Any, Final
 
 from local.ecs import Json, ministack
+from local.iam.decisions import about, identity_of
 from local.settled import Application, Message, Receive, Send, body_of
 
 PATH: Final = "/_local/iam"
@@ -36,6 +38,27 @@ def answering(application: Application) -> Application:
 
 def refusal(question: Json, body: bytes) -> dict[str, str]:
     """The code and message with which AWS refuses, and nothing if it does not."""
+    return _of_mail(question) if "mail" in question else _of_request(question, body)
+
+
+def _of_mail(question: Json) -> dict[str, str]:
+    """Of a mail by SMTP, which goes with the configuration set that its sender's identity has by default.
+
+    https://docs.aws.amazon.com/ses/latest/dg/managing-configuration-sets-default-adding.html
+    """
+    evaluator = ministack("core.iam_evaluator")
+    key, mail = str(question["key"]), dict(question["mail"])
+    account = evaluator.find_iam_access_key_account(key) or ""
+    with ministack("core.responses").request_scope(account, question["region"]):
+        identity = identity_of(mail["FromEmailAddress"])
+        found = ministack("services.ses_v2")._identities.get(identity) or {}
+        about(mail | {"ConfigurationSetName": found.get("ConfigurationSetName", "")})
+        action = "ses:SendRawEmail"
+        refused = evaluator.enforce(key, action, "ses", question["region"])
+        return _worded(refused, action, f"identity/{identity}") if refused is not None else {}
+
+
+def _of_request(question: Json, body: bytes) -> dict[str, str]:
     evaluator, responses = ministack("core.iam_evaluator"), ministack("core.responses")
     headers: dict[str, str] = question["headers"]
     key = ministack("core.router").extract_access_key_id(headers, {}) or ""
@@ -44,6 +67,7 @@ def refusal(question: Json, body: bytes) -> dict[str, str]:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         evaluator.pin_signed_request(question["method"], question["path"], {}, raw)
         evaluator.pin_signed_body(body)
+        about({})
         for action, resource in question["checks"]:
             arn, service = resource.replace(ACCOUNT, account), action.partition(":")[0]
             refused = evaluator.enforce(key, action, service, question["region"], resource_arn=arn)

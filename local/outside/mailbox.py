@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from local.outside.exchange import ApiError
+from local.outside.permissions import Permissions
 from local.outside.records import KEPT_RECORDS
 
 LARGEST_MAIL_BYTES = 10_000_000
@@ -75,6 +77,8 @@ class Mailbox:
     ----------
     tls
         With the certificate of the submission port.
+    permissions
+        Of the users of the submission port; if not given, whoever signs in may send.
 
     Attributes
     ----------
@@ -90,7 +94,8 @@ class Mailbox:
         Of the endpoint, which SES names where it refuses.
     """
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, permissions: Permissions | None = None) -> None:
+        self._permissions = permissions or Permissions()
         self.accepts: Accepts = lambda user, password: False
         self.allowed_sender = ""
         self.verified: frozenset[str] | None = frozenset()
@@ -162,11 +167,14 @@ class Mailbox:
     ) -> AuthResult:
         user, password = given.login.decode(errors="replace"), given.password.decode(errors="replace")
         if self.accepts(user, password):
-            return AuthResult(success=True)
+            return AuthResult(success=True, auth_data=user)
         return AuthResult(success=False, handled=False, message="535 Authentication Credentials Invalid")
 
     def _may_get_mail(self, address: str) -> bool:
         return self.verified is None or not _identities(address).isdisjoint({*self.verified, SIMULATOR})
+
+    def _permit(self, user: str, sender: str) -> None:
+        self._permissions.check_mail(user, self.region, sender)
 
     def _take(self, via: Via, envelope: Envelope) -> str:
         """Keep a mail, or refuse it as SES does, which judges sender and recipients when it has the whole mail."""
@@ -200,7 +208,12 @@ class _Handler:
     def __init__(self, mailbox: Mailbox, via: Via) -> None:
         self._mailbox, self._via = mailbox, via
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # its name
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # its name
+        if self._via == "smtp":
+            try:
+                self._mailbox._permit(str(session.auth_data), envelope.mail_from or "")
+            except ApiError as refusal:
+                return f"554 Access denied: {refusal.message}"
         return self._mailbox._take(self._via, envelope)  # one thing in two parts
 
 

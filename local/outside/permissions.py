@@ -9,6 +9,7 @@ import httpx
 
 from local.iam.outside import ACCOUNT, PATH, QUESTION
 from local.outside.exchange import ApiError, Request
+from local.outside.records import Json
 
 __all__ = ["ACCOUNT", "Permissions"]
 
@@ -40,14 +41,30 @@ class Permissions:
         """
         if not self.endpoint:
             return
-        question = {
-            "method": request.method,
-            "path": request.path,
-            "headers": dict(request.headers),
-            "region": region,
-            "checks": list(checks),
-        }
+        self._ask(
+            {
+                "method": request.method,
+                "path": request.path,
+                "headers": dict(request.headers),
+                "region": region,
+                "checks": list(checks),
+            },
+            request.body,
+        )
+
+    def check_mail(self, key: str, region: str, sender: str) -> None:
+        """Check that the user whose access key this is may send from an address by SMTP.
+
+        Raises
+        ------
+        ApiError
+            Not so; with AWS's code and words.
+        """
+        if self.endpoint:
+            self._ask({"key": key, "region": region, "mail": {"FromEmailAddress": sender}}, b"")
+
+    def _ask(self, question: Json, body: bytes) -> None:
         asked = {QUESTION: json.dumps(question), "content-type": "application/octet-stream"}
-        answer = self._http.post(f"{self.endpoint}{PATH}", content=request.body, headers=asked)
+        answer = self._http.post(f"{self.endpoint}{PATH}", content=body, headers=asked)
         if refusal := answer.raise_for_status().json():
             raise ApiError(403, code=refusal["code"], message=refusal["message"])

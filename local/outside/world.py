@@ -97,7 +97,7 @@ class OutsideWorld:
         self.datadog_objects = DatadogObjects()
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
         self.permissions = Permissions()
-        self.mailbox = Mailbox(self._authority.context(_LOOPBACK, "localhost"))
+        self.mailbox = Mailbox(self._authority.context(_LOOPBACK, "localhost"), self.permissions)
         vertex = GoogleAccount(self.credentials.vertex_credentials)
         billing = GoogleAccount(self.credentials.google_billing_credentials)
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)

@@ -97,6 +97,22 @@ RESOURCES: Mapping[str, Any] = {
     "Task": definition(TaskRoleArn=get_att("Passed", "Arn")),
     "Speaker": role(allow(["bedrock:InvokeModel"], [PROFILE, *MODELS])),
     "Neighbour": role(allow(["bedrock:InvokeModel"], [PROFILE, *MODELS[:2]])),
+    "Identity": resource("AWS::SES::EmailIdentity", EmailIdentity="mail.example.org"),
+    "Mailer": resource(
+        "AWS::IAM::User",
+        Policies=[
+            {
+                "PolicyName": "own",
+                "PolicyDocument": document(
+                    allow(
+                        ["ses:SendRawEmail"],
+                        f"arn:aws:ses:{REGION}:{OWN}:identity/mail.example.org",
+                        {"StringEquals": {"ses:FromAddress": "gateway@mail.example.org"}},
+                    )
+                ),
+            }
+        ],
+    ),
     # what services do
     "Noter": role(NOTES),
     "Let": of("Noter"),
@@ -142,10 +158,11 @@ def stack(emulator: Emulator) -> dict[str, str]:
     s3, ssm = aws(emulator, "s3"), aws(emulator, "ssm")
     s3.create_bucket(Bucket="packages")
     s3.put_object(Bucket="packages", Key="probe.zip", Body=zipped(PACKAGE))
+    aws(emulator, "iam").create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
     for name in ("/t/READ", "/t/NOT"):
         ssm.put_parameter(Name=name, Value="secret", Type="SecureString")
     roles = [name for name, one in RESOURCES.items() if one["Type"] == "AWS::IAM::Role"]
-    names = ("Notes", "Cluster", "Other", "Task", "Machine", "NotLet")
+    names = ("Notes", "Cluster", "Other", "Task", "Machine", "NotLet", "Mailer")
     outputs = {name: get_att(name, "Arn") for name in roles} | {name: {"Ref": name} for name in names}
     return deploy(emulator, "iam", RESOURCES, outputs)
 
@@ -281,6 +298,14 @@ class TestSimulatedService:
             bedrock.answer(request, target)
         assert (refusal.value.status, refusal.value.code) == (403, "AccessDeniedException")
         assert f"bedrock:InvokeModel on resource: {refused}" in refusal.value.message
+
+    def test_of_mail_asks_for_the_sender_of_who_signs_in(self, emulator: Emulator, stack: Mapping[str, str]) -> None:
+        permissions = Permissions()
+        permissions.endpoint = emulator.endpoint
+        key = aws(emulator, "iam").create_access_key(UserName=stack["Mailer"])["AccessKey"]["AccessKeyId"]
+        permissions.check_mail(key, REGION, "gateway@mail.example.org")
+        with pytest.raises(ApiError, match="ses:SendRawEmail"):
+            permissions.check_mail(key, REGION, "somebody@mail.example.org")
 
 
 def converse(session: boto3.Session) -> Request:
