@@ -30,8 +30,9 @@ WILDCARDS = {
     ("MigrationWatchServiceRole", "ecs:StopTask", "task/<Cluster>/*"),  # with a condition, below
     ("MigrationStartServiceRole", "ecs:TagResource", "task/<Cluster>/*"),  # with a condition, below
     ("BillServiceRole", "ce:GetCostAndUsage", "*"),  # knows no resources
-    ("SmtpCredentialsUser", "ses:SendRawEmail", "identity/*"),  # SES's sandbox asks for the recipient's
-    ("WorkerServiceRole", "ses:SendEmail", "identity/*"),  # the same
+    # SES's sandbox asks for the recipient's identity; a condition says whom a mail may be from.
+    ("SmtpCredentialsUser", "ses:SendRawEmail", "identity/*"),
+    ("WorkerServiceRole", "ses:SendEmail", "identity/*"),
     ("SmtpCredentialsProviderframeworkonEventServiceRole", "lambda:InvokeFunction", "<SmtpCredentialsMake.Arn>:*"),
     ("ProviderframeworkonEventServiceRole", "lambda:InvokeFunction", "<Manage.Arn>:*"),  # Datadog's
 } | {  # the CDK's provider framework may call any version of its own functions
