@@ -24,6 +24,7 @@ import pytest
 
 from local.gateway import LocalGateway, outside_of, start_emulator
 from local.outside.records import Fault
+from local.refusals import ROLES
 from ops.secrets import required_secrets
 from stacks import CHECKOUT
 from stacks.company import load
@@ -382,7 +383,8 @@ KINDS = {
     "secrets": ("secretsmanager", "list_secrets", "SecretList", "Name"),
 }
 
-EVERY_ACCOUNTS = {"172.31.0.0/16", "default"}  # the default VPC, and security group
+# The default VPC, and security group; and the roles of services, which an operator makes once.
+EVERY_ACCOUNTS = {"172.31.0.0/16", "default", *ROLES.values()}
 SUFFIX = re.compile(r"-[0-9a-f]{13}$")  # of a name that CloudFormation has made
 # A custom resource's last words come when its log is gone already, and Lambda makes that anew.
 MADE_ANEW = re.compile(r"/aws/cloudformation/litellm-\w+-(gateway/Migration|smoke/LiteLlmKey)Logs[0-9A-F]{8}")
