@@ -21,8 +21,8 @@ from stacks import CHECKOUT
 from stacks.company import Company
 
 FOLDER: Final = CHECKOUT / ".cache" / "remembered"
-MOST: Final = 100  # documents of a kind: a company's environments in some ten versions of the code
-MOST_FOLDERS: Final = 8  # which are of megabytes
+MOST: Final = 400  # documents of a kind: the environments of all example companies in some ten versions of the code
+MOST_FOLDERS: Final = 20  # which are of megabytes
 PRODUCT: Final = ("app.py", "cdk.json", "container", "lambda", "package.json", "requirements.txt", "stacks")
 """What templates are made of, beside a company's files."""
 
@@ -53,6 +53,11 @@ def document(kind: str, key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN4
     text = json.dumps(make())
     _put(file, lambda place: place.write_text(text, "utf-8"))
     return json.loads(text)  # what is read later is the same
+
+
+def is_known(kind: str, key: str) -> bool:
+    """Whether `document` has it already."""
+    return (FOLDER / kind / f"{key}.json").is_file()
 
 
 def folder(kind: str, key: str, make: Callable[[Path], object]) -> Path:

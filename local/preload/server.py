@@ -4,7 +4,8 @@
 
 It imports all that `litellm.proxy.proxy_server` imports, but not that module itself, which makes folders when it is
 imported. Which variables were read meanwhile is noted: a start whose values differ in one of them is refused, and makes
-a server of its own. It ends when its socket's folder is gone, or the process that is named in `owner` there.
+a server of its own, unless it was read only by what each fork makes anew (`REMADE`). It ends when its socket's folder
+is gone, or the process that is named in `owner` there.
 """
 
 import ast
@@ -22,6 +23,7 @@ import socket
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,9 @@ WATCH_SECONDS = 1.0
 # uses, and where temporary files go, which a fork asks again.
 WITHOUT_EFFECT = frozenset({"HOME", "TMPDIR"})
 MODULE = "litellm.proxy.proxy_server"
+# Modules of constants that come from variables which each environment has otherwise (PROXY_BASE_URL). Who has imported
+# a function of theirs sees the new ones: they are in its module's dictionary.
+REMADE = ("litellm.proxy.common_utils.html_forms.ui_login",)
 
 
 def proxies(environment: Iterable[str]) -> set[str]:
@@ -39,23 +44,23 @@ def proxies(environment: Iterable[str]) -> set[str]:
 
 
 class Noted:
-    """The names of the variables that are read while it is entered.
+    """The names of the variables that are read while it is entered, and how many times.
 
     Who looks at all of them looks for some: httpx for proxies, and pydantic-settings for names of its own, which no
     task has.
     """
 
     def __init__(self) -> None:
-        self.names = proxies(os.environ)
+        self.times: Counter[str] = Counter()
         self._read = os._Environ.__getitem__
 
     def __enter__(self) -> "Noted":
         """Begin."""
-        read, names = self._read, self.names
+        read, times = self._read, self.times
 
         def note(environment: Any, name: Any) -> Any:  # noqa: ANN401 - as typeshed has it
             if sys._getframe(1).f_code.co_name != "__iter__":
-                names.add(name)
+                times[name] += 1
             return read(environment, name)
 
         os._Environ.__getitem__ = note  # type: ignore[method-assign]
@@ -93,7 +98,17 @@ def import_all() -> set[str]:
         for name in sorted(imported_by(MODULE) - {MODULE}):
             with contextlib.suppress(Exception):  # a name that is no module, or one that is optional
                 importlib.import_module(name)
-    return noted.names - WITHOUT_EFFECT
+    with Noted() as again:
+        remake()
+    only_there = {name for name, times in again.times.items() if times == noted.times[name]}
+    return (noted.times.keys() - WITHOUT_EFFECT - only_there) | proxies(os.environ)
+
+
+def remake() -> None:
+    """Make the modules anew that are cheap, and another for each environment."""
+    for name in REMADE:
+        if module := sys.modules.get(name):
+            importlib.reload(module)
 
 
 class Server:
@@ -186,6 +201,7 @@ class Server:
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
+        remake()
         sys.argv = ["litellm", *request["arguments"]]
         random.seed()
         tempfile.tempdir = None

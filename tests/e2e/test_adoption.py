@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ops import remembered
 from stacks.company import EXAMPLE
 from tests.checkout import copy_checkout
 
@@ -29,8 +30,11 @@ Done = subprocess.CompletedProcess[str]
 
 
 def adopt(name: str, folder: Path) -> Path:
-    """A copy of the checkout with the company's two files in `company/`."""
+    """A copy of the checkout with the company's two files in `company/`, which remembers what this one does."""
     copy_checkout(folder, without=("company/",))
+    remembered.FOLDER.mkdir(parents=True, exist_ok=True)
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / remembered.FOLDER.name).symlink_to(remembered.FOLDER)
     (folder / "company").mkdir()
     for file in ("environments.py", "config.yaml"):
         shutil.copy2(COMPANIES / name / file, folder / "company" / file)

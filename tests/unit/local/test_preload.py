@@ -27,7 +27,18 @@ with open(os.environ["NOTES"], "a") as notes:
 while "GATE" in os.environ and not os.path.exists(os.environ["GATE"]):
     time.sleep(0.01)
 """,
-    "proxy/proxy_server.py": "import litellm.slow\nfrom litellm.proxy import nothing_like_it\n",
+    "proxy/proxy_server.py": """
+import litellm.slow
+from litellm.proxy import nothing_like_it
+from litellm.proxy.login import page
+""",
+    "proxy/login.py": "from litellm.proxy.common_utils.html_forms.ui_login import page\n",
+    "proxy/common_utils/html_forms/ui_login.py": """
+import os
+ADDRESS = os.environ.get("PROXY_BASE_URL")
+def page():
+    return f"page of {ADDRESS}"
+""",
     "proxy/proxy_cli.py": """
 import os, signal, sys, time
 sys.path.append(os.getcwd())
@@ -43,6 +54,9 @@ def run_server():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
             print("serving", flush=True)
             time.sleep(60)
+        case "page":
+            from litellm.proxy.login import page
+            print(page(), flush=True)
         case "own":
             import own
             print(own.NAME, flush=True)
@@ -133,6 +147,22 @@ def test_who_would_have_imported_otherwise_gets_a_process_of_its_own(machine: Ma
         assert machine.code("end", "0", FLAVOUR=flavour) == 0
     assert machine.code("end", "0", HTTPS_PROXY="http://127.0.0.1:1") == 0
     assert machine.imports() == ["imported with sweet", "imported with sour", "imported with None"]
+
+
+def test_what_only_a_page_has_of_an_environment_is_made_anew_for_each(machine: Machine) -> None:
+    for address in ("one", "other"):
+        assert machine.code("page", PROXY_BASE_URL=address) == 0
+    assert machine.imports() == ["imported with None"]
+    assert machine.log.read_text().splitlines()[1::2] == ["page of one", "page of other"]
+
+
+def test_what_others_have_of_it_too_is_not(machine: Machine) -> None:
+    slow = machine.folder / "litellm" / "slow.py"
+    slow.write_text(f"import os\nos.environ.get('PROXY_BASE_URL')\n{slow.read_text()}")
+    for address in ("one", "other"):
+        assert machine.code("page", PROXY_BASE_URL=address) == 0
+    assert len(machine.imports()) == 2
+    assert machine.log.read_text().splitlines()[1::2] == ["page of one", "page of other"]
 
 
 def test_a_failure_is_told_as_it_is(machine: Machine) -> None:

@@ -33,6 +33,13 @@ def test_a_document_is_made_once(place: Path) -> None:
     ]
 
 
+def test_what_is_known_can_be_asked_without_making_it() -> None:
+    assert not remembered.is_known("kind", "key")
+    remembered.document("kind", "key", lambda: 0)
+    assert remembered.is_known("kind", "key")
+    assert not remembered.is_known("kind", "another")
+
+
 def test_each_reader_has_its_own() -> None:
     remembered.document("kind", "key", lambda: {"a": 1})["a"] = 2
     assert remembered.document("kind", "key", dict) == {"a": 1}
