@@ -225,11 +225,8 @@ class LocalGateway:
             ca_key=self.outside.ca_file.with_name("ca.key"),
         )
 
-    def store_secrets(self, *arguments: str, access: Mapping[str, str] | None = None) -> None:
-        """Have the operators' command store what it needs: what an earlier start made, or new ones.
-
-        The command gets `arguments` too, and works with `access` if it is not to be the environment's own account.
-        """
+    def store_secrets(self) -> None:
+        """Have the operators' command store what it needs: what an earlier start made, or new ones."""
         file = self.state / "secrets.json"
         known = json.loads(file.read_text()) if file.exists() else {}
         known = {name: known[name] for name in known.keys() - MADE_BY_DEPLOYMENT}  # an older start had these
@@ -237,8 +234,8 @@ class LocalGateway:
         asked = [name for name in needed if name not in KNOWN or not KNOWN[name].make]  # the command makes the others
         given = credentials_of(self.config, asked, self.outside.credentials)
         given |= {name: known[name] for name in needed if name in known}
-        command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-", *arguments]
-        self._run(command, log="secrets.log", stdin=json.dumps(given), access=access)
+        command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-"]
+        self._run(command, log="secrets.log", stdin=json.dumps(given))
         path = self.environment.parameter_prefix
         pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path, WithDecryption=True)
         parameters = (parameter for page in pages for parameter in page["Parameters"])
@@ -269,12 +266,12 @@ class LocalGateway:
         command = ["node", str(CDK), *arguments, "--output", str(self._assembly), "--no-notices"]
         self._run(command, log=f"{arguments[0]}.log")
 
-    def _run(self, command: list[str], *, log: str, stdin: str = "", access: Mapping[str, str] | None = None) -> None:
+    def _run(self, command: list[str], *, log: str, stdin: str = "") -> None:
         """Run a command to its end, with what it prints in a log of the folder."""
         place = self.state / log
         # The rules have been checked when a change was made (`make check`), and take as long as the rest of synth.
         own = {"COMPANY": self.company.name, "CDK_VALIDATION": "false"}
-        environment = {**os.environ, **own, **(access or self.access)}
+        environment = {**os.environ, **own, **self.access}
         with place.open("w") as output:
             run = subprocess.run(  # noqa: S603 - our own commands
                 command,

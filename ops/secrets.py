@@ -452,7 +452,6 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--check", action="store_true", help="only list them, and exit with 1 if one is missing")
     result.add_argument("--file", metavar="FILE", help="NAME=value lines or a JSON object; - for standard input")
     result.add_argument("--replace", nargs="+", default=[], metavar="NAME", help="store these anew though they exist")
-    result.add_argument("--assume-roles", action="store_true", help="credentials are of the account that releases")
     result.add_argument("--yes", action="store_true", help="do not ask before a replacement that breaks something")
     return result
 
@@ -470,8 +469,9 @@ def main(argv: list[str] | None = None, *, session: boto3.Session | None = None,
         refuse_made_by_deployment(arguments.replace, "--replace")
         if unknown := [name for name in arguments.replace if name not in names]:
             raise OpsError(f"--replace: {environment.name} has no secret {', '.join(unknown)}.")
-        access = connect(environment, session, assume_roles=arguments.assume_roles)
-        store = Store(environment, access.acting_as("lookup").client("ssm"), stored)
+        # Not by the roles of `cdk bootstrap`: none of them may store a parameter.
+        access = connect(environment, session)
+        store = Store(environment, access.session.client("ssm"), stored)
         return manage(arguments, store, names, ask)
 
     return run(

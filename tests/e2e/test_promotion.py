@@ -187,11 +187,8 @@ class Company:
         _well(_run(CHECKOUT, self.emulator.environment(account), *command))
 
     def _store_secrets(self) -> None:
-        for name, gateway in self.gateways.items():
-            if name == "stg":
-                gateway.store_secrets("--assume-roles", access=self.emulator.environment(RELEASES_ACCOUNT))
-            else:
-                gateway.store_secrets()
+        for gateway in self.gateways.values():
+            gateway.store_secrets()
 
 
 @dataclass(frozen=True)
