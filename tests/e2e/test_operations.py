@@ -70,7 +70,11 @@ def test_a_missing_secret_stops_the_task_with_its_name(gateway: LocalGateway) ->
 
 def test_what_has_no_effect_here_is_listed(gateway: LocalGateway) -> None:
     listed = {resource["type"] for resource in gateway.emulator.not_emulated()}
-    assert {"AWS::EC2::NatGateway", "AWS::WAFv2::LoggingConfiguration", "AWS::ApplicationAutoScaling::ScalableTarget"} <= listed
+    assert {
+        "AWS::EC2::NatGateway",
+        "AWS::WAFv2::LoggingConfiguration",
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+    } <= listed
 
 
 def test_the_admin_ui_signs_in(gateway: LocalGateway, chromium: Browser) -> None:
