@@ -17,6 +17,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks import CHECKOUT
+from stacks.constructs.parameter_secret import ParameterSecret
 from stacks.gateway.edge import Edge
 from stacks.gateway.migration import Migration
 from stacks.gateway.smtp_credentials import SmtpCredentials
@@ -105,7 +106,7 @@ class GatewayStack(Stack):
         self._image = self._container_image(image)
         self.version = image_version(CONTAINER / "Dockerfile")
         self._secrets = {
-            name: ecs.Secret.from_ssm_parameter(
+            name: ParameterSecret(
                 ssm.StringParameter.from_secure_string_parameter_attributes(
                     self, f"Secret-{name}", parameter_name=environment.parameter(name)
                 )

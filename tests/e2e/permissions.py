@@ -9,7 +9,28 @@ from typing import Final
 from local.aws import DECISIONS, GRANTS
 from local.iam.used import unused
 
-REASONS: Final[dict[tuple[str, str], str]] = {}
+REASONS: Final[dict[tuple[str, str], str]] = {
+    ("*Provider*", "lambda:GetFunction"): "the CDK's framework waits with it for a function that is only being made",
+    ("*ProviderframeworkonT*", "lambda:InvokeFunction"): "the CDK's framework calls it when a resource takes too long",
+    ("*ExecutionRole*", "ecr:BatchCheckLayerAvailability"): "in the CDK's grant to pull an image",
+    ("*", "sqs:GetQueueAttributes"): "in the CDK's grant to send to a queue, beside sending",
+    ("*", "sqs:GetQueueUrl"): "in the CDK's grants on a queue",
+    ("onboarding-BouncesServiceRole*", "sqs:SendMessage"): "where a report goes that Slack never took",
+    ("onboarding-SweepServiceRole*", "sqs:SendMessage"): "where a sweep goes that failed for good",
+    ("usage-*ServiceRole*", "sqs:SendMessage"): "where a report goes that failed for good",
+    ("*-ScheduleRole*", "*"): "its first time is a day away: test_functions has a schedule call its function here",
+    ("gateway-MigrationWatchServiceRole*", "ecs:StopTask"): "of a migration that takes 45 minutes",
+    (
+        "network-CustomVpcRestrictDefaultSG*",
+        "*",
+    ): "the CDK's function, which needs an SDK in JavaScript, is not run here",
+    ("network-VpcFlowLogIAMRole*", "*"): "no packets of a VPC are logged here",
+    (
+        "onboarding-SweepServiceRole*",
+        "dynamodb:*",
+    ): "the sweep has the worker's table for what both do: closing accounts",
+    ("onboarding-WorkerServiceRole*", "dynamodb:GetItem"): "Powertools reads what is in progress when two meet",
+}
 """Why a role (by stack and logical id) may do what it never did here; both may have wildcards."""
 
 

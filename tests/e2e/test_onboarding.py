@@ -307,6 +307,18 @@ def test_who_leaves_loses_the_keys_and_keeps_the_history(
     assert eventually(lambda: sum(newcomer in message.all_text for message in slack.audit()) >= 2)
 
 
+def test_a_mail_that_does_not_arrive_is_told_to_the_audit_channel(gateway: LocalGateway, slack: SlackWorkspace) -> None:
+    mails = gateway.client("sesv2")
+    (name,) = mails.list_configuration_sets()["ConfigurationSets"]
+    mails.send_email(
+        FromEmailAddress=gateway.environment.mail_sender,
+        Destination={"ToAddresses": ["bounce@simulator.amazonses.com"]},
+        Content={"Simple": {"Subject": {"Data": "Invitation"}, "Body": {"Text": {"Data": "Welcome"}}}},
+        ConfigurationSetName=name,
+    )
+    assert eventually(lambda: any("bounce@simulator" in message.all_text for message in slack.audit()))
+
+
 def test_the_daily_sweep_finds_whom_slack_did_not_report(
     gateway: LocalGateway, slack: SlackWorkspace, newcomer: str
 ) -> None:

@@ -305,6 +305,18 @@ def test_wildcards(templates: Templates, environment: Environment) -> None:
 
 
 @in_every_environment
+def test_who_starts_tasks_gets_the_secrets_values_and_not_those_before(
+    templates: Templates, environment: Environment
+) -> None:
+    grants = {
+        (role, action)
+        for role, action, _, _ in _grants(templates[environment.name]["Gateway"])
+        if role.endswith("ExecutionRole") and action.startswith("ssm:")
+    }
+    assert grants == {(role, "ssm:GetParameters") for role in ("MigrationTaskExecutionRole", "TaskExecutionRole")}
+
+
+@in_every_environment
 def test_managed_policies(templates: Templates, environment: Environment) -> None:
     """Only AWS's policies for writing a function's log and, for those in the VPC, for its network interfaces."""
     for template in templates[environment.name].values():
