@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from aws_cdk import App, BootstraplessSynthesizer
 
 from local.gateway import LocalGateway, outside_of, start_emulator
 from local.outside.records import Fault
@@ -29,7 +30,7 @@ from ops.secrets import required_secrets
 from stacks import CHECKOUT
 from stacks.company import load
 from stacks.litellm_config import load_config
-from stacks.releases.image import build_context
+from stacks.releases.image import REPOSITORY, ImageStack, build_context
 from stacks.settings import Environment
 from tests.checkout import copy_checkout
 from tests.e2e.conftest import callers
@@ -38,7 +39,6 @@ OWN = "tests/companies/two-accounts"
 RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
 
 REGION = "ap-northeast-1"
-REPOSITORY = "litellm-gateway"
 CDK = ("node", str(CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"))
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 PAUSE = 0.5  # seconds between a caller's requests: much else is to be done on this machine
@@ -121,8 +121,7 @@ class Company:
             starting.callback(self.emulator.stop)
             for gateway in self.gateways.values():
                 gateway.use(self.emulator)
-            ecr = self.gateways["dev"].client("ecr")
-            ecr.create_repository(repositoryName=REPOSITORY, imageTagMutability="IMMUTABLE")
+            self._deploy_repository()
             trust = ("--trust", RELEASES_ACCOUNT, "--cloudformation-execution-policies", ADMINISTRATOR)
             steps = (
                 self.release("first"),
@@ -185,6 +184,16 @@ class Company:
     def _bootstrap(self, account: str, *arguments: str) -> None:
         command = (*CDK, "bootstrap", f"aws://{account}/{REGION}", "--app", "", "--no-notices", *arguments)
         _well(_run(CHECKOUT, self.emulator.environment(account), *command))
+
+    def _deploy_repository(self) -> None:
+        """The stack of the images' repository, as `make pipeline` deploys it: its policy lets the accounts pull."""
+        app, accounts = App(), frozenset(each.environment.account for each in self.gateways.values())
+        stack = ImageStack(app, "Image", accounts=accounts, synthesizer=BootstraplessSynthesizer())
+        cloudformation = self.gateways["dev"].client("cloudformation")
+        template = app.synth().get_stack_by_name(stack.stack_name).template
+        cloudformation.create_stack(StackName=stack.stack_name, TemplateBody=json.dumps(template))
+        waiter = cloudformation.get_waiter("stack_create_complete")
+        waiter.wait(StackName=stack.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
     def _store_secrets(self) -> None:
         for gateway in self.gateways.values():
@@ -409,7 +418,7 @@ def _retained(account: str, *removed: Environment) -> dict[str, list[str]]:
     place = f"{account}-{REGION}"
     roles = ("cfn-exec", "deploy", "file-publishing", "image-publishing", "lookup")
     return {
-        "stacks": ["CDKToolkit"],
+        "stacks": ["CDKToolkit", *(["Image"] if account == RELEASES_ACCOUNT else [])],
         "buckets": sorted(
             [f"cdk-hnb659fds-assets-{place}"]
             + [f"litellm-{each.name}-gateway-edgeaccesslogsc159d9ef" for each in removed]
