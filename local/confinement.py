@@ -153,7 +153,7 @@ def view(writable: Sequence[str]) -> None:
                 raise
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Make the view and become the command."""
     end = arguments.index("--")
     view(arguments[:end])

@@ -133,7 +133,8 @@ class LocalDocker:
         self._definition_of = definition_of
         self._differences_of = differences_of
         self._before_stop = before_stop
-        self._watchdog = Watchdog()
+        # What has imported LiteLLM may empty its folder, but where it is confined may not remove it.
+        self._watchdog = Watchdog([preloaded.folder] if preloaded else [])
         self._starting = threading.Lock()
         self._closed = False
         self.containers = Containers(self)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not possible(), reason="only root on Linux can b
 def running(gateway: LocalGateway) -> Iterator[psutil.Process]:
     """The processes whose working folder is an image's, as that of each container is."""
     for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
             if Path(process.cwd()).is_relative_to(gateway.state / "aws" / IMAGES):
                 yield process
 

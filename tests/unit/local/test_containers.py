@@ -227,20 +227,25 @@ def test_an_image_that_was_never_pushed_does_not_start(docker: LocalDocker) -> N
 def test_nothing_outlives_the_killed_parent(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import os, pathlib, signal, sys
+        from local.confinement import Confinement
         from local.containers import Definition, Image
         from local.docker_client import LocalDocker
+        from local.preloaded import Preloaded
         docker = LocalDocker(
             pathlib.Path(sys.argv[1]), definition_of=lambda _: Definition(),
-            image_of=lambda uri: Image(uri, ("/bin/sh", "-c"), pathlib.Path("/")))
+            image_of=lambda uri: Image(uri, ("/bin/sh", "-c"), pathlib.Path("/")),
+            preloaded=Preloaded(pathlib.Path(sys.argv[2]), Confinement()))
         container = docker.containers.run("i", ["sleep 600"], environment={}, name="x", labels={})
         print(container.process_group, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """)
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    command = [sys.executable, "-c", program, str(tmp_path / "state"), str(sockets)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     eventually(lambda: gone(int(done.stdout)))
+    eventually(lambda: not sockets.exists())
 
 
 class TestHealth:
