@@ -41,7 +41,7 @@ CLONE_NEWNS = 0x20000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 KEPT = {"nosuid": 0x2, "nodev": 0x4, "noexec": 0x8, "noatime": 0x400, "nodiratime": 0x800, "relatime": 0x200000}
 # Docker has these of its own, and leaves them writable to whoever may write there.
-APART = ("/proc", "/sys", "/dev")
+APART = ("/proc/", "/sys/", "/dev/")
 
 
 def ids(user: str) -> tuple[int, int]:
@@ -143,7 +143,7 @@ def view(writable: Sequence[str]) -> None:
     for line in mounted:
         _, _, _, _, escaped, options, *_ = line.split(" ")
         place = re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), escaped)
-        if place.startswith(APART):
+        if f"{place}/".startswith(APART) or place in writable:
             continue
         kept = sum(flag for name, flag in KEPT.items() if name in options.split(","))
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -332,6 +333,16 @@ class TestConfinement:
         endings = [line.rpartition(": ")[2] for line in lines(container)]
         assert endings == ["Read-only file system", "Read-only file system", "Permission denied"]
         assert not [*elsewhere.iterdir()]
+
+    def test_what_is_mounted_is_read_only_too_unless_it_is_its_own(self, tmp_path: Path) -> None:
+        mounted, own = tmp_path / "another disk", tmp_path / "own"
+        for folder in (mounted, own):
+            folder.mkdir()
+        write = Confinement(user="1000", writable=(own,)).command(["touch", str(mounted / "a"), str(own / "a")])
+        mount = 'for folder; do mount -t tmpfs -o mode=1777,nosuid none "$folder"; done'
+        script = [*("unshare", "--mount", "sh", "-c"), f"{mount}; exec {shlex.join(write)}", "sh"]
+        done = subprocess.run([*script, str(mounted), str(own)], capture_output=True, text=True, check=False)
+        assert done.stderr == f"touch: cannot touch '{mounted / 'a'}': Read-only file system\n"
 
     @pytest.mark.parametrize("definition", [{"mountPoints": []}], indirect=True)
     def test_where_there_is_no_volume_it_writes_nowhere(self, run: Run) -> None:
