@@ -6,6 +6,7 @@ runs the image's entry point with the task's command. What the SDK is not told o
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from local.confinement import Confinement
 from local.health import POLL, Health
 
 # ECS's own defaults (Task definition parameters for Fargate): stopTimeout, and healthCheck's four numbers.
@@ -37,11 +39,14 @@ class Image:
         Its ENTRYPOINT; the task's command is appended to it.
     directory
         Its WORKDIR.
+    user
+        Its USER; root's empty name where it has none.
     """
 
     id: str
     entrypoint: tuple[str, ...]
     directory: Path
+    user: str = ""
 
     def tag(self, repository: str, tag: str | None = None) -> bool:
         """No container of this machine needs the tag."""
@@ -66,6 +71,8 @@ class Definition:
     environment: frozenset[str] = frozenset()  # names of the plain variables, as opposed to secrets
     ports: tuple[int, ...] = ()
     writable: tuple[str, ...] = ()
+    user: str = ""  # in place of the image's
+    read_only: bool = False  # the root file system: its volumes, `writable`, are not
     stop_timeout: float = STOP_TIMEOUT
     health_check: HealthCheck | None = None
 
@@ -79,6 +86,8 @@ class Definition:
             writable=tuple(
                 mount["containerPath"] for mount in container.get("mountPoints", []) if not _is_true(mount, "readOnly")
             ),
+            user=str(container.get("user") or ""),
+            read_only=_is_true(container, "readonlyRootFilesystem"),
             stop_timeout=float(container.get("stopTimeout") or STOP_TIMEOUT),
             health_check=_health_check(check) if check else None,
         )
@@ -113,6 +122,8 @@ class Container:
         The container's ports and where each of them is on 127.0.0.1.
     health
         The container health check's verdict, None where the definition has none.
+    confinement
+        The user that it is, and what it may write.
     """
 
     def __init__(
@@ -127,6 +138,7 @@ class Container:
         self.ports: dict[int, int] = {}
         self.environment: dict[str, str] = {}
         self.health: Health | None = None
+        self.confinement = Confinement(user=definition.user or image.user)
         self.attrs = {"NetworkSettings": {"Networks": {"loopback": {"IPAddress": "127.0.0.1"}}}}
         self.image = image
         self._process: subprocess.Popen[bytes] | None = None
@@ -159,9 +171,12 @@ class Container:
             The entry point cannot be executed.
         """
         self._before_stop = before_stop
+        program = self.image.entrypoint[0]
+        if shutil.which(program, path=self.environment.get("PATH")) is None:
+            raise FileNotFoundError(errno.ENOENT, "no such program in the image", program)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the entry point and the command are the deployment's own
-                [*self.image.entrypoint, *command],
+                self.confinement.command([*self.image.entrypoint, *command]),
                 cwd=self.image.directory,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -202,7 +217,7 @@ class Container:
     def _passes(self, check: HealthCheck) -> bool:
         try:
             done = subprocess.run(  # noqa: S603 - the task definition's own command
-                check.command,
+                self.confinement.command(check.command),
                 cwd=self.image.directory,
                 env=self.environment,
                 capture_output=True,

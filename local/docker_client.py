@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from local.confinement import Confinement
 from local.containers import Container, Definition, Image
 from local.ports import free_ports
+from local.preloaded import Preloaded
 from local.watchdog import Watchdog
 
 # The host name by which a container in Docker reaches its host; a process is on that host already.
@@ -44,7 +46,7 @@ class Containers:
         labels: Mapping[str, str],
         **_: object,
     ) -> Container:
-        """Start a container. Networks, volumes, capabilities and platforms have no meaning for a process.
+        """Start a container. Networks, volumes and platforms have no meaning for a process.
 
         Raises
         ------
@@ -52,6 +54,8 @@ class Containers:
             The image is not in the registry.
         OSError
             The entry point cannot be executed.
+        ValueError
+            The definition's user is unknown here.
         """
         container = self._docker.create(self._docker.images.get(image), environment, name, labels)
         self._all[container.id] = container
@@ -110,6 +114,8 @@ class LocalDocker:
         variable away.
     before_stop
         Called with a container that is about to get SIGTERM: the load balancer's draining.
+    preloaded
+        The processes that have imported LiteLLM, for the containers that are confined as they are; None for none.
     """
 
     def __init__(
@@ -120,12 +126,15 @@ class LocalDocker:
         image_of: Callable[[str], Image],
         differences_of: Callable[[Mapping[str, str]], Mapping[str, str | None]] = lambda _: {},
         before_stop: Callable[[Container], None] = lambda _: None,
+        preloaded: Preloaded | None = None,
     ) -> None:
         self._state = state
+        self._preloaded = preloaded
         self._definition_of = definition_of
         self._differences_of = differences_of
         self._before_stop = before_stop
-        self._watchdog = Watchdog()
+        # What has imported LiteLLM may empty its folder, but where it is confined may not remove it.
+        self._watchdog = Watchdog([preloaded.folder] if preloaded else [])
         self._starting = threading.Lock()
         self._closed = False
         self.containers = Containers(self)
@@ -133,7 +142,7 @@ class LocalDocker:
 
     def create(self, image: Image, environment: Mapping[str, str], name: str, labels: Mapping[str, str]) -> Container:
         """Make a container with its folder, its ports and its environment, not yet started."""
-        logs, folders = self._state / "logs", self._state / "containers"
+        logs, folders = self._state / "logs", containers_in(self._state)
         logs.mkdir(parents=True, exist_ok=True)
         container = Container(
             image,
@@ -143,13 +152,27 @@ class LocalDocker:
             folder=folders / name,
             log=logs / f"{name}.log",
         )
-        for place in {*container.definition.writable, "/tmp"}:  # noqa: S108 - a path inside the container
-            _inside(container.folder, place).mkdir(parents=True, exist_ok=True)
+        self._confine(container)
         listening = {int(environment[name]) for name in LISTENING if name in environment}
         inside = sorted({*container.definition.ports, *listening})
         container.ports = dict(zip(inside, free_ports(len(inside)), strict=True))
         container.environment = self._environment(container, environment)
         return container
+
+    def _confine(self, container: Container) -> None:
+        """Make its writable places, and have it be who it is on AWS, where this machine permits that."""
+        definition, tmp = container.definition, _inside(container.folder, "/tmp")  # noqa: S108 - inside the container
+        volumes = [_inside(container.folder, place) for place in definition.writable]
+        for place in {*volumes, tmp}:
+            place.mkdir(parents=True, exist_ok=True)
+        if definition.read_only:
+            # All containers' folders, of which only its own volumes belong to it: so that a process that has imported
+            # LiteLLM serves them all.
+            preloaded = [self._preloaded.folder] if self._preloaded else []
+            writable = (containers_in(self._state), *preloaded)
+            container.confinement = Confinement(user=container.confinement.user, writable=writable)
+        # A new volume has the owner of the image's folder, which its Dockerfile gives to its user.
+        Confinement(user=container.image.user).own(*({*volumes} if definition.read_only else {*volumes, tmp}))
 
     def _environment(self, container: Container, handed_over: Mapping[str, str]) -> dict[str, str]:
         """What ECS hands over, with the differences from AWS: this is the table of them."""
@@ -169,6 +192,8 @@ class LocalDocker:
             "TMPDIR": str(_inside(container.folder, "/tmp")),  # noqa: S108 - a path inside the container
             **self._differences_of(handed_over),
         }
+        if self._preloaded and self._preloaded.confinement == container.confinement:
+            differences["LITELLM_PRELOAD"] = str(self._preloaded.folder)
         for name, difference in differences.items():
             environment.pop(name, None)
             if difference is not None:
@@ -209,6 +234,11 @@ class LocalDocker:
             container.kill()
             container.wait()
         self._watchdog.close()
+
+
+def containers_in(state: Path) -> Path:
+    """Where the containers' writable places are."""
+    return state / "containers"
 
 
 def _inside(folder: Path, place: str) -> Path:

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from local.confinement import user_of
 from local.containers import Container, Definition, Image
 from local.docker_client import LocalDocker
 from local.health import POLL, Health
@@ -62,7 +63,8 @@ def image_of(uri: str, store: Path) -> Image:
             if record["imageDigest"] == digest or tag in record["imageTags"]:
                 content = json.loads(record["imageManifest"])["config"]["digest"]
                 directory = store / content.removeprefix("sha256:")
-                return Image(record["imageDigest"], (str(directory / ENTRYPOINT),), directory)
+                entrypoint, user = (str(directory / ENTRYPOINT),), user_of(directory / "Dockerfile")
+                return Image(record["imageDigest"], entrypoint, directory, user)
     raise LookupError(f"CannotPullContainerError: {uri} is not in the registry: it has not been pushed")
 
 

@@ -40,7 +40,7 @@ from local.apis import mend_apis
 from local.aws import ACCOUNT, DECISIONS, GRANTS, IMAGES, NOT_EMULATED, Settings
 from local.balancer import Balancer
 from local.cloudformation import mend_cloudformation
-from local.docker_client import LocalDocker
+from local.docker_client import LocalDocker, containers_in
 from local.ecs import Services, definition_of, image_of, ministack
 from local.events import mend_events
 from local.functions import (
@@ -57,16 +57,16 @@ from local.iam.outside import answering
 from local.iam.services import mend_services
 from local.inert import Ledger
 from local.mail import leave_sandbox, mend_mail
-from local.preloaded import import_early, preload_folder
+from local.preloaded import Preloaded, import_early, preloaded_for
 from local.refusals import add_service_roles, mend_refusals
 from local.settled import when_settled
 from stacks import CHECKOUT
 
 
-def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDocker, Balancer]:
+def install(settings: Settings, state: Path, preloaded: Preloaded) -> tuple[LocalDocker, Balancer]:
     """Put what its neighbours mend into the imported ministack, and return what is to be ended with it.
 
-    `preloaded` is where the processes wait that have imported LiteLLM (`local/preload`).
+    `preloaded` says where the processes wait that have imported LiteLLM (`local/preload`).
     """
     web_acls = waf.Deployed()
     balancer = Balancer(settings.places, web_acls)
@@ -74,10 +74,11 @@ def install(settings: Settings, state: Path, preloaded: Path) -> tuple[LocalDock
         state,
         definition_of=definition_of,
         image_of=functools.partial(image_of, store=state / IMAGES),
-        differences_of=lambda variables: {"LITELLM_PRELOAD": str(preloaded), **settings.of_container(variables)},
+        differences_of=settings.of_container,
         before_stop=lambda container: balancer.drain(
             container.ports.values(), services.deregistration_delay(container)
         ),
+        preloaded=preloaded,
     )
     services = Services(docker)
     mend_apis()
@@ -184,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prepare(state)
     # Before ministack is imported: it reads its environment then.
     os.environ.update(ministack_environment(options.port, state, settings))
-    preloaded = preload_folder()
+    preloaded = preloaded_for(containers_in(state))
     for place in settings.places[:1]:  # what the others share with it, they find
         import_early(preloaded, place)
     docker, balancer = install(settings, state, preloaded)
@@ -200,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         used.write(state / GRANTS)
         docker.stop_all()
         balancer.close()
-        shutil.rmtree(preloaded, ignore_errors=True)
+        shutil.rmtree(preloaded.folder, ignore_errors=True)
 
     try:
         balancer.listen()

@@ -7,11 +7,13 @@ library only.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -24,12 +26,18 @@ class Watchdog:
     """A process that ends all remembered process groups when this process ends, however it ends.
 
     It holds the other end of a pipe, so not even SIGKILL of this process leaves a container behind.
+
+    Parameters
+    ----------
+    folders
+        To be removed then: those that no one else may remove.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folders: Iterable[Path] = ()) -> None:
         self._lock = threading.Lock()
         self._process = subprocess.Popen(  # noqa: S603 - this very module
-            [sys.executable, "-I", "-S", str(Path(__file__).resolve())],  # the standard library is enough, and quick
+            # the standard library is enough, and quick
+            [sys.executable, "-I", "-S", str(Path(__file__).resolve()), *map(str, folders)],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -81,3 +89,5 @@ def _signal_all(groups: set[int], number: int) -> bool:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _watch_over(sys.stdin)
+    for folder in sys.argv[1:]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -148,6 +148,8 @@ class Server:
             os.kill(int((self._place.parent / "owner").read_text()), 0)
         except (FileNotFoundError, ProcessLookupError):
             return False
+        except PermissionError:  # it is another user's, and runs
+            pass
         return True
 
     def _reap(self) -> None:

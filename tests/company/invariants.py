@@ -664,7 +664,7 @@ def texts_are_within_limits(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def tasks_fit_fargate(deployed: Deployed) -> Iterator[str]:
-    """A size that Fargate offers, as many tasks as the settings say, and no file system that can be written to.
+    """A size that Fargate offers, as many tasks as the settings say, and no root or file system that can be written to.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
     """
     for where, it in deployed.of("AWS::ECS::TaskDefinition"):
@@ -673,6 +673,8 @@ def tasks_fit_fargate(deployed: Deployed) -> Iterator[str]:
         for container in it["ContainerDefinitions"]:
             if container.get("ReadonlyRootFilesystem") is not True or container.get("Privileged"):
                 yield f"{where} can write to its own file system"
+            if str(container.get("User", "")).partition(":")[0] in ("0", "root"):  # without one it is the image's
+                yield f"{where} runs as root"
     settings = deployed.environment.gateway
     for where, it in deployed.of("AWS::ApplicationAutoScaling::ScalableTarget"):
         if (it["MinCapacity"], it["MaxCapacity"]) != (settings.min_tasks, settings.max_tasks):

@@ -324,6 +324,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "tasks_fit_fargate": (
         put(TASK, "Memory", value="1024"),
         put(TASK, "ContainerDefinitions", 0, "ReadonlyRootFilesystem", value=False),
+        put(TASK, "ContainerDefinitions", 0, "User", value="0:65532"),
         put("Gateway: AWS::ApplicationAutoScaling::ScalableTarget", "MaxCapacity", value=99),
         put(SERVICE, "EnableExecuteCommand", value=True),
     ),

@@ -61,6 +61,11 @@ def test_its_writable_folders_are_volumes_made_before_they_are_declared() -> Non
     assert DOCKERFILE.index("chown 65532:65532 /var/lib/litellm") < DOCKERFILE.index("\nVOLUME")
 
 
+def test_its_user_may_read_every_file_and_write_none() -> None:
+    modes = [re.findall(r"--chmod=0([0-7]{3})\b", line) for line in instructions("COPY")]
+    assert modes == [["444"], ["555"]]
+
+
 def test_signals_reach_the_command() -> None:
     assert instructions("ENTRYPOINT") == ['["/app/entrypoint.sh"]']
     assert instructions("CMD") == ['["litellm", "--config", "config.yaml"]']

@@ -1,4 +1,8 @@
-"""container/entrypoint.sh, run for real in a folder of its own, with a clean environment and small commands."""
+"""container/entrypoint.sh, run for real in a folder of its own, with a clean environment and small commands.
+
+With this machine's shell and tools, and with BusyBox's, which are those of the image's base; and where this machine
+permits it as the image's user, who may write below HOME alone.
+"""
 
 import json
 import os
@@ -8,12 +12,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import yaml
 
+from local.confinement import Confinement, possible, user_of
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE
 
@@ -45,28 +51,71 @@ model_list:
 """
 
 
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    """A folder like the image's /app: the script, a configuration, the root certificates."""
+@dataclass(frozen=True)
+class Image:
+    """A folder like the image's /app: the script, a configuration, the root certificates; and how it is run."""
+
+    folder: Path
+    path: str
+    shell: tuple[str, ...] = ()  # the script's own where it is empty
+    confinement: Confinement | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.folder.parent / "volume" / "home"
+
+    def argv(self, *command: str) -> list[str]:
+        """The command line of the script with this command."""
+        argv = [*self.shell, str(self.folder / "entrypoint.sh"), *command]
+        return self.confinement.command(argv) if self.confinement else argv
+
+
+@pytest.fixture(scope="session")
+def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH whose every program but Python is BusyBox's, as in the image."""
+    folder = tmp_path_factory.mktemp("busybox")
+    program = shutil.which("busybox")
+    if program is None:
+        needed = os.environ.get("CI") and sys.platform == "linux"
+        (pytest.fail if needed else pytest.skip)("BusyBox, whose tools the image has, is not installed")
+    for applet in subprocess.check_output([program, "--list"], text=True).split():
+        (folder / applet).symlink_to(program)
+    (folder / "python3").symlink_to(sys.executable)
+    return str(folder)
+
+
+@pytest.fixture(params=["this machine's tools", "BusyBox", "Fargate"])
+def image(tmp_path: Path, request: pytest.FixtureRequest) -> Image:
     folder = tmp_path / "the app's folder"
     folder.mkdir()
+    volume = tmp_path / "volume"
+    volume.mkdir()
     for name in ("entrypoint.sh", "rds-ca-bundle.pem"):
         shutil.copy(CONTAINER / name, folder)
     (folder / "config.yaml").write_text(CONFIG)
-    return folder
+    if request.param == "this machine's tools":
+        return Image(folder, f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    path = request.getfixturevalue("busybox")
+    confinement = None
+    if request.param == "Fargate":
+        if not possible():
+            pytest.skip("only root on Linux can be another user, on a file system that is read-only")
+        confinement = Confinement(user=user_of(CONTAINER / "Dockerfile"), writable=(volume,))
+        confinement.own(volume)
+    return Image(folder, path, (f"{path}/sh",), confinement)
 
 
-def environment(image: Path, **changes: str | None) -> dict[str, str]:
+def environment(image: Image, **changes: str | None) -> dict[str, str]:
     """The whole environment of the script: a complete one with `changes`; None takes a name out."""
-    base = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(image.parent / "home")}
+    base = {"PATH": image.path, "HOME": str(image.home)}
     return {name: value for name, value in (base | ENVIRONMENT | changes).items() if value is not None}
 
 
-def execute(image: Path, argv: Sequence[str], **changes: str | None) -> subprocess.CompletedProcess[str]:
+def execute(image: Image, argv: Sequence[str], **changes: str | None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         argv,
         env=environment(image, **changes),
-        cwd=image,
+        cwd=image.folder,
         capture_output=True,
         text=True,
         check=False,
@@ -74,8 +123,8 @@ def execute(image: Path, argv: Sequence[str], **changes: str | None) -> subproce
     )
 
 
-def run(image: Path, *command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-    return execute(image, [str(image / "entrypoint.sh"), *(command or PRINT_ENVIRONMENT)], **changes)
+def run(image: Image, *command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    return execute(image, image.argv(*(command or PRINT_ENVIRONMENT)), **changes)
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:
@@ -97,34 +146,34 @@ def seen(result: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENT))
 @pytest.mark.parametrize("value", [None, ""])
-def test_a_missing_or_empty_variable_is_named(image: Path, name: str, value: str | None) -> None:
+def test_a_missing_or_empty_variable_is_named(image: Image, name: str, value: str | None) -> None:
     assert f"environment: {name}; secrets" in refused(run(image, **{name: value}))
 
 
-def test_all_missing_variables_are_named_in_one_sentence_each_once(image: Path) -> None:
+def test_all_missing_variables_are_named_in_one_sentence_each_once(image: Image) -> None:
     sentence = refused(run(image, **dict.fromkeys(ENVIRONMENT)))
     assert {name: sentence.count(f" {name}") for name in ENVIRONMENT} == dict.fromkeys(ENVIRONMENT, 1)
 
 
-def test_names_in_comments_of_the_configuration_are_not_required(image: Path) -> None:
+def test_names_in_comments_of_the_configuration_are_not_required(image: Image) -> None:
     assert "COMMENTED" not in refused(run(image, **dict.fromkeys(ENVIRONMENT)))
 
 
-def test_every_name_of_the_real_configuration_is_required(image: Path) -> None:
+def test_every_name_of_the_real_configuration_is_required(image: Image) -> None:
     text = (EXAMPLE / "config.yaml").read_text()
-    (image / "config.yaml").write_text(text)
+    (image.folder / "config.yaml").write_text(text)
     names = set(re.findall(r"os\.environ/(\w+)", json.dumps(yaml.safe_load(text))))
     assert names
     assert names <= set(re.findall(r"\w+", refused(run(image, **dict.fromkeys(ENVIRONMENT)))))
 
 
-def test_no_configuration_is_refused(image: Path) -> None:
-    (image / "config.yaml").unlink()
+def test_no_configuration_is_refused(image: Image) -> None:
+    (image.folder / "config.yaml").unlink()
     assert "config.yaml is missing" in refused(run(image))
 
 
-def test_no_command_is_refused(image: Path) -> None:
-    assert "no command" in refused(execute(image, [str(image / "entrypoint.sh")]))
+def test_no_command_is_refused(image: Image) -> None:
+    assert "no command" in refused(execute(image, image.argv()))
 
 
 @pytest.mark.parametrize(
@@ -144,11 +193,19 @@ def test_no_command_is_refused(image: Path) -> None:
         ({"HOME": "/dev/null/home"}, "mount a volume"),
     ],
 )
-def test_a_wrong_value_is_refused_without_printing_it(image: Path, changes: dict[str, str], words: str) -> None:
+def test_a_wrong_value_is_refused_without_printing_it(image: Image, changes: dict[str, str], words: str) -> None:
     result = run(image, **changes)
     # mkdir says which folder and why, then the sentence says what to do.
     result.stderr = "".join(line for line in result.stderr.splitlines(True) if not line.startswith("mkdir:"))
     assert words in refused(result)
+
+
+@pytest.mark.parametrize("image", ["Fargate"], indirect=True)
+def test_a_home_without_a_volume_is_refused(image: Image) -> None:
+    result = run(image, HOME=str(image.folder))
+    mkdir, _, sentence = result.stderr.partition("\n")
+    assert (result.returncode, "mount a volume" in sentence) == (78, True), result
+    assert "Read-only file system" in mkdir
 
 
 @pytest.mark.parametrize(
@@ -163,7 +220,7 @@ def test_a_wrong_value_is_refused_without_printing_it(image: Path, changes: dict
         "".join(map(chr, range(1, 127))),
     ],
 )
-def test_a_hostile_password_arrives_in_the_url_as_it_is(image: Path, password: str) -> None:
+def test_a_hostile_password_arrives_in_the_url_as_it_is(image: Image, password: str) -> None:
     url = urlsplit(seen(run(image, DATABASE_PASSWORD=password, DATABASE_USERNAME="us:er@/"))["DATABASE_URL"])
     assert (url.scheme, url.hostname, url.port, url.path) == (
         "postgresql",
@@ -175,19 +232,19 @@ def test_a_hostile_password_arrives_in_the_url_as_it_is(image: Path, password: s
     assert unquote(url.username or "") == "us:er@/"
 
 
-def test_tls_is_verified_against_the_certificates_beside_the_script(image: Path) -> None:
+def test_tls_is_verified_against_the_certificates_beside_the_script(image: Image) -> None:
     query = parse_qs(urlsplit(seen(run(image))["DATABASE_URL"]).query)
-    assert query == {"sslmode": ["verify-full"], "sslrootcert": [str(image / "rds-ca-bundle.pem")]}
+    assert query == {"sslmode": ["verify-full"], "sslrootcert": [str(image.folder / "rds-ca-bundle.pem")]}
 
 
-def test_tls_is_verified_against_another_file_where_one_is_named(image: Path) -> None:
-    file = image.parent / "own & only ca.pem"
+def test_tls_is_verified_against_another_file_where_one_is_named(image: Image) -> None:
+    file = image.folder.parent / "own & only ca.pem"
     file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     query = parse_qs(urlsplit(seen(run(image, DATABASE_CA_FILE=str(file)))["DATABASE_URL"]).query)
     assert query["sslrootcert"] == [str(file)]
 
 
-def test_the_command_has_every_variable_as_it_was_but_the_password(image: Path) -> None:
+def test_the_command_has_every_variable_as_it_was_but_the_password(image: Image) -> None:
     credentials = json.dumps({"type": "service_account", "private_key": "-----BEGIN\nline\n"}, indent=2) + "\n"
     environment = seen(run(image, VERTEX_CREDENTIALS=credentials))
     assert environment["VERTEX_CREDENTIALS"] == credentials
@@ -199,14 +256,14 @@ def test_the_command_has_every_variable_as_it_was_but_the_password(image: Path) 
     }
 
 
-def test_credentials_are_not_asked_for_where_the_configuration_has_none(image: Path) -> None:
-    (image / "config.yaml").write_text("model_list: []\n")
+def test_credentials_are_not_asked_for_where_the_configuration_has_none(image: Image) -> None:
+    (image.folder / "config.yaml").write_text("model_list: []\n")
     assert "VERTEX_CREDENTIALS" not in seen(run(image, VERTEX_CREDENTIALS=None, AZURE_API_KEY=None))
 
 
-def test_writable_folders_are_made_below_home_for_the_user_alone(image: Path) -> None:
+def test_writable_folders_are_made_below_home_for_the_user_alone(image: Image) -> None:
     environment = seen(run(image))
-    home = image.parent / "home"
+    home = image.home
     folders = {
         "LITELLM_MIGRATION_DIR": home / "migrations",
         "LITELLM_UI_PATH": home / "ui",
@@ -217,26 +274,26 @@ def test_writable_folders_are_made_below_home_for_the_user_alone(image: Path) ->
     assert {path.stat().st_mode & 0o777 for path in folders.values()} == {0o700}
 
 
-def test_writable_folders_are_where_the_task_definition_says(image: Path) -> None:
-    elsewhere = image.parent / "elsewhere" / "ui"
+def test_writable_folders_are_where_the_task_definition_says(image: Image) -> None:
+    elsewhere = image.home / "elsewhere" / "ui"
     assert seen(run(image, LITELLM_UI_PATH=str(elsewhere)))["LITELLM_UI_PATH"] == str(elsewhere)
     assert elsewhere.is_dir()
 
 
-def test_nothing_is_printed_and_the_exit_code_and_arguments_are_the_commands_own(image: Path) -> None:
+def test_nothing_is_printed_and_the_exit_code_and_arguments_are_the_commands_own(image: Image) -> None:
     result = run(image, "sh", "-c", 'printf "[%s]" "$@"; exit 7', "sh", "a b", "$HOME", "")
     assert (result.returncode, result.stdout, result.stderr) == (7, "[a b][$HOME][]", "")
 
 
-def test_the_script_becomes_the_command_which_gets_sigterm(image: Path) -> None:
+def test_the_script_becomes_the_command_which_gets_sigterm(image: Image) -> None:
     program = (
         "import os, signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(42)); print(os.getpid(), flush=True)\n"
     )
     program += "while True: signal.pause()"
     with subprocess.Popen(
-        [str(image / "entrypoint.sh"), sys.executable, "-c", program],
+        image.argv(sys.executable, "-c", program),
         env=environment(image),
-        cwd=image,
+        cwd=image.folder,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -246,8 +303,7 @@ def test_the_script_becomes_the_command_which_gets_sigterm(image: Path) -> None:
         assert process.wait(timeout=30) == 42
 
 
-def test_it_runs_with_every_shell_that_an_image_may_have(image: Path) -> None:
-    for shell in filter(None, map(shutil.which, ("dash", "bash", "busybox"))):
-        interpreter = [shell, "sh"] if shell.endswith("busybox") else [shell]
-        result = execute(image, [*interpreter, "entrypoint.sh", *PRINT_ENVIRONMENT])
+def test_it_runs_with_every_shell_that_an_image_may_have(image: Image) -> None:
+    for shell in filter(None, map(shutil.which, ("dash", "bash"))):
+        result = execute(image, [shell, "entrypoint.sh", *PRINT_ENVIRONMENT])
         assert urlsplit(seen(result)["DATABASE_URL"]).hostname == "database.example.internal", shell

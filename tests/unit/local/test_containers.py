@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,20 +15,22 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local.confinement import Confinement, ids, possible, user_of
 from local.containers import Container, Definition, HealthCheck, Image
 from local.docker_client import LocalDocker
 from local.health import Health
 from local.ports import free_ports
+from local.preloaded import Preloaded
 from stacks import CHECKOUT
 
 Run = Callable[..., Container]
 
 
-def image_in(folder: Path) -> Callable[[str], Image]:
+def image_in(folder: Path, user: str = "") -> Callable[[str], Image]:
     def known(uri: str) -> Image:
         if uri != "image":
             raise LookupError(f"no image {uri}")
-        return Image("sha256:0", ("/bin/sh", "-c"), folder)
+        return Image("sha256:0", ("/bin/sh", "-c"), folder, user)
 
     return known
 
@@ -42,20 +46,37 @@ def differences() -> Mapping[str, str | None]:
 
 
 @pytest.fixture
+def preloaded() -> Preloaded | None:
+    return None
+
+
+@pytest.fixture
+def user() -> str:
+    """The image's."""
+    return ""
+
+
+@pytest.fixture
 def stops() -> list[str]:
     return []
 
 
 @pytest.fixture
 def docker(
-    tmp_path: Path, definition: Definition, differences: Mapping[str, str | None], stops: list[str]
+    tmp_path: Path,
+    definition: Definition,
+    differences: Mapping[str, str | None],
+    stops: list[str],
+    preloaded: Preloaded | None,
+    user: str,
 ) -> Iterator[LocalDocker]:
     docker = LocalDocker(
         tmp_path / "state",
         definition_of=lambda _: definition,
-        image_of=image_in(tmp_path),
+        image_of=image_in(tmp_path, user),
         differences_of=lambda _: differences,
         before_stop=lambda container: stops.append(container.name),
+        preloaded=preloaded,
     )
     yield docker
     docker.stop_all()
@@ -207,20 +228,25 @@ def test_an_image_that_was_never_pushed_does_not_start(docker: LocalDocker) -> N
 def test_nothing_outlives_the_killed_parent(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import os, pathlib, signal, sys
+        from local.confinement import Confinement
         from local.containers import Definition, Image
         from local.docker_client import LocalDocker
+        from local.preloaded import Preloaded
         docker = LocalDocker(
             pathlib.Path(sys.argv[1]), definition_of=lambda _: Definition(),
-            image_of=lambda uri: Image(uri, ("/bin/sh", "-c"), pathlib.Path("/")))
+            image_of=lambda uri: Image(uri, ("/bin/sh", "-c"), pathlib.Path("/")),
+            preloaded=Preloaded(pathlib.Path(sys.argv[2]), Confinement()))
         container = docker.containers.run("i", ["sleep 600"], environment={}, name="x", labels={})
         print(container.process_group, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """)
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    command = [sys.executable, "-c", program, str(tmp_path / "state"), str(sockets)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     eventually(lambda: gone(int(done.stdout)))
+    eventually(lambda: not sockets.exists())
 
 
 class TestHealth:
@@ -250,6 +276,167 @@ class TestHealth:
         health = Health(lambda: results.pop(0), interval=0, failures=0, grace=0)
         health.watch(lambda: bool(results), lambda: states.append(health.state))
         assert states == ["unhealthy", "healthy", "unhealthy"]
+
+
+def test_an_entry_point_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    docker = LocalDocker(
+        tmp_path, definition_of=lambda _: Definition(), image_of=lambda uri: Image(uri, ("/nothing/here",), tmp_path)
+    )
+    with pytest.raises(FileNotFoundError, match="/nothing/here"):
+        docker.containers.run("image", [], environment={}, name="x", labels={})
+    docker.stop_all()
+
+
+ECS = {
+    "readonlyRootFilesystem": "true",
+    "environment": [{"name": "HOME"}],
+    "mountPoints": [{"containerPath": "/var/lib/litellm"}, {"containerPath": "/tmp", "readOnly": "false"}],  # noqa: S108 - inside it
+}
+as_on_fargate = pytest.mark.skipif(not possible(), reason="only root on Linux can be another user")
+
+
+@as_on_fargate
+class TestConfinement:
+    @pytest.fixture(params=[{}])
+    def definition(self, request: pytest.FixtureRequest) -> Definition:
+        return Definition.from_ecs({**ECS, **request.param})
+
+    @pytest.fixture
+    def user(self) -> str:
+        return "65532:65532"
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path: Path) -> Path:
+        """A folder where everybody may write."""
+        folder = tmp_path / "elsewhere"
+        folder.mkdir()
+        folder.chmod(0o777)
+        return folder
+
+    def test_it_is_the_images_user_without_groups_and_capabilities_of_a_container(self, run: Run) -> None:
+        container = run("id -u; id -g; id -G; grep -E 'Cap(Prm|Eff|Bnd)|NoNewPrivs' /proc/self/status")
+        user, group, groups, *capabilities = lines(container)
+        assert (user, group, groups) == ("65532", "65532", "65532")
+        # Only what lets it pass folders of this machine that are closed to others: number 2.
+        assert capabilities == [f"Cap{name}:\t{4:016x}" for name in ("Prm", "Eff", "Bnd")] + ["NoNewPrivs:\t1"]
+
+    def test_it_writes_to_its_volumes(self, run: Run) -> None:
+        container = run(
+            'touch "$HOME/a" "$TMPDIR/b" && echo written >/dev/shm/$$ && rm /dev/shm/$$', HOME="/var/lib/litellm"
+        )
+        assert (container.wait(20), lines(container)) == ({"StatusCode": 0}, [])
+
+    def test_it_writes_nowhere_else(self, run: Run, elsewhere: Path, tmp_path: Path) -> None:
+        container = run(
+            f'touch "{elsewhere}/a"; touch "{tmp_path}/a"; touch "$HOME/../a"; exit 0', HOME="/var/lib/litellm"
+        )
+        endings = [line.rpartition(": ")[2] for line in lines(container)]
+        assert endings == ["Read-only file system", "Read-only file system", "Permission denied"]
+        assert not [*elsewhere.iterdir()]
+
+    def test_what_is_mounted_is_read_only_too_unless_it_is_its_own(self, tmp_path: Path) -> None:
+        mounted, own = tmp_path / "another disk", tmp_path / "own"
+        for folder in (mounted, own):
+            folder.mkdir()
+        write = Confinement(user="1000", writable=(own,)).command(["touch", str(mounted / "a"), str(own / "a")])
+        mount = 'for folder; do mount -t tmpfs -o mode=1777,nosuid none "$folder"; done'
+        script = [*("unshare", "--mount", "sh", "-c"), f"{mount}; exec {shlex.join(write)}", "sh"]
+        done = subprocess.run([*script, str(mounted), str(own)], capture_output=True, text=True, check=False)
+        assert done.stderr == f"touch: cannot touch '{mounted / 'a'}': Read-only file system\n"
+
+    @pytest.mark.parametrize("definition", [{"mountPoints": []}], indirect=True)
+    def test_where_there_is_no_volume_it_writes_nowhere(self, run: Run) -> None:
+        assert lines(run('touch "$TMPDIR/a"'))[0].endswith("Permission denied")
+
+    @pytest.mark.parametrize("definition", [{"readonlyRootFilesystem": False}], indirect=True)
+    def test_without_a_read_only_root_it_writes_where_its_user_may(
+        self, run: Run, elsewhere: Path, tmp_path: Path
+    ) -> None:
+        container = run(f'touch "{elsewhere}/a" "$TMPDIR/b"; touch "{tmp_path}/a"')
+        assert [line.rpartition(": ")[2] for line in lines(container)] == ["Permission denied"]
+        assert (elsewhere / "a").stat().st_uid == 65532
+
+    @pytest.mark.parametrize("definition", [{"user": "0"}, {"user": "root"}], indirect=True)
+    def test_a_definition_that_says_root_gets_root_with_dockers_capabilities(self, run: Run, elsewhere: Path) -> None:
+        container = run(f'id -u; id -g; grep CapEff /proc/self/status; touch "{elsewhere}/a"; mount -o remount,rw /')
+        user, group, capabilities, refused, *_ = lines(container)
+        assert (user, group, capabilities) == ("0", "0", "CapEff:\t00000000a80425fb")
+        assert refused.endswith("Read-only file system")
+        assert container.wait()["StatusCode"] != 0
+
+    @pytest.mark.parametrize("definition", [{"user": "1000:2000"}], indirect=True)
+    def test_the_definitions_user_is_taken_before_the_images_but_owns_no_volume(self, run: Run) -> None:
+        container = run('id -u; id -g; touch "$TMPDIR/a"')
+        assert lines(container)[:2] == ["1000", "2000"]
+        assert lines(container)[2].endswith("Permission denied")
+
+    @pytest.mark.parametrize(
+        "definition", [{"healthCheck": {"command": ["CMD-SHELL", 'id -u >"$TMPDIR/who"']}}], indirect=True
+    )
+    def test_the_health_check_is_the_same_user(self, run: Run) -> None:
+        container = run("sleep 600")
+        health, who = container.health, Path(container.environment["TMPDIR"]) / "who"
+        assert health is not None
+        eventually(lambda: health.state == "healthy")
+        assert (who.read_text(), who.stat().st_uid) == ("65532\n", 65532)
+
+    def test_it_is_stopped_as_any_other(self, run: Run) -> None:
+        container = run("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+        eventually(lambda: b"ready" in container.log.read_bytes())
+        container.stop()
+        assert lines(container) == ["ready", "bye"]
+
+
+class TestPreloaded:
+    @pytest.fixture(params=[{}])
+    def definition(self, request: pytest.FixtureRequest) -> Definition:
+        return Definition.from_ecs({**ECS, **request.param})
+
+    @pytest.fixture
+    def preloaded(self, tmp_path: Path) -> Preloaded:
+        writable = (tmp_path / "state" / "containers", tmp_path / "sockets")
+        writable[1].mkdir()
+        return Preloaded(writable[1], Confinement(user="65532:65532", writable=writable))
+
+    @pytest.fixture
+    def user(self) -> str:
+        return "65532:65532"
+
+    def test_who_is_confined_alike_is_told_of_them(self, run: Run, tmp_path: Path) -> None:
+        assert lines(run('echo "$LITELLM_PRELOAD"')) == [str(tmp_path / "sockets")]
+
+    @pytest.mark.parametrize("definition", [{"user": "0"}, {"readonlyRootFilesystem": False}], indirect=True)
+    def test_who_is_not_is_not(self, run: Run) -> None:
+        assert lines(run('echo "${LITELLM_PRELOAD-none}"')) == ["none"]
+
+
+def test_where_the_machine_does_not_permit_it_a_container_runs_as_whoever_starts_it(
+    run: Run, definition: Definition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.confinement.possible", lambda: False)
+    confinement = Confinement(user="65532:65532", writable=(Path("/nowhere"),))
+    assert confinement.command(["id", "-u"]) == ["id", "-u"]
+    confinement.own(Path("/nowhere"))
+    assert lines(run("id -u")) == [str(os.geteuid())]
+
+
+def test_users_as_ecs_and_dockerfiles_give_them(tmp_path: Path) -> None:
+    users = {"": (0, 0), "root": (0, 0), "1000": (1000, 0), "1000:2000": (1000, 2000), "nonroot": (65532, 65532)}
+    assert {user: ids(user) for user in users} == users
+    with pytest.raises(ValueError, match="unable to find user litellm"):
+        ids("litellm")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nUSER 0\nRUN true\nUSER 65532:65532\nCMD true\n")
+    assert user_of(tmp_path / "Dockerfile") == "65532:65532"
+    assert user_of(tmp_path / "none") == ""
+
+
+def test_a_user_that_is_not_known_does_not_start(tmp_path: Path) -> None:
+    docker = LocalDocker(
+        tmp_path, definition_of=lambda _: Definition(user="litellm"), image_of=image_in(tmp_path, "65532:65532")
+    )
+    with pytest.raises(ValueError, match="give it as UID:GID"):
+        docker.containers.run("image", ["true"], environment={}, name="x", labels={})
+    docker.stop_all()
 
 
 def test_a_container_definition_is_read_as_the_api_spells_it() -> None:

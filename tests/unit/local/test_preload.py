@@ -13,7 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local.confinement import possible
+from local.place import Place
+from local.preloaded import import_early, preloaded_for
 from stacks import CHECKOUT
+from stacks.litellm_config import SERVED_AS
 
 COMMAND = CHECKOUT / "local" / "preload" / "litellm"
 PACKAGE = {
@@ -21,7 +25,8 @@ PACKAGE = {
     "proxy/__init__.py": "",
     # What is imported notes itself once an import, with a variable's value of that time.
     "slow.py": """
-import os, time
+import os, pathlib, tempfile, time
+tempfile.gettempdir(), pathlib.Path.home()  # as LiteLLM asks for them
 with open(os.environ["NOTES"], "a") as notes:
     notes.write(f"imported with {os.environ.get('FLAVOUR')}\\n")
 while "GATE" in os.environ and not os.path.exists(os.environ["GATE"]):
@@ -60,6 +65,8 @@ def run_server():
         case "own":
             import own
             print(own.NAME, flush=True)
+        case "who":
+            print(os.getuid(), os.access(sys.argv[2], os.W_OK), os.access(sys.argv[3], os.W_OK), flush=True)
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
 """,
@@ -84,6 +91,9 @@ class Machine:
         return self.start_in(self.folder, *arguments, **variables)
 
     def start_in(self, folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+        return self.run([str(COMMAND), *arguments], folder, **variables)
+
+    def run(self, command: list[str], folder: Path, **variables: str) -> subprocess.Popen[bytes]:
         own = {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "PYTHONPATH": str(self.folder),
@@ -92,7 +102,7 @@ class Machine:
             "PORT": "1",
         }
         with self.log.open("ab") as log:
-            return subprocess.Popen([str(COMMAND), *arguments], cwd=folder, env=own | variables, stdout=log, stderr=log)
+            return subprocess.Popen(command, cwd=folder, env=own | variables, stdout=log, stderr=log)
 
     def code(self, *arguments: str, **variables: str) -> int:
         return self.start(*arguments, **variables).wait(PATIENCE)
@@ -204,6 +214,34 @@ def test_nothing_stays_behind(machine: Machine, way: str) -> None:
     assert process.wait(PATIENCE) == -signal.SIGKILL
     assert until(lambda: not _processes(place))
     assert until(lambda: not machine.sockets.exists())
+
+
+@pytest.mark.skipif(not possible(), reason="only root on Linux can be another user")
+def test_what_is_imported_early_and_its_forks_are_as_confined_as_the_containers(tmp_path: Path) -> None:
+    preloaded = preloaded_for(tmp_path / "containers")
+    machine = Machine(tmp_path, preloaded.folder)
+    folders = [tmp_path / "containers", tmp_path / "elsewhere"]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+    machine.notes = folders[0] / "notes"  # where it may write
+    variables = {
+        "PATH": f"{COMMAND.parent}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        "PYTHONPATH": str(tmp_path),
+        "NOTES": str(machine.notes),
+    }
+    place = Place(account="", region="", domain="", port=0, parameter_prefix="", containers=variables)
+    early = import_early(preloaded, place)
+    assert early is not None
+    assert until(lambda: (preloaded.folder / "early.sock").exists() or early.poll() is not None)
+    for _ in range(2):
+        who = preloaded.confinement.command([str(COMMAND), "who", *map(str, folders)])
+        started = machine.run(who, tmp_path, **SERVED_AS, **variables, HOME=str(folders[0]), TMPDIR=str(folders[0]))
+        assert started.wait(PATIENCE) == 0
+    assert machine.imports() == ["imported with None"]
+    assert machine.log.read_text().splitlines()[1::2] == ["65532 True False"] * 2
+    shutil.rmtree(preloaded.folder)
+    assert early.wait(PATIENCE) == 0  # though its owner is root, whom it may not signal
 
 
 def test_a_package_that_cannot_be_imported(machine: Machine) -> None:
