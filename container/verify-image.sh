@@ -31,13 +31,13 @@ version=$(sed -n 's/^ARG LITELLM_VERSION=//p' "$here/Dockerfile")
 image=ghcr.io/berriai/litellm:v$version
 
 # Who signs which version, from LiteLLM's release notes: each line changed its key at some patch release (1.106 at
-# 1.106.3), and from 1.108.10 at the latest the release workflow signs without a key. A version that is not listed is
-# refused: see its release notes, and add it.
+# 1.106.3), and gave it up at another, from which on the release workflow signs without a key (1.106 at 1.106.11, 1.108
+# at 1.108.10). A version that is not listed is refused: see its release notes, and add it.
 keys=https://raw.githubusercontent.com/BerriAI/litellm
 case $version in
     1.106.[0-2]) set -- --key "$keys/0112e53046018d726492c814b3644b7d376029d0/cosign.pub" ;;
-    1.106.3 | 1.108.[0-5]) set -- --key "$keys/e82a3c646908ba0a6ee0beddc4310d7a6cac4065/cosign.pub" ;;
-    1.108.1[0-9])
+    1.106.[3-9] | 1.106.10 | 1.108.[0-9]) set -- --key "$keys/e82a3c646908ba0a6ee0beddc4310d7a6cac4065/cosign.pub" ;;
+    1.106.1[1-9] | 1.108.1[0-9])
         set -- --certificate-oidc-issuer https://token.actions.githubusercontent.com --certificate-identity \
             https://github.com/BerriAI/project-releaser/.github/workflows/release.yml@refs/heads/main
         ;;

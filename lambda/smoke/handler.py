@@ -7,7 +7,7 @@ text in it.
 
 Integrates with the gateway over HTTPS (/health/readiness, /ui/login/, /litellm/.well-known/litellm-ui-config,
 /v1/model/info, /v2/user/info, /v1/chat/completions, /v1/responses, /v1/embeddings), which its web ACL opens to everyone
-whom the load balancer lets in, and SSM Parameter Store, for the key. LiteLLM's answers are those of 1.106.2.
+whom the load balancer lets in, and SSM Parameter Store, for the key. LiteLLM's answers are those of 1.106.12.
 """
 
 import json

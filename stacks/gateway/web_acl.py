@@ -26,7 +26,7 @@ LLM_ROUTES = (
 # What LiteLLM's UI needs to let people look after themselves, for everyone who may reach the load balancer: open an
 # invitation, sign in and out, change one's password, make, list and delete one's own keys (also for one's teams), see
 # one's usage and the models, and try them. LiteLLM checks whose data it is. The UI asks for more (banners, its license,
-# guardrails, tags, …) and does without. Recorded with LiteLLM 1.106.2: UI_REQUESTS in tests/templates/test_web_acl.py.
+# guardrails, tags, …) and does without. Recorded with LiteLLM 1.106.12: UI_REQUESTS in tests/templates/test_web_acl.py.
 # Two lists, by method, so that what may be read cannot be written.
 SELF_SERVICE_READS = (  # GET and HEAD
     r"^/ui(/.*)?$",  # static files, like the next; LiteLLM has no other route below

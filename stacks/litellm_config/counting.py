@@ -1,7 +1,7 @@
 """Which model LiteLLM has Bedrock count a call's tokens with, for /v1/messages/count_tokens, and in which region.
 
 Bedrock does not count for every model, so LiteLLM counts with a related one: `token_count_model` of an entry's
-`model_info`, else that of its own price list. Read in LiteLLM 1.106.2: `count_request_tokens` of its
+`model_info`, else that of its own price list. Read in LiteLLM 1.106.12: `count_request_tokens` of its
 proxy/proxy_server.py, `resolve_token_count_settings` of its proxy/common_utils/token_count_settings.py, and
 llms/bedrock/count_tokens. tests/e2e/test_completions.py sees it ask.
 """

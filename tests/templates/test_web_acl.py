@@ -77,7 +77,7 @@ READ_ROUTES = (
     "/health/readiness",
 )
 
-# What the UI of LiteLLM 1.106.2 requests for a user of the role internal_user, by what the person does, and cannot do
+# What the UI of LiteLLM 1.106.12 requests for a user of the role internal_user, by what the person does, and cannot do
 # without: recorded in Chromium, and once more with everything else answered by 403. Each page also asks for its static
 # files, whose names change with every version.
 UI_REQUESTS = {

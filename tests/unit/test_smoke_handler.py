@@ -15,7 +15,7 @@ from tests.unit.handlers import load_handler
 
 KEY = "sk-the-key-of-this-test"
 PARAMETER = "/litellm/dev/SMOKE_KEY"
-VERSION = "1.106.2"
+VERSION = "1.106.12"
 PROVIDERS = ("azure", "bedrock", "vertex_ai")
 # Name, model, mode and price: the dearest first, an embedding model cheapest, one that two providers share, and one
 # that LiteLLM knows nothing of.
@@ -56,7 +56,7 @@ def _error(status: int, kind: str) -> Answer:
 
 
 class Gateway(ThreadingHTTPServer):
-    """What the function asks of the gateway, with the answers that LiteLLM 1.106.2 gives."""
+    """What the function asks of the gateway, with the answers that LiteLLM 1.106.12 gives."""
 
     daemon_threads = True
 
@@ -291,7 +291,7 @@ def test_another_version(run: Run, gateway: Gateway) -> None:
     answer = run()
     assert answer["version"] == "1.105.0"
     assert _failed(answer) == {
-        "version": "LiteLLM 1.105.0 answered the completions, not 1.106.2, which was deployed: look at the tasks of "
+        "version": "LiteLLM 1.105.0 answered the completions, not 1.106.12, which was deployed: look at the tasks of "
         "the ECS service and at the image of their task definition"
     }
 

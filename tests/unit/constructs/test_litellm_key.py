@@ -33,7 +33,7 @@ NOW = 1_000_000.0
 
 
 class LiteLlm(ThreadingHTTPServer):
-    """What the function asks of LiteLLM, with the answers that the real one gives (1.106.2)."""
+    """What the function asks of LiteLLM, with the answers that the real one gives (1.106.12)."""
 
     daemon_threads = True
 

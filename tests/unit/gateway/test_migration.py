@@ -16,7 +16,7 @@ TASK = "arn:aws:ecs:ap-northeast-1:123456789012:task/cluster/0123456789abcdef"
 PROPERTIES = {
     "Cluster": "arn:aws:ecs:ap-northeast-1:123456789012:cluster/cluster",
     "TaskDefinition": "arn:aws:ecs:ap-northeast-1:123456789012:task-definition/migration:7",
-    "Version": "1.106.2",
+    "Version": "1.106.12",
     "Subnets": ["subnet-0a", "subnet-0b"],
     "SecurityGroups": ["sg-0a"],
     "LogGroup": "/litellm",
@@ -131,19 +131,19 @@ def _from(version: str | None) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("ecs")
-@pytest.mark.parametrize("before", ["1.106.3", "1.107.0", "1.108.11", "2.0.0", "1.1060.0", "1.107.0-rc.1"])
+@pytest.mark.parametrize("before", ["1.106.13", "1.106.20", "1.107.0", "1.108.11", "2.0.0", "1.1060.0", "1.107.0-rc.1"])
 def test_an_older_release_runs_nothing(
     handler: ModuleType, cloudformation: Stubber, caplog: pytest.LogCaptureFixture, before: str
 ) -> None:
     """It is put back, or chosen, by a deployment that goes forward: its tables are newer, and are left alone."""
     caplog.set_level(logging.INFO)
     _stack_is(cloudformation, "UPDATE_IN_PROGRESS")
-    reason = f"LiteLLM goes back from {before} to 1.106.2, and migrations only go forward"
+    reason = f"LiteLLM goes back from {before} to 1.106.12, and migrations only go forward"
     assert handler.on_event(_from(before), None) == _skipped(reason)
     assert f"no migration: {reason}" in caplog.text
 
 
-@pytest.mark.parametrize("before", [None, "1.106.2", "1.106.1", "1.99.12", "0.200.0", "1.106.2-rc.1"])
+@pytest.mark.parametrize("before", [None, "1.106.12", "1.106.3", "1.106.1", "1.99.12", "0.200.0", "1.106.12-rc.1"])
 def test_a_newer_or_the_same_version_runs_it(
     handler: ModuleType, ecs: Stubber, cloudformation: Stubber, before: str | None
 ) -> None:

@@ -372,7 +372,7 @@ def test_a_variable_that_the_task_always_has_may_be_referred_to(load: Load) -> N
 def test_a_model_without_a_price_is_warned_of(load: Load, tmp_path: Path) -> None:
     (warning,) = load(bedrock("bedrock/us.anthropic.claude-next", "us-west-2")).warnings
     assert warning == (
-        f"{tmp_path}/config.yaml: model_list entry 1 (m): LiteLLM 1.106.2 knows no price for "
+        f"{tmp_path}/config.yaml: model_list entry 1 (m): LiteLLM 1.106.12 knows no price for "
         "bedrock/us.anthropic.claude-next, so its use would cost nothing in reports and budgets; set "
         "model_info.input_cost_per_token and output_cost_per_token, or model_info.base_model."
     )

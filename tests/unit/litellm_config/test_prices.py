@@ -189,7 +189,7 @@ def test_a_models_regions_are_told_of_once(tmp_path: Path) -> None:
 def test_prices_that_the_list_has_are_to_be_removed(tmp_path: Path) -> None:
     config = read(tmp_path, entry(prices_from={"2026-10-07": {"input_cost_per_token": 2e-06}, DAY: DOUBLE}))
     assert told(config, "2026-10-07") == [
-        "the list of LiteLLM 1.106.2 has the prices of m (vertex_ai/gemini-4-argon) that hold from 2026-10-07 on: "
+        "the list of LiteLLM 1.106.12 has the prices of m (vertex_ai/gemini-4-argon) that hold from 2026-10-07 on: "
         "remove them from prices_from."
     ]
     assert told(config, "2026-10-06") == []  # nor is anything to come then
@@ -199,7 +199,7 @@ def test_prices_that_the_list_has_are_to_be_removed(tmp_path: Path) -> None:
 def test_a_change_that_is_announced_is_asked_for(tmp_path: Path) -> None:
     (text,) = told(read(tmp_path, entry()), "2026-09-01")
     assert text == (
-        "the price of m (vertex_ai/gemini-4-argon) changes on 2026-12-01, which LiteLLM 1.106.2 does not know: add the "
+        "the price of m (vertex_ai/gemini-4-argon) changes on 2026-12-01, which LiteLLM 1.106.12 does not know: add the "
         "day to its model_info.prices_from, as docs/costs.md has it: input 2 -> 4, output 10 -> 20, read from the "
         "cache 0.1 -> 0.2, 13 other prices (US dollars per million tokens)."
     )

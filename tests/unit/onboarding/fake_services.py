@@ -105,7 +105,7 @@ def error(status: int, message: str, kind: str = "internal_server_error") -> Res
 
 
 class FakeLiteLlm:
-    """The management API, as urllib3's `request`. The shapes are those seen of LiteLLM 1.106.2."""
+    """The management API, as urllib3's `request`. The shapes are those seen of LiteLLM 1.106.12."""
 
     def __init__(self, outside: Outside) -> None:
         self.outside = outside

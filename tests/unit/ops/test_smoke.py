@@ -21,7 +21,7 @@ ARN = f"arn:aws:lambda:ap-northeast-1:{DEV.account}:function:litellm-dev-smoke"
 PASSED = {
     "passed": True,
     "url": "https://llm.dev.example.com",
-    "version": "1.106.2",
+    "version": "1.106.12",
     "cost": 0.000233,
     "checks": [
         {"name": "health", "passed": True, "detail": "LiteLLM answers and reaches its database", "seconds": 0.1},
@@ -88,7 +88,7 @@ def test_passed(session: Session, function: Stubber, capsys: pytest.CaptureFixtu
     _answers(function, PASSED)
     assert _run(session) == 0
     assert capsys.readouterr().out == (
-        "dev: https://llm.dev.example.com, LiteLLM 1.106.2\n"
+        "dev: https://llm.dev.example.com, LiteLLM 1.106.12\n"
         "  passed  health               LiteLLM answers and reaches its database (0.1 s)\n"
         "  passed  completion by azure  gpt-6-luna answered (1.2 s)\n"
         "The smoke test passed, for 0.000233 USD.\n"
@@ -203,4 +203,4 @@ def test_a_report_for_other_commands(session: Session, function: Stubber) -> Non
     _answers(function, PASSED)
     report = command.smoke(Access(DEV, session))  # type: ignore[arg-type]
     assert report.passed
-    assert (report.version, report.cost) == ("1.106.2", 0.000233)
+    assert (report.version, report.cost) == ("1.106.12", 0.000233)

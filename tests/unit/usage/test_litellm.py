@@ -1,4 +1,4 @@
-"""The client of LiteLLM's figures, against a LiteLLM of our own that answers as the real one does (1.106.2)."""
+"""The client of LiteLLM's figures, against a LiteLLM of our own that answers as the real one does (1.106.12)."""
 
 from __future__ import annotations
 
