@@ -199,8 +199,8 @@ def test_prices_that_the_list_has_are_to_be_removed(tmp_path: Path) -> None:
 def test_a_change_that_is_announced_is_asked_for(tmp_path: Path) -> None:
     (text,) = told(read(tmp_path, entry()), "2026-09-01")
     assert text == (
-        "the price of m (vertex_ai/gemini-4-argon) changes on 2026-12-01, which LiteLLM 1.106.12 does not know: add the "
-        "day to its model_info.prices_from, as docs/costs.md has it: input 2 -> 4, output 10 -> 20, read from the "
+        "the price of m (vertex_ai/gemini-4-argon) changes on 2026-12-01, which LiteLLM 1.106.12 does not know: add "
+        "the day to its model_info.prices_from, as docs/costs.md has it: input 2 -> 4, output 10 -> 20, read from the "
         "cache 0.1 -> 0.2, 13 other prices (US dollars per million tokens)."
     )
     own = entry(input_cost_per_token=1.0e-06, output_cost_per_token=5.0e-06)

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from local.aws import REGION, Emulator, Settings
 from local.ports import free_ports
 from tests.unit.local.test_emulator import OTHER, OWN, aws, deploy
-from tests.unit.local.test_functions import PACKAGE, function, resource, table, until, zipped
+from tests.unit.local.test_functions import PACKAGE, ROLE, function, table, until, zipped
 
 LIMIT = 2
 Kind = Literal["RequestResponse", "Event"]
@@ -44,7 +44,7 @@ MAIN = """
         return json.loads(answer["Payload"].read())
 """
 RESOURCES: Mapping[str, Any] = {
-    "Role": resource("AWS::IAM::Role", AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": []}),
+    "Role": ROLE,
     "Notes": table(),
     "Hold": function("probe.main.hold"),
     "Inner": function("probe.main.inner"),

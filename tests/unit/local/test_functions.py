@@ -226,22 +226,24 @@ def lets_in(service: str, action: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+ROLE: Mapping[str, Any] = resource(
+    "AWS::IAM::Role",
+    AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": []},
+    Policies=[
+        {
+            "PolicyName": "probe",
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Action": ["dynamodb:*", "sqs:*", "lambda:*"], "Resource": "*"},
+                ],
+            },
+        }
+    ],
+)
+
 RESOURCES: Mapping[str, Any] = {
-    "Role": resource(
-        "AWS::IAM::Role",
-        AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": []},
-        Policies=[
-            {
-                "PolicyName": "probe",
-                "PolicyDocument": {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {"Effect": "Allow", "Action": ["dynamodb:*", "sqs:*", "lambda:*"], "Resource": "*"},
-                    ],
-                },
-            }
-        ],
-    ),
+    "Role": ROLE,
     "Key": resource("AWS::KMS::Key", KeyPolicy={"Version": "2012-10-17", "Statement": []}),
     "Notes": table(),
     "Once": table(),
