@@ -37,8 +37,8 @@ SERVED_AS: Final = {
 """What every task tells LiteLLM, whatever the settings and the file say."""
 
 OVERWRITTEN: Final = frozenset({"AZURE_API_VERSION"})
-"""Variables that LiteLLM's command line sets itself (seen in 1.106.12): an entry that refers to one changes its identity
-while LiteLLM runs, and is dropped."""
+"""Variables that LiteLLM's command line sets itself (seen in 1.106.12): an entry that refers to one changes its
+identity while LiteLLM runs, and is dropped."""
 
 SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIALS", "_LICENSE", "_WEBHOOK_URL")
 """A variable whose name ends like this is a secret; every other one is plain."""
