@@ -17,6 +17,10 @@ LOOKUPS = 9
 CloudFormation takes one a second: 75 occurrences of 9 outputs failed (aws/aws-cdk#38010). No number in between is known
 to work, so that more than one for each output of that report is refused."""
 
+MOST = {"Resources": 500, "Outputs": 200, "Parameters": 200, "Mappings": 200}
+"""Of each section of a template, whose size ministack looks at.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+
 
 def mend_cloudformation(services: Services, ledger: Ledger, web_acls: waf.Deployed) -> None:
     """Put all of this into the imported ministack; what has no effect is recorded in `ledger`."""
@@ -34,7 +38,7 @@ def mend_cloudformation(services: Services, ledger: Ledger, web_acls: waf.Deploy
     blocking = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda kind: kind == "AWS::ECS::Service" or blocking(kind)
     _mend_parameters()
-    _limit_lookups()
+    _limit_templates()
 
 
 def _mend_parameters() -> None:
@@ -55,13 +59,18 @@ def _mend_parameters() -> None:
     handlers._ACTION_HANDLERS["DescribeStacks"] = describe_stacks
 
 
-def _limit_lookups() -> None:
-    """Have an operation on a stack fail that looks more outputs of other stacks up than AWS is known to bear."""
+def _limit_templates() -> None:
+    """Have an operation on a stack fail whose template is too large, or looks up more than AWS is known to bear."""
     engine = ministack("services.cloudformation.engine")
     validate = engine.validate_template_support
 
     def validate_template_support(template: Json, *rest: object, **more: object) -> Any:  # noqa: ANN401 - ministack's
-        if json.dumps(template).count('"Fn::GetStackOutput"') > LOOKUPS:
+        text = json.dumps(template)
+        for section, most in MOST.items():
+            if (number := len(template.get(section) or {})) > most:
+                said = f"Number of {section.lower()}, {number}, is greater than maximum allowed, {most}"
+                raise ValueError(f"Template format error: {said}")
+        if text.count('"Fn::GetStackOutput"') > LOOKUPS:
             raise ValueError("Throttling: Rate exceeded")
         return validate(template, *rest, **more)
 

@@ -131,6 +131,9 @@ def test_what_is_replaced_is_watched_again_after_the_next_deployment(emulator: E
     assert _watched(emulator) == second
 
 
+WAIT = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
+
+
 @pytest.mark.parametrize("number", [LOOKUPS, LOOKUPS + 1])
 def test_outputs_of_other_stacks_are_looked_up_a_few_times_only(emulator: Emulator, number: int) -> None:
     cloudformation = _aws(emulator, "cloudformation")
@@ -143,6 +146,19 @@ def test_outputs_of_other_stacks_are_looked_up_a_few_times_only(emulator: Emulat
     else:
         with pytest.raises(ClientError, match="Throttling: Rate exceeded"):
             _create(cloudformation, "many", {"Resources": {f"More{each}": more for each in range(number)}})
+
+
+@pytest.mark.parametrize(
+    ("template", "refusal"),
+    [
+        ({"Resources": {f"Wait{each}": WAIT for each in range(501)}}, "Number of resources, 501, is greater"),
+        ({"Resources": {"Wait": WAIT}, "Outputs": {f"O{each}": {"Value": "x"} for each in range(201)}}, "outputs, 201"),
+        ({"Resources": {"Wait": WAIT}, "Metadata": {"Long": "x" * 51_200}}, "less than or equal to 51200"),
+    ],
+)
+def test_a_template_has_its_limits(emulator: Emulator, template: dict[str, Any], refusal: str) -> None:
+    with pytest.raises(ClientError, match=refusal):
+        _create(_aws(emulator, "cloudformation"), "large", template)
 
 
 @pytest.mark.parametrize("lets_in", [True, False])
