@@ -58,7 +58,9 @@ def unused(folders: Iterable[Path], granted: str, decisions: str) -> list[tuple[
     for folder in folders:
         if not (folder / granted).exists():
             continue
-        done = [json.loads(line) for line in (folder / decisions).read_text().splitlines()]
+        # An emulator that nobody asked anything but as an operator has decided nothing.
+        written = (folder / decisions).read_text() if (folder / decisions).exists() else ""
+        done = [json.loads(line) for line in written.splitlines()]
         acted = [
             (own_name(one["principal"].split("/")[1]), one["action"], one["resource"])
             for one in done

@@ -316,7 +316,7 @@ def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
     where_ = {"partition": "PARTITION", "account": deployed.environment.account}
     calling = dict.fromkeys(BEDROCK_ACTIONS, deployed.config.bedrock_resources(**where_))
     wanted = {
-        (action, arn.removeprefix("arn:PARTITION:"))
+        (action, re.sub(r"^arn:[^:]+:", "", arn))  # the file may have whole ARNs, of one partition
         for action, arns in {**calling, **deployed.config.counting_resources(**where_)}.items()
         for arn in arns
     }

@@ -30,10 +30,16 @@ def synthesized(own: Company, request: pytest.FixtureRequest) -> Path:
     return remembered.folder("rules", key, lambda outdir: run_app(own, outdir, **context))
 
 
+TOLD = "Annotation::litellm:"
+"""What a synthesis tells of a company's settings, such as a price that changes soon, is to be known and is no rule."""
+
+
 def _violations(synthesized: Path) -> Iterator[str]:
     report = json.loads((synthesized / "validation-report.json").read_text())
     for plugin in report["pluginReports"]:
         for violation in plugin["violations"]:
+            if violation["ruleName"].startswith(TOLD):
+                continue
             for construct in violation["violatingConstructs"]:
                 yield f"{violation['ruleName']} at {construct['constructPath']}"
 
