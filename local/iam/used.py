@@ -8,19 +8,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from local.ecs import ministack
 
-_NAME = re.compile(r"litellm-(?:[a-z0-9]+)-(?P<own>.+?)-?[0-9A-F]{0,13}")
+# litellm-ENVIRONMENT-STACK-LOGICAL_ID, whose end is a hash, and then what CloudFormation appends; cut to 64 characters.
+_NAME = re.compile(r"litellm-[a-z0-9]+-(?P<own>[a-z]+-\w*?)(?:[0-9A-F]{6,}|-[0-9A-F]+|$).*")
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """An action that a statement allows a role of the stacks, on these resources."""
+    """An action that a statement allows a role of the stacks."""
 
     role: str  # stack and logical id, without the environment and what CloudFormation appends
     action: str
-    resources: tuple[str, ...]
 
 
 def grants() -> Iterator[Grant]:
@@ -31,18 +32,18 @@ def grants() -> Iterator[Grant]:
             for policy in (role.get("InlinePolicies") or {}).values():
                 for statement in parse(policy):
                     for action in statement.actions if statement.effect == "Allow" else ():
-                        yield Grant(own, action, tuple(sorted(statement.resources)))
+                        yield Grant(own, action)
 
 
 def own_name(role: str) -> str:
-    """What a role's name is in every environment: empty for one that is not of the stacks."""
+    """What a role's name is in every environment, as far as it is whole: empty for one that is not of the stacks."""
     named = _NAME.fullmatch(role)
     return named["own"] if named else ""
 
 
 def write(file: Path) -> None:
     """Write the grants down, one JSON list a line."""
-    file.write_text("".join(json.dumps([grant.role, grant.action, grant.resources]) + "\n" for grant in grants()))
+    file.write_text("".join(json.dumps([grant.role, grant.action]) + "\n" for grant in sorted({*grants()})))
 
 
 def unused(folders: Iterable[Path], granted: str, decisions: str) -> list[tuple[str, str]]:
@@ -54,25 +55,28 @@ def unused(folders: Iterable[Path], granted: str, decisions: str) -> list[tuple[
         The names of the two records in a state folder.
     """
     known: set[tuple[str, str]] = set()
-    used: set[tuple[str, str]] = set()
+    acted: set[tuple[str, str]] = set()
     for folder in folders:
-        if not (folder / granted).exists():
-            continue
+        known |= {(role, action) for role, action in _lines(folder / granted)}
         # An emulator that nobody asked anything but as an operator has decided nothing.
-        written = (folder / decisions).read_text() if (folder / decisions).exists() else ""
-        done = [json.loads(line) for line in written.splitlines()]
-        acted = [
-            (own_name(one["principal"].split("/")[1]), one["action"], one["resource"])
-            for one in done
+        acted |= {
+            (own_name(one["principal"].split("/")[1]), one["action"].lower())
+            for one in _lines(folder / decisions)
             if one["allowed"] and ":assumed-role/" in one["principal"]
-        ]
-        for role, action, resources in map(json.loads, (folder / granted).read_text().splitlines()):
-            known.add((role, action))
-            if any(
-                who == role
-                and fnmatchcase(what.lower(), action.lower())
-                and any(fnmatchcase(whereto, resource) for resource in resources)
-                for who, what, whereto in acted
-            ):
-                used.add((role, action))
+        }
+    used = {
+        (role, action)
+        for role, action in known
+        for who, what in acted
+        if _is_same(who, role) and fnmatchcase(what, action.lower())
+    }
     return sorted(known - used)
+
+
+def _lines(file: Path) -> list[Any]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two names are of the same role, of which a longer environment's has less room."""
+    return bool(one and other) and (one.startswith(other) or other.startswith(one))
