@@ -42,7 +42,7 @@ def _of_schedule(decisions: Decisions, target: Json) -> str | None:
     """https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html (execution role)."""
     arn = str(target["Arn"])
     action = "sqs:SendMessage" if arn.split(":")[2] == "sqs" else "lambda:InvokeFunction"
-    return decisions.of_role(str(target["RoleArn"]), "scheduler", action, arn)
+    return decisions.of_role(str(target["RoleArn"]), "scheduler.amazonaws.com", "scheduler", action, arn)
 
 
 def _of_rule(decisions: Decisions, arn: str, rule: Json) -> str | None:

@@ -46,19 +46,25 @@ class Decisions:
             with self._file.open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
-    def of_role(self, role: str, session: str, action: str, resource: str, **conditions: str) -> str | None:
-        """Why a role's session may not do this, in AWS's words; None if it may.
+    def of_role(
+        self, role: str, service: str, session: str, action: str, resource: str, **conditions: str
+    ) -> str | None:
+        """Why a service may not do this with a role, in AWS's words; None if it may.
 
         Parameters
         ----------
         role
             The role's ARN.
+        service
+            Who acts, as a trust policy names it (`ecs-tasks.amazonaws.com`).
         conditions
             The values of the condition keys of the action, by the key with "__" for its colon.
         """
         evaluator = ministack("core.iam_evaluator")
         _, _, _, _, account, name = role.split(":", 5)
         name = name.rpartition("/")[2]
+        if refusal := self.of_trust(role, service):
+            return refusal
         principal = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
         context = evaluator.EvalContext(
             principal_arn=principal,
@@ -77,6 +83,15 @@ class Decisions:
         if allowed:
             return None
         return str(ministack("core.iam_actions").identity_denial_message(action, principal, resource, False))
+
+    def of_trust(self, role: str, service: str) -> str | None:
+        """Why a role's trust policy does not let a service become it; None if it does.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_update-role-trust-policy.html
+        """
+        _, _, _, _, account, name = role.split(":", 5)
+        known = ministack("services.iam")._roles.get_scoped(account, None, name.rpartition("/")[2]) or {}
+        return self.of_service(known.get("AssumeRolePolicyDocument"), service, "sts:AssumeRole", role, role)
 
     def of_service(self, policy: object, service: str, action: str, resource: str, source: str) -> str | None:
         """Why the policy of a resource does not let a service do this for `source`; None if it does.

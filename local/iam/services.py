@@ -16,6 +16,7 @@ from typing import Any
 from local.ecs import Json, ministack
 from local.iam.decisions import Decisions
 
+TASKS, LAMBDA = "ecs-tasks.amazonaws.com", "lambda.amazonaws.com"
 CREDENTIALS = "/v2/credentials/"
 LIFETIME = 6 * 3600  # seconds that a task's credentials are good for, as ECS gives them
 # What ECS does for a task with its execution role:
@@ -37,7 +38,8 @@ _machine_role: ContextVar[str] = ContextVar("machine_role", default="")
 def mend_services(decisions: Decisions) -> None:
     """Put all of this into the imported ministack."""
     _mend_execution_role(decisions)
-    _mend_task_role()
+    _mend_task_role(decisions)
+    _mend_function_roles(decisions)
     _mend_topics(decisions)
     _mend_api(decisions)
     _mend_state_machines(decisions)
@@ -60,7 +62,7 @@ def _mend_execution_role(decisions: Decisions) -> None:
         for action, resource in _of_execution_role(container):
             if not role:
                 raise ecs._SecretResolutionError("an execution role is needed for secrets, an image of ECR, and logs")
-            if refusal := decisions.of_role(role, definition["family"], action, resource):
+            if refusal := decisions.of_role(role, TASKS, definition["family"], action, resource):
                 raise ecs._SecretResolutionError(
                     f"execution resource retrieval failed: service call has been retried 1 time(s): "
                     f"AccessDeniedException: {refusal}"
@@ -96,8 +98,24 @@ def _parameter(reference: str) -> str:
     return f"arn:aws:ssm:{responses.get_region()}:{responses.get_account_id()}:parameter/{reference.lstrip('/')}"
 
 
-def _mend_task_role() -> None:
-    """Have a task's containers get sessions of the task's role, and none where it has no role.
+def _mend_function_roles(decisions: Decisions) -> None:
+    """Have Lambda refuse a function whose role does not trust it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
+    """
+    handlers = ministack("services.cloudformation.provisioners")._RESOURCE_HANDLERS
+    handler = handlers["AWS::Lambda::Function"]
+
+    def create(logical_id: str, properties: Json, *rest: object) -> Any:  # noqa: ANN401 - ministack's
+        if decisions.of_trust(str(properties.get("Role", "")), LAMBDA):
+            raise ValueError("The role defined for the function cannot be assumed by Lambda.")
+        return handler["create"](logical_id, properties, *rest)
+
+    handlers["AWS::Lambda::Function"] = {**handler, "create": create}
+
+
+def _mend_task_role(decisions: Decisions) -> None:
+    """Have a task's containers get sessions of the task's role, and none where it has no role that trusts ECS's tasks.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
     """
@@ -109,7 +127,7 @@ def _mend_task_role() -> None:
         registered = register(task, cluster, definition, container, *rest)
         variables: dict[str, str] = rest[1]
         role, identity = definition.get("taskRoleArn"), task.rpartition("/")[2]
-        if role:
+        if role and not decisions.of_trust(role, TASKS):
             url, token = variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"], variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
             known[url.rpartition("/")[2]] = (role, identity, token)
         else:
@@ -235,7 +253,9 @@ def _mend_state_machines(decisions: Decisions) -> None:
         run(execution)
 
     def call_lambda(function: str, event: object) -> Any:  # noqa: ANN401 - ministack's
-        if refusal := decisions.of_role(_machine_role.get(), "states", "lambda:InvokeFunction", function):
+        if refusal := decisions.of_role(
+            _machine_role.get(), "states.amazonaws.com", "states", "lambda:InvokeFunction", function
+        ):
             raise machines._ExecutionError("Lambda.AWSLambdaException", refusal)
         return call(function, event)
 
@@ -252,7 +272,7 @@ def _mend_event_sources(decisions: Decisions) -> None:
         if ":sqs:" in queue:
             function = functions._get_func_record_for_ref(properties["FunctionName"])[1]
             for operation, action in POLL.items():
-                if decisions.of_role(function["Role"], function["FunctionName"], action, queue):
+                if decisions.of_role(function["Role"], LAMBDA, function["FunctionName"], action, queue):
                     raise ValueError(
                         f"The function execution role does not have permissions to call {operation} on SQS"
                     )
@@ -271,7 +291,7 @@ def _mend_destinations(decisions: Decisions) -> None:
         role = str((record.get("config") or {}).get("Role", ""))
         action = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}.get(target.split(":")[2], "lambda:InvokeFunction")
         with suppress(ValueError):
-            if refusal := decisions.of_role(role, function, action, target):
+            if refusal := decisions.of_role(role, LAMBDA, function, action, target):
                 _log.warning("Lambda: what failed in %s is lost: %s", function, refusal)
                 return
         route(target, function, event, result)

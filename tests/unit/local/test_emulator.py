@@ -197,7 +197,16 @@ def gateway(
     return {
         "Role": resource(
             "AWS::IAM::Role",
-            AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": []},
+            AssumeRolePolicyDocument={
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+                        "Action": "sts:AssumeRole",
+                    }
+                ],
+            },
             Policies=[{"PolicyName": "start", "PolicyDocument": {"Version": "2012-10-17", "Statement": allowed}}],
         ),
         "Vpc": resource("AWS::EC2::VPC", CidrBlock="10.0.0.0/16"),

@@ -221,6 +221,11 @@ def table() -> dict[str, Any]:
     )
 
 
+def trusts(*services: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": {"Service": [*services]}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
 def lets_in(service: str, action: str) -> dict[str, Any]:
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": action, "Resource": "*"}
     return {"Version": "2012-10-17", "Statement": [statement]}
@@ -228,7 +233,7 @@ def lets_in(service: str, action: str) -> dict[str, Any]:
 
 ROLE: Mapping[str, Any] = resource(
     "AWS::IAM::Role",
-    AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": []},
+    AssumeRolePolicyDocument=trusts("lambda.amazonaws.com", "scheduler.amazonaws.com"),
     Policies=[
         {
             "PolicyName": "probe",

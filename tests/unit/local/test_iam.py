@@ -55,7 +55,8 @@ def document(*statements: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def role(*statements: Mapping[str, Any]) -> dict[str, Any]:
-    trust = allow(["sts:AssumeRole"], "*") | {"Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}}
+    services = [f"{name}.amazonaws.com" for name in ("ecs-tasks", "lambda", "states")]
+    trust = allow(["sts:AssumeRole"], "*") | {"Principal": {"AWS": f"arn:aws:iam::{OWN}:root", "Service": services}}
     del trust["Resource"]
     policies = [{"PolicyName": "own", "PolicyDocument": document(*statements)}] if statements else []
     return resource("AWS::IAM::Role", AssumeRolePolicyDocument=document(trust), Policies=policies)
@@ -242,6 +243,16 @@ class TestRole:
 
 
 class TestService:
+    def test_becomes_a_role_that_trusts_it(self, emulator: Emulator, stack: Mapping[str, str]) -> None:
+        trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        resources = {
+            "Notes": table(),
+            "Role": resource("AWS::IAM::Role", AssumeRolePolicyDocument=document(trust)),
+            "Function": of("Role"),
+        }
+        with pytest.raises(AssertionError, match="The role defined for the function cannot be assumed by Lambda"):
+            deploy(emulator, "no-trust", resources)
+
     def test_is_let_in_by_the_functions_policy(self, emulator: Emulator, stack: Mapping[str, str]) -> None:
         entry = {"Source": "test", "DetailType": "test", "Detail": "{}"}
         aws(emulator, "events").put_events(Entries=[entry])
