@@ -43,6 +43,8 @@ def main(arguments: Sequence[str], folder: Path = CHECKOUT) -> int:
 
 def attempt(arguments: list[str], folder: Path) -> str:
     """Start it, use it and end it; the name of the model that answered."""
+    # Who was started in the background ignores Ctrl-C, and whatever it starts would do so too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     up = subprocess.Popen(
         ["/usr/bin/env", "make", *arguments, "up"],
         cwd=folder,
@@ -52,6 +54,7 @@ def attempt(arguments: list[str], folder: Path) -> str:
         text=True,
         start_new_session=True,  # a group of its own, as a shell gives it: Ctrl-C is for all of it
     )
+    signal.signal(signal.SIGINT, before)
     patience = threading.Timer(START_SECONDS, os.killpg, (up.pid, signal.SIGTERM))
     patience.start()
     try:
