@@ -7,10 +7,10 @@ processor, which a function of a whole vCPU (1,769 MB) gets a second of in a sec
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
 
+from ops.bench_server import BenchServer
 from stacks.company import EXAMPLE, load
 
 # What the command asks for, in order: the secrets in init, and the form before all else of Slack.
@@ -47,27 +47,12 @@ print(time.process_time() * 1000)
 """
 
 
-class Outside:
+class Outside(BenchServer):
     """Parameter Store and Slack, as far as the command calls them, on a free port: a context manager."""
 
     def __init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self._server.asked = []  # type: ignore[attr-defined]
-
-    def __enter__(self) -> Self:
-        """Start."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def asked(self) -> list[str]:

@@ -7,13 +7,13 @@ server on this machine streams them in the form of LiteLLM's export, and takes w
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from ops.bench_server import BenchServer
 from stacks.company import EXAMPLE, load
 
 USERS: Final = 10_000
@@ -54,27 +54,12 @@ print(seconds, peak)
 """
 
 
-class Outside:
+class Outside(BenchServer):
     """LiteLLM and Slack, as far as the report calls them, on a free port: a context manager."""
 
     def __init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self._server.files = {}  # type: ignore[attr-defined]
-
-    def __enter__(self) -> Self:
-        """Start."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def variables(self) -> dict[str, str]:
