@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
-import boto3
 import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.aws import REGION, Emulator
@@ -29,8 +27,8 @@ from stacks import CHECKOUT
 from stacks.company import environments
 from stacks.constructs.listeners import let_events_publish, let_publish, topic_of
 from stacks.observability.watched import Watched
+from tests.unit.local.test_emulator import OWN, aws
 
-ACCOUNT = "000000000000"
 DEV = environments()["dev"]
 NAME = "/litellm/dev/watched/producer/Queue/QueueName"
 
@@ -43,21 +41,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     emulator.stop()
 
 
-def _aws(emulator: Emulator, service: str) -> Any:  # noqa: ANN401 - one client of many kinds
-    return boto3.client(
-        service,  # type: ignore[call-overload]
-        endpoint_url=emulator.endpoint,
-        region_name=REGION,
-        aws_access_key_id=ACCOUNT,
-        aws_secret_access_key="test",
-        config=Config(proxies={}),
-    )
-
-
 def _synthesized(folder: Path, queue: str) -> Path:
     """A stack with a queue, of this logical id, and one whose alarm watches it."""
     app = cdk.App(outdir=str(folder))
-    place = cdk.Environment(account=ACCOUNT, region=REGION)
+    place = cdk.Environment(account=OWN, region=REGION)
     producer, consumer = (
         cdk.Stack(app, name, env=place, synthesizer=cdk.BootstraplessSynthesizer()) for name in ("Producer", "Consumer")
     )
@@ -86,7 +73,7 @@ def _deploy(emulator: Emulator, folder: Path) -> str:
             *("--no-notices", "--no-color"),
         ],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **emulator.environment(ACCOUNT)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **emulator.environment(OWN)},
         capture_output=True,
         text=True,
         check=False,
@@ -97,18 +84,18 @@ def _deploy(emulator: Emulator, folder: Path) -> str:
 
 def _watched(emulator: Emulator) -> str:
     """The queue that the alarm watches."""
-    (alarm,) = _aws(emulator, "cloudwatch").describe_alarms()["MetricAlarms"]
+    (alarm,) = aws(emulator, "cloudwatch").describe_alarms()["MetricAlarms"]
     (dimension,) = alarm["Dimensions"]
     return str(dimension["Value"])
 
 
 def _queue(emulator: Emulator) -> str:
-    (url,) = _aws(emulator, "sqs").list_queues(QueueNamePrefix="Producer")["QueueUrls"]
+    (url,) = aws(emulator, "sqs").list_queues(QueueNamePrefix="Producer")["QueueUrls"]
     return str(url).rpartition("/")[2]
 
 
 def _parameters(emulator: Emulator, stack: str) -> dict[str, str]:
-    (found,) = _aws(emulator, "cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    (found,) = aws(emulator, "cloudformation").describe_stacks(StackName=stack)["Stacks"]
     return {each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}
 
 
@@ -136,7 +123,7 @@ WAIT = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
 
 @pytest.mark.parametrize("number", [LOOKUPS, LOOKUPS + 1])
 def test_outputs_of_other_stacks_are_looked_up_a_few_times_only(emulator: Emulator, number: int) -> None:
-    cloudformation = _aws(emulator, "cloudformation")
+    cloudformation = aws(emulator, "cloudformation")
     output = {"Fn::GetStackOutput": {"StackName": "has-an-output", "OutputName": "Word"}}
     word = {"Type": "AWS::SSM::Parameter", "Properties": {"Name": f"/word/{number}", "Type": "String", "Value": "word"}}
     more = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Fn::Join": ["", [output]]}}}
@@ -158,7 +145,7 @@ def test_outputs_of_other_stacks_are_looked_up_a_few_times_only(emulator: Emulat
 )
 def test_a_template_has_its_limits(emulator: Emulator, template: dict[str, Any], refusal: str) -> None:
     with pytest.raises(ClientError, match=refusal):
-        _create(_aws(emulator, "cloudformation"), "large", template)
+        _create(aws(emulator, "cloudformation"), "large", template)
 
 
 @pytest.mark.parametrize("lets_in", [True, False])
@@ -176,17 +163,17 @@ def test_a_rule_tells_a_topic_that_lets_it_publish_without_a_condition(emulator:
     rule = events.CfnRule(stack, "Rule", event_pattern={"source": [name]}, targets=[target])
     cdk.CfnOutput(stack, "Url", value=heard.queue_url)
     cdk.CfnOutput(stack, "Name", value=rule.ref)
-    cloudformation = _aws(emulator, "cloudformation")
+    cloudformation = aws(emulator, "cloudformation")
     _create(cloudformation, name, assertions.Template.from_stack(stack).to_json())
     (created,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
     given = {output["OutputKey"]: output["OutputValue"] for output in created["Outputs"]}
     entry = {"Source": name, "DetailType": "Told", "Detail": json.dumps({"word": "told"})}
-    assert _aws(emulator, "events").put_events(Entries=[entry])["FailedEntryCount"] == 0
-    messages = _aws(emulator, "sqs").receive_message(QueueUrl=given["Url"], WaitTimeSeconds=1).get("Messages", [])
+    assert aws(emulator, "events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+    messages = aws(emulator, "sqs").receive_message(QueueUrl=given["Url"], WaitTimeSeconds=1).get("Messages", [])
     assert [json.loads(json.loads(each["Body"])["Message"])["detail"] for each in messages] == (
         [{"word": "told"}] if lets_in else []
     )
-    figures = _aws(emulator, "cloudwatch").list_metrics(Namespace="AWS/Events")["Metrics"]
+    figures = aws(emulator, "cloudwatch").list_metrics(Namespace="AWS/Events")["Metrics"]
     assert (given["Name"] in {figure["Dimensions"][0]["Value"] for figure in figures}) is not lets_in
 
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from local.aws import REGION, Emulator, Settings
 from local.ports import free_ports
 from tests.unit.local.test_emulator import OTHER, OWN, aws, deploy
-from tests.unit.local.test_functions import PACKAGE, ROLE, function, table, until, zipped
+from tests.unit.local.test_functions import PACKAGE, ROLE, function, store, table, until
 
 LIMIT = 2
 Kind = Literal["RequestResponse", "Event"]
@@ -62,12 +62,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 def deployed(emulator: Emulator, account: str) -> dict[str, str]:
-    s3, bucket = aws(emulator, "s3", account), f"packages-{account}"
-    s3.create_bucket(Bucket=bucket)
-    package = zipped(
-        {name: PACKAGE[name] for name in ("probe/__init__.py", "probe/notes.py")} | {"probe/main.py": MAIN}
-    )
-    s3.put_object(Bucket=bucket, Key="probe.zip", Body=package)
+    bucket = f"packages-{account}"
+    package = {name: PACKAGE[name] for name in ("probe/__init__.py", "probe/notes.py")} | {"probe/main.py": MAIN}
+    store(emulator, package, bucket, account)
     resources = json.loads(json.dumps(RESOURCES).replace('"packages"', f'"{bucket}"'))
     outputs = {name: {"Ref": name} for name in ("Hold", "Inner", "Outer", "Notes")}
     return deploy(emulator, "functions", resources, outputs, account)

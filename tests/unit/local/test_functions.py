@@ -397,11 +397,16 @@ def zipped(files: Mapping[str, str]) -> bytes:
     return package.getvalue()
 
 
+def store(emulator: Emulator, package: Mapping[str, str], bucket: str = "packages", account: str = OWN) -> None:
+    """Put a package where `function` takes it from."""
+    s3 = aws(emulator, "s3", account)
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="probe.zip", Body=zipped(package))
+
+
 @pytest.fixture(scope="module")
 def stack(emulator: Emulator) -> dict[str, str]:
-    s3 = aws(emulator, "s3")
-    s3.create_bucket(Bucket="packages")
-    s3.put_object(Bucket="packages", Key="probe.zip", Body=zipped(PACKAGE))
+    store(emulator, PACKAGE)
     names = ("Environment", "Draw", "Fail", "Idempotent", "Notes", "Api", "Queue", "Dead", "User", "Log")
     return deploy(
         emulator,

@@ -21,7 +21,7 @@ from local.outside.exchange import ApiError, Request
 from local.outside.permissions import Permissions
 from local.ports import free_ports
 from tests.unit.local.test_emulator import OWN, aws, deploy, get_att
-from tests.unit.local.test_functions import function, resource, table, until, zipped
+from tests.unit.local.test_functions import function, resource, store, table, until
 
 PREFIX = f"arn:aws:ssm:{REGION}:{OWN}:parameter"
 PROFILE = f"arn:aws:bedrock:us-east-1:{OWN}:inference-profile/us.anthropic.claude-haiku-5-5"
@@ -156,9 +156,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def stack(emulator: Emulator) -> dict[str, str]:
-    s3, ssm = aws(emulator, "s3"), aws(emulator, "ssm")
-    s3.create_bucket(Bucket="packages")
-    s3.put_object(Bucket="packages", Key="probe.zip", Body=zipped(PACKAGE))
+    store(emulator, PACKAGE)
+    ssm = aws(emulator, "ssm")
     aws(emulator, "iam").create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
     for name in ("/t/READ", "/t/NOT"):
         ssm.put_parameter(Name=name, Value="secret", Type="SecureString")

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
@@ -15,6 +14,8 @@ from local.aws import REGION, Emulator, Settings
 from local.place import Place
 from local.ports import free_ports
 from local.refusals import ROLES
+from tests.unit.local.test_emulator import aws as aws_of
+from tests.unit.local.test_functions import resource
 
 NEW, PREPARED = "111111111111", "222222222222"  # accounts: nobody has done anything in one, an operator in the other
 PLACE = Place(account=PREPARED, region=REGION, domain="llm.example.com", port=1, parameter_prefix="/llm")
@@ -31,17 +32,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 def aws(emulator: Emulator, service: str, account: str = NEW) -> Any:  # noqa: ANN401 - one client of many kinds
-    return boto3.client(
-        service,  # type: ignore[call-overload]
-        endpoint_url=emulator.endpoint,
-        region_name=REGION,
-        aws_access_key_id=account,
-        aws_secret_access_key="test",
-    )
-
-
-def resource(kind: str, **properties: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    return {"Type": kind, "Properties": properties}
+    return aws_of(emulator, service, account)
 
 
 def after(others: Mapping[str, Any]) -> dict[str, Any]:
