@@ -13,7 +13,6 @@ whole before it is forwarded; WebSockets are refused; the groups of rules that A
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import threading
 import time
@@ -31,7 +30,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from local import waf
-from local.callers import network_of
+from local.callers import network_of, within
 from local.ecs import ministack
 from local.health import POLL
 from local.place import Place
@@ -196,13 +195,14 @@ class Balancer:
     def _lets_in(self, balancer: Mapping[str, Any], address: str) -> bool:
         """Whether a security group of the load balancer lets an address reach its HTTPS listener."""
         groups = [self._security_groups.get(group) or {} for group in balancer.get("SecurityGroups") or []]
-        return any(
-            ipaddress.ip_address(address) in ipaddress.ip_network(block["CidrIp"])
+        ranges = (
+            block["CidrIp"]
             for group in groups
             for permission in group.get("IpPermissions", [])
             if permission.get("FromPort", 0) <= HTTPS_PORT <= permission.get("ToPort", 65535)
             for block in permission["IpRanges"]
         )
+        return within(address, ranges)
 
     def _balancer_of(self, domain: str) -> Mapping[str, Any] | None:
         """The load balancer that a host name leads to."""
@@ -223,8 +223,7 @@ class Balancer:
         if condition.get("Field") != "source-ip":
             return bool(self._match(condition, method, path, headers, query))
         ranges = condition.get("Values") or (condition.get("SourceIpConfig") or {}).get("Values") or []
-        address = ipaddress.ip_address(_client.get().address)
-        return any(address in ipaddress.ip_network(block) for block in ranges)
+        return within(_client.get().address, ranges)
 
     async def _forward(
         self,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 from typing import Final
 
 OPERATOR: Final = "127.0.0.1"
@@ -27,13 +27,18 @@ def callers(cidrs: Iterable[str], management: Iterable[str]) -> dict[str, str]:
     """
     let_in, operators = [*map(IPv4Network, cidrs)], [*map(IPv4Network, management)]
     office = next(iter(_without(let_in, operators)), operators[0])
-    elsewhere = next(one for one in _ELSEWHERE if not any(ip_address(one) in each for each in let_in))
+    elsewhere = next(one for one in _ELSEWHERE if not within(one, map(str, let_in)))
     return {OPERATOR: str(_first(operators[0])), OFFICE: str(_first(office)), STRANGER: elsewhere}
 
 
 def network_of(address: str, known: Mapping[str, str]) -> str:
     """What a loopback address stands for; one that is not known is a stranger's."""
     return known.get(address, known.get(STRANGER, address))
+
+
+def within(address: str, ranges: Iterable[str]) -> bool:
+    """Whether an address is in one of these ranges."""
+    return any(ip_address(address) in ip_network(each) for each in ranges)
 
 
 def _without(ranges: Iterable[IPv4Network], taken: Iterable[IPv4Network]) -> list[IPv4Network]:

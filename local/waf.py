@@ -6,7 +6,6 @@ rules that AWS manages never block here: what is in them only AWS knows.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from collections import defaultdict, deque
@@ -14,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
+
+from local.callers import within
 
 Json = Mapping[str, Any]
 
@@ -111,8 +112,7 @@ class WebAcl:
             case "NotStatement":
                 return not self.matches(details["Statement"], request)
             case "IPSetReferenceStatement":
-                address = ipaddress.ip_address(request.address)
-                return any(address in ipaddress.ip_network(cidr) for cidr in self._set_of(details["Arn"])["Addresses"])
+                return within(request.address, self._set_of(details["Arn"])["Addresses"])
             case "RegexPatternSetReferenceStatement":
                 value = _transformed(details, request)
                 return any(re.search(regex, value) for regex in self._set_of(details["Arn"])["RegularExpressionList"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:  # n
     return ByFile(config, log)
 
 
+@cache  # two hooks ask, and it reads what every emulator has written
 def _unused_permissions(config: pytest.Config) -> list[str]:
     """What the deployed roles may do and never did, once all end-to-end tests have run; nothing before."""
     chosen = config.option.keyword or config.option.markexpr or config.option.collectonly

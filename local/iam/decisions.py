@@ -124,17 +124,18 @@ def mend_iam(decisions: Decisions) -> None:
     def decide(
         key: str, action: str, service: str, region: str, resource_arn: str = "*", service_context: Json | None = None
     ) -> Any:  # noqa: ANN401 - ministack's refusal, or None
+        if evaluator.is_root_access_key(key or ""):  # may do everything, once it is known
+            return enforce(key, action, service, region, resource_arn=resource_arn, service_context=service_context)
         request = _request.get()
-        principal = evaluator.resolve_principal(key or "", ministack("core.responses").get_account_id())
-        is_root = isinstance(principal, evaluator.PrincipalInfo) and principal.policies is None
-        wanted = [(action, resource, _conditions(action, request)) for resource in _resources(action, request)]
-        wanted = [*(wanted or [(action, resource_arn, _conditions(action, request))])]
+        principal = evaluator.resolve_principal(key, ministack("core.responses").get_account_id())
+        own, resources = _conditions(action, request), _resources(action, request) or [resource_arn]
+        wanted = [(action, resource, own) for resource in resources]
         wanted += _tagged(action, request)
         wanted += [("iam:PassRole", role, {"iam:PassedToService": to}) for role, to in _passed_roles(action, request)]
         for one, resource, conditions in wanted:
             context = {**(service_context or {}), **conditions}
             refusal = enforce(key, one, service, region, resource_arn=resource, service_context=context)
-            if is_root or isinstance(refusal, evaluator.AuthError):
+            if isinstance(refusal, evaluator.AuthError):
                 return refusal
             decisions.record(principal.arn, one, resource, allowed=refusal is None)
             if refusal is not None:

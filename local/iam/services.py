@@ -148,12 +148,13 @@ def _mend_task_role(decisions: Decisions) -> None:
 def _session(role: str, name: str) -> Json:
     """A new session of a role, as ECS hands it to a container."""
     _, _, _, _, account, path = role.split(":", 5)
+    own = path.rpartition("/")[2]
     seed = secrets.token_hex(16)
     key, secret = f"ASIA{seed[:16].upper()}", hashlib.sha256(seed.encode()).hexdigest()
     token, ends = secrets.token_urlsafe(64), time.time() + LIFETIME
     session = {
-        "Arn": f"arn:aws:sts::{account}:assumed-role/{path.rpartition('/')[2]}/{name}",
-        "UserId": f"{path.rpartition('/')[2]}:{name}",
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{own}/{name}",
+        "UserId": f"{own}:{name}",
         "AccountId": account,
         "PrincipalType": "AssumedRole",
         "SecretAccessKey": secret,

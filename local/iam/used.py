@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,15 @@ from local.ecs import ministack
 _NAME = re.compile(r"litellm-[a-z0-9]+-(?P<own>[a-z]+-\w*?)(?:[0-9A-F]{6,}|-[0-9A-F]+|$).*")
 
 
-@dataclass(frozen=True, order=True)
-class Grant:
-    """An action that a statement allows a role of the stacks."""
-
-    role: str  # stack and logical id, without the environment and what CloudFormation appends
-    action: str
-
-
-def grants() -> Iterator[Grant]:
-    """What the roles in the emulated AWS may do, by their own policies."""
+def grants() -> Iterator[tuple[str, str]]:
+    """What the roles of the stacks in the emulated AWS may do by their own policies: `own_name` and action of each."""
     parse = ministack("core.iam_evaluator").parse_policy_document
     for role in ministack("services.iam")._roles.to_dict().values():
         if own := own_name(role["RoleName"]):
             for policy in (role.get("InlinePolicies") or {}).values():
                 for statement in parse(policy):
                     for action in statement.actions if statement.effect == "Allow" else ():
-                        yield Grant(own, action)
+                        yield own, action
 
 
 def own_name(role: str) -> str:
@@ -43,7 +34,7 @@ def own_name(role: str) -> str:
 
 def write(file: Path) -> None:
     """Write the grants down, one JSON list a line."""
-    file.write_text("".join(json.dumps([grant.role, grant.action]) + "\n" for grant in sorted({*grants()})))
+    file.write_text("".join(json.dumps(grant) + "\n" for grant in sorted({*grants()})))
 
 
 def unused(folders: Iterable[Path], granted: str, decisions: str) -> list[tuple[str, str]]:
