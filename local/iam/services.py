@@ -30,6 +30,9 @@ POLL = {
     "GetQueueAttributes": "sqs:GetQueueAttributes",
 }
 
+# docs.aws.amazon.com/sns/latest/dg/sns-key-management.html (enable event sources from AWS services)
+PUBLISH_ENCRYPTED = ("kms:GenerateDataKey", "kms:Decrypt")
+
 _log = logging.getLogger("ministack")
 _definition: ContextVar[Json] = ContextVar("definition", default={})  # noqa: B039 - never changed
 _machine_role: ContextVar[str] = ContextVar("machine_role", default="")
@@ -40,6 +43,7 @@ def mend_services(decisions: Decisions) -> None:
     _mend_execution_role(decisions)
     _mend_task_role(decisions)
     _mend_function_roles(decisions)
+    _mend_topics_keys()
     _mend_topics(decisions)
     _mend_api(decisions)
     _mend_state_machines(decisions)
@@ -184,6 +188,47 @@ def refusal_by_policy(decisions: Decisions, service: str, arn: str, source: str)
     return decisions.of_service(policy, service, action, arn, source)
 
 
+def _mend_topics_keys() -> None:
+    """Have CloudFormation note the key that a topic is to be encrypted with: ministack leaves it out."""
+    handlers, topics = ministack("services.cloudformation.provisioners")._RESOURCE_HANDLERS, ministack("services.sns")
+    handler = handlers["AWS::SNS::Topic"]
+
+    def note(topic: str, properties: Json) -> None:
+        attributes = topics._topics[topic]["attributes"]
+        attributes.pop("KmsMasterKeyId", None)
+        if key := properties.get("KmsMasterKeyId"):
+            attributes["KmsMasterKeyId"] = str(key)
+
+    def create(logical_id: str, properties: Json, *rest: object) -> Any:  # noqa: ANN401 - ministack's
+        topic, attributes = handler["create"](logical_id, properties, *rest)
+        note(topic, properties)
+        return topic, attributes
+
+    def update(topic: str, before: Json, properties: Json, *rest: object, **named: object) -> Any:  # noqa: ANN401
+        updated = handler["update"](topic, before, properties, *rest, **named)
+        note(updated[0] if isinstance(updated, tuple) else topic, properties)
+        return updated
+
+    handlers["AWS::SNS::Topic"] = {**handler, "create": create, "update": update}
+
+
+def refusal_by_key(decisions: Decisions, service: str, topic: str, source: str) -> str | None:
+    """Why the key that a topic is encrypted with does not let a service publish there; None if it does, or none is.
+
+    Of AWS's own key for SNS nobody can change the policy, and it lets no service in.
+    """
+    _, _, _, region, account, _ = topic.split(":", 5)
+    found = ministack("services.sns")._topics.get_scoped(account, region, topic) or {}
+    key = (found.get("attributes") or {}).get("KmsMasterKeyId")
+    if not key:
+        return None
+    with ministack("core.responses").request_scope(account, region):
+        policy, _ = ministack("services.kms").key_policy_for_arn(key) or ("{}", "")
+    arn = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{account}:{key if '/' in key else f'key/{key}'}"
+    refusals = (decisions.of_service(policy, service, action, arn, source) for action in PUBLISH_ENCRYPTED)
+    return next(filter(None, refusals), None)
+
+
 def _mend_topics(decisions: Decisions) -> None:
     """Have SNS call functions that let the topic in, and alarms and SES publish where the topic's policy lets them."""
     sns, alarms, ses = ministack("services.sns"), ministack("services.cloudwatch"), ministack("services.ses")
@@ -196,19 +241,22 @@ def _mend_topics(decisions: Decisions) -> None:
             deliver(endpoint, envelope, topic, *rest)
 
     def dispatch_alarm_actions(alarm: Json, *rest: object) -> None:
-        allowed = {}
+        allowed, service = {}, "cloudwatch.amazonaws.com"
         for actions in ("AlarmActions", "OKActions", "InsufficientDataActions"):
             topics = alarm.get(actions) or []
             refusals = [
-                refusal_by_policy(decisions, "cloudwatch.amazonaws.com", topic, str(alarm["AlarmArn"]))
+                refusal_by_policy(decisions, service, topic, str(alarm["AlarmArn"]))
+                or refusal_by_key(decisions, service, topic, str(alarm["AlarmArn"]))
                 for topic in topics
             ]
             allowed[actions] = [topic for topic, refusal in zip(topics, refusals, strict=True) if not refusal]
         dispatch({**alarm, **allowed}, *rest)
 
     def publish_notification(topic: str, event: Json) -> None:
-        source = _configuration_set(event)
-        if refusal := refusal_by_policy(decisions, "ses.amazonaws.com", topic, source):
+        source, service = _configuration_set(event), "ses.amazonaws.com"
+        if refusal := (
+            refusal_by_policy(decisions, service, topic, source) or refusal_by_key(decisions, service, topic, source)
+        ):
             _log.warning("SES: nothing is published to %s: %s", topic, refusal)
         else:
             publish(topic, event)

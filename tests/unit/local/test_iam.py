@@ -82,8 +82,16 @@ def of(name: str, handler: str = "note") -> dict[str, Any]:
     }
 
 
+def encrypting(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    owner = allow(["kms:*"], "*") | {"Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}}
+    return resource("AWS::KMS::Key", KeyPolicy=document(owner, *statements))
+
+
+LET_SES = allow(["kms:GenerateDataKey", "kms:Decrypt"], "*") | {"Principal": {"Service": "ses.amazonaws.com"}}
+TOPICS = ("Events", "Silent", "Silenced")
 CLUSTER = {"ArnEquals": {"ecs:cluster": get_att("Cluster", "Arn")}}
 PASSED = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+PUBLISH = "kms:GenerateDataKey"
 NOTES = allow(["dynamodb:PutItem"], get_att("Notes", "Arn"))
 RESOURCES: Mapping[str, Any] = {
     "Notes": table(),
@@ -113,6 +121,29 @@ RESOURCES: Mapping[str, Any] = {
                 ),
             }
         ],
+    ),
+    "Inbox": resource("AWS::SQS::Queue"),
+    "Receives": resource(
+        "AWS::SQS::QueuePolicy",
+        PolicyDocument=document(
+            allow(["sqs:SendMessage"], get_att("Inbox", "Arn")) | {"Principal": {"Service": "sns.amazonaws.com"}}
+        ),
+        Queues=[{"Ref": "Inbox"}],
+    ),
+    "SesKey": encrypting(LET_SES),
+    "OwnKey": encrypting(),
+    "Events": resource("AWS::SNS::Topic", KmsMasterKeyId=get_att("SesKey", "Arn")),
+    "Silent": resource("AWS::SNS::Topic", KmsMasterKeyId={"Ref": "OwnKey"}),
+    "Silenced": resource("AWS::SNS::Topic", KmsMasterKeyId="alias/aws/sns"),
+    "Publishes": resource(
+        "AWS::SNS::TopicPolicy",
+        PolicyDocument=document(
+            *(
+                allow(["sns:Publish"], {"Ref": topic}) | {"Principal": {"Service": "ses.amazonaws.com"}}
+                for topic in TOPICS
+            )
+        ),
+        Topics=[{"Ref": topic} for topic in TOPICS],
     ),
     # what services do
     "Noter": role(NOTES),
@@ -162,7 +193,7 @@ def stack(emulator: Emulator) -> dict[str, str]:
     for name in ("/t/READ", "/t/NOT"):
         ssm.put_parameter(Name=name, Value="secret", Type="SecureString")
     roles = [name for name, one in RESOURCES.items() if one["Type"] == "AWS::IAM::Role"]
-    names = ("Notes", "Cluster", "Other", "Task", "Machine", "NotLet", "Mailer")
+    names = ("Notes", "Cluster", "Other", "Task", "Machine", "NotLet", "Mailer", "Inbox", *TOPICS)
     outputs = {name: get_att(name, "Arn") for name in roles} | {name: {"Ref": name} for name in names}
     return deploy(emulator, "iam", RESOURCES, outputs)
 
@@ -265,6 +296,41 @@ class TestService:
         assert ("events.amazonaws.com", "lambda:InvokeFunction", True) in decisions
         assert until(lambda: ("events.amazonaws.com", "lambda:InvokeFunction", False) in decided(emulator))
         assert not noted("not let")
+
+    def test_publishes_to_an_encrypted_topic_where_the_key_lets_it(
+        self, emulator: Emulator, stack: Mapping[str, str]
+    ) -> None:
+        mails, topics, queues = aws(emulator, "sesv2"), aws(emulator, "sns"), aws(emulator, "sqs")
+        queue = queues.get_queue_attributes(QueueUrl=stack["Inbox"], AttributeNames=["QueueArn"])["Attributes"]
+        mails.create_configuration_set(ConfigurationSetName="told")
+        for name in TOPICS:
+            topics.subscribe(TopicArn=stack[name], Protocol="sqs", Endpoint=queue["QueueArn"])
+            mails.create_configuration_set_event_destination(
+                ConfigurationSetName="told",
+                EventDestinationName=name,
+                EventDestination={
+                    "Enabled": True,
+                    "MatchingEventTypes": ["SEND"],
+                    "SnsDestination": {"TopicArn": stack[name]},
+                },
+            )
+        mails.send_email(
+            FromEmailAddress="gateway@mail.example.org",
+            Destination={"ToAddresses": ["success@simulator.amazonses.com"]},
+            Content={"Simple": {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": "x"}}}},
+            ConfigurationSetName="told",
+        )
+
+        def keys(*, allowed: bool) -> list[str]:
+            lines = map(json.loads, Path(emulator.decisions).read_text().splitlines())
+            return [each["resource"] for each in lines if each["action"] == PUBLISH and each["allowed"] is allowed]
+
+        # One of two that do not let SES in is AWS's own, whose policy nobody can change.
+        refused = until(lambda: len(found := keys(allowed=False)) == 2 and found)
+        assert [key.rpartition(":")[2] for key in refused][1] == "alias/aws/sns"
+        assert len(keys(allowed=True)) == 1
+        received = until(lambda: queues.receive_message(QueueUrl=stack["Inbox"], MaxNumberOfMessages=9).get("Messages"))
+        assert [json.loads(each["Body"])["TopicArn"] for each in received] == [stack["Events"]]
 
     def test_acts_with_its_role(self, emulator: Emulator, stack: Mapping[str, str]) -> None:
         states = aws(emulator, "stepfunctions")
