@@ -19,6 +19,7 @@ from typing import Final
 
 from ops import costs
 from ops.access import environment_named, run
+from ops.numbers import written
 from ops.secrets import known, required_secrets
 from ops.slack_manifest import PATH
 from ops.templates import Facts, Properties, plain, synthesize
@@ -153,7 +154,7 @@ def _titled(title: str, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _from_to(least: float, most: float) -> str:
-    return f"{least:g}–{most:g}"  # noqa: RUF001 - as in docs/environments.md
+    return f"{written(least)}–{written(most)}"  # noqa: RUF001 - as in docs/environments.md
 
 
 def _yes_no(value: bool) -> str:

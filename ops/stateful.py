@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from ops.assembly import Template
 from ops.diff import Difference, ResourceChange, TypeModel, models
+from ops.numbers import written
 
 HOLDS: Final[Mapping[str, str]] = {
     "AWS::RDS::DBCluster": "It holds all that LiteLLM knows: users, teams, keys, budgets and spend.",
@@ -334,7 +335,7 @@ def _no_sooner(before: Any, after: Any) -> bool:  # noqa: ANN401 - a template is
 def _shown(strength: float, guard: Guard) -> str:
     if isinstance(guard.unset, bool):
         return "on" if strength else "off"
-    return "unlimited" if math.isinf(strength) else "unknown" if math.isnan(strength) else f"{strength:g}"
+    return "unlimited" if math.isinf(strength) else "unknown" if math.isnan(strength) else written(strength)
 
 
 def _and(names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from ops.doctor.account import Account
 from ops.doctor.finding import Finding, problem, well
+from ops.numbers import written
 
 CHATBOT_REGION: Final = "us-east-2"  # one of the few with its API, which knows the workspaces of all
 
@@ -18,7 +19,8 @@ def mail(account: Account) -> Iterator[Finding]:
     """SES sends to anybody, and has not been stopped."""
     what, environment = "mail", account.environment
     found = account.client("sesv2").get_account()
-    quota = f"{found['SendQuota']['Max24HourSend']:g} mails a day, {found['SendQuota']['MaxSendRate']:g} a second"
+    day, second = (written(found["SendQuota"][name]) for name in ("Max24HourSend", "MaxSendRate"))
+    quota = f"{day} mails a day, {second} a second"
     if not found["ProductionAccessEnabled"]:
         yield problem(
             what,

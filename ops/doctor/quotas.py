@@ -13,6 +13,7 @@ from botocore import exceptions as aws
 
 from ops.doctor.account import Account, error_code
 from ops.doctor.finding import Finding, problem, well
+from ops.numbers import written
 from stacks.settings import Environment
 
 # Enough for Slack's three seconds while the worker and the clock's functions run too. New accounts have 10, with which
@@ -43,7 +44,7 @@ class Quota:
         if need is None:
             return
         what, given = f"quota: {self.what}", self.value(account.client("service-quotas"))
-        told = f"{given:g}, and {need.amount:g} needed: {need.reason}"
+        told = f"{written(given)}, and {written(need.amount)} needed: {need.reason}"
         if given >= need.amount:
             yield well(what, told)
             return
@@ -51,8 +52,8 @@ class Quota:
             what,
             told,
             f"run `aws service-quotas request-service-quota-increase --region {account.environment.region} "
-            f"--service-code {self.service} --quota-code {self.code} --desired-value {need.amount:g}`; AWS may take "
-            "days to answer.",
+            f"--service-code {self.service} --quota-code {self.code} --desired-value {written(need.amount)}`; AWS "
+            "may take days to answer.",
         )
 
     def value(self, quotas: Any) -> float:  # noqa: ANN401 - a client
@@ -78,7 +79,7 @@ def _rollout(account: Account) -> Need:
     settings = account.environment.gateway
     return Need(
         2 * settings.max_tasks * settings.cpu / 1024,
-        f"2 x {settings.max_tasks} tasks of {settings.cpu / 1024:g} vCPU while a deployment runs",
+        f"2 x {settings.max_tasks} tasks of {written(settings.cpu / 1024)} vCPU while a deployment runs",
     )
 
 
@@ -86,9 +87,9 @@ def _on_demand_cpus(account: Account) -> Need:
     settings = account.environment.gateway
     migration = settings.cpu / 1024
     if settings.spot:
-        return Need(migration, f"the migration's {migration:g} vCPU")
+        return Need(migration, f"the migration's {written(migration)} vCPU")
     rollout = _rollout(account)
-    return Need(rollout.amount + migration, f"{rollout.reason}, and {migration:g} for the migration")
+    return Need(rollout.amount + migration, f"{rollout.reason}, and {written(migration)} for the migration")
 
 
 def _spot_cpus(account: Account) -> Need | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from ops.numbers import written
 from stacks.settings import Plan, Settings
 
 NOTHING: Final = "none"
@@ -58,7 +59,7 @@ def number(adapter: TypeAdapter[Any]) -> Kind:
         found = checked(adapter, value)
         return int(found) if found == int(found) else found
 
-    return Kind(read, show=lambda value: f"{value:g}" if isinstance(value, float) else str(value))
+    return Kind(read, show=written)
 
 
 def texts(adapter: TypeAdapter[Any]) -> Kind:
@@ -133,8 +134,8 @@ def _plans(value: Any) -> Any:  # noqa: ANN401 - whatever YAML has
 
 
 def _show_plan(plan: dict[str, Any]) -> str:
-    parts = [plan["name"], f"{plan['monthly_price']:g}", " ".join(plan["covers"])]
-    parts += [f"{plan['monthly_allowance']:g}" if "monthly_allowance" in plan else "", plan.get("seats", "")]
+    parts = [plan["name"], written(plan["monthly_price"]), " ".join(plan["covers"])]
+    parts += [written(plan["monthly_allowance"]) if "monthly_allowance" in plan else "", plan.get("seats", "")]
     return " | ".join(parts).rstrip(" |")
 
 

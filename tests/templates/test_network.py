@@ -78,6 +78,8 @@ def test_endpoints(templates: Templates, environment: Environment) -> None:
     assert set(gateways) == {f"com.amazonaws.<AWS::Region>.{name}" for name in ("s3", "dynamodb")}
     for gateway in gateways.values():
         assert len(gateway["RouteTableIds"]) == len(TIERS) * len(environment.network.zones)
+    # The default lets everything through, and identities' policies decide: the emulated AWS asks no endpoint.
+    assert not [endpoint for endpoint in endpoints if "PolicyDocument" in endpoint]
     interfaces = [endpoint for endpoint in endpoints if endpoint["VpcEndpointType"] == "Interface"]
     assert {endpoint["ServiceName"] for endpoint in interfaces} == {
         f"com.amazonaws.{environment.region}.{name}" for name in environment.network.interface_endpoints
