@@ -137,7 +137,7 @@ Enforced as on AWS and by Slack:
   IAM       signatures and every deployed policy: {_short(gateway.emulator.decisions)}
   Edge      security group, web ACL, listener rules: curl --interface {OFFICE} calls from the office,
             {STRANGER} from elsewhere
-  Services  SES's sandbox, service-linked roles, deletion protection, Slack's limits
+  Services  SES's sandbox, 10 functions at once, service-linked roles, deletion protection, Slack's limits
 
 Deployed, but without effect on this machine:
 {not_emulated}

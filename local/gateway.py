@@ -39,6 +39,9 @@ from stacks.litellm_config import LiteLlmConfig
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+# Lambda functions at once in an account: what a new one has.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+CONCURRENT_FUNCTIONS = 10
 CONCURRENT_STACKS = 5  # as many as ever wait for the same one
 START_TIMEOUT = 240.0  # seconds until the first healthy answer, on a slow machine
 
@@ -347,7 +350,12 @@ def start_emulator(state: Path, outside: OutsideWorld, *gateways: LocalGateway) 
         "AWS_ENDPOINT_URL_COST_EXPLORER": "https://ce.us-east-1.amazonaws.com",  # ministack has none
     }
     places = tuple(gateway.place for gateway in gateways)
-    settings = Settings(places=places, functions=functions, smtp_port=outside.mailbox.relay_port)
+    settings = Settings(
+        places=places,
+        functions=functions,
+        smtp_port=outside.mailbox.relay_port,
+        concurrency=CONCURRENT_FUNCTIONS,
+    )
     emulator = Emulator(port=port, state=state, settings=settings)
     emulator.start()
     outside.permissions.endpoint = emulator.endpoint

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from local.gateway import LocalGateway
+from local.gateway import CONCURRENT_FUNCTIONS, LocalGateway
 from stacks import CHECKOUT
 
 
@@ -21,10 +21,21 @@ def _run(gateway: LocalGateway, command: str, *arguments: str) -> tuple[int, str
     return run.returncode, run.stdout
 
 
-def test_all_is_well_in_the_emulated_account(gateway: LocalGateway) -> None:
+# What a new account of AWS is, and the emulated one too.
+NEW_ACCOUNT = "quota: Lambda concurrency"
+
+
+def _problems(out: str) -> list[str]:
+    found = [line.removeprefix("  problem ").strip() for line in out.splitlines() if line.startswith("  problem ")]
+    assert [line for line in found if line.startswith(NEW_ACCOUNT)], out
+    return [line for line in found if not line.startswith(NEW_ACCOUNT)]
+
+
+def test_all_is_well_in_the_emulated_account_but_that_it_is_new(gateway: LocalGateway) -> None:
     code, out = _run(gateway, "doctor")
-    assert code == 0, out
-    assert out.endswith("All is well.\n")
+    assert code == 1, out
+    assert _problems(out) == []
+    assert f"{CONCURRENT_FUNCTIONS} functions at once in the whole account" in out
     for what in ("bootstrap", "secrets", "hosted zone", "mail", "quota: VPCs", "Bedrock: anthropic.claude-opus-5-5"):
         assert any(line.startswith("  ok ") and what in line for line in out.splitlines()), what
 
@@ -38,7 +49,7 @@ def test_a_missing_secret_is_a_problem_with_its_name(gateway: LocalGateway) -> N
     finally:
         ssm.put_parameter(Name=name, Value=value, Type="SecureString")
     assert code == 1, out
-    (line,) = (line for line in out.splitlines() if line.startswith("  problem "))
+    (line,) = _problems(out)
     assert line.endswith("missing: DD_APP_KEY")
     assert "-> run `make secrets ENV=local`." in out
     assert value not in out
