@@ -6,12 +6,18 @@ Bedrock's Converse has some of its words: what both need is public here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
-from local.outside.completion import Completion, Prefix, Prompt, Tool, join_texts, own_text, pieces
-from local.outside.exchange import Answer
+from local.outside.completion import Completion, Prefix, Prompt, Tool, join_texts, pieces, result_text
+from local.outside.exchange import Answer, ApiError
+from local.outside.json_schema import anthropic_problem
 from local.outside.records import Json, Usage
+from local.outside.told import Event, Turn
 
+# Claude of this year takes no forced tool: "What's new in Claude Sonnet 5.5" and its kin, "Forced tool use is not
+# supported"; the models are those with `supports_forced_tool_use: false` in LiteLLM's price list.
+_UNFORCED = re.compile(r"claude-(?:fable-5-1|mythos-5-1|opus-5-5|sonnet-5-5)\b")
 SIGNED = "c2lnbmF0dXJl"  # what the providers sign a thought with, to recognise it in the next request
 
 
@@ -20,19 +26,88 @@ def messages_prompt(model: str, body: Json) -> Prompt:
     messages = body["messages"]
     blocks = [*_blocks(body.get("system", [])), *(b for message in messages for b in _blocks(message["content"]))]
     choice = body.get("tool_choice", {})
-    return Prompt(
+    offered = [tool for tool in body.get("tools", []) if tool.get("type", "custom") == "custom"]
+    prompt = Prompt(
         model=model,
         text=join_texts(blocks),
-        last_text=own_text(messages[-1]["content"]) if messages[-1]["role"] == "user" else "",
-        tools=tuple(
-            Tool(tool["name"], tool["input_schema"]) for tool in body.get("tools", []) if "input_schema" in tool
-        ),
+        turn=Turn.of(_events(messages)),
+        tools=tuple(Tool(tool["name"], tool["input_schema"]) for tool in offered if choice.get("type") != "none"),
         forced_tool=choice.get("name", "*") if choice.get("type") in ("any", "tool") else "",
         max_tokens=body.get("max_tokens"),
         prefixes=marked_prefixes(blocks, "cache_control"),
         images=sum(block.get("type") == "image" for block in blocks),
         thinks=thinks(body.get("thinking")),
+        schema=_schema((body.get("output_config") or {}).get("format")) or inlined_schema(blocks),
     )
+    if problem := tools_problem(prompt):
+        raise ApiError(400, message=problem)
+    return prompt
+
+
+def _events(messages: list[Json]) -> Iterator[Event]:
+    for message in messages:
+        blocks = _blocks(message["content"])
+        kinds = [block.get("type") for block in blocks]
+        if message["role"] == "assistant":
+            yield "called" if "tool_use" in kinds else "answered", ""
+        elif message["role"] == "user":
+            for block in blocks:
+                if block.get("type") == "tool_result":
+                    yield "result", result_text(block.get("content", ""))
+                elif "text" in block:
+                    yield "asked", block["text"]
+
+
+def _schema(wanted: Json | None) -> Json | None:
+    """Return the schema of an `output_config.format`, refused as Anthropic does: "Structured outputs"."""
+    if wanted is None:
+        return None
+    if wanted.get("type") != "json_schema":
+        raise ApiError(400, message="output_config.format.type: Input should be 'json_schema'")
+    if "schema" not in wanted:
+        raise ApiError(400, message="output_config.format.schema: Field required")
+    if problem := anthropic_problem(wanted["schema"]):
+        raise ApiError(400, message=f"output_config.format.schema: {problem}")
+    schema: Json = wanted["schema"]
+    return schema
+
+
+def inlined_schema(blocks: list[Json]) -> Json | None:
+    """Return the schema that is the whole last text of a prompt.
+
+    So LiteLLM asks a model of Bedrock's for which it knows no other way
+    (`convert_bedrock_invoke_output_format_to_inline_schema`), and the model does as it is asked.
+    """
+    text = blocks[-1].get("text") if blocks else None
+    if not isinstance(text, str) or not text.startswith("{"):
+        return None
+    try:
+        schema = json.loads(text)
+    except ValueError:
+        return None
+    return schema if "properties" in schema and schema.get("type") == "object" else None
+
+
+def tools_problem(prompt: Prompt) -> str:
+    """Return what is wrong with the tools of a request or the choice of one, in Anthropic's words, or "".
+
+    API reference, "Create a Message"; "Extended thinking", tool use.
+    """
+    for number, tool in enumerate(prompt.tools):
+        place, kind = f"tools.{number}.custom.input_schema", tool.schema.get("type")
+        if {"oneOf", "allOf", "anyOf"} & tool.schema.keys():
+            return f"{place}: input_schema does not support oneOf, allOf, or anyOf at the top level"
+        if kind != "object":
+            return f"{place}.type: {'Field required' if kind is None else 'Input should be ' + repr('object')}"
+    if not prompt.forced_tool:
+        return ""
+    if _UNFORCED.search(prompt.model):
+        return 'tool_choice: type "tool" and "any" are not supported for this model.'
+    if prompt.forced_tool == "*" and not prompt.tools:
+        return "tool_choice.any may only be specified while providing tools"
+    if not prompt.knows_forced_tool():
+        return f"Tool '{prompt.forced_tool}' not found in provided tools"
+    return "Thinking may not be enabled when tool_choice forces tool use." if prompt.thinks else ""
 
 
 def _blocks(content: str | list[Json]) -> list[Json]:

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from local.outside import openai_format
 from local.outside.anthropic_format import (
     SIGNED,
+    inlined_schema,
     marked_prefixes,
     message_events,
     message_object,
@@ -27,6 +28,7 @@ from local.outside.anthropic_format import (
     thinking_count,
     thinks,
     tool_id,
+    tools_problem,
     written,
 )
 from local.outside.completion import (
@@ -39,10 +41,13 @@ from local.outside.completion import (
     join_texts,
     own_text,
     pieces,
+    result_text,
 )
 from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.json_schema import anthropic_problem
 from local.outside.permissions import ACCOUNT, Permissions
 from local.outside.records import Json, Usage
+from local.outside.told import Event, Turn
 from stacks.endpoints import regions_of
 from stacks.litellm_config.bedrock import BEDROCK_ARN, GEOGRAPHIES, geography_of, profile_or_model
 
@@ -224,10 +229,10 @@ def _converse_prompt(model: str, body: Json) -> Prompt:
     choice = tools.get("toolChoice", {})
     specs = [tool["toolSpec"] for tool in tools.get("tools", []) if "toolSpec" in tool]
     fields = body.get("additionalModelRequestFields") or {}
-    return Prompt(
+    prompt = Prompt(
         model=model,
         text=join_texts(blocks),
-        last_text=own_text(messages[-1]["content"]) if messages[-1]["role"] == "user" else "",
+        turn=Turn.of(_converse_steps(messages)),
         tools=tuple(Tool(spec["name"], spec["inputSchema"]["json"]) for spec in specs),
         forced_tool=choice["tool"]["name"] if "tool" in choice else "*" if "any" in choice else "",
         max_tokens=body.get("inferenceConfig", {}).get("maxTokens"),
@@ -235,7 +240,50 @@ def _converse_prompt(model: str, body: Json) -> Prompt:
         images=sum("image" in block for block in blocks),
         # Claude's and Nova's ways of saying it.
         thinks=thinks(fields.get("thinking")) or thinks(fields.get("reasoningConfig")),
+        schema=_converse_schema((body.get("outputConfig") or {}).get("textFormat")) or inlined_schema(blocks),
     )
+    _check_tools(prompt, blocks, "toolConfig" in body)
+    return prompt
+
+
+def _converse_steps(messages: list[Json]) -> Iterator[Event]:
+    for message in messages:
+        if message["role"] == "assistant":
+            yield "called" if any("toolUse" in block for block in message["content"]) else "answered", ""
+            continue
+        for block in message["content"]:
+            if "toolResult" in block:
+                yield "result", result_text(block["toolResult"]["content"])
+        yield "asked", own_text(message["content"])
+
+
+def _converse_schema(wanted: Json | None) -> Json | None:
+    """Return the schema of a `textFormat`, which is a JSON text: API reference, `JsonSchemaDefinition`."""
+    if wanted is None:
+        return None
+    try:
+        schema: Json = json.loads(wanted["structure"]["jsonSchema"]["schema"])
+    except ValueError as error:
+        raise ApiError(400, message="The JSON schema in outputConfig.textFormat is not valid JSON.") from error
+    if problem := anthropic_problem(schema):
+        message = f"The model returned the following errors: output_config.format.schema: {problem}"
+        raise ApiError(400, message=message)
+    return schema
+
+
+def _check_tools(prompt: Prompt, blocks: list[Json], configured: bool) -> None:
+    """Refuse what Converse refuses of tools, and what the model behind it does, whose words it passes on."""
+    if configured and not prompt.tools:
+        message = (
+            "1 validation error detected: Value at 'toolConfig.tools' failed to satisfy constraint: Member must have"
+            " length greater than or equal to 1"
+        )
+        raise ApiError(400, message=message)
+    if not configured and any("toolUse" in block or "toolResult" in block for block in blocks):
+        message = "The toolConfig field must be defined when using toolUse and toolResult content blocks."
+        raise ApiError(400, message=message)
+    if problem := tools_problem(prompt):
+        raise ApiError(400, message=f"The model returned the following errors: {problem}")
 
 
 def _count(model: str, counted: Json) -> int:

@@ -4,8 +4,10 @@
   messages, tool calls and tool results; neither tool definitions nor media) joined with one line feed each. An image
   is `IMAGE_TOKENS`, whatever its size.
 - The answer begins with `COMPLETION_PHRASE`, then has a number made from model and prompt and up to 23 filler words:
-  the same request has the same text, and no answer repeats a word of its prompt.
-- A tool is called if the request demands one, or if its last message is the user's and says "use the tool".
+  the same request has the same text, and no answer repeats a word of its prompt but the last result of a tool in this
+  turn, of which it has the first `RESULT_CHARACTERS`.
+- A tool is called if the request demands one, or if the prompt's own words say so (`local/outside/told.py`).
+- Where a request asks for a JSON Schema the answer is a value of it (`local/outside/json_schema.py`).
 - The model thinks first if the request turns thinking on in its format. It thinks for 64 to 319 tokens, which are
   output, and shows fewer, as with the providers: what is shown is a summary, what is billed is the whole.
 - Prompt caching: a prefix of at least 1,024 tokens that the same host has seen for the same model is read from the
@@ -24,14 +26,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from local.outside.exchange import ApiError
+from local.outside.json_schema import UnfitSchemaError, value
 from local.outside.records import Json, Usage
+from local.outside.told import Told, Turn
 
 CHARACTERS_PER_TOKEN = 4
 CACHE_MINIMUM_TOKENS = 1024
 IMAGE_TOKENS = 1120
 """What Gemini 3 and later count for an image at the default resolution; the others count by its width and height."""
 COMPLETION_PHRASE = "Answer of the simulated provider"
-TOOL_MARKER = "use the tool"
+RESULT_CHARACTERS = 1000
+JSON_MODE: Json = {"type": "object", "properties": {"answer": {"type": "string"}}}
+"""What is answered where a request asks for JSON without a schema."""
+SCHEMA_TOOL = "json_tool_call"
+"""What LiteLLM calls the tool by which it asks for a schema where it knows no other way (RESPONSE_FORMAT_TOOL_NAME of
+its constants). A model that takes no `tool_choice` gets it as the one tool there is, and calls it."""
 _FILLER = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 _CHUNK_CHARACTERS = 16
 # Under these keys of a message are texts, or parts with texts; media are under others.
@@ -45,10 +55,14 @@ _JSON_KEYS = {"args", "input", "json", "response"}
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call: its name and the JSON Schema of its arguments."""
+    """A function that the model may call: its name and the JSON Schema of its arguments.
+
+    A `custom` one, of OpenAI's, is given a text and no JSON: what its arguments have as `input`.
+    """
 
     name: str
     schema: Json
+    custom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +72,11 @@ class ToolCall:
     name: str
     arguments: Json
     number: str
+    custom: bool = False
 
     def arguments_json(self) -> str:
         """Return the arguments as OpenAI and Anthropic stream them."""
-        return json.dumps(self.arguments)
+        return str(self.arguments.get("input", "")) if self.custom else json.dumps(self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +91,24 @@ class Prefix:
 class Prompt:
     """A request to a model, whatever the provider's format.
 
-    `last_text` is the text of the last message if it is the user's own, else "". `forced_tool` is a tool's name, or
-    "*" for any. `prefixes` are those to cache, the shortest first.
+    `forced_tool` is a tool's name, or "*" for any. `prefixes` are those to cache, the shortest first. `schema` is what
+    the answer's text has to fit.
     """
 
     model: str
     text: str
-    last_text: str = ""
+    turn: Turn = field(default_factory=Turn)
     tools: tuple[Tool, ...] = ()
     forced_tool: str = ""
     max_tokens: int | None = None
     prefixes: tuple[Prefix, ...] = ()
     images: int = 0
     thinks: bool = False
+    schema: Json | None = None
+
+    def knows_forced_tool(self) -> bool:
+        """Return whether the tool that is demanded, if one is, is among the tools."""
+        return self.forced_tool in ("", *("*" for _ in self.tools), *(tool.name for tool in self.tools))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +188,54 @@ def _complete(prompt: Prompt) -> Completion:
     number = digest[:12]
     thoughts = f"Thoughts of the simulated provider, number {number}." if prompt.thinks else ""
     reasoning = 64 + int(digest[8:10], 16) if prompt.thinks else 0
-    tool = _wanted_tool(prompt)
-    if tool is not None:
-        return Completion("", ToolCall(tool.name, example(tool.schema), number), "tool", thoughts, reasoning)
-    filler = "".join(f" {_FILLER[(int(digest[:4], 16) + i) % 8]}" for i in range(int(digest[4:8], 16) % 24))
-    text = f"{COMPLETION_PHRASE}, number {number}:{filler}."
+    told = _told(prompt)
+    call = _call(prompt, told, number)
+    if call is not None:
+        return Completion("", call, "tool", thoughts, reasoning)
+    text = _text(prompt, told, number)
     limit = CHARACTERS_PER_TOKEN * max((prompt.max_tokens or reasoning + len(text)) - reasoning, 0)
     return Completion(text[:limit], None, "stop" if len(text) <= limit else "length", thoughts, reasoning)
+
+
+def _told(prompt: Prompt) -> Told | None:
+    try:
+        return prompt.turn.next_call() if prompt.tools else None
+    except ValueError as error:
+        raise ApiError(400, message=str(error)) from error
+
+
+def _call(prompt: Prompt, told: Told | None, number: str) -> ToolCall | None:
+    """Return the tool call that the request demands or its words ask for, None if there is no such tool."""
+    if prompt.forced_tool:
+        wanted = prompt.forced_tool if prompt.forced_tool != "*" else told.name if told else ""
+    elif told is not None:
+        wanted = told.name
+    else:
+        wanted = SCHEMA_TOOL
+    tool = next((tool for tool in prompt.tools if wanted in ("", tool.name)), None)
+    if tool is None:
+        return None
+    arguments = told.arguments if told and told.name in ("", tool.name) else None
+    return ToolCall(tool.name, _value(tool.schema) if arguments is None else arguments, number, tool.custom)
+
+
+def _text(prompt: Prompt, told: Told | None, number: str) -> str:
+    if prompt.schema is not None:
+        return json.dumps(_value(prompt.schema))
+    head = f"{COMPLETION_PHRASE}, number {number}"
+    if told is not None:
+        return f"{head}: there is no such tool among {', '.join(tool.name for tool in prompt.tools)}."
+    if prompt.turn.results:
+        return f"{head}, by the tool's result: {prompt.turn.results[-1][:RESULT_CHARACTERS]}"
+    first, count = int(number[:4], 16), int(number[4:8], 16) % 24
+    return f"{head}:{''.join(f' {_FILLER[(first + i) % 8]}' for i in range(count))}."
+
+
+def _value(schema: Json) -> Any:  # noqa: ANN401  # any JSON value
+    try:
+        return value(schema)
+    except UnfitSchemaError as error:
+        raise ApiError(400, message=f"The simulated model makes no value of this JSON Schema: {error}") from error
 
 
 def embedding(text: str, dimensions: int) -> list[float]:
@@ -183,19 +244,6 @@ def embedding(text: str, dimensions: int) -> list[float]:
     centred = [byte - 127.5 for byte in raw]
     length = sum(value * value for value in centred) ** 0.5
     return [value / length for value in centred]
-
-
-def example(schema: Json) -> Any:  # noqa: ANN401  # any JSON value
-    """Return a value that fits a JSON Schema, as far as tools' schemas usually go."""
-    if schema.get("enum"):
-        return schema["enum"][0]
-    kind = schema.get("type", "object" if "properties" in schema else "string")
-    kind = str(kind[0] if isinstance(kind, list) else kind).lower()
-    if kind == "object":
-        return {name: example(part) for name, part in schema.get("properties", {}).items()}
-    if kind == "array":
-        return [example(schema.get("items", {}))]
-    return {"integer": 1, "number": 1.5, "boolean": True, "null": None}.get(kind, "example")
 
 
 def strings(node: object) -> Iterator[str]:
@@ -220,17 +268,21 @@ def own_text(content: object) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
+def result_text(content: object) -> str:
+    """Return the text of a tool's result: its texts and its JSON; an object with one text is that text."""
+    if isinstance(content, dict):
+        texts = list(content.values())
+        return texts[0] if len(texts) == 1 and isinstance(texts[0], str) else json.dumps(content)
+    parts = content if isinstance(content, list) else [content]
+    texts = [
+        json.dumps(part["json"]) if isinstance(part, dict) and "json" in part else own_text(part) for part in parts
+    ]
+    return "\n".join(texts)
+
+
 def join_texts(nodes: Iterable[object]) -> str:
     """Return a prompt's text from its messages or parts, in order."""
     return "\n".join(text for node in nodes for text in strings(node))
-
-
-def _wanted_tool(prompt: Prompt) -> Tool | None:
-    if not prompt.tools:
-        return None
-    if prompt.forced_tool:
-        return next((tool for tool in prompt.tools if tool.name == prompt.forced_tool), prompt.tools[0])
-    return prompt.tools[0] if TOOL_MARKER in prompt.last_text.lower() else None
 
 
 def _digest(*parts: str) -> str:

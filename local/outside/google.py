@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from local.outside import openai_format
 from local.outside.anthropic_format import messages_answer, messages_prompt, messages_stream
 from local.outside.completion import (
+    JSON_MODE,
     Completion,
     Model,
     Prompt,
@@ -33,9 +35,11 @@ from local.outside.completion import (
     implicit_prefix,
     join_texts,
     own_text,
+    result_text,
 )
 from local.outside.exchange import Answer, ApiError, Request, Target, same
 from local.outside.records import Json, Usage
+from local.outside.told import Event, Turn
 
 TOKEN_HOST = "oauth2.googleapis.com"  # noqa: S105  # a host
 TOKEN_SECONDS = 3600
@@ -245,23 +249,70 @@ def _gemini_prompt(model: str, body: Json) -> Prompt:
     text = join_texts([_field(body, "systemInstruction") or [], *contents])
     tools = [tool for group in body.get("tools") or [] for tool in _field(group, "functionDeclarations") or []]
     calling = _field(_field(body, "toolConfig") or {}, "functionCallingConfig") or {}
-    allowed = _field(calling, "allowedFunctionNames") or ["*"]
-    last = contents[-1]
     generation = _field(body, "generationConfig") or {}
     thinking = _field(generation, "thinkingConfig")
     return Prompt(
         model=model,
         text=text,
-        last_text=own_text(last["parts"]) if last.get("role", "user") == "user" else "",
-        tools=tuple(
-            Tool(tool["name"], tool.get("parameters") or _field(tool, "parametersJsonSchema") or {}) for tool in tools
-        ),
-        forced_tool=allowed[0] if calling.get("mode") == "ANY" else "",
+        turn=Turn.of(_steps(contents)),
+        tools=tuple(_tool(tool) for tool in tools if calling.get("mode") != "NONE"),
+        forced_tool=_forced(calling, tools),
         max_tokens=_field(generation, "maxOutputTokens"),
         prefixes=implicit_prefix(text),
         images=sum(_is_image(part) for content in contents for part in content["parts"]),
         thinks=thinking is not None and _field(thinking, "thinkingBudget") != 0,
+        schema=_schema(generation),
     )
+
+
+def _steps(contents: list[Json]) -> Iterator[Event]:
+    for content in contents:
+        parts = content["parts"]
+        if content.get("role", "user") == "model":
+            yield "called" if any(_field(part, "functionCall") for part in parts) else "answered", ""
+            continue
+        for part in parts:
+            if given := _field(part, "functionResponse"):
+                yield "result", result_text(given["response"])
+        yield "asked", own_text(parts)
+
+
+def _tool(declared: Json) -> Tool:
+    """Return a declared function, refused as Google does: "Function calling", FunctionDeclaration."""
+    name, schema = declared["name"], declared.get("parameters") or _field(declared, "parametersJsonSchema") or {}
+    if not re.fullmatch(r"[a-zA-Z_][\w.:-]{0,63}", name):
+        message = (
+            "Invalid function name. Must start with a letter or an underscore. Must be alphameric (a-z, A-Z, 0-9),"
+            " underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64."
+        )
+        raise ApiError(400, message=message)
+    if schema and not {"type", "anyOf", "any_of", "$ref"} & schema.keys():
+        message = f"Unable to submit request because `{name}` functionDeclaration `parameters` schema didn't specify"
+        raise ApiError(400, message=f"{message} the schema type field.")
+    return Tool(name, schema)
+
+
+def _forced(calling: Json, tools: list[Json]) -> str:
+    """Return the function that has to be called, "*" for any; as Google does, refuse one that is not declared."""
+    if calling and not tools:
+        raise ApiError(400, message="Function calling config is set without function_declarations.")
+    allowed = _field(calling, "allowedFunctionNames") or ["*"]
+    if not {"*", *(tool["name"] for tool in tools)} >= set(allowed):
+        message = "allowed_function_names should be a subset of the provided function_declarations"
+        raise ApiError(400, message=message)
+    return str(allowed[0]) if calling.get("mode") == "ANY" else ""
+
+
+def _schema(generation: Json) -> Json | None:
+    """Return the schema that the answer has to fit: REST reference, `GenerationConfig`."""
+    as_json = _field(generation, "responseMimeType") == "application/json"
+    schemas = [found for name in ("responseSchema", "responseJsonSchema") if (found := _field(generation, name))]
+    if len(schemas) > 1:
+        raise ApiError(400, message="response_schema must be omitted when response_json_schema is set.")
+    if schemas and not as_json:
+        message = "response_mime_type must be set to `application/json` when a response schema is set."
+        raise ApiError(400, message=message)
+    return schemas[0] if schemas else JSON_MODE if as_json else None
 
 
 def _is_image(part: Json) -> bool:

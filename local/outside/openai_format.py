@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 
 from local.outside.completion import (
+    JSON_MODE,
     Completion,
     Prompt,
     Tool,
@@ -20,9 +21,12 @@ from local.outside.completion import (
     implicit_prefix,
     join_texts,
     own_text,
+    result_text,
 )
-from local.outside.exchange import Answer
+from local.outside.exchange import Answer, ApiError
+from local.outside.json_schema import openai_problem
 from local.outside.records import Json, Usage
+from local.outside.told import Event, Turn
 
 CREATED = 1_760_000_000
 """The time of every answer, so that the same request has the same answer."""
@@ -36,19 +40,78 @@ def chat_prompt(model: str, body: Json) -> Prompt:
     """Read a chat completion's request."""
     messages = body["messages"]
     text = join_texts(messages)
-    last = messages[-1]
     choice = body.get("tool_choice")
-    return Prompt(
+    functions = [tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"]
+    prompt = Prompt(
         model=model,
         text=text,
-        last_text=own_text(last.get("content")) if last["role"] == "user" else "",
-        tools=_tools(tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"),
+        turn=Turn.of(_chat_events(messages)),
+        tools=tuple(_tool(function) for function in functions if choice != "none"),
         forced_tool=choice["function"]["name"] if isinstance(choice, dict) else "*" if choice == "required" else "",
         max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
         prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(model) else ""),
         images=_count_parts(messages, "image_url"),
         thinks=_thinks(body.get("reasoning_effort")),
+        schema=_chat_schema(body.get("response_format"), text),
     )
+    _check_choice(prompt, choice, tools=bool(body.get("tools")))
+    return prompt
+
+
+def _chat_events(messages: list[Json]) -> Iterator[Event]:
+    for message in messages:
+        if message["role"] == "user":
+            yield "asked", own_text(message.get("content"))
+        elif message["role"] == "tool":
+            yield "result", result_text(message.get("content"))
+        elif message["role"] == "assistant":
+            yield "called" if message.get("tool_calls") else "answered", ""
+
+
+def _check_choice(prompt: Prompt, choice: object, *, tools: bool) -> None:
+    """Refuse a choice without tools, and one of a tool that there is not, as OpenAI's API does."""
+    if choice is not None and not tools:
+        message = "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified."
+        raise ApiError(400, code="invalid_request_error", message=message)
+    if not prompt.knows_forced_tool():
+        message = f"Tool choice '{prompt.forced_tool}' not found in 'tools' parameter."
+        raise ApiError(400, code="invalid_request_error", message=message)
+
+
+def _chat_schema(wanted: Json | None, text: str) -> Json | None:
+    """Return the schema that a `response_format` asks for, if it does, and refuse it as OpenAI does."""
+    if wanted is None or wanted["type"] == "text":
+        return None
+    if wanted["type"] == "json_object":
+        if "json" not in text.lower():
+            message = (
+                "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+            )
+            raise ApiError(400, code="invalid_request_error", message=message)
+        return JSON_MODE
+    if wanted["type"] != "json_schema":
+        message = f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', 'json_schema', and 'text'."
+        raise ApiError(400, code="invalid_value", message=message)
+    return _schema(wanted.get("json_schema") or {}, "response_format.json_schema")
+
+
+def _schema(wanted: Json, place: str) -> Json:
+    """Return the schema of a named format, checked as OpenAI checks it: all of it only if it is `strict`."""
+    for name in ("name", "schema"):
+        if name not in wanted:
+            message = f"Missing required parameter: '{place}.{name}'."
+            raise ApiError(400, code="missing_required_parameter", message=message)
+    if not re.fullmatch(r"[a-zA-Z0-9_-]+", wanted["name"]):
+        message = (
+            f"Invalid '{place}.name': string does not match pattern."
+            " Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
+        )
+        raise ApiError(400, code="invalid_value", message=message)
+    schema: Json = wanted["schema"]
+    if problem := openai_problem(schema, strict=bool(wanted.get("strict"))):
+        message = f"Invalid schema for response_format '{wanted['name']}': {problem}"
+        raise ApiError(400, code="invalid_json_schema", message=message)
+    return schema
 
 
 def _count_parts(messages: list[Json], kind: str) -> int:
@@ -144,19 +207,54 @@ def responses_prompt(body: Json) -> Prompt:
     """Read a request of the Responses API."""
     items = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
     text = join_texts([body.get("instructions") or [], *items])
-    last = items[-1]
     choice = body.get("tool_choice")
-    return Prompt(
+    offered = [tool for tool in body.get("tools") or [] if tool.get("type") in ("function", "custom")]
+    prompt = Prompt(
         model=body["model"],
         text=text,
-        last_text=own_text(last.get("content")) if last.get("role") == "user" else "",
-        tools=_tools(tool for tool in body.get("tools") or [] if tool.get("type") == "function"),
+        turn=Turn.of(_response_steps(items)),
+        tools=tuple(_tool(tool, custom=tool["type"] == "custom") for tool in offered if choice != "none"),
         forced_tool=choice.get("name", "*") if isinstance(choice, dict) else "*" if choice == "required" else "",
         max_tokens=body.get("max_output_tokens"),
         prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(body["model"]) else ""),
         images=_count_parts(items, "input_image"),
         thinks=_thinks((body.get("reasoning") or {}).get("effort")),
+        schema=_responses_schema((body.get("text") or {}).get("format"), items),
     )
+    if not prompt.knows_forced_tool():
+        _check_choice(prompt, choice, tools=True)
+    return prompt
+
+
+def _response_steps(items: list[Json]) -> Iterator[Event]:
+    for item in items:
+        kind = item.get("type", "message")
+        if kind == "message" and item["role"] == "user":
+            yield "asked", own_text(item.get("content"))
+        elif kind == "message" and item["role"] == "assistant":
+            yield "answered", ""
+        elif kind.endswith("_call_output"):
+            yield "result", result_text(item.get("output"))
+        elif kind.endswith("_call"):
+            yield "called", ""
+
+
+def _responses_schema(wanted: Json | None, items: list[Json]) -> Json | None:
+    """Return the schema that a `text.format` asks for, if it does, and refuse it as OpenAI does."""
+    if wanted is None or wanted["type"] == "text":
+        return None
+    if wanted["type"] == "json_object":
+        if "json" not in join_texts(items).lower():
+            message = (
+                "Response input messages must contain the word 'json' in some form to use 'text.format' of type"
+                " 'json_object'."
+            )
+            raise ApiError(400, code="invalid_request_error", message=message)
+        return JSON_MODE
+    if wanted["type"] != "json_schema":
+        message = f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', 'json_schema', and 'text'."
+        raise ApiError(400, code="invalid_value", message=message)
+    return _schema(wanted, "text.format")
 
 
 def responses_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json) -> Answer:
@@ -216,11 +314,11 @@ def _output_item(completion: Completion, *, started: bool = False) -> Json:
     status = "in_progress" if started else "completed"
     if call := completion.tool_call:
         return {
-            "type": "function_call",
-            "id": f"fc_{completion.id}",
+            "type": "custom_tool_call" if call.custom else "function_call",
+            "id": f"{'ctc' if call.custom else 'fc'}_{completion.id}",
             "call_id": f"call_{completion.id}",
             "name": call.name,
-            "arguments": "" if started else call.arguments_json(),
+            "input" if call.custom else "arguments": "" if started else call.arguments_json(),
             "status": status,
         }
     return {
@@ -248,10 +346,11 @@ def _response_events(prompt: Prompt, completion: Completion, usage: Usage) -> It
     place = {"output_index": index, "item_id": item["id"]}
     yield {"type": "response.output_item.added", "output_index": index, "item": _output_item(completion, started=True)}
     if call := completion.tool_call:
+        kind = "custom_tool_call_input" if call.custom else "function_call_arguments"
         for piece in completion.chunks():
-            yield {"type": "response.function_call_arguments.delta", **place, "delta": piece}
-        arguments = {"name": call.name, "arguments": call.arguments_json()}
-        yield {"type": "response.function_call_arguments.done", **place, **arguments}
+            yield {"type": f"response.{kind}.delta", **place, "delta": piece}
+        whole = {"name": call.name, "arguments": call.arguments_json()}
+        yield {"type": f"response.{kind}.done", **place, **({"input": whole["arguments"]} if call.custom else whole)}
     else:
         place["content_index"] = 0
         yield {"type": "response.content_part.added", **place, "part": _output_text("")}
@@ -284,8 +383,18 @@ def _base64(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _tools(functions: Iterator[Json]) -> tuple[Tool, ...]:
-    return tuple(Tool(function["name"], function.get("parameters") or {}) for function in functions)
+def _tool(given: Json, *, custom: bool = False) -> Tool:
+    """Return a function or a custom tool, refused as OpenAI does if its schema is none.
+
+    A strict one of the Responses API has the rules of the answer's schema too: "Function calling", strict mode.
+    """
+    if custom:
+        return Tool(given["name"], {"type": "object", "properties": {"input": {"type": "string"}}}, custom=True)
+    schema = given.get("parameters") or {}
+    if schema and (problem := openai_problem(schema, strict=given.get("strict") is True)):
+        message = f"Invalid schema for function '{given['name']}': {problem}"
+        raise ApiError(400, code="invalid_function_parameters", message=message)
+    return Tool(given["name"], schema)
 
 
 def _sse(event: Json, name: str = "") -> bytes:

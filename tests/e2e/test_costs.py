@@ -20,8 +20,8 @@ import pytest
 from usage.litellm import LiteLlm
 
 from local.gateway import LocalGateway
-from local.outside.completion import TOOL_MARKER
 from local.outside.records import Call, Fault
+from local.outside.told import TOOL_MARKER
 from tests.e2e.conftest import eventually
 from tests.e2e.test_completions import CHANGES, PRICES, prices_of
 

@@ -20,13 +20,13 @@ import pytest
 from playwright.sync_api import Browser
 
 from local.gateway import LocalGateway
-from local.outside.completion import TOOL_MARKER
 from local.outside.datadog import widgets
 from local.outside.datadog_metrics import Log, Metrics
 from local.outside.datadog_monitors import MonitorState, monitor_state
 from local.outside.datadog_query import Scope, Window, parse
 from local.outside.datadog_widgets import Row, columns, rows
 from local.outside.records import Call, Fault, Json
+from local.outside.told import TOOL_MARKER
 from local.outside.world import OutsideWorld
 from stacks.datadog.metrics import METRICS
 from tests.e2e.conftest import RESULTS, eventually, sdk

@@ -14,10 +14,11 @@ import pytest
 from local.gateway import LocalGateway
 from local.outside.azure import AzureOpenAI
 from local.outside.bedrock import Bedrock
-from local.outside.completion import COMPLETION_PHRASE, TOOL_MARKER
+from local.outside.completion import COMPLETION_PHRASE
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.google import VertexAI
 from local.outside.records import Call, Fault
+from local.outside.told import TOOL_MARKER
 from local.outside.world import OutsideWorld
 from tests.e2e.conftest import eventually, sdk
 

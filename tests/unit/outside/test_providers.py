@@ -3,9 +3,8 @@
 import base64
 import gzip
 import json
-import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -20,8 +19,9 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from local.outside.completion import COMPLETION_PHRASE, IMAGE_TOKENS, TOOL_MARKER, count_tokens
+from local.outside.completion import COMPLETION_PHRASE, IMAGE_TOKENS, count_tokens
 from local.outside.records import Fault, Usage
+from local.outside.told import TOOL_MARKER
 from local.outside.world import OutsideWorld
 
 CLAUDE = "us.anthropic.claude-sonnet-5"
@@ -31,33 +31,6 @@ SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {
 ARGUMENTS = {"city": "example", "days": 1}
 LONG = "word " * 1200
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideWorld]:
-    with OutsideWorld(tmp_path_factory.mktemp("outside")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(running: OutsideWorld) -> OutsideWorld:
-    running.clear()
-    running.clear_fault()
-    return running
-
-
-@pytest.fixture
-def http(world: OutsideWorld) -> Iterator[httpx.Client]:
-    context = ssl.create_default_context(cafile=str(world.ca_file))
-    with httpx.Client(proxy=world.proxy_url, verify=context, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
-def sdk(world: OutsideWorld) -> Iterator[openai.DefaultHttpxClient]:
-    context = ssl.create_default_context(cafile=str(world.ca_file))
-    with openai.DefaultHttpxClient(proxy=world.proxy_url, verify=context, trust_env=False) as client:
-        yield client
 
 
 def bedrock(world: OutsideWorld, region: str = "us-west-2", endpoint_region: str = "") -> Any:  # noqa: ANN401  # no stubs of it are installed

@@ -6,12 +6,11 @@ import socket
 import ssl
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from local.outside.completion import example, join_texts
+from local.outside.completion import join_texts
 from local.outside.credentials import Credentials
 from local.outside.records import Fault
 from local.outside.world import OutsideWorld
@@ -184,19 +183,6 @@ def test_a_spoilt_credentials_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "credentials.json").write_text("{}")
     with pytest.raises(ValueError, match=r"credentials\.json does not hold"):
         OutsideWorld(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("schema", "value"),
-    [
-        ({"type": "OBJECT", "properties": {"a": {"type": "ARRAY", "items": {"type": "NUMBER"}}}}, {"a": [1.5]}),
-        ({"enum": ["x", "y"]}, "x"),
-        ({"type": ["boolean", "null"]}, True),
-        ({}, "example"),
-    ],
-)
-def test_example_arguments_fit_their_schema(schema: dict[str, Any], value: object) -> None:
-    assert example(schema) == value
 
 
 def test_texts_are_found_in_every_format_without_media() -> None:
