@@ -49,7 +49,11 @@ def body(environment: Environment, own: Company, language: Language) -> str:
     for tool in TOOLS:
         sections.append(_section(tool.title, *_tool(tool, url, found, language)))
     if known := aliases(own):
-        rows = [ALIASES_HEAD[language], "| --- | --- |", *(f"| `{name}` | `{model}` |" for name, model in known.items())]
+        rows = [
+            ALIASES_HEAD[language],
+            "| --- | --- |",
+            *(f"| `{name}` | `{model}` |" for name, model in known.items()),
+        ]
         sections.append(_section(ALIASES_TITLE[language], ALIASES[language], "\n".join(rows)))
     return "\n\n".join(sections) + "\n"
 

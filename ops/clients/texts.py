@@ -44,7 +44,7 @@ NOTES: Final[Mapping[str, Mapping[Language, str]]] = {
         "ja": "Responses API を HTTP で使います。自分で定義したプロバイダーには WebSocket を使わず、長い会話の圧縮も通常のプロンプトで行います。ChatGPT のアカウントは要りません。",
     },
     "gemini-cli": {
-        "en": "Without `selectedType` it asks for a sign-in, and ends with \"Invalid auth method selected\" where nobody can answer. Small things it asks of models of its own choice: see the names below.",
+        "en": 'Without `selectedType` it asks for a sign-in, and ends with "Invalid auth method selected" where nobody can answer. Small things it asks of models of its own choice: see the names below.',
         "ja": "`selectedType` がないとサインインを求め、答える人がいない場所では「Invalid auth method selected」で終わります。細かな処理は、自分で選んだモデルに依頼します。下の名前の表を参照してください。",
     },
     "opencode": {
@@ -83,7 +83,10 @@ LACKS: Final[Mapping[Language, str]] = {
 }
 MAKERS: Final[Mapping[str, str]] = {"claude": "Claude", "gpt": "GPT", "gemini": "Gemini"}
 
-ALIASES_TITLE: Final[Mapping[Language, str]] = {"en": "Names that tools have built in", "ja": "ツールに組み込まれた名前"}
+ALIASES_TITLE: Final[Mapping[Language, str]] = {
+    "en": "Names that tools have built in",
+    "ja": "ツールに組み込まれた名前",
+}
 ALIASES: Final[Mapping[Language, str]] = {
     "en": "A tool that is not told a model asks for one by a name of its own, and some ask for a smaller one beside yours. These names lead to models of the gateway, and what is asked of them is counted under the model's own name. (`model_group_alias` in config.yaml; a key must be allowed either name.) Any other name is refused with 400, in a sentence that says where the names are.",
     "ja": "モデルを指定されていないツールは、組み込みの名前でモデルを求めます。また、指定したモデルのほかに小さなモデルを求めるツールもあります。次の名前はゲートウェイのモデルにつながり、使用量はそのモデル自身の名前で数えます（config.yaml の `model_group_alias`。キーには、どちらかの名前が許可されている必要があります）。それ以外の名前は 400 で断り、名前の調べ方を文で示します。",
