@@ -2,8 +2,9 @@
 
 Listeners, rules and target groups are those of the emulated Elastic Load Balancing; ministack evaluates them
 (`alb.dispatch_request`), and this module adds what it leaves out: a listening socket, the security group, AWS WAF
-(`local/waf.py`), `source-ip` conditions, transforms (`local/transforms.py`), streams without a thread each, connections
-that are kept (`local/targets.py`), and draining. The network that a caller is in is told by the loopback address that it calls from (`local/callers.py`).
+(`local/waf.py`), `source-ip` conditions, transforms of a URL (`local/transforms.py`), streams without a thread each,
+connections that are kept (`local/targets.py`), and draining. The network that a caller is in is told by the loopback
+address that it calls from (`local/callers.py`).
 
 What differs from AWS: clients speak to one address for every listener, and that address stands for the host name of
 the environment, whose alias record is the load balancer's, since no DNS answers for it here; a request's body is read

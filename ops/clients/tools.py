@@ -101,7 +101,7 @@ def _gemini_cli(url: str, models: Models) -> list[Block]:
 
 
 def _opencode(url: str, models: Models) -> list[Block]:
-    """https://opencode.ai/docs/providers: Claude by Anthropic's format, in which opencode marks what is to be cached."""
+    """https://opencode.ai/docs/providers: Claude by Anthropic's format, in which it marks what is to be cached."""
 
     def provider(name: str, package: str, chosen: tuple[str, ...]) -> dict[str, Any]:
         options = {"baseURL": f"{url}/v1", "apiKey": f"{{env:{KEY}}}"}

@@ -16,8 +16,8 @@ from stacks.gateway.web_acl import WebAcl
 from stacks.network import GATEWAY_PORT
 from stacks.settings import Environment
 
-# What Google's SDK asks for under the version `v1`, its default since google-genai 3.0 (GOOGLE_AI_API_DEFAULT_VERSION in
-# its _api_client.py), and what LiteLLM has for it: of these methods it knows `/v1beta/models/…` and `/models/…` only
+# What Google's SDK asks for under the version `v1`, its default since google-genai 3 (GOOGLE_AI_API_DEFAULT_VERSION of
+# its _api_client.py). LiteLLM has these methods under `/v1beta/models/…` and `/models/…` only
 # (proxy/google_endpoints/endpoints.py), and answers 405. The pattern takes a URL to its end, its query too if it has
 # one, so that nothing is left to how AWS puts in what matches a part. "If there is no pattern match, the original
 # request is sent to the target": Elastic Load Balancing, "Transforms for listener rules".

@@ -1,4 +1,4 @@
-"""Transforms of a listener's rules: a URL is rewritten as AWS documents it, and what it does not document is refused."""
+"""Transforms of a listener's rules: a URL is rewritten as AWS documents it; what it does not document is refused."""
 
 import asyncio
 from typing import Any
