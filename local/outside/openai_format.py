@@ -208,7 +208,7 @@ def responses_prompt(body: Json) -> Prompt:
     items = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
     text = join_texts([body.get("instructions") or [], *items])
     choice = body.get("tool_choice")
-    offered = [tool for tool in body.get("tools") or [] if tool.get("type") in ("function", "custom")]
+    offered = [tool for tool in _offered(body.get("tools") or [], items) if tool.get("type") in ("function", "custom")]
     prompt = Prompt(
         model=body["model"],
         text=text,
@@ -224,6 +224,17 @@ def responses_prompt(body: Json) -> Prompt:
     if not prompt.knows_forced_tool():
         _check_choice(prompt, choice, tools=True)
     return prompt
+
+
+def _offered(tools: list[Json], items: list[Json]) -> Iterator[Json]:
+    """Yield the tools of a request, and those that an item of it brings, one by one where they come by namespace.
+
+    Codex has none but these: {"type": "additional_tools", "tools": [{"type": "namespace", "tools": […]}]}, as 0.171.0
+    sends it.
+    """
+    brought = [tool for item in items if item.get("type") == "additional_tools" for tool in item["tools"]]
+    for tool in [*tools, *brought]:
+        yield from tool["tools"] if tool.get("type") == "namespace" else [tool]
 
 
 def _response_steps(items: list[Json]) -> Iterator[Event]:

@@ -16,6 +16,14 @@ from stacks.gateway.web_acl import WebAcl
 from stacks.network import GATEWAY_PORT
 from stacks.settings import Environment
 
+# What Google's SDK asks for under the version `v1`, its default since google-genai 3 (GOOGLE_AI_API_DEFAULT_VERSION of
+# its _api_client.py). LiteLLM has these methods under `/v1beta/models/…` and `/models/…` only
+# (proxy/google_endpoints/endpoints.py), and answers 405. The pattern takes a URL to its end, its query too if it has
+# one, so that nothing is left to how AWS puts in what matches a part. "If there is no pattern match, the original
+# request is sent to the target": Elastic Load Balancing, "Transforms for listener rules".
+GOOGLE_V1 = r"^/v1/models/([^/?]+(:|%3[Aa])(generateContent|streamGenerateContent|countTokens)([?].*)?)$"
+GOOGLE_V1BETA = "/v1beta/models/$1"
+
 
 class Edge(Construct):
     """An HTTPS load balancer with the environment's name and certificate, behind a web ACL.
@@ -88,13 +96,32 @@ class Edge(Construct):
                 unhealthy_threshold_count=4,
             ),
         )
-        self._listener.add_action(
-            "OwnHostName",
+        rule = elbv2.ApplicationListenerRule(
+            self._listener,
+            "OwnHostNameRule",
+            listener=self._listener,
             priority=1,
             conditions=[elbv2.ListenerCondition.host_headers([self._environment.domain])],
             action=elbv2.ListenerAction.forward([group]),
         )
+        self._translate_google_v1(rule)
         return group
+
+    def _translate_google_v1(self, rule: elbv2.ApplicationListenerRule) -> None:
+        """Have the rule lead Google's methods under `/v1` to where LiteLLM has them. (The CDK's own rule has none.)"""
+        resource = rule.node.default_child
+        if not isinstance(resource, elbv2.CfnListenerRule):
+            raise TypeError(f"{rule.node.path} is made of {resource}, and no ListenerRule to add a transform to")
+        resource.transforms = [
+            elbv2.CfnListenerRule.TransformProperty(
+                type="url-rewrite",
+                url_rewrite_config=elbv2.CfnListenerRule.RewriteConfigObjectProperty(
+                    rewrites=[
+                        elbv2.CfnListenerRule.RewriteConfigProperty(regex=GOOGLE_V1, replace=GOOGLE_V1BETA),
+                    ]
+                ),
+            )
+        ]
 
     def metric_targets(
         self, name: str, statistic: str, period: Duration, label: str | None = None

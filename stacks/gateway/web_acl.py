@@ -21,7 +21,8 @@ LLM_ROUTES = (
     r"^/(openai/deployments|engines)/[^/]+/(chat/completions|completions|embeddings)$",
     r"^/v1/messages(/count_tokens)?$",
     r"^/(v1beta/)?models/[^/]+:(countTokens|generateContent|streamGenerateContent)$",
-    r"^/health/(liveliness|liveness|readiness)$",
+    # Claude Code asks for the last when it starts, to have a connection before it needs one: LiteLLM's 404 will do.
+    r"^/(health/(liveliness|liveness|readiness)|api/hello)$",
 )
 # What LiteLLM's UI needs to let people look after themselves, for everyone who may reach the load balancer: open an
 # invitation, sign in and out, change one's password, make, list and delete one's own keys (also for one's teams), see

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from local.transforms import rewritten
 from stacks.company import config_file, environments
 from stacks.settings import Environment
 from tests.templates.conftest import Template, only, resources
@@ -59,6 +60,35 @@ def test_answers_only_for_its_own_host_name(templates: Templates, environment: E
     assert text(rule["ListenerArn"]) == "<EdgeLoadBalancerHttps>"
     (forward,) = rule["Actions"]
     assert (forward["Type"], text(forward["TargetGroupArn"])) == ("forward", "<EdgeTargets>")
+
+
+# What Google's SDK asks for, and what LiteLLM is to get.
+GOOGLE = {
+    "/v1/models/gemini-4-argon:generateContent": "/v1beta/models/gemini-4-argon:generateContent",
+    "/v1/models/gemini-4-argon%3AgenerateContent": "/v1beta/models/gemini-4-argon%3AgenerateContent",
+    "/v1/models/gemini-4-argon:countTokens": "/v1beta/models/gemini-4-argon:countTokens",
+    "/v1/models/gemini-4-argon:streamGenerateContent?alt=sse": (
+        "/v1beta/models/gemini-4-argon:streamGenerateContent?alt=sse"
+    ),
+}
+AS_THEY_COME = (
+    *("/v1beta/models/gemini-4-argon:generateContent", "/models/gemini-4-argon:generateContent"),
+    *("/v1/models", "/v1/models?limit=1000", "/v1/models/gemini-4-argon", "/v1/chat/completions", "/ui/"),
+    *("/v1/models/x:predict", "/v1/models/x/y:generateContent", "/x/v1/models/x:generateContent"),
+    *("/v1/models/x?:generateContent", "/v1/models/x?y=:generateContent", "/ui?x=/v1/models/x:generateContent"),
+)
+
+
+@in_every_environment
+@pytest.mark.parametrize(("url", "target"), [*GOOGLE.items(), *((url, url) for url in AS_THEY_COME)])
+def test_googles_methods_lead_to_where_litellm_has_them(
+    templates: Templates, environment: Environment, url: str, target: str
+) -> None:
+    """And nothing else is changed: what the web ACL judged is what LiteLLM gets."""
+    rule = only(templates[environment.name]["Gateway"], "AWS::ElasticLoadBalancingV2::ListenerRule")
+    path, _, query = url.partition("?")
+    path, query = rewritten(rule["Transforms"], path, query)
+    assert path + (f"?{query}" if query else "") == target
 
 
 @in_every_environment

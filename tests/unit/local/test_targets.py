@@ -130,7 +130,11 @@ def test_the_idle_connections_of_a_target_that_is_none_any_more_are_closed() -> 
 @pytest.fixture
 def load_balancer(monkeypatch: pytest.MonkeyPatch) -> Balancer:
     alb = ministack("services.alb")
-    for name in ("_match_condition", "_proxy_http_target"):  # what a balancer puts its own in place of
+    for name in (
+        "_match_condition",
+        "_execute_actions",
+        "_proxy_http_target",
+    ):  # what a balancer puts its own in place of
         monkeypatch.setattr(alb, name, getattr(alb, name))
     return Balancer([])
 

@@ -295,6 +295,21 @@ def test_a_tool_of_openais_that_takes_text(place: Place) -> None:
     assert (item.name, item.input, pieces) == ("apply_patch", "*** Begin Patch", "*** Begin Patch")
 
 
+def test_tools_that_an_item_of_the_input_brings(place: Place) -> None:
+    """As Codex brings all of its own, by namespace."""
+    tools = [{"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]}]
+    answer = place.azure.responses.create(
+        model="gpt",
+        input=[
+            {"type": "additional_tools", "role": "developer", "tools": tools},  # type: ignore[list-item]
+            {"type": "message", "role": "user", "content": 'Call the tool exec with {"input": "1 + 1"}.'},
+        ],
+    )
+    (item,) = answer.output
+    assert item.type == "custom_tool_call"
+    assert (item.name, item.input) == ("exec", "1 + 1")
+
+
 OPEN = {"type": "object", "properties": {"a": {"type": "string"}}}
 NAMED = {"type": "function", "function": {"name": "write"}}
 OPENAIS: list[tuple[Ask, Json, str]] = [

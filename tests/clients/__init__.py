@@ -1,0 +1,1 @@
+"""The coding agents themselves, with the deployed gateway: `make test-clients`."""
