@@ -49,6 +49,7 @@ HEADINGS: Final = (
     *("cost (USD)", "saved (USD)", "could save"),
 )
 NOBODY: Final = "(none)"  # for what LiteLLM knows no user or team of, in the table
+NOTHING: Final = "-"  # for what could not be saved, in the table
 UNKNOWN: Final = "unknown"  # for what is saved at prices that LiteLLM does not know, in the table
 MONEY: Final = ("cost", "saved")
 COULD_SAVE: Final = ("could_save", "could_save_at_most")  # of a row: in the period, by caching what is not cached
@@ -140,8 +141,8 @@ def _lines(used: Used) -> Iterator[tuple[str, ...]]:
     for who, models in used.rows.items():
         for model, sums in models.items():
             yield (who or NOBODY, model, *_cells(sums), _could_save(used.gains.get((who, model))))
-        yield (who or NOBODY, "total", *_cells(used.sums[who]), "")
-    yield ("total", "", *_cells(used.total), "")
+        yield (who or NOBODY, "total", *_cells(used.sums[who]), NOTHING)
+    yield ("total", "", *_cells(used.total), NOTHING)
 
 
 def _cells(sums: Sum) -> Iterator[str]:
@@ -163,7 +164,7 @@ def _money(amount: float) -> str:
 
 def _could_save(gain: Gain | None) -> str:
     if gain is None:
-        return ""
+        return NOTHING
     return f"<{gain.at_most:,.2f}" if gain.likely is None else f"{gain.likely:,.2f}"
 
 
