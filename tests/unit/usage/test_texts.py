@@ -262,7 +262,7 @@ def test_slacks_limits_whatever_people_are_called(count: int, top: int) -> None:
     report = dataclasses.replace(REPORT, plans=(plan, through, cheap), top=top)
     holders = [Holder("U" + "0" * 20, who.lower()) for who in people]
     model = "<&>" * 40
-    many = {"requests": 10**7, "prompt_tokens": 10**12}
+    many: dict[str, Any] = {"requests": 10**7, "prompt_tokens": 10**12}
     caching = row("agent@example.com", model, 0, prompt_tokens=10**12, cached_tokens=10**12 // 2)
     rows = [row(who, model, 1e6 + n, **many) for n, who in enumerate(people)]
     now = Figures.of(WEEK, rows)
