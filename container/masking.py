@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import records
@@ -26,6 +27,7 @@ from litellm.integrations.datadog.datadog_handler import (
     get_datadog_source,
     get_datadog_tags,
 )
+from litellm.proxy.spend_tracking.savings import prompt_caching_savings_for_request
 from litellm.types.integrations.datadog import DatadogPayload, DataDogStatus
 from litellm.types.services import ServiceTypes
 from records import Attempt
@@ -88,7 +90,8 @@ class RecordLogger(DataDogLogger):
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
         """Report an answered attempt."""
-        await self._report(records.succeeded(_payload(kwargs), kwargs.get(ATTEMPT)), DataDogStatus.INFO)
+        record = records.succeeded(_payload(kwargs), kwargs.get(ATTEMPT), saving=_saving)
+        await self._report(record, DataDogStatus.INFO)
 
     def log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
@@ -102,7 +105,9 @@ class RecordLogger(DataDogLogger):
         attempt: Attempt | None = kwargs.get(ATTEMPT)
         if not kwargs.get(NO_CALL) and not (attempt and attempt.failed):
             streamed = kwargs.get("stream") is True
-            record = records.broken(_payload(kwargs), kwargs.get("exception"), attempt, streamed=streamed)
+            record = records.broken(
+                _payload(kwargs), kwargs.get("exception"), attempt, streamed=streamed, saving=_saving
+            )
             await self._report(record, DataDogStatus.ERROR)
 
     async def async_post_call_failure_hook(
@@ -165,10 +170,31 @@ def _payload(call: Mapping[str, Any]) -> Mapping[str, Any]:
     return call.get("standard_logging_object") or {}
 
 
+def _saving(payload: Mapping[str, Any]) -> float | None:
+    """Return what the provider's cache saved of a call, as LiteLLM reckons it for its own daily sums.
+
+    That is less what writing to it cost, at the deployment's prices of the moment; US dollars, None if it has none.
+    """
+    return prompt_caching_savings_for_request(
+        model=payload["model"],
+        custom_llm_provider=payload["custom_llm_provider"],
+        usage_object=payload["metadata"]["usage_object"],
+        model_id=payload["model_id"],
+        llm_router=_router,
+        cost_breakdown=payload["cost_breakdown"],
+        billed_at=datetime.fromtimestamp(payload["endTime"], UTC),
+    )
+
+
 def _models() -> set[str]:
+    router = _router()
+    return router.model_names if router else set()
+
+
+def _router() -> Any:  # noqa: ANN401 - LiteLLM's Router
     from litellm.proxy.proxy_server import llm_router  # it imports this module's callback
 
-    return llm_router.model_names if llm_router else set()
+    return llm_router
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

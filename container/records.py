@@ -30,6 +30,7 @@ REQUEST_ID_HEADERS = ("x-amzn-requestid", "apim-request-id", "x-request-id", "re
 
 Json = dict[str, Any]
 Part = Callable[[], Mapping[str, Any]]
+Saving = Callable[[Mapping[str, Any]], float | None]
 
 _log = logging.getLogger("LiteLLM")
 
@@ -43,14 +44,18 @@ class Attempt:
     failed: bool = False
 
 
-def succeeded(payload: Mapping[str, Any], attempt: Attempt | None) -> Json:
-    """Return the record of an answered attempt, from LiteLLM's StandardLoggingPayload."""
+def succeeded(payload: Mapping[str, Any], attempt: Attempt | None, *, saving: Saving) -> Json:
+    """Return the record of an answered attempt, from LiteLLM's StandardLoggingPayload.
+
+    `saving` says what the provider's cache saved of such an attempt, in US dollars.
+    """
     return _call(
         lambda: {"outcome": "success"},
         lambda: _who(payload["metadata"], payload["response_cost"]),
         lambda: _what(payload),
         lambda: {"streamed": payload["stream"] is True, "provider_request_id": _request_id(payload)},
         lambda: _tokens(payload),
+        lambda: _saved(payload, saving),
         lambda: _times(payload, attempt),
         # Of a retried request, LiteLLM counts the earlier attempts as its own time.
         lambda: (
@@ -59,7 +64,9 @@ def succeeded(payload: Mapping[str, Any], attempt: Attempt | None) -> Json:
     )
 
 
-def broken(payload: Mapping[str, Any], error: object, attempt: Attempt | None, *, streamed: bool) -> Json:
+def broken(
+    payload: Mapping[str, Any], error: object, attempt: Attempt | None, *, streamed: bool, saving: Saving
+) -> Json:
     """Return the record of an attempt that failed after its answer had begun, or before the provider was called.
 
     If the provider had counted tokens, or LiteLLM has estimated them, they are there.
@@ -70,6 +77,7 @@ def broken(payload: Mapping[str, Any], error: object, attempt: Attempt | None, *
         lambda: _what(payload),
         lambda: {"streamed": streamed, "provider_request_id": _header(_headers(error))},
         lambda: _tokens(payload) if payload["total_tokens"] else {},
+        lambda: _saved(payload, saving) if payload["total_tokens"] else {},
         lambda: {"seconds": _times(payload, attempt)["seconds"]},
     )
 
@@ -228,6 +236,12 @@ def _tokens(payload: Mapping[str, Any]) -> Json:
         "reasoning_tokens": completion.get("reasoning_tokens") or 0,
         "cost": payload["response_cost"],
     }
+
+
+def _saved(payload: Mapping[str, Any], saving: Saving) -> Json:
+    """Tell what the provider's cache saved; nothing of an attempt that had none, so that it makes no metrics either."""
+    tokens = _tokens(payload)
+    return {"cache_saved": saving(payload)} if tokens["cached_tokens"] or tokens["cache_write_tokens"] else {}
 
 
 def _times(payload: Mapping[str, Any], attempt: Attempt | None) -> Json:

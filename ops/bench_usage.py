@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         if url.path == "/user/daily/activity/export":
             self._answer((HEAD + "".join(export(date.fromisoformat(query["start_date"])))).encode(), "text/csv")
         else:
-            self._json({"data": [{"model_name": _model(n), "litellm_params": {"model": n}} for n in map(str, _MODELS)]})
+            self._json({"data": [_deployment(number) for number in map(str, _MODELS)]})
 
     def do_POST(self) -> None:
         url = urlsplit(self.path)
@@ -149,6 +149,12 @@ def export(day: date) -> Iterator[str]:
                 f"{day},user{user}@example.com,,,,,,{model},{(user % 89 + 1) * (model + 1) * 1e-4},0.0,"
                 f"{1000 + pair % 9000},{100 + pair % 900},3,3,0,{pair % 500},0\n"
             )
+
+
+def _deployment(number: str) -> dict[str, Any]:
+    """As /model/info has it."""
+    info = {"key": _model(number), "input_cost_per_token": 2e-06, "cache_read_input_token_cost": 1e-07}
+    return {"model_name": _model(number), "litellm_params": {"model": number}, "model_info": info}
 
 
 def _model(number: str) -> str:

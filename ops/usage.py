@@ -1,9 +1,13 @@
 """Prints who used which model, how many tokens, at what cost: `make usage ENV=dev FROM=2026-11-01 TO=2026-11-30`.
 
 The figures are LiteLLM's own: a row per user (or team) and model, by the name that people ask for, the dearest first. A
-prompt's tokens are all of it, those read from the provider's cache too, and cost is in US dollars. The table and JSON
-have totals; CSV has the rows alone, for a spreadsheet to sum. Standard output has only the data. Days are those of UTC,
-both included; without them, the current month so far. Failed calls are not in the figures.
+prompt's tokens are all of it, those too that were read from the provider's cache (`cached`) or written to it; the hit
+rate is the share that was read. Cost and what the cache saved, net of what writing to it costs, are in US dollars; what
+it saved is reckoned by lambda/usage/cache_prices.py, and empty where the price is not known. Who hardly caches a model
+that caches only what is marked could save something, as lambda/usage/caching.py reckons: in the table what is likely,
+or after a < the most, where nobody caches yet. The table and JSON have totals; CSV has the rows alone, for a
+spreadsheet to sum. Standard output has only the data. Days are those of UTC, both included; without them, the current
+month so far. Failed calls are not in the figures.
 
 It asks the environment's public URL, or another by `--url` or LITELLM_URL, from an address of the environment's
 `ingress.management_cidrs`, with the key USAGE_KEY, which the deployment made. Integrates with LiteLLM
@@ -33,46 +37,23 @@ from ops.access import OpsError, connect, environment_named, run
 from stacks.settings import Environment
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
+from usage.cache_prices import CachePrices
+from usage.caching import Gain, gains
 from usage.errors import RefusedError, UnavailableError
+from usage.figures import Sum
 from usage.litellm import By, LiteLlm, Usage
 
 KEY: Final = "USAGE_KEY"
-HEADINGS: Final = ("user", "model", "requests", "prompt", "completion", "cached", "total tokens", "cost (USD)")
+HEADINGS: Final = (
+    *("user", "model", "requests", "prompt", "completion", "cached", "written", "hit rate", "total tokens"),
+    *("cost (USD)", "saved (USD)", "could save"),
+)
 NOBODY: Final = "(none)"  # for what LiteLLM knows no user or team of, in the table
+NOTHING: Final = "-"  # for what could not be saved, in the table
+UNKNOWN: Final = "unknown"  # for what is saved at prices that LiteLLM does not know, in the table
+MONEY: Final = ("cost", "saved")
+COULD_SAVE: Final = ("could_save", "could_save_at_most")  # of a row: in the period, by caching what is not cached
 COST_DIGITS: Final = 10  # of a dollar's fraction, which a token's price has at most
-
-
-@dataclass(slots=True)
-class Sums:
-    """What was used, summed; tokens, and US dollars."""
-
-    requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    cost: float = 0.0
-
-    def add(self, other: Usage | Sums) -> None:
-        """Add others to these."""
-        self.requests += other.requests
-        self.prompt_tokens += other.prompt_tokens
-        self.completion_tokens += other.completion_tokens
-        self.cached_tokens += other.cached_tokens
-        self.cost += other.cost
-
-    def tokens(self) -> dict[str, int]:
-        """The whole numbers, by name."""
-        return {
-            "requests": self.requests,
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "cached_tokens": self.cached_tokens,
-            "total_tokens": self.prompt_tokens + self.completion_tokens,
-        }
-
-    def figures(self) -> dict[str, int | float]:
-        """All of them, the cost without the dust of adding fractions."""
-        return {**self.tokens(), "cost": round(self.cost, COST_DIGITS)}
 
 
 @dataclass(frozen=True)
@@ -92,16 +73,17 @@ class Used:
 
     by: By
     period: Period
-    rows: Mapping[str, Mapping[str, Sums]]
-    sums: Mapping[str, Sums]
-    total: Sums
+    rows: Mapping[str, Mapping[str, Sum]]
+    sums: Mapping[str, Sum]
+    total: Sum
+    gains: Mapping[tuple[str, str], Gain]  # by who and model
 
 
-def collect(usages: Iterable[Usage], by: By, period: Period) -> Used:
-    """Sum what LiteLLM has of each day and deployment."""
-    found: dict[str, dict[str, Sums]] = {}
+def collect(usages: Iterable[Usage], by: By, period: Period, prices: Mapping[str, CachePrices]) -> Used:
+    """Sum what LiteLLM has of each day and deployment; `prices` are those of the models' caches."""
+    found: dict[str, dict[str, Sum]] = {}
     for usage in usages:
-        found.setdefault(usage.who, {}).setdefault(usage.model, Sums()).add(usage)
+        found.setdefault(usage.who, {}).setdefault(usage.model, Sum()).add(usage)
     sums = {who: _summed(models.values()) for who, models in found.items()}
     return Used(
         by=by,
@@ -109,18 +91,35 @@ def collect(usages: Iterable[Usage], by: By, period: Period) -> Used:
         rows={who: _by_cost(found[who]) for who in _by_cost(sums)},
         sums=sums,
         total=_summed(sums.values()),
+        gains={(gain.who, gain.model): gain for gain in gains(found, prices)},
     )
 
 
-def _summed(all_sums: Iterable[Sums]) -> Sums:
-    result = Sums()
+def _summed(all_sums: Iterable[Sum]) -> Sum:
+    result = Sum()
     for sums in all_sums:
         result.add(sums)
     return result
 
 
-def _by_cost(sums: Mapping[str, Sums]) -> dict[str, Sums]:
+def _by_cost(sums: Mapping[str, Sum]) -> dict[str, Sum]:
     return dict(sorted(sums.items(), key=lambda item: (-item[1].cost, item[0])))
+
+
+def figures(sums: Sum) -> dict[str, int | float | None]:
+    """Return all of them by name, money without the dust of adding fractions; None is not known."""
+    saved = sums.known_saving
+    return {
+        "requests": sums.requests,
+        "prompt_tokens": sums.prompt_tokens,
+        "completion_tokens": sums.completion_tokens,
+        "cached_tokens": sums.cached_tokens,
+        "cache_write_tokens": sums.cache_write_tokens,
+        "hit_percent": round(sums.hit_percent, 2),
+        "total_tokens": sums.tokens,
+        "cost": round(sums.cost, COST_DIGITS),
+        "saved": saved if saved is None else round(saved, COST_DIGITS),
+    }
 
 
 # --- Formats --------------------------------------------------------------------------------------------------------
@@ -141,23 +140,51 @@ def _lines(used: Used) -> Iterator[tuple[str, ...]]:
     yield (used.by, *HEADINGS[1:])
     for who, models in used.rows.items():
         for model, sums in models.items():
-            yield (who or NOBODY, model, *_cells(sums))
-        yield (who or NOBODY, "total", *_cells(used.sums[who]))
-    yield ("total", "", *_cells(used.total))
+            yield (who or NOBODY, model, *_cells(sums), _could_save(used.gains.get((who, model))))
+        yield (who or NOBODY, "total", *_cells(used.sums[who]), NOTHING)
+    yield ("total", "", *_cells(used.total), NOTHING)
 
 
-def _cells(sums: Sums) -> Iterator[str]:
-    yield from (f"{number:,}" for number in sums.tokens().values())
-    yield "<0.0001" if 0 < sums.cost < 0.00005 else f"{sums.cost:,.4f}"
+def _cells(sums: Sum) -> Iterator[str]:
+    for name, figure in figures(sums).items():
+        if figure is None:
+            yield UNKNOWN
+        elif name in MONEY:
+            yield _money(figure)
+        else:
+            yield f"{figure:.1f}%" if name == "hit_percent" else f"{figure:,}"
+
+
+def _money(amount: float) -> str:
+    """Four decimals, and what is less than they show not as nothing."""
+    if 0 < abs(amount) < 0.00005:
+        return "<0.0001" if amount > 0 else ">-0.0001"
+    return f"{amount:,.4f}"
+
+
+def _could_save(gain: Gain | None) -> str:
+    if gain is None:
+        return NOTHING
+    return f"<{gain.at_most:,.2f}" if gain.likely is None else f"{gain.likely:,.2f}"
 
 
 def write_csv(used: Used, out: TextIO) -> None:
     """A line per user and model, under the names of the columns."""
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((used.by, "model", *used.total.figures()))
+    writer.writerow((used.by, "model", *figures(used.total), *COULD_SAVE))
     for who, models in used.rows.items():
         for model, sums in models.items():
-            writer.writerow((_no_formula(who), model, *sums.tokens().values(), f"{sums.cost:.{COST_DIGITS}f}"))
+            cells = (
+                f"{value:.{COST_DIGITS}f}" if name in MONEY and value is not None else value
+                for name, value in figures(sums).items()
+            )
+            writer.writerow((_no_formula(who), model, *cells, *_both(used.gains.get((who, model))).values()))
+
+
+def _both(gain: Gain | None) -> dict[str, float | None]:
+    """What could be saved, likely and at most, by name; None is not known, or nothing to tell."""
+    likely = None if gain is None or gain.likely is None else float(gain.likely)
+    return dict(zip(COULD_SAVE, (likely, None if gain is None else float(gain.at_most)), strict=True))
 
 
 def _no_formula(text: str) -> str:
@@ -167,12 +194,14 @@ def _no_formula(text: str) -> str:
 
 def write_json(used: Used, out: TextIO) -> None:
     """One object, a line per user: each with its total and its models."""
-    head = {"from": str(used.period.start), "to": str(used.period.end), "total": used.total.figures()}
+    head = {"from": str(used.period.start), "to": str(used.period.end), "total": figures(used.total)}
     out.write(f'{json.dumps(head)[:-1]}, "{used.by}s": [')
     separator = "\n"
     for who, models in used.rows.items():
-        own = [{"model": model, **sums.figures()} for model, sums in models.items()]
-        entry = {used.by: who, **used.sums[who].figures(), "models": own}
+        own = [
+            {"model": model, **figures(sums), **_both(used.gains.get((who, model)))} for model, sums in models.items()
+        ]
+        entry = {used.by: who, **figures(used.sums[who]), "models": own}
         out.write(separator + json.dumps(entry, ensure_ascii=False))
         separator = ",\n"
     out.write("\n]}\n")
@@ -256,7 +285,8 @@ def report(arguments: argparse.Namespace, session: boto3.Session | None) -> None
     url = arguments.url or os.environ.get("LITELLM_URL") or f"https://{environment.domain}"
     litellm = LiteLlm(url, usage_key(environment, session))
     print(f"usage: {environment.name}, {period}, from {url}", file=sys.stderr)
-    used = collect(litellm.usage(period.start, period.end, by=arguments.by), arguments.by, period)
+    usages = litellm.usage(period.start, period.end, by=arguments.by)
+    used = collect(usages, arguments.by, period, litellm.cache_prices())
     if not used.rows:
         print("usage: nothing was used on these days, or LiteLLM, once a minute, has yet to write it", file=sys.stderr)
     FORMATS[arguments.format](used, sys.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ CENT = Decimal("0.01")
 # What a spreadsheet takes for a formula at the beginning of a cell, with what it does about it:
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NEGATIVE = re.compile(r"-[0-9]+\.[0-9]+")
 
 
 def cents(amount: float | Decimal) -> Decimal:
@@ -84,13 +86,21 @@ class Period:
 
 @dataclass(slots=True)
 class Sum:
-    """Requests, tokens and US dollars of a user, a model, or both. `prompt_tokens` has the cached ones in it."""
+    """Requests, tokens and US dollars of a user, a model, or both.
+
+    `prompt_tokens` has those in it that were read from a cache (`cached_tokens`) and written to one. `saved` is what
+    caches saved (usage/cache_prices.py), without that of `unpriced_tokens`, which were read or written at prices that
+    are not known.
+    """
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
     cost: float = 0.0
+    saved: float = 0.0
+    unpriced_tokens: int = 0
 
     def add(self, other: Sum | Usage) -> None:
         """Add another's figures."""
@@ -98,12 +108,29 @@ class Sum:
         self.prompt_tokens += other.prompt_tokens
         self.completion_tokens += other.completion_tokens
         self.cached_tokens += other.cached_tokens
+        self.cache_write_tokens += other.cache_write_tokens
         self.cost += other.cost
+        if isinstance(other, Sum):
+            self.unpriced_tokens += other.unpriced_tokens
+        elif other.saved is None:
+            self.unpriced_tokens += other.cached_tokens + other.cache_write_tokens
+        self.saved += other.saved or 0.0
 
     @property
     def tokens(self) -> int:
         """All of them."""
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def hit_percent(self) -> float:
+        """How many of the prompts' tokens were read from a cache, in percent; 0 if there are none."""
+        return 100 * self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+    @property
+    def known_saving(self) -> float | None:
+        """What caches saved, in US dollars; None if nothing of it is known."""
+        unknown = self.unpriced_tokens and self.unpriced_tokens == self.cached_tokens + self.cache_write_tokens
+        return None if unknown else self.saved
 
 
 @dataclass
@@ -182,15 +209,18 @@ def usage_csv(figures: Figures) -> bytes:
             used.prompt_tokens,
             used.completion_tokens,
             used.cached_tokens,
+            used.cache_write_tokens,
+            f"{used.hit_percent:.2f}",
             used.tokens,
             f"{used.cost:.8f}",
             f"{100 * used.cost / total if total else 0:.4f}",
+            "" if used.known_saving is None else f"{used.known_saving:.8f}",
         )
         for who in figures.by_user
         for model, used in sorted(figures.users[who].items(), key=lambda item: (-item[1].cost, item[0]))
     )
-    heads = ("requests", "prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "cost_usd")
-    return to_csv(("user", "model", *heads, "share_percent"), rows)
+    heads = ("requests", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "hit_percent")
+    return to_csv(("user", "model", *heads, "total_tokens", "cost_usd", "share_percent", "saved_usd"), rows)
 
 
 def to_csv(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
@@ -205,7 +235,8 @@ def to_csv(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    formula = isinstance(value, str) and value.startswith(_FORMULA) and not _NEGATIVE.fullmatch(value)
+    return f"'{value}" if formula else value
 
 
 def _sum(sums: Iterable[Sum]) -> Sum:

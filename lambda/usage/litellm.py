@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
+from usage.cache_prices import CachePrices, saved
 from usage.errors import RefusedError, UnavailableError, harmless
 
 By = Literal["user", "team", "tag"]
@@ -50,7 +51,7 @@ class Usage:
     """What one user, team or tag used of one deployment on one day (without models: of all of them).
 
     `prompt_tokens` are all of the prompt, with those read from and written to the provider's cache; `cost` is in US
-    dollars.
+    dollars, as is `saved` by the cache: None if the price of reading from it is not known.
     """
 
     date: str  # 2026-11-24
@@ -63,6 +64,15 @@ class Usage:
     cached_tokens: int
     cache_write_tokens: int
     cost: float
+    saved: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What LiteLLM has of a deployment: the names that people ask for, and the prices of its cache, if it knows any."""
+
+    names: str  # joined by ", "
+    prices: CachePrices | None
 
 
 class LiteLlm:
@@ -91,12 +101,12 @@ class LiteLlm:
             It does not know the key or lets it not do this, the web ACL keeps the caller out, or its answer is not what
             is read here.
         """
-        names = self.models() if models and start <= end else {}
+        deployments = self.deployments() if models and start <= end else {}
         route = f"/{by}/daily/activity/export"
         for offset in range((end - start).days + 1):
             with self._export(route, start + timedelta(days=offset), models) as rows:
                 for row in rows:
-                    yield _usage(row, names, route)
+                    yield _usage(row, deployments, route)
 
     def models(self) -> dict[str, str]:
         """Return what people ask for, by deployment; several names of one deployment are joined by ", ".
@@ -106,17 +116,45 @@ class LiteLlm:
         UnavailableError, RefusedError
             As `usage`.
         """
+        return {deployment: found.names for deployment, found in self.deployments().items()}
+
+    def cache_prices(self) -> dict[str, CachePrices]:
+        """Return the prices of caches by what people ask for; where its deployments differ, those of the first.
+
+        Raises
+        ------
+        UnavailableError, RefusedError
+            As `usage`.
+        """
+        found: dict[str, CachePrices] = {}
+        for deployment in self.deployments().values():
+            if deployment.prices:
+                found.setdefault(deployment.names, deployment.prices)
+        return found
+
+    def deployments(self) -> dict[str, Deployment]:
+        """Return what LiteLLM has of its deployments, by its names for them; the prices are those of now.
+
+        Raises
+        ------
+        UnavailableError, RefusedError
+            As `usage`.
+        """
         names: dict[str, set[str]] = {}
+        prices: dict[str, CachePrices | None] = {}
         for model in self._attempt(self._model_info):
-            names.setdefault(model["litellm_params"]["model"], set()).add(model["model_name"])
-        return {deployment: ", ".join(sorted(each)) for deployment, each in names.items()}
+            deployment = model["litellm_params"]["model"]
+            names.setdefault(deployment, set()).add(model["model_name"])
+            prices[deployment] = prices.get(deployment) or CachePrices.of(model["model_info"])
+        return {one: Deployment(", ".join(sorted(each)), prices[one]) for one, each in names.items()}
 
     def _model_info(self) -> Any:  # noqa: ANN401 - JSON
         with closing(self._get(MODELS, {})) as response:
             _check(response, MODELS)
             try:
                 answer = response.json()
-                return [{name: model[name] for name in ("model_name", "litellm_params")} for model in answer["data"]]
+                names = ("model_name", "litellm_params", "model_info")
+                return [{name: model[name] for name in names} for model in answer["data"]]
             except (ValueError, KeyError, TypeError) as error:
                 raise _unexpected(MODELS, "it is no list of models") from error
 
@@ -224,8 +262,9 @@ def _rows(file: IO[bytes], route: str) -> Iterator[dict[str, str]]:
     return rows
 
 
-def _usage(row: dict[str, str], names: dict[str, str], route: str) -> Usage:
+def _usage(row: dict[str, str], deployments: dict[str, Deployment], route: str) -> Usage:
     deployment = row["model"]
+    known = deployments.get(deployment, Deployment(deployment, None))
     try:
         requests, prompt, completion, cached, cache_write = (int(row[name]) for name in NUMBERS[:-1])
         cost = float(row["spend"])
@@ -234,7 +273,7 @@ def _usage(row: dict[str, str], names: dict[str, str], route: str) -> Usage:
     return Usage(
         date=row["date"],
         who=_FORMULA.sub("", row["entity_id"]),
-        model=names.get(deployment, deployment),
+        model=known.names,
         deployment=deployment,
         requests=requests,
         prompt_tokens=prompt,
@@ -242,7 +281,14 @@ def _usage(row: dict[str, str], names: dict[str, str], route: str) -> Usage:
         cached_tokens=cached,
         cache_write_tokens=cache_write,
         cost=cost,
+        saved=_saved(known.prices, prompt=prompt, completion=completion, read=cached, written=cache_write, cost=cost),
     )
+
+
+def _saved(prices: CachePrices | None, **sums: Any) -> float | None:  # noqa: ANN401 - tokens, and US dollars
+    if prices:
+        return saved(prices, **sums)
+    return None if sums["read"] or sums["written"] else 0.0
 
 
 def _unexpected(route: str, finding: str) -> RefusedError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
+from usage.caching import Gain
 from usage.environment import Plan
 from usage.figures import Figures, Jump, Sum, cents, is_person, to_csv
 from usage.slack import Holder
@@ -114,7 +115,9 @@ def seats_paid_twice(now: Figures, plans: Iterable[Plan], seats: Seats) -> list[
     return sorted(paying, key=lambda seat: (-seat.cost.monthly, seat.holder.email))
 
 
-def advice_csv(advice: Iterable[Advice], seats: Iterable[Seat], jumps: Iterable[Jump], days: int) -> bytes:
+def advice_csv(
+    advice: Iterable[Advice], seats: Iterable[Seat], jumps: Iterable[Jump], gains: Iterable[Gain], days: int
+) -> bytes:
     """Return every finding, a row each: all that the message has room for only in part."""
     heads = (
         "user",
@@ -129,8 +132,19 @@ def advice_csv(advice: Iterable[Advice], seats: Iterable[Seat], jumps: Iterable[
         "monthly_saving_usd",
         "second_period_in_a_row",
         "cost_before_usd",
+        "model",
+        "saving_usd",
+        "saving_at_most_usd",
     )
-    return to_csv(heads, _rows(advice, seats, jumps, days))
+    rows = (*_rows(advice, seats, jumps, days), *_gains(gains, days))
+    return to_csv(heads, ([*row, *[""] * (len(heads) - len(row))] for row in rows))
+
+
+def _gains(gains: Iterable[Gain], days: int) -> Iterator[list[object]]:
+    for gain in gains:
+        saving = "" if gain.likely is None else gain.likely
+        money = (gain.model, saving, gain.at_most)
+        yield [gain.who, "would gain by caching", "", "", "", days, cents(gain.used.cost), *[""] * 5, *money]
 
 
 def _rows(advice: Iterable[Advice], seats: Iterable[Seat], jumps: Iterable[Jump], days: int) -> Iterator[list[object]]:

@@ -8,7 +8,7 @@ Slack's that was lost on its way. Slack has nothing against these: `client_msg_i
 (https://github.com/slackapi/java-slack-sdk/issues/852), and to look for an earlier report in the channel the app would
 need the right to read all that people write there. A table for a message a week would cost more than it saves.
 
-Integrates with LiteLLM (the daily export by user), Parameter Store and Slack (auth.test, auth.teams.list,
+Integrates with LiteLLM (the daily export by user, its models), Parameter Store and Slack (auth.test, auth.teams.list,
 usergroups.users.list, users.list, chat.postMessage, files.getUploadURLExternal, files.completeUploadExternal).
 """
 
@@ -21,6 +21,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from usage import chart, texts
+from usage.caching import gains
 from usage.environment import Report, places, report, secret
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Figures, Period, jumps, usage_csv
@@ -92,6 +93,7 @@ def _find(period: Period, settings: Report) -> texts.Findings:
         idle=idle_seats(now, settings.plans, seats, settings.seat_percent),
         twice=seats_paid_twice(now, settings.plans, seats),
         jumps=jumps(now, before, settings.jump_factor, settings.jump_minimum),
+        gains=gains(now.users, litellm.cache_prices()),
     )
 
 
@@ -141,7 +143,7 @@ def _files(found: texts.Findings) -> list[File]:
         File(f"usage-{name}.csv", usage_csv(found.now), f"Users and models, {texts.dates(found.period)}"),
     ]
     seats = (*found.idle, *found.twice)
-    if found.advice or seats or found.jumps:
-        table = advice_csv(found.advice, seats, found.jumps, found.period.days)
+    if found.advice or seats or found.jumps or found.gains:
+        table = advice_csv(found.advice, seats, found.jumps, found.gains, found.period.days)
         files.append(File(f"advice-{name}.csv", table, f"All findings, {texts.dates(found.period)}"))
     return files

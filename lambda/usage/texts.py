@@ -11,16 +11,17 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from usage.caching import Gain
 from usage.environment import Plan, Report
-from usage.figures import Figures, Jump, Period, cents, is_person
+from usage.figures import Figures, Jump, Period, Sum, cents, is_person
 from usage.plans import MONTH_DAYS, WORTH, Advice, Cost, Seat
 
 Block = dict[str, Any]
 
 # A section takes 3000 characters. All blocks together take about 12,000, their JSON counted in part, which Slack says
-# only in its error msg_blocks_too_long (https://github.com/slackapi/bolt-js/issues/2867): five lists of this length
+# only in its error msg_blocks_too_long (https://github.com/slackapi/bolt-js/issues/2867): six lists of this length
 # stay well below.
-LONGEST_LIST = 1900
+LONGEST_LIST = 1580
 LONGEST_NAME = 60  # of a user, a plan or a pattern
 LONGEST_HEADER = 150
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")  # those too that turn text around
@@ -38,6 +39,7 @@ class Findings:
     idle: Sequence[Seat]
     twice: Sequence[Seat]
     jumps: Sequence[Jump]
+    gains: Sequence[Gain] = ()
 
     @property
     def period(self) -> Period:
@@ -58,6 +60,8 @@ def blocks(found: Findings, report: Report) -> list[Block]:
         _section(_totals(found)),
         _list(_top_head(found, top), _top(found, top), len(found.now.by_user)),
     ]
+    if found.gains or found.now.total.cached_tokens or found.now.total.cache_write_tokens:
+        parts.append(_list(_cache_head(found), map(_gain, found.gains[:top]), len(found.gains)))
     if report.plans:
         lines = (_advice(one, days) for one in found.advice[:top])
         parts.append(_list(_advice_head(found.advice, days), lines, len(found.advice)))
@@ -165,6 +169,45 @@ def _top(found: Findings, top: int) -> list[str]:
         f"{change(used.cost, found.before.cost_of(who))}"
         for who, used in list(found.now.by_user.items())[:top]
     ]
+
+
+def _cache_head(found: Findings) -> str:
+    now, before = found.now.total, found.before.total
+    head = (
+        f"*Prompt caches*: *{now.hit_percent:.1f} %* of the prompts' tokens were read from one "
+        f"({before.hit_percent:.1f} % the {found.period.kind} before){_saving(now)}."
+    )
+    if not found.gains:
+        return head
+    who = "one more would save" if len(found.gains) == 1 else f"{len(found.gains):,} more would save"
+    return (
+        f"{head} By what they send, {who} by having their requests mark what repeats: `cache_control`, as "
+        "docs/clients.md has it. Claude Code does so by itself."
+    )
+
+
+def _saving(used: Sum) -> str:
+    """What caches saved, and what is not in it."""
+    if used.known_saving is None:
+        return ", at prices that LiteLLM does not know"
+    amount = cents(used.saved)
+    less = f"; writing to them cost *{dollars(-amount)}* more than reading saved"
+    money = less if amount < 0 else f", which saved *{dollars(amount)}* after the cost of writing"
+    return money + (f"; of {used.unpriced_tokens:,} tokens the price is not known" if used.unpriced_tokens else "")
+
+
+def _gain(gain: Gain) -> str:
+    used, most = gain.used, dollars(gain.at_most)
+    does = (
+        f"{name(gain.who)}: `{plain(gain.model)}`, {used.requests:,} requests of {gain.tokens:,} tokens, "
+        f"{used.hit_percent:.1f} % read from a cache"
+    )
+    if gain.likely is None or gain.habit is None:
+        return f"{does}: would save *at most {most}*; how much is not known, as nobody here caches yet"
+    read, written = (f"{100 * share:.0f} %" for share in (gain.habit.read, gain.habit.written))
+    others = "1 user has" if gain.habit.people == 1 else f"{gain.habit.people:,} users have"
+    saves = f"would save *{dollars(gain.likely)}* (at most {most})"
+    return f"{does}: {saves} with {read} read and {written} written, as {others}"
 
 
 def _advice_head(advice: Sequence[Advice], days: int) -> str:

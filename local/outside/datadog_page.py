@@ -362,21 +362,18 @@ def _timeseries(definition: Json, drawing: _Drawing) -> str:
     window = drawing.scope.window
     start, end = math.floor(window.start / step) * step, math.ceil(window.end / step) * step
     format_ = found[0].format
-    stacked: dict[float, float] = {}
-    for line in lines:
-        for time, value in line.values.items():
-            stacked[time] = stacked.get(time, 0.0) + value if bars else max(stacked.get(time, 0.0), value)
-    tick = _nice(max(stacked.values()) / _TICKS)
+    lowest, highest = _reach(lines, added=bars)
+    tick = _nice((highest - lowest) / _TICKS)
     tick = tick if format_ else max(tick, 1.0)  # what is counted has no halves
-    top = tick * max(math.ceil(max(stacked.values()) / tick), 1)
-    place = _Place(start, end, top, step)
+    bottom, top = tick * math.floor(lowest / tick), tick * math.ceil(highest / tick)
+    place = _Place(start, end, bottom, max(top, bottom + tick), step)
     drawn = _bars(lines, place, format_) if bars else _lines(lines, place)
     rules = "".join(
         f'<line class="rule" x1="0" x2="1000" y1="{place.y(value):.1f}" y2="{place.y(value):.1f}" '
         f'vector-effect="non-scaling-stroke"/>'
-        for value in _steps(tick, top)
+        for value in _steps(tick, place)
     )
-    labels = "".join(f"<span>{_number(value, format_, short=True)}</span>" for value in _steps(tick, top))
+    labels = "".join(f"<span>{_number(value, format_, short=True)}</span>" for value in _steps(tick, place))
     marks = "".join(
         f'<span style="left:{place.x(time) / 10:.1f}%">{_local(time):{drawing.span.tick}}</span>'
         for time in _round_times(start, end, drawing.span.ticks)
@@ -393,6 +390,7 @@ class _Place:
 
     start: float
     end: float
+    bottom: float
     top: float
     step: float
 
@@ -400,20 +398,31 @@ class _Place:
         return (time - self.start) / (self.end - self.start) * 1000
 
     def y(self, value: float) -> float:
-        return 100 - value / self.top * 100
+        return 100 - (value - self.bottom) / (self.top - self.bottom) * 100
+
+
+def _reach(lines: Sequence[_Line], *, added: bool) -> tuple[float, float]:
+    """Return how far down and up lines reach, or bars, which are added up on either side of 0."""
+    reached: dict[tuple[float, bool], float] = {}
+    for line in lines:
+        for time, value in line.values.items():
+            side = (time, value < 0)
+            reached[side] = reached.get(side, 0.0) + value if added else max(reached.get(side, 0.0), value, key=abs)
+    return min(0.0, *reached.values()), max(0.0, *reached.values())
 
 
 def _bars(lines: Sequence[_Line], place: _Place, format_: Json) -> str:
-    drawn, heights = "", dict[float, float]()
+    drawn, heights = "", dict[tuple[float, bool], float]()
     width = place.x(place.start + place.step) * 0.86
     for line in lines:
         for time, value in line.values.items():
-            below = heights.get(time, 0.0)
-            heights[time] = below + value
+            before = heights.get((time, value < 0), 0.0)
+            heights[time, value < 0] = before + value
+            lower, upper = place.y(min(before, before + value)), place.y(max(before, before + value))
             when = _local(time)
             drawn += (
-                f'<rect x="{place.x(time):.2f}" y="{place.y(below + value):.2f}" width="{width:.2f}" '
-                f'height="{place.y(below) - place.y(below + value):.2f}" fill="{line.colour}">'
+                f'<rect x="{place.x(time):.2f}" y="{upper:.2f}" width="{width:.2f}" '
+                f'height="{lower - upper:.2f}" fill="{line.colour}">'
                 f"<title>{escape(line.name)}, {when:%b %d %H:%M}: {_number(value, format_)}</title></rect>"
             )
     return drawn
@@ -500,8 +509,8 @@ def _local(time: float) -> datetime:
     return datetime.fromtimestamp(time).astimezone()
 
 
-def _steps(tick: float, top: float) -> list[float]:
-    return [tick * number for number in range(round(top / tick) + 1)]
+def _steps(tick: float, place: _Place) -> list[float]:
+    return [tick * number for number in range(round(place.bottom / tick), round(place.top / tick) + 1)]
 
 
 def _number(value: float | None, format_: Json, *, short: bool = False) -> str:
@@ -511,6 +520,8 @@ def _number(value: float | None, format_: Json, *, short: bool = False) -> str:
     unit = (format_.get("unit") or {}).get("unit_name", "")
     if unit == "second" and 0 < abs(value) < 1:
         return _number(value * 1000, {"unit": {"unit_name": "millisecond"}}, short=short)
+    if unit == "dollar" and value < 0:
+        return f"-{_number(-value, format_, short=short)}"
     before = "$" if unit == "dollar" else ""
     after = {"second": " s", "millisecond": " ms", "percent": " %"}.get(unit, "")
     return f"{before}{_short(value) if short else _plain(value, money=bool(before))}{after}"

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from stacks.datadog.metrics import (
     ATTEMPTS,
     BUDGET_USED,
+    CACHE_SAVED,
+    CACHE_SAVED_BY_USER,
     CACHE_WRITE_TOKENS,
     CACHED_TOKENS,
+    CACHED_TOKENS_BY_USER,
     COMPLETION_TOKENS,
     COST,
     COST_BY_REGION,
@@ -15,6 +18,7 @@ from stacks.datadog.metrics import (
     FIRST_TOKEN,
     OVERHEAD,
     PROMPT_TOKENS,
+    PROMPT_TOKENS_BY_USER,
     REJECTION_ERRORS,
     REJECTIONS,
     REQUESTS,
@@ -30,8 +34,9 @@ MOST_ROWS = 100  # of a table and a list: the variables and the search bar narro
 NOTE = """\
 **Counted** is each attempt at a provider (a request that was tried in three regions counts three times), with the \
 tokens of its answer and what they cost in US dollars at the prices that the gateway knows; the prompt's tokens \
-include the cached ones. **Not counted** is what the gateway itself rejected, which is at the end; what is *of \
-everybody* is not kept by person, whatever is selected, and Datadog writes an underscore for the @ of a mail address.
+include those read from a cache and written to one, and what caches **saved** is after the cost of writing. **Not \
+counted** is what the gateway itself rejected, which is at the end; what is *of everybody* is not kept by person, \
+whatever is selected, and Datadog writes an underscore for the @ of a mail address.
 """
 
 
@@ -58,6 +63,8 @@ KINDS_OF_TOKENS = (
     Column("Cached tokens", CACHED_TOKENS),
     Column("Tokens written to a cache", CACHE_WRITE_TOKENS),
 )
+SAVED = Column("Saved", CACHE_SAVED, unit="dollar")
+HIT_RATE = ("Hit rate", "100 * cached_tokens / prompt_tokens")
 FAILURES = Column("Failures", ATTEMPTS, where="outcome:failure")
 THROTTLED = Column("Throttled (429)", ATTEMPTS, where="error_code:429")
 BUDGET = Column("Budget used", BUDGET_USED, "max", unit="percent", rollup="last")
@@ -106,6 +113,30 @@ def dashboard(environment: str, *, budget_percent: float) -> Json:
         _group(
             "Kinds of tokens, of everybody",
             _row(5, board.table("Kinds of tokens by model", KINDS_OF_TOKENS, by=("model",))),
+        ),
+        _group(
+            # By prompt tokens: who sends much and reads little of it from a cache stands at the top, at a low rate.
+            "Prompt caches",
+            _row(
+                6,
+                board.table(
+                    "Caches by user",
+                    (
+                        Column("Prompt tokens", PROMPT_TOKENS_BY_USER),
+                        Column("Cached tokens", CACHED_TOKENS_BY_USER),
+                        Column("Saved", CACHE_SAVED_BY_USER, unit="dollar"),
+                    ),
+                    by=("user",),
+                    rates=(HIT_RATE,),
+                ),
+                board.table(
+                    "Caches by model, of everybody",
+                    (KINDS_OF_TOKENS[0], *KINDS_OF_TOKENS[2:], SAVED),
+                    by=("model",),
+                    rates=(HIT_RATE,),
+                ),
+            ),
+            _row(4, board.series("Saved by caches, of everybody", (SAVED,), by=("model",), bars=True)),
         ),
         _group(
             "Errors and throttling, of everybody",

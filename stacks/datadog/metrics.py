@@ -20,7 +20,8 @@ class Metric:
     What they cost is in `stacks.datadog.custom_metrics`. So nothing has a tag whose values never end, such as a key or
     a call; only what is asked by person has a person, and what has one has no region, outcome or error. That Datadog's
     page on log-based metrics advises against user ids is known: who uses what is the question here, and the people of a
-    company end.
+    company end. What caches do is kept by person and by model, and not by both at once: that would be four times as
+    much as the former, and `make usage` and the report have it.
     """
 
     name: str
@@ -79,11 +80,15 @@ REQUESTS = Metric(name="requests", tags=_WHO)
 # By person.
 BUDGET_USED = Metric(name="budget_used", tags=_PERSON, attribute="budget_used_percent")
 REJECTIONS = Metric(name="rejections", tags=_PERSON, kind="rejected")
+PROMPT_TOKENS_BY_USER = Metric(name="tokens.prompt_by_user", tags=_PERSON, attribute="prompt_tokens")
+CACHED_TOKENS_BY_USER = Metric(name="tokens.cached_by_user", tags=_PERSON, attribute="cached_tokens")
+CACHE_SAVED_BY_USER = Metric(name="cache_saved_by_user", tags=_PERSON, attribute="cache_saved")
 # Of everybody.
 PROMPT_TOKENS = Metric(name="tokens.prompt", tags=_MODEL, attribute="prompt_tokens")
 COMPLETION_TOKENS = Metric(name="tokens.completion", tags=_MODEL, attribute="completion_tokens")
 CACHED_TOKENS = Metric(name="tokens.cached", tags=_MODEL, attribute="cached_tokens")
 CACHE_WRITE_TOKENS = Metric(name="tokens.cache_write", tags=_MODEL, attribute="cache_write_tokens")
+CACHE_SAVED = Metric(name="cache_saved", tags=_MODEL, attribute="cache_saved")
 COST_BY_REGION = Metric(name="cost_by_region", tags=_WHERE, attribute="cost")
 ATTEMPTS = Metric(name="attempts", tags=(*_WHERE, "outcome", "error_code"))
 REJECTION_ERRORS = Metric(name="rejection_errors", tags=("model", "error_code", "env"), kind="rejected")
@@ -96,4 +101,5 @@ METRICS = (
     *(PROMPT_TOKENS, COMPLETION_TOKENS, CACHED_TOKENS, CACHE_WRITE_TOKENS, TOTAL_TOKENS, COST, REQUESTS),
     *(DURATION, FIRST_TOKEN, OVERHEAD, BUDGET_USED, REJECTIONS, RECORDS),
     *(ATTEMPTS, COST_BY_REGION, REJECTION_ERRORS),
+    *(PROMPT_TOKENS_BY_USER, CACHED_TOKENS_BY_USER, CACHE_SAVED_BY_USER, CACHE_SAVED),
 )

@@ -41,7 +41,7 @@ SLOW = 0.1
 
 @dataclass(frozen=True)
 class Figures:
-    """Tokens and US dollars of one or more calls; `reasoning` is None where it is not told."""
+    """Tokens and US dollars, spent and saved by caches, of one or more calls; `reasoning` is None if it is not told."""
 
     prompt: int = 0
     completion: int = 0
@@ -49,6 +49,7 @@ class Figures:
     cache_write: int = 0
     reasoning: int | None = 0
     cost: float = 0.0
+    saved: float = 0.0
 
     def __add__(self, other: "Figures") -> "Figures":
         """Both together."""
@@ -62,6 +63,7 @@ class Figures:
             self.cache_write + other.cache_write,
             reasoning,
             self.cost + other.cost,
+            self.saved + other.saved,
         )
 
     def tokens(self, *, reasoning: bool = True) -> tuple[int | None, ...]:
@@ -399,7 +401,7 @@ def billed(call: Call) -> Figures:
 
     The prompt's tokens at the price of input, but those read from the cache, and those written to it for five minutes
     (OpenAI: thirty) or for an hour, at their own; images as tokens; all of the output, thoughts included, at the price
-    of output.
+    of output. What the cache saved is what its tokens would have cost at the price of input, less what they cost.
     """
     usage, prices = call.usage, price(call)
     limit, suffix = LONG_PROMPTS.get(call.model, (0, ""))
@@ -410,11 +412,14 @@ def billed(call: Call) -> Figures:
         return float(tokens * prices[f"{name}{suffix}"]) if tokens else 0.0
 
     short_written = usage.cache_write_tokens - usage.cache_write_1h_tokens
-    total = (
-        cost(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, "input_cost_per_token")
-        + cost(usage.cached_tokens, "cache_read_input_token_cost")
+    through_cache = (
+        cost(usage.cached_tokens, "cache_read_input_token_cost")
         + cost(short_written, "cache_creation_input_token_cost")
         + cost(usage.cache_write_1h_tokens, "cache_creation_input_token_cost_above_1hr")
+    )
+    total = (
+        cost(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, "input_cost_per_token")
+        + through_cache
         + cost(usage.output_tokens, "output_cost_per_token")
     )
     return Figures(
@@ -424,6 +429,7 @@ def billed(call: Call) -> Figures:
         usage.cache_write_tokens,
         usage.reasoning_tokens,
         total,
+        cost(usage.cached_tokens + usage.cache_write_tokens, "input_cost_per_token") - through_cache,
     )
 
 
@@ -518,7 +524,10 @@ def in_datadog(gateway: LocalGateway) -> dict[str, list[Json]]:
 
 def of_records(records: Iterable[Json]) -> Figures:
     """What Datadog was told."""
-    names = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "cost")
+    names = (
+        *("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
+        *("cost", "cache_saved"),
+    )
     return sum((Figures(*(record.get(name, 0) for name in names)) for record in records), Figures())
 
 
@@ -529,7 +538,8 @@ def in_days(gateway: LocalGateway) -> dict[str, Figures]:
     found: dict[str, Figures] = {}
     for row in rows:
         figures = Figures(
-            *(row.prompt_tokens, row.completion_tokens, row.cached_tokens, row.cache_write_tokens, None, row.cost)
+            *(row.prompt_tokens, row.completion_tokens, row.cached_tokens, row.cache_write_tokens, None),
+            *(row.cost, row.saved or 0.0),
         )
         found[row.who] = found.get(row.who, Figures()) + figures
     return found
@@ -580,12 +590,13 @@ def check(counted: Counted, figures: Figures, sent: Sent, *, reasoning: bool) ->
         estimate = figures.prompt * prices["input_cost_per_token"]
         estimate += figures.completion * prices["output_cost_per_token"]
         assert figures.cost == pytest.approx(estimate, rel=1e-9)
-        assert (figures.cached, figures.cache_write) == (0, 0)
+        assert (figures.cached, figures.cache_write, figures.saved) == (0, 0, 0)
         assert 0 < figures.completion < bill.completion
         assert (figures.cost > bill.cost) == (bill.cached > 0) == (counted is Counted.MORE)
     else:
         assert figures.tokens(reasoning=reasoning) == bill.tokens(reasoning=reasoning)
         assert figures.cost == pytest.approx(bill.cost, rel=1e-9)
+        assert figures.saved == pytest.approx(bill.saved, rel=1e-9, abs=1e-12)
         if counted is Counted.UNBROKEN:
             assert sent.billed().cost > bill.cost
 

@@ -268,6 +268,28 @@ def test_kinds_of_tokens_by_model(outside: OutsideWorld, traffic: Traffic) -> No
     assert any(figures["Cached tokens"] for figures in counted.values())
 
 
+def test_what_caches_gave_and_saved(outside: OutsideWorld, traffic: Traffic) -> None:
+    """By person and by model: the tokens are the providers', and the money is that of the records."""
+    theirs = [record for user in traffic.users for record in arrivals(outside, traffic.start, user=user)]
+    calls = [json.loads(record["message"])["llm"] for _, record in theirs]
+    for title, by in (("Caches by user", "user"), ("Caches by model, of everybody", "model")):
+        labels, found = table(outside, metrics(outside, theirs), title)
+        counted = dict[str, Counter[str]]()
+        for (user, model), figures in traffic.figures.items():
+            counted.setdefault(user if by == "user" else model, Counter()).update(figures)
+        saved = Counter[str]()
+        for call in calls:
+            saved[tag(call[by])] += call.get("cache_saved", 0)
+        for row in found:
+            shown, expected = dict(zip(labels, row.values, strict=True)), counted[row.group[0][1]]
+            prompt, cached = expected["Prompt tokens"], expected["Cached tokens"]
+            assert (shown["Prompt tokens"], shown["Cached tokens"]) == (prompt, cached)
+            assert shown["Hit rate"] == pytest.approx(100 * cached / prompt)
+            assert (shown["Saved"] or 0) == pytest.approx(saved[row.group[0][1]], abs=1e-12)
+        assert {row.group[0][1] for row in found} == counted.keys()
+        assert any(saved.values())
+
+
 def test_a_template_variable_narrows_the_table_down(outside: OutsideWorld, traffic: Traffic) -> None:
     found = metrics(outside, arrivals(outside, traffic.start))
     user = tag(traffic.users[0])

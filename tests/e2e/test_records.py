@@ -258,6 +258,8 @@ def test_a_record_has_exactly_the_known_attributes(traffic: Traffic) -> None:
             known = known | {"seconds"}
         if record["outcome"] == "success":
             known = known | TOKENS | {"cost"}
+            if record["cached_tokens"] or record["cache_write_tokens"]:
+                known = known | {"cache_saved"}
             if record["streamed"]:
                 known = known | {"first_token_seconds"}
         else:

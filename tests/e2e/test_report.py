@@ -31,7 +31,7 @@ GPT, CLAUDE, NOVA = "gpt-6.1-sol", "claude-sonnet-5-5", "nova-2-lite"
 LARGE = "word " * 700_000  # 875,000 tokens, $3.50
 BUSINESS = 30, 90  # the plan's price and allowance
 
-Figures = tuple[int, int, int, int]  # requests, prompt, completion and cached tokens
+Figures = tuple[int, ...]  # requests, prompt and completion tokens, and those read from and written to a cache
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ def told(gateway: LocalGateway, slack: SlackWorkspace) -> Told:
     used = {
         (FLAT, GPT): use(gateway, FLAT, lambda client: ask(client, GPT, LARGE, times=6)),
         (SEATED, CLAUDE): use(gateway, SEATED, lambda client: ask(client, CLAUDE, "word " * 20_000, times=2)),
-        (SEATED, NOVA): use(gateway, SEATED, lambda client: ask(client, NOVA, "Hello")),
+        (SEATED, NOVA): use(gateway, SEATED, lambda client: ask_cached(client, NOVA, times=4)),
         (SMALL, NOVA): use(gateway, SMALL, lambda client: ask(client, NOVA, "Hello, hello", times=3)),
     }
     for who in (FLAT, SEATED, SMALL):
-        tokens = sum(prompt + completion for (user, _), (_, prompt, completion, _) in used.items() if user == who)
+        tokens = sum(prompt + completion for (user, _), (_, prompt, completion, *_) in used.items() if user == who)
         assert eventually(partial(is_recorded, gateway, who, day, tokens)), who
     report = gateway.environment.report
     assert report
@@ -78,16 +78,21 @@ def use(gateway: LocalGateway, who: str, work: Callable[[openai.OpenAI], None]) 
     gateway.outside.clear("calls")
     work(sdk(gateway, gateway.user_key(who)))
     usages = [call.usage for call in gateway.outside.calls() if call.model]
-    sums = (
-        sum(getattr(usage, kind) for usage in usages) for kind in ("input_tokens", "output_tokens", "cached_tokens")
-    )
-    prompt, completion, cached = sums
-    return len(usages), prompt, completion, cached
+    kinds = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
+    return len(usages), *(sum(getattr(usage, kind) for usage in usages) for kind in kinds)
 
 
 def ask(client: openai.OpenAI, model: str, prompt: str, *, times: int = 1) -> None:
     for number in range(times):
         client.chat.completions.create(model=model, messages=[{"role": "user", "content": f"{number} {prompt}"}])
+
+
+def ask_cached(client: openai.OpenAI, model: str, *, times: int) -> None:
+    """Ask with a beginning that is to be cached: in three regions at most, so that one of them has it at last."""
+    beginning: Any = {"type": "text", "text": "The same as ever. " * 400, "cache_control": {"type": "ephemeral"}}
+    messages: Any = [{"role": "system", "content": [beginning]}, {"role": "user", "content": "Hello"}]
+    for _ in range(times):
+        client.chat.completions.create(model=model, messages=messages)
 
 
 def is_recorded(gateway: LocalGateway, who: str, day: date, tokens: int) -> bool:
@@ -124,7 +129,8 @@ def cents(amount: Decimal | str) -> Decimal:
 def test_users_and_models_are_the_providers_figures_to_the_token(told: Told) -> None:
     rows = {
         (row["user"], row["model"]): tuple(
-            int(row[kind]) for kind in ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
+            int(row[kind])
+            for kind in ("requests", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens")
         )
         for row in told.table("usage.csv")
     }
@@ -140,6 +146,18 @@ def test_the_message_is_the_sum_of_the_table(told: Told) -> None:
     assert told.message.text.endswith(f": ${cost:,}, {requests:,} requests, {tokens:,} tokens, {users} users")
     assert f"*${cost:,}* (none before), *{requests:,}* requests" in told.message.all_text
     assert told.message.text.startswith("LLM gateway local: usage in week ")
+
+
+def test_what_caches_gave_and_saved(told: Told) -> None:
+    rows = told.table("usage.csv")
+    prompt, cached = (sum(int(row[kind]) for row in rows) for kind in ("prompt_tokens", "cached_tokens"))
+    saved = sum((Decimal(row["saved_usd"]) for row in rows if row["saved_usd"]), Decimal(0))
+    (nova,) = (row for row in rows if (row["user"], row["model"]) == (SEATED, NOVA))
+    assert float(nova["hit_percent"]) > 0
+    assert float(nova["saved_usd"]) > 0  # writing to Nova's costs no more than input
+    assert f"*Prompt caches*: *{100 * cached / prompt:.1f} %* of the prompts' tokens were read" in told.message.all_text
+    words = f"saved *${cents(saved)}*" if saved >= 0 else f"cost *${cents(-saved)}* more"
+    assert words in told.message.all_text
 
 
 def test_the_advice_shows_its_arithmetic(told: Told) -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from local.gateway import LocalGateway
+from local.outside.records import Usage
 from local.outside.world import OutsideWorld
 from local.ports import free_ports
 from stacks import CHECKOUT
@@ -26,7 +27,7 @@ PRICED_AS = {
     AZURE: "azure/gpt-6.1-sol",
     VERTEX: "vertex_ai/gemini-4-argon",
 }
-TOKENS = ("requests", "prompt_tokens", "completion_tokens", "total_tokens")
+TOKENS = (*("requests", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "total_tokens"),)
 
 
 def usage(gateway: LocalGateway, *arguments: str, url: str = "") -> subprocess.CompletedProcess[str]:
@@ -73,35 +74,59 @@ def key_parameter(gateway: LocalGateway, value: str | None) -> Iterator[None]:
         ssm.put_parameter(Name=name, Value=key, Type="SecureString", Overwrite=True)
 
 
+def ask_as_an_agent(gateway: LocalGateway, key: str, model: str, rules: str) -> None:
+    """A streamed request in Anthropic's format, whose rules are to be cached: as Claude Code sends them."""
+    system = [{"type": "text", "text": f"{rules}. " * 200, "cache_control": {"type": "ephemeral"}}]
+    body = {"model": model, "max_tokens": 100, "stream": True, "system": system}
+    body["messages"] = [{"role": "user", "content": "Go on"}]
+    assert gateway.api("POST", "/v1/messages", key=key, json=body).is_success
+
+
+def figures(calls: list[Usage], price: Mapping[str, float]) -> dict[str, Any]:
+    """What is to be printed of calls: the providers' counts, at their prices."""
+    prompt, completion = sum(call.input_tokens for call in calls), sum(call.output_tokens for call in calls)
+    cached, written = sum(call.cached_tokens for call in calls), sum(call.cache_write_tokens for call in calls)
+    discount = price["input_cost_per_token"] - price["cache_read_input_token_cost"]
+    surcharge = price.get("cache_creation_input_token_cost", 0.0) - price["input_cost_per_token"]
+    saved = cached * discount - written * surcharge
+    full = prompt * price["input_cost_per_token"] + completion * price["output_cost_per_token"]
+    return {
+        "requests": len(calls),
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "cached_tokens": cached,
+        "cache_write_tokens": written,
+        "total_tokens": prompt + completion,
+        "cost": pytest.approx(full - saved),
+        "saved": pytest.approx(saved, abs=1e-9),
+    }
+
+
 def test_it_prints_what_the_providers_counted(gateway: LocalGateway, outside: OutsideWorld) -> None:
     """To the token, and at their prices, for each user and model; in three formats, which agree."""
     stamp = time.monotonic_ns()
     expected: dict[tuple[str, str], dict[str, Any]] = {}
     for number, user in enumerate((f"usage-ana-{stamp}@example.com", f"usage-ben-{stamp}@example.com")):
-        client = sdk(gateway, gateway.user_key(user))
+        key = gateway.user_key(user)
+        client = sdk(gateway, key)
         for model, priced_as in PRICED_AS.items():
             outside.clear("calls")
             for question in range(2 + number):
                 ask(client, model, f"Question {question} of {number} " * (5 + question))
             ask_streamed(client, model, "And a streamed one " * (10 + number))
+            if model == BEDROCK:
+                for _ in range(4):  # in three regions at most: one of them is asked twice
+                    ask_as_an_agent(gateway, key, model, f"The rules of {user}")
             calls = [call.usage for call in model_calls(outside)]
-            prompt, completion = sum(call.input_tokens for call in calls), sum(call.output_tokens for call in calls)
-            price = prices_of(priced_as, time.time())
-            expected[user, model] = {
-                "requests": len(calls),
-                "prompt_tokens": prompt,
-                "completion_tokens": completion,
-                "total_tokens": prompt + completion,
-                "cost": pytest.approx(
-                    prompt * price["input_cost_per_token"] + completion * price["output_cost_per_token"]
-                ),
-            }
+            assert sum(call.cached_tokens for call in calls) > 0 or model != BEDROCK
+            expected[user, model] = figures(calls, prices_of(priced_as, time.time()))
     users = sorted({user for user, _ in expected})
     requests = sum(figures["requests"] for figures in expected.values())
     eventually(lambda: sum(int(row["requests"]) for row in rows(gateway, *users)) >= requests)
     printed = rows(gateway, *users)
     assert {
-        (row["user"], row["model"]): {name: int(row[name]) for name in TOKENS} | {"cost": float(row["cost"])}
+        (row["user"], row["model"]): {name: int(row[name]) for name in TOKENS}
+        | {name: float(row[name]) for name in ("cost", "saved")}
         for row in printed
     } == expected
 
@@ -114,8 +139,8 @@ def test_it_prints_what_the_providers_counted(gateway: LocalGateway, outside: Ou
     ] == [(row["user"], row["model"], *(int(row[name]) for name in TOKENS), row["cost"]) for row in printed]
     table = [line.split() for line in usage(gateway).stdout.splitlines()]
     assert [
-        (user, model, int(asked), int(prompt), int(completion), int(total))
-        for user, model, asked, prompt, completion, _, total, _ in (
+        (user, model, *(int(cell) for cell in (*cells[:5], cells[6])))
+        for user, model, *cells in (
             [cell.replace(",", "") for cell in line] for line in table if line[0] in users and line[1] != "total"
         )
     ] == [(row["user"], row["model"], *(int(row[name]) for name in TOKENS)) for row in printed]

@@ -7,6 +7,7 @@ import logging
 import sys
 import types
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -44,7 +45,19 @@ class Service(Enum):
     RESET_BUDGET_JOB = "reset_budget_job"
 
 
+ROUTER = types.SimpleNamespace(model_names={"claude"})
+SAVED = 0.0031
+asked: list[dict[str, Any]] = []  # of LiteLLM: what a cache saved
+
+
+def savings(**call: Any) -> float:  # noqa: ANN401
+    """Stands for LiteLLM's own arithmetic of what a cache saved."""
+    asked.append({**call, "llm_router": call["llm_router"]()})
+    return SAVED
+
+
 LITELLM: dict[str, dict[str, Any]] = {
+    "proxy.spend_tracking.savings": {"prompt_caching_savings_for_request": savings},
     "integrations.datadog.datadog": {"DataDogLogger": FakeDataDogLogger},
     "integrations.datadog.datadog_handler": {
         "get_datadog_hostname": lambda: "task-1",
@@ -54,7 +67,7 @@ LITELLM: dict[str, dict[str, Any]] = {
     },
     "types.integrations.datadog": {"DatadogPayload": dict, "DataDogStatus": Status},
     "types.services": {"ServiceTypes": Service},
-    "proxy.proxy_server": {"llm_router": types.SimpleNamespace(model_names={"claude"})},
+    "proxy.proxy_server": {"llm_router": ROUTER},
 }
 
 
@@ -187,6 +200,36 @@ def test_a_log_is_what_datadog_expects(masking: types.ModuleType) -> None:
         "service": "litellm-gateway",
         "status": "info",
     }
+
+
+def test_what_a_cache_saved_litellm_is_asked(masking: types.ModuleType) -> None:
+    """At the prices of the deployment that answered, as they were when it did."""
+    asked.clear()
+    usage = {"prompt_tokens_details": {"cached_tokens": 1500}}
+    payload = {
+        "model": "bedrock/us.anthropic.claude-sonnet-5-5",
+        "custom_llm_provider": "bedrock",
+        "model_id": "17",
+        "cost_breakdown": {"service_tier": "flex"},
+        "metadata": {"usage_object": usage},
+        "endTime": 1_800_000_000.0,
+        **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens", "response_cost"), 1600),
+    }
+    request = Request(masking)
+    request.notes["standard_logging_object"] = payload
+    request.succeeds()
+    request.fails()
+    assert [json.loads(log["message"])["llm"]["cache_saved"] for log in masking.datadog.log_queue] == [SAVED, SAVED]
+    assert (
+        asked[0]
+        == asked[1]
+        == {
+            **{name: payload[name] for name in ("model", "custom_llm_provider", "model_id", "cost_breakdown")},
+            "usage_object": usage,
+            "llm_router": ROUTER,
+            "billed_at": datetime.fromtimestamp(1_800_000_000, UTC),
+        }
+    )
 
 
 def test_service_events(masking: types.ModuleType) -> None:

@@ -1,6 +1,7 @@
 """container/records.py: what is told of a call, from records as LiteLLM makes them."""
 
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -82,6 +83,21 @@ CONVERSE = usage(
 )
 
 
+def saving(payload: Mapping[str, Any]) -> float:
+    """In the place of LiteLLM's own arithmetic."""
+    return -0.0000825 if payload["model"] else 0.0
+
+
+def succeeded(payload: Json, attempt: Attempt | None) -> Json:
+    """The record of an answered attempt."""
+    return records.succeeded(payload, attempt, saving=saving)
+
+
+def broken(payload: Json, error: object, attempt: Attempt | None, *, streamed: bool) -> Json:
+    """The record of an attempt that failed after its answer had begun."""
+    return records.broken(payload, error, attempt, streamed=streamed, saving=saving)
+
+
 class ProviderError(Exception):
     """An error as LiteLLM's exceptions are: it quotes, and keeps the provider's answer."""
 
@@ -92,7 +108,7 @@ class ProviderError(Exception):
 
 
 def test_an_answer_in_full() -> None:
-    assert records.succeeded(payload(), Attempt(1000.0)) == {
+    assert succeeded(payload(), Attempt(1000.0)) == {
         "kind": "call",
         "user": "ana@example.com",
         "team": "Platform",
@@ -113,6 +129,7 @@ def test_an_answer_in_full() -> None:
         "cache_write_tokens": 1500,
         "reasoning_tokens": 7,
         "cost": 0.0125,
+        "cache_saved": -0.0000825,  # what was written and has not been read yet
         "seconds": 2.5,
         "overhead_ms": 8.3599,
         "budget_used_percent": 25.0,
@@ -145,23 +162,29 @@ def test_an_answer_in_full() -> None:
     ],
 )
 def test_tokens_of_each_provider(provider: str, details: Json, expected: tuple[int, int, int]) -> None:
-    record = records.succeeded(payload(metadata=metadata(usage_object=details)), None)
+    record = succeeded(payload(metadata=metadata(usage_object=details)), None)
     assert (record["cached_tokens"], record["cache_write_tokens"], record["reasoning_tokens"]) == expected, provider
     assert (record["prompt_tokens"], record["completion_tokens"], record["total_tokens"]) == (1501, 41, 1542)
+    assert ("cache_saved" in record) == any(expected[:2])
+
+
+def test_what_a_cache_saved_is_litellms_figure() -> None:
+    assert succeeded(payload(), None)["cache_saved"] == saving(payload())
+    assert "cache_saved" not in records.succeeded(payload(), None, saving=lambda _: None)  # nothing prices the model
 
 
 def test_a_stream_is_measured_from_where_its_attempt_began() -> None:
     """LiteLLM begins later in Anthropic's format, and earlier where it went on in the middle of another stream."""
     late = payload(stream=True, startTime=1001.0, completionStartTime=1001.5)
-    record = records.succeeded(late, Attempt(1000.0))
+    record = succeeded(late, Attempt(1000.0))
     assert (record["streamed"], record["seconds"], record["first_token_seconds"]) == (True, 2.5, 1.5)
-    assert records.succeeded(payload(), Attempt(1002.6))["seconds"] == 2.5
+    assert succeeded(payload(), Attempt(1002.6))["seconds"] == 2.5
 
 
 def test_of_a_retried_request_no_overhead_is_told() -> None:
     """LiteLLM counts the attempts before as its own time."""
-    assert "overhead_ms" not in records.succeeded(payload(), Attempt(1000.0, retried=True))
-    assert "overhead_ms" not in records.succeeded(
+    assert "overhead_ms" not in succeeded(payload(), Attempt(1000.0, retried=True))
+    assert "overhead_ms" not in succeeded(
         payload(hidden_params={"additional_headers": None, "litellm_overhead_time_ms": None}), None
     )
 
@@ -177,7 +200,7 @@ def test_of_a_retried_request_no_overhead_is_told() -> None:
 )
 def test_the_providers_number_of_a_request(changes: Json, expected: str) -> None:
     without = {"hidden_params": {"additional_headers": {"llm_provider-server": "uvicorn"}}}
-    assert records.succeeded(payload(**without | changes), None)["provider_request_id"] == expected
+    assert succeeded(payload(**without | changes), None)["provider_request_id"] == expected
 
 
 @pytest.mark.parametrize(
@@ -231,9 +254,9 @@ def test_a_callers_own_metadata_stays_as_it_is() -> None:
 
 def test_the_region_is_the_tags_and_else_the_hosts() -> None:
     """LiteLLM's own record has no host for some calls, and that of the deployment before for others."""
-    assert records.succeeded(payload(request_tags=["region:us-west-2"]), None)["region"] == "us-west-2"
-    assert records.succeeded(payload(request_tags=["region:unknown"]), None)["region"] == "us-east-2"
-    assert records.succeeded(payload(request_tags=[], api_base=""), None)["region"] == "unknown"
+    assert succeeded(payload(request_tags=["region:us-west-2"]), None)["region"] == "us-west-2"
+    assert succeeded(payload(request_tags=["region:unknown"]), None)["region"] == "us-east-2"
+    assert succeeded(payload(request_tags=[], api_base=""), None)["region"] == "unknown"
 
 
 def refused(error: Exception, **changes: Any) -> Json:  # noqa: ANN401
@@ -287,11 +310,12 @@ def test_a_refusal_of_litellm_has_its_status_in_code() -> None:
 
 
 def test_a_stream_that_broke_has_the_tokens_that_were_counted() -> None:
-    record = records.broken(payload(status="failure"), ConnectionResetError(PROMPT), Attempt(999.5), streamed=True)
-    assert record.keys() == ALWAYS | TOKENS | {"error_code", "error_class", "seconds", "budget_used_percent"}
+    record = broken(payload(status="failure"), ConnectionResetError(PROMPT), Attempt(999.5), streamed=True)
+    told = {"error_code", "error_class", "seconds", "budget_used_percent", "cache_saved"}
+    assert record.keys() == ALWAYS | TOKENS | told
     assert (record["outcome"], record["streamed"], record["seconds"]) == ("failure", True, 3.0)
     nothing = payload(prompt_tokens=0, completion_tokens=0, total_tokens=0, response_cost=0.0)
-    assert not records.broken(nothing, None, None, streamed=False).keys() & TOKENS
+    assert not broken(nothing, None, None, streamed=False).keys() & (TOKENS | {"cache_saved"})
 
 
 def test_a_rejected_request_has_the_models_name_if_there_is_one() -> None:
@@ -323,14 +347,14 @@ def test_a_rejected_request_has_the_models_name_if_there_is_one() -> None:
 
 @pytest.mark.parametrize("text", [PROMPT, f"/v1/models/{PROMPT}", "x" * 1000, "", None])
 def test_what_a_caller_writes_is_repeated_only_if_it_is_a_name(text: str | None) -> None:
-    record = records.succeeded(payload(call_type=text, litellm_call_id=text, id=text), None)
+    record = succeeded(payload(call_type=text, litellm_call_id=text, id=text), None)
     assert (record["call_type"], record["call_id"]) == ("unknown", "unknown")
 
 
 def test_no_record_has_a_text_of_anybodys() -> None:
     for record in (
-        records.succeeded(payload(), None),
-        records.broken(payload(), ProviderError(500), None, streamed=True),
+        succeeded(payload(), None),
+        broken(payload(), ProviderError(500), None, streamed=True),
         refused(ProviderError(400)),
         records.rejected({"model": PROMPT, "messages": PROMPT}, ProviderError(400), None, models=set()),
         records.service("postgres", PROMPT, ok=False, seconds=1.0),
@@ -339,9 +363,9 @@ def test_no_record_has_a_text_of_anybodys() -> None:
 
 
 def test_the_rest_is_told_where_a_part_cannot_be_made(caplog: pytest.LogCaptureFixture) -> None:
-    nothing = records.succeeded({}, None)
+    nothing = succeeded({}, None)
     assert nothing == {**dict.fromkeys(ALWAYS - {"streamed"}, "unknown"), "kind": "call", "outcome": "success"}
-    without_usage = records.succeeded(payload(prompt_tokens=3, metadata=metadata(usage_object="?")), None)
+    without_usage = succeeded(payload(prompt_tokens=3, metadata=metadata(usage_object="?")), None)
     assert (without_usage["user"], without_usage["seconds"]) == ("ana@example.com", 2.5)
     assert not without_usage.keys() & TOKENS
     assert "Part of a record for Datadog could not be made" in caplog.text

@@ -46,7 +46,10 @@ def test_the_aim() -> None:
 def test_only_what_is_asked_by_person_has_a_person() -> None:
     """One more distribution by person and model is 4,000 custom metrics in a busy hour."""
     named = {metric.name for metric in METRICS if "user" in metric.tags}
-    assert named == {"cost", "tokens.total", "requests", "budget_used", "rejections"}
+    caches = {"tokens.prompt_by_user", "tokens.cached_by_user", "cache_saved_by_user"}
+    assert named == {"cost", "tokens.total", "requests", "budget_used", "rejections"} | caches
+    with_model = {metric.name for metric in METRICS if {"user", "model"} <= set(metric.tags)}
+    assert with_model == {"cost", "tokens.total", "requests"}
     for metric, tag in product(METRICS, ("region", "outcome", "error_code")):
         assert not {"user", tag} <= set(metric.tags)
 

@@ -1,5 +1,7 @@
 """ops/usage.py: what it prints, whom it asks with which key, and a sentence for what can go wrong."""
 
+# ruff: noqa: E501 - the table as it is printed
+
 from __future__ import annotations
 
 import csv
@@ -9,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date
 from itertools import product
 from typing import Any, cast
@@ -16,6 +19,7 @@ from typing import Any, cast
 import boto3
 import pytest
 from botocore import exceptions as aws
+from usage.cache_prices import CachePrices
 from usage.errors import RefusedError, UnavailableError
 from usage.litellm import Usage
 
@@ -28,7 +32,16 @@ KEY = "sk-hunter2-of-this-test"
 TODAY = date(2026, 11, 24)
 
 
-def used(who: str, model: str, cost: float, *, prompt: int = 1000, day: int = 1, deployment: str = "") -> Usage:
+def used(
+    who: str,
+    model: str,
+    cost: float,
+    *,
+    prompt: int = 1000,
+    day: int = 1,
+    deployment: str = "",
+    saved: float | None = 0.25,
+) -> Usage:
     return Usage(
         date=f"2026-11-{day:02}",
         who=who,
@@ -40,40 +53,41 @@ def used(who: str, model: str, cost: float, *, prompt: int = 1000, day: int = 1,
         cached_tokens=prompt // 2,
         cache_write_tokens=10,
         cost=cost,
+        saved=saved,
     )
 
 
 USAGES = [
     used("ben@example.com", "gpt-6-luna", 0.1),
     used("ben@example.com", "gpt-6-luna", 0.2, day=2),  # 0.30000000000000004 with the former
-    used("ana@example.com", "gpt-6-luna", 1),
+    used("ana@example.com", "gpt-6-luna", 1, saved=-0.00004),
     used("ana@example.com", "claude-sonnet-5-5", 1234.5, prompt=2_000_000, deployment="bedrock/us.sonnet"),
     used("ana@example.com", "claude-sonnet-5-5", 0.5, deployment="bedrock/eu.sonnet"),
-    used("", "titan-embed-text-v2", 4e-08),
-    used("=1+1@example.com", "free", 0),
+    used("", "titan-embed-text-v2", 4e-08, saved=4e-09),
+    used("=1+1@example.com", "free", 0, saved=None),
 ]
 
 TABLE = """\
-user              model                requests     prompt  completion     cached  total tokens  cost (USD)
-ana@example.com   claude-sonnet-5-5           4  2,001,000       1,000  1,000,500     2,002,000  1,235.0000
-ana@example.com   gpt-6-luna                  2      1,000         500        500         1,500      1.0000
-ana@example.com   total                       6  2,002,000       1,500  1,001,000     2,003,500  1,236.0000
-ben@example.com   gpt-6-luna                  4      2,000       1,000      1,000         3,000      0.3000
-ben@example.com   total                       4      2,000       1,000      1,000         3,000      0.3000
-(none)            titan-embed-text-v2         2      1,000         500        500         1,500     <0.0001
-(none)            total                       2      1,000         500        500         1,500     <0.0001
-=1+1@example.com  free                        2      1,000         500        500         1,500      0.0000
-=1+1@example.com  total                       2      1,000         500        500         1,500      0.0000
-total                                        14  2,006,000       3,500  1,003,000     2,009,500  1,236.3000
+user              model                requests     prompt  completion     cached  written  hit rate  total tokens  cost (USD)  saved (USD)  could save
+ana@example.com   claude-sonnet-5-5           4  2,001,000       1,000  1,000,500       20     50.0%     2,002,000  1,235.0000       0.5000           -
+ana@example.com   gpt-6-luna                  2      1,000         500        500       10     50.0%         1,500      1.0000     >-0.0001           -
+ana@example.com   total                       6  2,002,000       1,500  1,001,000       30     50.0%     2,003,500  1,236.0000       0.5000           -
+ben@example.com   gpt-6-luna                  4      2,000       1,000      1,000       20     50.0%         3,000      0.3000       0.5000           -
+ben@example.com   total                       4      2,000       1,000      1,000       20     50.0%         3,000      0.3000       0.5000           -
+(none)            titan-embed-text-v2         2      1,000         500        500       10     50.0%         1,500     <0.0001      <0.0001           -
+(none)            total                       2      1,000         500        500       10     50.0%         1,500     <0.0001      <0.0001           -
+=1+1@example.com  free                        2      1,000         500        500       10     50.0%         1,500      0.0000      unknown           -
+=1+1@example.com  total                       2      1,000         500        500       10     50.0%         1,500      0.0000      unknown           -
+total                                        14  2,006,000       3,500  1,003,000       70     50.0%     2,009,500  1,236.3000       1.0000           -
 """
 
 CSV = """\
-user,model,requests,prompt_tokens,completion_tokens,cached_tokens,total_tokens,cost
-ana@example.com,claude-sonnet-5-5,4,2001000,1000,1000500,2002000,1235.0000000000
-ana@example.com,gpt-6-luna,2,1000,500,500,1500,1.0000000000
-ben@example.com,gpt-6-luna,4,2000,1000,1000,3000,0.3000000000
-,titan-embed-text-v2,2,1000,500,500,1500,0.0000000400
-'=1+1@example.com,free,2,1000,500,500,1500,0.0000000000
+user,model,requests,prompt_tokens,completion_tokens,cached_tokens,cache_write_tokens,hit_percent,total_tokens,cost,saved,could_save,could_save_at_most
+ana@example.com,claude-sonnet-5-5,4,2001000,1000,1000500,20,50.0,2002000,1235.0000000000,0.5000000000,,
+ana@example.com,gpt-6-luna,2,1000,500,500,10,50.0,1500,1.0000000000,-0.0000400000,,
+ben@example.com,gpt-6-luna,4,2000,1000,1000,20,50.0,3000,0.3000000000,0.5000000000,,
+,titan-embed-text-v2,2,1000,500,500,10,50.0,1500,0.0000000400,0.0000000040,,
+'=1+1@example.com,free,2,1000,500,500,10,50.0,1500,0.0000000000,,,
 """
 
 
@@ -117,6 +131,9 @@ class LiteLlm:
     def __call__(self, url: str, key: str) -> LiteLlm:
         self.asked.append((url, key))
         return self
+
+    def cache_prices(self) -> dict[str, CachePrices]:
+        return {"nova-2-lite": CachePrices(input=3e-7, output=3e-6, read=1e-7, write=3e-7, write_1h=3e-7, marked=True)}
 
     def usage(self, start: date, end: date, *, by: str) -> Iterator[Usage]:
         self.asked.append((start, end, by))
@@ -186,26 +203,57 @@ def test_json_has_the_same(run: Run) -> None:
     printed = json.loads(run("--format", "json")[1])
     assert (printed["from"], printed["to"]) == ("2026-11-01", "2026-11-24")
     rows = [
-        [user["user"], model["model"], *(str(figure) for figure in [*model.values()][1:-1]), f"{model['cost']:.10f}"]
+        [user["user"], *("" if value is None else _printed(name, value) for name, value in model.items())]
         for user in printed["users"]
         for model in user["models"]
     ]
     table = [*csv.reader(io.StringIO(CSV))]
     rows[-1][0] = f"'{rows[-1][0]}"  # which CSV has for spreadsheets
     assert rows == table[1:]
-    names = table[0][2:]
+    names = table[0][2:-2]
     assert {*printed["users"][0]} == {"user", "models", *names}
     for whole, parts in ((printed["total"], printed["users"]), *((user, user["models"]) for user in printed["users"])):
-        assert {name: whole[name] for name in names} == pytest.approx(
-            {name: sum(part[name] for part in parts) for name in names}
-        )
+        sums = {name: sum(part[name] or 0 for part in parts) for name in names}
+        rate = round(100 * sums["cached_tokens"] / sums["prompt_tokens"], 2)
+        assert {name: whole[name] or 0 for name in names} == pytest.approx(sums | {"hit_percent": rate})
+
+
+def _printed(name: str, value: object) -> str:
+    return f"{value:.10f}" if name in ("cost", "saved") else str(value)
+
+
+def test_who_could_save_by_caching(run: Run, litellm: LiteLlm) -> None:
+    """Likely, as those who cache do; at most, where nobody does."""
+    cached = used("ben@example.com", "nova-2-lite", 1, prompt=8_000_000)  # half of it read
+    script = replace(used("ana@example.com", "nova-2-lite", 1, prompt=40_000_000), requests=400, cached_tokens=0)
+    for known, likely, told in (([script], None, "<8.00"), ([script, cached], 3.75, "3.75")):
+        litellm.known = known
+        row = run()[1].splitlines()[1].split()
+        assert (row[0], row[5], row[6], row[7], row[-1]) == ("ana@example.com", "0", "10", "0.0%", told)
+        (csv_row, *_) = csv.DictReader(io.StringIO(run("--format", "csv")[1]))
+        model = json.loads(run("--format", "json")[1])["users"][0]["models"][0]
+        assert (csv_row["could_save"], csv_row["could_save_at_most"]) == (str(likely or ""), "8.0")
+        assert (model["could_save"], model["could_save_at_most"]) == (likely, 8.0)
+
+
+def test_what_is_saved_and_not_known(run: Run, litellm: LiteLlm) -> None:
+    """Of somebody with a model that has no price it is not known; what is known of others is summed."""
+    litellm.known = [used("ana@example.com", "own", 1, saved=None), used("ana@example.com", "gpt", 1, saved=0.5)]
+    gpt, own, total, _ = (line.split()[-2] for line in run()[1].splitlines()[1:])
+    assert (gpt, own, total) == ("0.5000", "unknown", "0.5000")
+    rows = csv.DictReader(io.StringIO(run("--format", "csv")[1]))
+    assert {row["model"]: row["saved"] for row in rows} == {"gpt": "0.5000000000", "own": ""}
+    user = json.loads(run("--format", "json")[1])["users"][0]
+    assert (user["saved"], [model["saved"] for model in user["models"]]) == (0.5, [0.5, None])
 
 
 def test_by_team(run: Run, litellm: LiteLlm) -> None:
     litellm.known = [used("platform", "gpt-6-luna", 1)]
     assert run("--by", "team")[1].splitlines()[:2] == [
-        "team      model       requests  prompt  completion  cached  total tokens  cost (USD)",
-        "platform  gpt-6-luna         2   1,000         500     500         1,500      1.0000",
+        "team      model       requests  prompt  completion  cached  written  hit rate  total tokens  cost (USD)  "
+        "saved (USD)  could save",
+        "platform  gpt-6-luna         2   1,000         500     500       10     50.0%         1,500      1.0000  "
+        "     0.2500           -",
     ]
     assert run("--by", "team", "--format", "csv")[1].startswith("team,model,")
     assert json.loads(run("--by", "team", "--format", "json")[1])["teams"][0]["team"] == "platform"
@@ -218,14 +266,14 @@ def test_nothing_was_used(run: Run, litellm: LiteLlm, format_: str) -> None:
     code, out, err = run("--format", format_)
     assert code == 0
     assert err.splitlines()[1].startswith("usage: nothing was used on these days, or LiteLLM")
-    zeros = {"requests": 0, "prompt_tokens": 0, "completion_tokens": 0, "cached_tokens": 0, "total_tokens": 0}
+    names = CSV.splitlines()[0].split(",")[2:-2]
     match format_:
         case "table":
-            assert out.splitlines()[1].split() == ["total", *"00000", "0.0000"]
+            assert out.splitlines()[1].split() == ["total", *"00000", "0.0%", "0", "0.0000", "0.0000", "-"]
         case "csv":
             assert out == CSV[: CSV.index("\n") + 1]
         case _:
-            assert json.loads(out)["total"] == zeros | {"cost": 0}
+            assert json.loads(out)["total"] == dict.fromkeys(names, 0)
 
 
 def test_a_company(run: Run, litellm: LiteLlm) -> None:
@@ -238,7 +286,10 @@ def test_a_company(run: Run, litellm: LiteLlm) -> None:
     lines = run()[1].splitlines()
     assert len(lines) == 1 + len(people) * (len(models) + 1) + 1
     assert len({len(line) for line in lines}) == 1  # aligned
-    assert lines[-1].split()[1:] == ["40,000", "20,000,000", "10,000,000", "10,000,000", "30,000,000", "1,990,000.0000"]
+    assert lines[-1].split()[1:] == [
+        *("40,000", "20,000,000", "10,000,000", "10,000,000", "200,000", "50.0%", "30,000,000"),
+        *("1,990,000.0000", "5,000.0000", "-"),
+    ]
     assert lines[1].startswith("user-199@example.com")
 
 

@@ -134,6 +134,39 @@ def test_bars_are_stacked_and_in_the_place_of_their_time(objects: DatadogObjects
     assert re.findall(r"<span>(\$[\d.]+)</span>", bars) == ["$0", "$1", "$2", "$3", "$4"]
 
 
+def test_bars_of_losses_are_below_the_line(objects: DatadogObjects) -> None:
+    """Of what a cache saved: writing costs, before anything is read."""
+    told = (("m", 3.0, 70), ("m", -1.0, 1810), ("n", -0.5, 1810), ("n", 1.0, 1810))
+    records = [call("a", model, 1, back=back, cache_saved=saved) for model, saved, back in told]
+    bars = cards(page(objects, records, time="1h"))["Saved by caches, of everybody"]
+    found = re.findall(r'y="([\d.]+)" width="[\d.]+" height="([\d.]+)".*?<title>(\w), .*?: (.*?)</title>', bars)
+    assert sorted((float(y), float(height), name, text) for y, height, name, text in found) == [
+        (0, 75, "m", "$3.00"),
+        (62.5, 12.5, "n", "$0.50"),
+        (75, 25, "m", "-$1.00"),
+    ]
+    assert re.findall(r"<span>(-?\$[\d.]+)</span>", bars) == ["-$1", "$0", "$1", "$2", "$3"]
+    only = cards(page(objects, records[1:2], time="1h"))["Saved by caches, of everybody"]
+    assert re.findall(r'y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', only) == [("0.00", "100.00")]
+
+
+def test_caches_by_user_and_model_with_their_rates(objects: DatadogObjects) -> None:
+    """Who sends most stands first, however little of it is read."""
+    records = [
+        call("ito@example.com", "claude-sonnet-5-5", 1, prompt_tokens=9_000),
+        call("sato@example.com", "claude-sonnet-5-5", 1, cached_tokens=750, cache_write_tokens=100, cache_saved=-0.25),
+        call("sato@example.com", "claude-sonnet-5-5", 1, cached_tokens=850, cache_saved=2),
+    ]
+    drawn = cards(page(objects, records))
+    assert cells(drawn["Caches by user"]) == [
+        ["ito_example.com", "9,000", "0", "-", "0 %"],
+        ["sato_example.com", "2,000", "1,600", "$1.75", "80 %"],
+    ]
+    assert cells(drawn["Caches by model, of everybody"]) == [
+        ["claude-sonnet-5-5", "11,000", "1,600", "100", "$1.75", "14.5 %"]
+    ]
+
+
 def test_shares_have_the_whole_in_the_middle(objects: DatadogObjects) -> None:
     records = [call("a", "m", 3, provider="bedrock"), call("a", "n", 1, provider="azure")]
     ring = cards(page(objects, records))["Cost by provider"]

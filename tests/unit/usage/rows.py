@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from usage.cache_prices import CachePrices
 from usage.environment import Plan, Report
 from usage.figures import Figures, Period
 from usage.litellm import Usage
@@ -30,6 +31,8 @@ GPT = Plan(
     seats=None,
     through_gateway=False,
 )
+# Of Claude on Bedrock: what it costs, by docs/costs.md.
+SONNET = CachePrices(input=2.2e-6, output=11e-6, read=0.11e-6, write=2.75e-6, write_1h=4.4e-6, marked=True)
 REPORT = Report(
     channel="C0REPORT000",
     weekly=True,
@@ -44,7 +47,9 @@ REPORT = Report(
 )
 
 
-def row(who: str, model: str, cost: float, *, day: str = "2026-11-16", **figures: int) -> Usage:
+def row(
+    who: str, model: str, cost: float, *, day: str = "2026-11-16", saved: float | None = 0.0, **figures: int
+) -> Usage:
     """One of a day, with a request of 100 + 10 tokens if nothing else is said."""
     numbers: dict[str, Any] = {
         "requests": 1,
@@ -53,7 +58,15 @@ def row(who: str, model: str, cost: float, *, day: str = "2026-11-16", **figures
         "cached_tokens": 0,
         "cache_write_tokens": 0,
     }
-    return Usage(date=day, who=who, model=model, deployment=f"somewhere/{model}", cost=cost, **numbers | figures)
+    return Usage(
+        date=day,
+        who=who,
+        model=model,
+        deployment=f"somewhere/{model}",
+        cost=cost,
+        saved=saved,
+        **numbers | figures,
+    )
 
 
 def figures(costs: Mapping[str, Mapping[str, float]], period: Period = WEEK) -> Figures:

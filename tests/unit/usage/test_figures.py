@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from usage.figures import Figures, Jump, Period, cents, is_person, jumps, usage_csv
+from usage.figures import Figures, Jump, Period, Sum, cents, is_person, jumps, usage_csv
 
 from tests.unit.usage.rows import WEEK, figures, row
 
@@ -113,18 +113,41 @@ def test_all_ways_of_adding_up_come_to_the_same() -> None:
 
 def test_the_table() -> None:
     made = Figures.of(
-        WEEK, [row("bo@example.com", "gpt", 1), row("ana@example.com", "gpt", 2), row("ana@example.com", "claude", 5)]
+        WEEK,
+        [
+            row("bo@example.com", "gpt", 1, cached_tokens=1, saved=None),
+            row("ana@example.com", "gpt", 2),
+            row("ana@example.com", "claude", 5, cached_tokens=60, cache_write_tokens=20, saved=-0.25),
+        ],
     )
     assert usage_csv(made).decode() == (
-        "user,model,requests,prompt_tokens,completion_tokens,cached_tokens,total_tokens,cost_usd,share_percent\n"
-        "ana@example.com,claude,1,100,10,0,110,5.00000000,62.5000\n"
-        "ana@example.com,gpt,1,100,10,0,110,2.00000000,25.0000\n"
-        "bo@example.com,gpt,1,100,10,0,110,1.00000000,12.5000\n"
+        "user,model,requests,prompt_tokens,completion_tokens,cached_tokens,cache_write_tokens,hit_percent,total_tokens,"
+        "cost_usd,share_percent,saved_usd\n"
+        "ana@example.com,claude,1,100,10,60,20,60.00,110,5.00000000,62.5000,-0.25000000\n"
+        "ana@example.com,gpt,1,100,10,0,0,0.00,110,2.00000000,25.0000,0.00000000\n"
+        "bo@example.com,gpt,1,100,10,1,0,1.00,110,1.00000000,12.5000,\n"  # at a price that is not known
     )
+
+
+def test_what_caches_did_adds_up() -> None:
+    made = Figures.of(
+        WEEK,
+        [
+            row("ana@example.com", "gpt", 1, cached_tokens=40, cache_write_tokens=10, saved=0.5),
+            row("ana@example.com", "gpt", 1, prompt_tokens=60, cached_tokens=8, saved=-0.125),
+            row("bo@example.com", "claude", 1, cached_tokens=30, cache_write_tokens=2, saved=None),
+        ],
+    )
+    ana, bo = made.by_user["ana@example.com"], made.by_user["bo@example.com"]
+    assert (ana.cached_tokens, ana.cache_write_tokens, ana.hit_percent, ana.known_saving) == (48, 10, 30, 0.375)
+    assert (bo.hit_percent, bo.unpriced_tokens, bo.known_saving) == (30, 32, None)
+    total = made.total
+    assert (total.hit_percent, total.known_saving, total.unpriced_tokens) == (30, 0.375, 32)
+    assert (Sum().hit_percent, Sum().known_saving) == (0, 0)
 
 
 def test_a_table_of_what_costs_nothing() -> None:
-    assert usage_csv(figures({"a@example.com": {"free": 0}})).decode().endswith(",0.00000000,0.0000\n")
+    assert usage_csv(figures({"a@example.com": {"free": 0}})).decode().endswith(",0.00000000,0.0000,0.00000000\n")
 
 
 @pytest.mark.parametrize("who", ["=1+1@example.com", "+a@example.com", "-a@example.com", "@a@example.com", "\ta@b.c"])

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from urllib3 import Timeout
 from usage import litellm
+from usage.cache_prices import CachePrices
 from usage.errors import RefusedError, UnavailableError
 from usage.litellm import By, LiteLlm, Usage
 
@@ -59,6 +60,19 @@ def export(*lines: bytes) -> Answer:
 def error(status: int, body: object = "no", kind: str = JSON) -> Answer:
     text = json.dumps({"error": {"message": body}}) if kind == JSON else str(body)
     return Answer([text.encode()], status, kind)
+
+
+def model_info(**info: object) -> Answer:
+    """The models, of which one has this `model_info`."""
+    models = [
+        {
+            "model_name": name,
+            "litellm_params": {"model": deployment},
+            "model_info": info if deployment == SONNET else {"id": deployment},
+        }
+        for name, deployment in MODELS
+    ]
+    return Answer([json.dumps({"data": models}).encode()], type=JSON)
 
 
 @dataclass
@@ -122,8 +136,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(server)) as http:
         http.daemon_threads = True
         server.url = f"http://127.0.0.1:{http.server_port}"
-        models = [{"model_name": name, "litellm_params": {"model": deployment}} for name, deployment in MODELS]
-        server.on("/model/info", Answer([json.dumps({"data": models}).encode()], type=JSON))
+        server.on("/model/info", model_info())
         threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server
         server.over.set()
@@ -169,9 +182,36 @@ def test_what_was_used(server: Server) -> None:
             cached_tokens=1000,
             cache_write_tokens=150,
             cost=4e-08,
+            saved=None,  # nothing says what reading from its cache costs
         ),
-        Usage("2026-11-24", "", "gpt-6-luna", LUNA, 0, 0, 0, 0, 0, 0.5),
+        Usage("2026-11-24", "", "gpt-6-luna", LUNA, 0, 0, 0, 0, 0, 0.5, saved=0),
     ]
+
+
+PRICES = {
+    "key": "us.anthropic.claude-sonnet-5-5",
+    "input_cost_per_token": 2.2e-6,
+    "output_cost_per_token": 11e-6,
+    "cache_read_input_token_cost": 0.11e-6,
+    "cache_creation_input_token_cost": 2.75e-6,
+}
+
+
+def test_what_the_cache_saved(server: Server) -> None:
+    """By the prices that /model/info has: 1,000 tokens read, 150 written, and 50 of the prompt that it had not."""
+    server.on("/model/info", model_info(**PRICES))
+    tokens = {"prompt_tokens": 1200, "completion_tokens": 30}
+    cache = {"cache_read_input_tokens": 1000, "cache_creation_input_tokens": 150}
+    cost = 50 * 2.2e-6 + 1000 * 0.11e-6 + 150 * 2.75e-6 + 30 * 11e-6
+    server.on(EXPORT, export(line(spend=cost, **tokens, **cache), line(spend=1, model=LUNA, **tokens, **cache)))
+    assert [usage.saved for usage in ask(server)] == [pytest.approx(1000 * 2.09e-6 - 150 * 0.55e-6), None]
+
+
+def test_prices_of_caches_by_what_people_ask_for(server: Server) -> None:
+    server.on("/model/info", model_info(**PRICES))
+    assert LiteLlm(server.url, KEY).cache_prices() == {"claude-sonnet-5-5, sonnet": CachePrices.of(PRICES)}
+    server.on("/model/info", model_info())
+    assert LiteLlm(server.url, KEY).cache_prices() == {}
 
 
 def test_a_deployment_that_is_gone_has_its_own_name(server: Server) -> None:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from usage.caching import Gain
 from usage.environment import Plan
-from usage.figures import Jump, Period, cents
+from usage.figures import Jump, Period, Sum, cents
 from usage.plans import Advice, Cost, Seat, advice_csv, advise, idle_seats, seats_paid_twice
 from usage.slack import Holder
 
@@ -144,6 +145,7 @@ def test_the_figures_of_every_advice_hold_together() -> None:
 def test_the_table_of_all_findings() -> None:
     cost = Cost(period=Decimal("212.40"), monthly=Decimal("923.56"))
     small = Cost(period=Decimal("1.00"), monthly=Decimal("4.35"))
+    used = Sum(requests=100, prompt_tokens=4_000_000, cost=9)
     table = advice_csv(
         [Advice(who=ANA, plan=CLAUDE, cost=cost, again=True), Advice(who=BO, plan=GPT, cost=cost)],
         [
@@ -151,14 +153,20 @@ def test_the_table_of_all_findings() -> None:
             Seat(holder=Holder("U2", ""), plan=CLAUDE, cost=small),
         ],
         [Jump("default_user_id", Decimal("1.00"), Decimal("40.00"))],
+        [
+            Gain(who=ANA, model="claude", used=used, at_most=Decimal("8.36"), likely=likely, habit=None)
+            for likely in (Decimal("6.05"), None)
+        ],
         7,
     )
     rows = list(csv.reader(io.StringIO(table.decode())))
     assert rows[0][:6] == ["user", "finding", "plan", "plan_price_usd", "plan_allowance_usd", "days"]
     assert [",".join(row) for row in rows[1:]] == [
-        "ana@example.com,cheaper on a plan,Claude Team Premium,125.00,600.00,7,212.40,923.56,448.56,475.00,yes,",
-        "bo@example.com,cheaper on a plan,ChatGPT Business,30.00,,7,212.40,923.56,30.00,893.56,no,",
-        "bo@example.com,seat hardly used,Claude Team Premium,125.00,600.00,7,1.00,4.35,,,,",
-        "U2,paid twice,Claude Team Premium,125.00,600.00,7,1.00,4.35,,,,",
-        "default_user_id,unusual jump,,,,7,40.00,,,,,1.00",
+        "ana@example.com,cheaper on a plan,Claude Team Premium,125.00,600.00,7,212.40,923.56,448.56,475.00,yes,,,,",
+        "bo@example.com,cheaper on a plan,ChatGPT Business,30.00,,7,212.40,923.56,30.00,893.56,no,,,,",
+        "bo@example.com,seat hardly used,Claude Team Premium,125.00,600.00,7,1.00,4.35,,,,,,,",
+        "U2,paid twice,Claude Team Premium,125.00,600.00,7,1.00,4.35,,,,,,,",
+        "default_user_id,unusual jump,,,,7,40.00,,,,,1.00,,,",
+        "ana@example.com,would gain by caching,,,,7,9.00,,,,,,claude,6.05,8.36",
+        "ana@example.com,would gain by caching,,,,7,9.00,,,,,,claude,,8.36",
     ]

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from slack_sdk import WebClient
 from usage import report, slack
+from usage.cache_prices import CachePrices
 from usage.environment import Places
 from usage.errors import RefusedError, UnavailableError
 from usage.litellm import Usage
@@ -22,7 +23,7 @@ from local.outside.records import Fault
 from local.outside.slack import SlackWorkspace
 from local.outside.slack_workspace import ExampleWorkspace
 from local.outside.world import OutsideWorld
-from tests.unit.usage.rows import CLAUDE, REPORT, row
+from tests.unit.usage.rows import CLAUDE, REPORT, SONNET, row
 
 ANA, BO = "ana@example.com", "bo@example.com"
 DUE = "2026-11-23T00:10:00Z"
@@ -54,6 +55,9 @@ class FakeLiteLlm:
         if self.error:
             raise self.error
         yield from (row for row in self.rows if str(start) <= row.date <= str(end))
+
+    def cache_prices(self) -> dict[str, CachePrices]:
+        return {"claude-sonnet": SONNET}
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +141,31 @@ def test_the_message_and_its_files(workspace: SlackWorkspace) -> None:
         (EMMA, "paid twice"),
         (ANA, "unusual jump"),
     ]
+
+
+def test_who_would_gain_by_caching(workspace: SlackWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the message, and in the table of all findings."""
+    script = row(ANA, "claude-sonnet", 9, requests=100, prompt_tokens=4_000_000)
+    agent = row(BO, "claude-sonnet", 9, prompt_tokens=4_000_000, cached_tokens=3_000_000, saved=6.27)
+    monkeypatch.setattr(FakeLiteLlm, "rows", (script, agent))
+    monkeypatch.setattr(report, "report", lambda: dataclasses.replace(REPORT, plans=(), jump_minimum=10))
+    report.handler(WEEKLY, CONTEXT)
+    message = workspace.messages(REPORT.channel)[0]
+    assert "*37.5 %* of the prompts' tokens were read from one" in message.all_text
+    assert "would save *$6.27* (at most $8.36) with 75 % read and 0 % written, as 1 user has" in message.all_text
+    _, usage, advice = workspace.files(REPORT.channel)
+    assert [(line["hit_percent"], line["saved_usd"]) for line in table(usage.content)] == [
+        ("0.00", "0.00000000"),
+        ("75.00", "6.27000000"),
+    ]
+    (line,) = table(advice.content)
+    assert (line["user"], line["finding"], line["model"]) == (ANA, "would gain by caching", "claude-sonnet")
+    assert (line["days"], line["cost_usd"], line["saving_usd"], line["saving_at_most_usd"]) == (
+        "7",
+        "9.00",
+        "6.27",
+        "8.36",
+    )
 
 
 def test_a_month(workspace: SlackWorkspace) -> None:

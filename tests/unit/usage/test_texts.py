@@ -3,19 +3,24 @@
 # ruff: noqa: E501, RUF001 - lines as people read them, with their minus and multiplication sign
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from usage import texts
+from usage.cache_prices import CachePrices
+from usage.caching import gains
 from usage.environment import Report
 from usage.figures import Figures, Period, jumps
+from usage.litellm import Usage
 from usage.plans import Seats, advise, idle_seats, seats_paid_twice
 from usage.slack import Holder
 
 from local.outside.slack_blocks import problems, text_length
-from tests.unit.usage.rows import CLAUDE, GPT, MONTH, REPORT, WEEK, figures
+from tests.unit.usage.rows import CLAUDE, GPT, MONTH, REPORT, SONNET, WEEK, figures, row
 
 GEMINI = dataclasses.replace(
     GPT, name="Gemini", monthly_price=50, covers=("gemini-*", "veo"), seats="S1", through_gateway=True
@@ -24,7 +29,13 @@ ANA, BO, CY = "ana@example.com", "bo@example.com", "cy@example.com"
 SEATS: Seats = {CLAUDE.name: [Holder("U0BO", BO)], GEMINI.name: [Holder("U0CY", CY)]}
 
 
-def find(now: Figures, before: Figures, report: Report = REPORT, seats: Seats | None = None) -> texts.Findings:
+def find(
+    now: Figures,
+    before: Figures,
+    report: Report = REPORT,
+    seats: Seats | None = None,
+    prices: Mapping[str, CachePrices] = MappingProxyType({}),
+) -> texts.Findings:
     seats = seats or {}
     return texts.Findings(
         environment="dev",
@@ -34,6 +45,7 @@ def find(now: Figures, before: Figures, report: Report = REPORT, seats: Seats | 
         idle=idle_seats(now, report.plans, seats, report.seat_percent),
         twice=seats_paid_twice(now, report.plans, seats),
         jumps=jumps(now, before, report.jump_factor, report.jump_minimum),
+        gains=gains(now.users, prices),
     )
 
 
@@ -112,6 +124,68 @@ def test_nobody_is_advised() -> None:
     assert not any("flat-rate" in text for text in shown(find(figures({ANA: {"m": 1}}), figures({}), without), without))
 
 
+NO_PLANS = dataclasses.replace(REPORT, plans=())
+
+
+def caches(now: list[Usage], before: list[Usage] | None = None, **prices: CachePrices) -> str:
+    """What is told of caches."""
+    both = Figures.of(WEEK, now), Figures.of(WEEK.before, before or [])
+    (told,) = (text for text in shown(find(*both, NO_PLANS, prices=prices), NO_PLANS) if "Prompt caches" in text)
+    return told
+
+
+def test_what_caches_saved_and_who_would_gain() -> None:
+    agent = row(
+        BO, "claude", 9, prompt_tokens=8_000_000, cached_tokens=6_000_000, cache_write_tokens=800_000, saved=12.1
+    )
+    script = row(ANA, "claude", 9, requests=100, prompt_tokens=4_000_000)
+    earlier = row(BO, "claude", 1, cached_tokens=20, saved=0.1)
+    assert caches([agent, script], [earlier], claude=SONNET) == (
+        "*Prompt caches*: *50.0 %* of the prompts' tokens were read from one (20.0 % the week before), which saved "
+        "*$12.10* after the cost of writing. By what they send, one more would save by having their requests mark what "
+        "repeats: `cache_control`, as docs/clients.md has it. Claude Code does so by itself.\n"
+        "• `ana@example.com`: `claude`, 100 requests of 40,000 tokens, 0.0 % read from a cache: would save *$6.05* (at "
+        "most $8.36) with 75 % read and 10 % written, as 1 user has"
+    )
+
+
+def test_where_nobody_caches() -> None:
+    """How much it would save nobody can tell."""
+    scripts = [row(who, "claude", 9, requests=100, prompt_tokens=4_000_000) for who in (ANA, BO)]
+    told = caches(scripts, claude=SONNET)
+    assert told.startswith(
+        "*Prompt caches*: *0.0 %* of the prompts' tokens were read from one (0.0 % the week before), "
+    )
+    assert "By what they send, 2 more would save by having" in told
+    assert told.endswith(
+        "• `bo@example.com`: `claude`, 100 requests of 40,000 tokens, 0.0 % read from a cache: would save *at most "
+        "$8.36*; how much is not known, as nobody here caches yet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [
+        (3.456, " before), which saved *$3.46* after the cost of writing."),
+        (-0.29, " before); writing to them cost *$0.29* more than reading saved."),
+        (None, " before), at prices that LiteLLM does not know."),
+    ],
+)
+def test_what_caches_saved_in_words(saved: float | None, words: str) -> None:
+    assert caches([row(ANA, "claude", 9, cached_tokens=40, saved=saved)]).endswith(words)
+
+
+def test_what_is_not_in_what_caches_saved() -> None:
+    two = [row(ANA, "claude", 9, cached_tokens=40, saved=2), row(ANA, "own", 9, cached_tokens=4000, saved=None)]
+    assert caches(two).endswith(
+        "which saved *$2.00* after the cost of writing; of 4,000 tokens the price is not known."
+    )
+
+
+def test_without_caches_nothing_is_told_of_them() -> None:
+    assert not any("caches" in text for text in shown(find(figures({ANA: {"m": 1}}), figures({}))))
+
+
 def test_a_line_for_notifications_and_one_for_nothing() -> None:
     found = find(figures({ANA: {"m": 1234.5}}), figures({}))
     assert texts.summary(found) == (
@@ -187,21 +261,27 @@ def test_slacks_limits_whatever_people_are_called(count: int, top: int) -> None:
     cheap = dataclasses.replace(GPT, name="&" * 59, covers=("*",), monthly_price=0.01, monthly_allowance=999_999.99)
     report = dataclasses.replace(REPORT, plans=(plan, through, cheap), top=top)
     holders = [Holder("U" + "0" * 20, who.lower()) for who in people]
-    now = figures({who: {"<&>model": 1e6 + n} for n, who in enumerate(people)})
+    model = "<&>" * 40
+    many: dict[str, Any] = {"requests": 10**7, "prompt_tokens": 10**12}
+    caching = row("agent@example.com", model, 0, prompt_tokens=10**12, cached_tokens=10**12 // 2)
+    rows = [row(who, model, 1e6 + n, **many) for n, who in enumerate(people)]
+    now = Figures.of(WEEK, rows)
     found = find(now, figures({}), report, {plan.name: holders, through.name: []})
-    found = dataclasses.replace(found, idle=found.twice, advice=find(now, figures({}), report).advice)
+    gaining = gains(Figures.of(WEEK, [*rows, caching]).users, {model: SONNET})
+    assert len(gaining) == count
+    found = dataclasses.replace(found, idle=found.twice, advice=find(now, figures({}), report).advice, gains=gaining)
     blocks = texts.blocks(found, report)
     assert problems("message", {"blocks": blocks}) == []
     assert text_length(blocks) < 10_500
-    assert len(blocks) == 8
-    for block in blocks[2:7]:
+    assert len(blocks) == 9
+    for block in blocks[2:8]:
         lines = block["text"]["text"].split("\n")
         told = [line for line in lines if line.startswith("• ")]
         assert 1 <= len(told) <= top
         more = count - len(told)
         assert (lines[-1] == f"… and {more:,} more, in the thread") == bool(more)
         assert "<!" not in block["text"]["text"]
-    assert all(_balanced(block) for block in blocks[2:7])
+    assert all(_balanced(block) for block in blocks[2:8])
 
 
 def _balanced(block: dict[str, Any]) -> bool:
