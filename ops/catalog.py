@@ -8,6 +8,8 @@ Its source is read, not run. The file holds:
 - `litellm`: the version;
 - `top_level`: the keys of config.yaml;
 - `settings`: per section of config.yaml, the names that LiteLLM reads, and those of `litellm_params` and `model_info`;
+- `sent_on`: parameters of an entry that LiteLLM reads where it speaks to the gateway's providers, or sends to them;
+- `providers`: the prefixes of LiteLLM's providers, also of those that this gateway does not serve;
 - `prices`: the models of the gateway's providers that have a price, with their prices in US dollars;
 - `price_names`: every name of a price that the list or an entry may have;
 - `token_count_models`: the model of Bedrock's, and if need be the region, with which LiteLLM counts another's tokens.
@@ -37,6 +39,12 @@ PRICE: Final = re.compile(r"cost|uplift_multiplier")
 
 PROVIDER_PARAMETERS: Final = ("extra_body", "guardrailConfig", "model_id", "performanceConfig", "safety_settings")
 """Parameters of an entry that LiteLLM hands to Bedrock or Vertex AI without naming them in a class."""
+
+PROVIDER_FOLDERS: Final = ("anthropic", "azure", "bedrock", "vertex_ai")
+"""Where below `llms` LiteLLM reads parameters of a provider's own, such as top_k, out of an entry."""
+
+READ_FROM: Final = ("optional_params", "litellm_params", "inference_params", "non_default_params", "kwargs")
+"""What it calls them in there, and in its proxy and its router."""
 
 
 def catalog(site_packages: Path) -> dict[str, Any]:
@@ -68,6 +76,7 @@ def catalog(site_packages: Path) -> dict[str, Any]:
             ),
             "litellm_settings": _sorted(
                 _module_variables(package / "__init__.py"),
+                ["set_verbose"],  # which it imports
                 _keys_read(server, "litellm_settings"),
                 re.findall(r'\bkey == "(\w+)"', server),
             ),
@@ -80,6 +89,8 @@ def catalog(site_packages: Path) -> dict[str, Any]:
             ),
             "model_info": _sorted(_fields(types, "ModelInfo"), ["mode"], *prices.values()),
         },
+        "sent_on": _sorted(_provider_parameters(package), ["anthropic_beta"]),
+        "providers": _sorted(_members(types[1], "LlmProviders")),
         "prices": {
             name: {key: model[key] for key in sorted(model) if PRICE.search(key) and _is_number(model[key])}
             for name, model in sorted(prices.items())
@@ -175,6 +186,31 @@ def _call_parameters(package: Path) -> list[str]:
     constants = (package / "constants.py").read_text("utf-8")
     tables = re.findall(r"\nDEFAULT_(?:CHAT_COMPLETION|EMBEDDING)_PARAM_VALUES[^{]*\{([^}]*)\}", constants)
     return re.findall(r'"(\w+)":', "".join(tables))
+
+
+def _provider_parameters(package: Path) -> list[str]:
+    """Parameters that LiteLLM reads by name where it speaks to the gateway's providers, or chooses an entry."""
+    files = [file for folder in PROVIDER_FOLDERS for file in (package / "llms" / folder).rglob("*.py")]
+    files += [
+        package / "router.py",
+        package / "proxy" / "utils.py",
+        package / "router_strategy" / "tag_based_routing.py",
+    ]
+    read = rf"""\b(?:{"|".join(READ_FROM)})(?:\.(?:get|pop)\(\s*|\[)["']([A-Za-z]\w+)["']"""
+    return [name for file in files for name in re.findall(read, file.read_text("utf-8"))]
+
+
+def _members(file: Path, name: str) -> Iterator[str]:
+    """Yield the values of an enumeration of texts."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            yield from (
+                item.value.value
+                for item in node.body
+                if isinstance(item, ast.Assign)
+                and isinstance(item.value, ast.Constant)
+                and isinstance(item.value.value, str)
+            )
 
 
 def main() -> None:

@@ -239,16 +239,13 @@ class GatewayStack(Stack):
         }
 
     def _permit_bedrock(self, task: ecs.FargateTaskDefinition) -> None:
-        """Let the service call exactly the listed models and count their tokens, and nothing else of AWS."""
-        if not self._config.bedrock_actions:
-            return
+        """Let the service call exactly the listed models, count their tokens and ask the file's guardrails."""
         where = {"partition": self.partition, "account": self._environment.account}
-        task.add_to_task_role_policy(
-            iam.PolicyStatement(
-                actions=list(self._config.bedrock_actions), resources=list(self._config.bedrock_resources(**where))
-            )
-        )
-        for action, resources in self._config.counting_resources(**where).items():
+        if actions := self._config.bedrock_actions:
+            resources = self._config.bedrock_resources(**where)
+            task.add_to_task_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+        others = self._config.counting_resources(**where) | self._config.guardrail_resources(**where)
+        for action, resources in others.items():
             task.add_to_task_role_policy(iam.PolicyStatement(actions=[action], resources=list(resources)))
 
     def _private_name(self, vpc: ec2.IVpc) -> tuple[str, ecs.CloudMapOptions]:

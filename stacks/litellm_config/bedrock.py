@@ -24,7 +24,26 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html#count-tok
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_bedrock-mantle.html
 https://docs.litellm.ai/docs/count_tokens#bedrock-claude-models"""
 
-BEDROCK_ROUTES: Final = ("converse", "invoke")
+BEDROCK_ROUTES: Final = ("converse", "invoke", "chat_completions")
+"""What LiteLLM may be told before a model's id, and needs no other action for."""
+
+FORMATS: Final = ("deepseek_r1", "llama", "moonshot", "nova", "nova-2", "openai", "qwen2", "qwen3")
+"""The same before the ARN of an imported or a customized model: in whose format LiteLLM speaks to it.
+https://docs.litellm.ai/docs/providers/bedrock_imported"""
+
+OTHER_ROUTES: Final = {
+    "agent": "calls bedrock:InvokeAgent",
+    "agentcore": "calls bedrock-agentcore:InvokeAgentRuntime",
+    "async_invoke": "has the answer written to Amazon S3",
+    "claude_platform": "calls Anthropic's platform in AWS, aws-external-anthropic",
+    "converse_like": "calls an address of its own",
+    "mantle": "calls the endpoint bedrock-mantle for more than counting",
+}
+"""LiteLLM's other routes (`get_bedrock_route` in its llms/bedrock/common_utils.py), which the role permits none of."""
+
+GUARDRAIL_ACTION: Final = "bedrock:ApplyGuardrail"
+"""Needed on a guardrail that a call names, or that LiteLLM asks by itself.
+https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-permissions-id.html"""
 
 
 class Geography(NamedTuple):
@@ -48,6 +67,8 @@ GEOGRAPHIES: Final = {
     ),
     "jp": Geography(("ap-northeast-1", "ap-northeast-3"), ("ap-northeast-1", "ap-northeast-3")),
     "au": Geography(("ap-southeast-2", "ap-southeast-4", "ap-southeast-6"), ("ap-southeast-2", "ap-southeast-4")),
+    "ca": Geography(("ca-",), ("ca-central-1", "ca-west-1")),
+    "in": Geography(("ap-south-1", "ap-south-2"), ("ap-south-1", "ap-south-2")),
     "us-gov": Geography(("us-gov-",), ("us-gov-east-1", "us-gov-west-1")),
     # No region of its own: the model is allowed in the calling region and once without a region.
     "global": Geography(("",), ("",)),

@@ -7,13 +7,28 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from stacks.litellm_config.bedrock import BEDROCK_ARN, BEDROCK_ROUTES, GEOGRAPHIES, geography_of
+from stacks.litellm_config.bedrock import (
+    BEDROCK_ARN,
+    BEDROCK_ROUTES,
+    FORMATS,
+    GEOGRAPHIES,
+    OTHER_ROUTES,
+    bedrock_regions,
+    geography_of,
+)
 from stacks.litellm_config.catalog import catalog
 from stacks.litellm_config.counting import Counted, counted
 from stacks.litellm_config.variables import resolve
 
 PROVIDERS: Final = ("azure", "bedrock", "vertex_ai")
 """The prefixes of `litellm_params.model` for which the task has credentials and a way out."""
+
+VERTEX: Final = {
+    "vertex_project": ("vertex_project", "vertex_ai_project"),
+    "vertex_location": ("vertex_location", "vertex_ai_location"),
+    "vertex_credentials": ("vertex_credentials", "vertex_ai_credentials"),
+}
+"""What Vertex AI needs, and the names that LiteLLM takes it by, the first before the second."""
 
 PRICES_FROM: Final = "prices_from"
 """The key of `model_info` for prices with a day from which they hold; see stacks/litellm_config/prices.py."""
@@ -26,17 +41,38 @@ class Model:
     name: str  # model_name, what callers ask for; entries that share it share its load
     provider: str  # one of PROVIDERS
     model: str  # litellm_params.model, with the provider's prefix
-    region: str | None  # aws_region_name; None if not Bedrock
-    parameters: Mapping[str, Any]  # litellm_params
+    region: str | None  # that of aws_region_name; None if not Bedrock
+    parameters: Mapping[str, Any]  # litellm_params, with those of the credential that they name
     info: Mapping[str, Any]  # model_info
     entry: str  # how messages name it
 
     @property
     def id(self) -> str:
-        """The provider's own id: the model without the prefix and, for Bedrock, without LiteLLM's route."""
+        """The provider's own id: the model without the prefix and, for Bedrock, without LiteLLM's route and region."""
+        return self._split[1]
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """What stands between the provider's prefix and the id: of Bedrock, LiteLLM's routes, formats and regions."""
+        return self._split[0]
+
+    @property
+    def path_region(self) -> str | None:
+        """The region that stands before the id, as in bedrock/us-west-2/…"""
+        return next((step for step in self.routes if step in bedrock_regions()), None)
+
+    @property
+    def by_role(self) -> bool:
+        """Whether it is called with the credentials of the task's role, and so in the environment's own account."""
+        own = ("aws_access_key_id", "api_key", "aws_role_name")
+        return self.provider == "bedrock" and not any(key in self.parameters for key in own)
+
+    @property
+    def _split(self) -> tuple[tuple[str, ...], str]:
         _, _, rest = self.model.partition("/")
-        route, _, bare = rest.partition("/")
-        return bare if self.provider == "bedrock" and route in BEDROCK_ROUTES else rest
+        if self.provider != "bedrock":
+            return (), rest
+        return _split_bedrock(rest)
 
     def bedrock_resources(self, *, partition: str, account: str) -> Iterator[str]:
         """Yield the ARNs that calling this Bedrock entry needs; `partition` and `account` may be CDK tokens."""
@@ -58,7 +94,7 @@ class Model:
     @property
     def counted(self) -> Counted | None:
         """The model, and its region, with which LiteLLM has Bedrock count this entry's tokens."""
-        if self.provider != "bedrock":
+        if not self.by_role:
             return None
         base_model = str(self.info.get("base_model") or self.parameters.get("base_model") or "")
         return counted(self.id, base_model, self.region or "", self.info)
@@ -69,15 +105,24 @@ class Model:
         named = self.id if not self.id.startswith("arn:") else str(self.info.get("base_model", ""))
         return named.removeprefix("bedrock/")
 
+    def parameter(self, *names: str) -> str:
+        """The first of these parameters that it has; "" if none."""
+        return next((str(self.parameters[name]) for name in names if name in self.parameters), "")
+
     def hosts(self, variables: Mapping[str, str]) -> Iterator[str]:
         """Yield the hosts that calling this entry reaches."""
         if self.provider == "bedrock":
-            yield f"bedrock-runtime.{self.region}.amazonaws.com"
+            if endpoint := self.parameter("aws_bedrock_runtime_endpoint"):
+                yield urlsplit(resolve(endpoint, variables)).hostname or ""
+            else:
+                yield f"bedrock-runtime.{self.region}.amazonaws.com"
         elif self.provider == "azure":
             yield urlsplit(resolve(self.parameters["api_base"], variables)).hostname or ""
+            if {"client_secret", "azure_password"} & self.parameters.keys():
+                yield "login.microsoftonline.com"
         else:
             yield "oauth2.googleapis.com"
-            location = resolve(self.parameters["vertex_location"], variables)
+            location = resolve(self.parameter(*VERTEX["vertex_location"]), variables)
             if location == "global":
                 yield "aiplatform.googleapis.com"
             elif "-" in location:
@@ -89,12 +134,14 @@ class Model:
         """Whether LiteLLM can tell what a call costs."""
         return bool(self.own_prices()) or self.listed_as() is not None
 
-    def own_prices(self) -> dict[str, Any]:
+    def own_prices(self) -> dict[str, float]:
         """The prices that the entry has for every day, by LiteLLM's names; none if it does not price its tokens."""
         given = {**self.info, **self.parameters}
         if not any(name.startswith(("input_cost_per_", "output_cost_per_")) for name in given):
             return {}
-        return {name: given[name] for name in catalog()["price_names"] if given.get(name) is not None}
+        prices = {name: given.get(name) for name in catalog()["price_names"]}
+        # YAML takes 3e-06 for text, and LiteLLM makes a number of it.
+        return {name: float(price) for name, price in prices.items() if isinstance(price, int | float | str)}
 
     def listed_as(self) -> str | None:
         """LiteLLM's name for it in its list of prices; None if it is not there."""
@@ -108,9 +155,25 @@ class Model:
     def _names(self) -> Iterator[str]:
         """Yield under which names the list may have it, what the entry says itself first."""
         if base := self.info.get("base_model"):
-            yield str(base)
-        if self.provider == "bedrock":
+            yield from (str(base), f"{self.provider}/{base}")
+        if self.provider != "bedrock":  # Azure's may have a route before it, as in azure/responses/gpt-6.1-sol
+            yield from (self.model, f"{self.provider}/{self.id.rpartition('/')[2]}", self.id)
+        elif self.path_region:  # by which LiteLLM asks the list
+            yield f"bedrock/{self.path_region}/{self.id}"
+        else:
             for name in (str(self.parameters.get("model_id") or self.id), self.id, self.base):
                 yield from (f"bedrock/{self.region}/{name}", name, f"bedrock/{name}", geography_of(name)[1])
-        else:  # Azure's may have a route before it, as in azure/responses/gpt-6.1-sol
-            yield from (self.model, f"{self.provider}/{self.id.rpartition('/')[2]}", self.id)
+            if arn := BEDROCK_ARN.fullmatch(self.id):  # of which it takes the last part, without the geography
+                yield geography_of(arn["id"])[1]
+
+
+def _split_bedrock(rest: str) -> tuple[tuple[str, ...], str]:
+    """What stands before a model's id, and the id. A format counts before an ARN only: openai/… is no id by itself."""
+    steps: list[str] = []
+    while True:
+        step, slash, after = rest.partition("/")
+        is_format = step in FORMATS and after.startswith("arn:")
+        if not slash or not (step in BEDROCK_ROUTES or is_format or step in OTHER_ROUTES or step in bedrock_regions()):
+            return tuple(steps), rest
+        steps.append(step)
+        rest = after

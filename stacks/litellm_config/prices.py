@@ -85,24 +85,29 @@ def day_of(provider: str, moment: datetime) -> str:
     return f"{moment.astimezone(ZONES.get(provider, UTC)):%Y-%m-%d}"
 
 
-def problem(model: Model) -> tuple[str, str] | None:
-    """Where and what is wrong with an entry's prices and their days; None if nothing is, or there are none."""
+def problem(model: Model) -> tuple[tuple[str, ...], str] | None:
+    """Where in an entry and what is wrong with its prices and their days; None if nothing is, or there are none."""
     for section, given in (("litellm_params", model.parameters), ("model_info", model.info)):
         own = {name: given[name] for name in catalog()["price_names"] if given.get(name) is not None}
-        if own and (wrong := _wrong_prices(own)):
-            return f"{model.entry}.{section}", wrong
+        if own and (wrong := _wrong_prices({name: _number(price) for name, price in own.items()})):
+            return (section,), wrong
     return _wrong_changes(model) if PRICES_FROM in model.info else None
 
 
-def _wrong_changes(model: Model) -> tuple[str, str] | None:
-    where, changes = f"{model.entry}.model_info.{PRICES_FROM}", model.info[PRICES_FROM]
+def _number(price: object) -> object:
+    """A price as LiteLLM reads it: a number that YAML takes for text, as in 4e-06, is one."""
+    return float(price) if isinstance(price, str) and re.fullmatch(r"\d*\.?\d+(e[-+]?\d+)?", price, re.I) else price
+
+
+def _wrong_changes(model: Model) -> tuple[tuple[str, ...], str] | None:
+    where, changes = ("model_info", PRICES_FROM), model.info[PRICES_FROM]
     if not isinstance(changes, dict) or not changes:
         return where, 'it must be a mapping of days to prices, as in {"2026-12-01": {input_cost_per_token: 4.0e-06}}'
     if own := sorted(model.parameters.keys() & catalog()["price_names"]):
         return where, f"litellm_params has {own[0]}, which holds on every day: move it to model_info"
     for day, prices in changes.items():
         if wrong := _wrong_day(day) or _wrong_prices(prices):
-            return f"{where}.{day}" if isinstance(day, str) and _DAY.fullmatch(day) else where, wrong
+            return (*where, day) if isinstance(day, str) and _DAY.fullmatch(day) else where, wrong
     return None
 
 

@@ -169,7 +169,7 @@ class Environment(Settings):
         ConfigError
             The file has a mistake, or asks for what the environment does not provide.
         """
-        return load_config(file, provided=self.plain_variables, licensed=self.litellm_license)
+        return load_config(file, provided=self.plain_variables, licensed=self.litellm_license, region=self.region)
 
     def check_models(self, models: Collection[str]) -> None:
         """Refuse accounts and plans for models that there are not; `models` are the names in config.yaml.

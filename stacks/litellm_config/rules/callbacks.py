@@ -1,0 +1,59 @@
+"""Callbacks and alerting, wherever LiteLLM takes one: to whom records of calls go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from stacks.litellm_config.file import Place
+from stacks.litellm_config.rules.reading import Reading
+from stacks.litellm_config.rules.settings import LICENCE
+from stacks.litellm_config.variables import ALERTING, CALLBACKS, Needs
+from stacks.litellm_config.words import suggestion
+
+_LISTS: Final = (
+    *("callbacks", "success_callback", "failure_callback", "service_callback", "input_callback"),
+    "audit_log_callbacks",
+)
+_ONE: Final = ("cold_storage_custom_logger",)
+_OF_TEAMS: Final = ("callbacks", "success_callback", "failure_callback")
+
+
+def check(reading: Reading) -> tuple[tuple[str, ...], tuple[str, ...], Mapping[tuple[Place, str], Needs]]:
+    """The callbacks and the kinds of alerting, and what each of them needs, by where it is asked for."""
+    named = {name: at for at, names in _named(reading) for name in names}
+    for name, at in named.items():
+        if CALLBACKS[name].licensed and not reading.licensed:
+            reading.refuse(
+                ("litellm_settings",),
+                f"the callback {name} needs a LiteLLM licence in production: remove it (general_settings.alerting: "
+                f"[email] sends mail without one), or {LICENCE}",
+                at=at[1:],
+            )
+    place: Place = ("general_settings", "alerting")
+    alerting = reading.choices(place, reading.section("general_settings").get("alerting"), ALERTING)
+    called: Place = ("litellm_settings", "callbacks")
+    needs = {(called, name): CALLBACKS[name] for name in named}
+    needs |= {(place, name): ALERTING[name] for name in alerting}
+    return tuple(named), alerting, needs
+
+
+def _named(reading: Reading) -> Iterator[tuple[Place, tuple[str, ...]]]:
+    settings = reading.section("litellm_settings")
+    for key in _LISTS:
+        place: Place = ("litellm_settings", key)
+        yield place, reading.choices(place, settings.get(key), CALLBACKS)
+    for key in _ONE:
+        if (name := settings.get(key)) is not None and name not in CALLBACKS:
+            _refuse(reading, ("litellm_settings", key), name)
+    teams = settings.get("default_team_settings")
+    for index, team in enumerate(teams if isinstance(teams, list) else ()):
+        given: Mapping[str, Any] = team if isinstance(team, dict) else {}
+        for key in _OF_TEAMS:
+            place = ("litellm_settings", "default_team_settings", index, key)
+            names = given.get(key)
+            yield place, reading.choices(place, [names] if isinstance(names, str) else names, CALLBACKS)
+
+
+def _refuse(reading: Reading, place: Place, name: object) -> None:
+    reading.refuse(place, f"{name!r} is not set up in this gateway: {suggestion(str(name), CALLBACKS, 'remove it')}")

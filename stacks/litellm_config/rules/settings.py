@@ -1,0 +1,107 @@
+"""general_settings and litellm_settings: what the gateway gives itself, what takes a licence, what lets prompts out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stacks.litellm_config.file import Place
+from stacks.litellm_config.rules.reading import Reading
+from stacks.litellm_config.variables import REFERENCE
+
+MAX_REQUEST_TIMEOUT: Final = 3600
+"""Seconds: a target group waits no longer for the last answers of a task that goes (deregistration delay)."""
+MAX_CONNECTIONS: Final = 500
+
+_OWN: Final = {
+    "database_url": "entrypoint.sh composes DATABASE_URL of the database that this gateway makes",
+    "key_management_system": "secrets come from Parameter Store, by their names in this file",
+    "key_management_settings": "secrets come from Parameter Store, by their names in this file",
+    "use_google_kms": "secrets come from Parameter Store, by their names in this file",
+    "use_azure_key_vault": "secrets come from Parameter Store, by their names in this file",
+    "litellm_license": "the environment's settings have litellm_license, and LiteLLM reads the secret LITELLM_LICENSE",
+}
+"""Settings of `general_settings` for what this gateway brings itself."""
+
+_LICENSED: Final = ("allowed_ips", "enforced_params")
+"""Those that LiteLLM does not start with, unless it has a licence (`ProxyConfig.load_config`)."""
+
+_PRIVATE: Final = (
+    (("general_settings", "store_prompts_in_spend_logs"), True, "prompts and answers are kept in the database"),
+    (("general_settings", "disable_error_logs"), False, "errors of providers, which can quote a prompt, are kept"),
+    (("litellm_settings", "turn_off_message_logging"), False, "prompts and answers are handed to every callback"),
+    (("litellm_settings", "redact_messages_in_exceptions"), False, "errors quote the beginning of the prompt"),
+    (("litellm_settings", "log_raw_request_response"), True, "prompts and answers are in the records of calls"),
+    (("litellm_settings", "set_verbose"), True, "prompts and answers are written to the log"),
+    (("router_settings", "set_verbose"), True, "prompts and answers are written to the log"),
+    (("litellm_settings", "datadog_params", "turn_off_message_logging"), False, "prompts and answers go to Datadog"),
+)
+"""Switches of privacy, where they let texts out, and what becomes of them then."""
+
+
+def check(reading: Reading) -> tuple[int, int]:
+    """Check both sections: the database's connections per worker, and the longest request in seconds; 0 if refused."""
+    general = reading.section("general_settings")
+    for key, why in _OWN.items():
+        if general.get(key):
+            reading.refuse(("general_settings", key), f"remove it: {why}")
+    for key in _LICENSED:
+        if general.get(key) is not None and not reading.licensed:
+            reading.refuse(("general_settings", key), f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
+    if reading.document.get("worker_registry") and not reading.licensed:
+        reading.refuse(("worker_registry",), f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
+    _check_master_key(reading, general.get("master_key"))
+    for place, leaky, what in _PRIVATE:
+        if _found(reading, place) is leaky:
+            reading.warn(
+                place, f"with it {what}: this gateway keeps them nowhere unless it is {str(not leaky).lower()}"
+            )
+    _check_teams(reading)
+    return (
+        _number(reading, ("general_settings", "database_connection_pool_limit"), MAX_CONNECTIONS, 10),
+        _number(reading, ("litellm_settings", "request_timeout"), MAX_REQUEST_TIMEOUT, 600),
+    )
+
+
+NEEDS_LICENCE: Final = "LiteLLM does not start with it unless it has a licence"
+LICENCE: Final = "set litellm_license in the environment's settings"
+
+
+def _check_master_key(reading: Reading, given: object) -> None:
+    """Refuse another master key than the one that the functions of this gateway ask with."""
+    own = f"{REFERENCE}LITELLM_MASTER_KEY"
+    if isinstance(given, str) and given.startswith(REFERENCE) and given != own:
+        reading.refuse(
+            ("general_settings", "master_key"),
+            f"write {own}: the gateway's own functions ask with that key, and LiteLLM would refuse it",
+        )
+
+
+def _check_teams(reading: Reading) -> None:
+    """LiteLLM does not start with a team of `default_team_settings` without its id (`TeamDefaultSettings`)."""
+    place: Place = ("litellm_settings", "default_team_settings")
+    teams = reading.section("litellm_settings").get("default_team_settings")
+    if teams is None:
+        return
+    if not isinstance(teams, list):
+        reading.refuse(place, "it must be a list of teams, as in [{team_id: …}]")
+        return
+    for index, team in enumerate(teams):
+        if not isinstance(team, dict) or not isinstance(team.get("team_id"), str):
+            reading.refuse((*place, index), "it has no team_id: add it, as text")
+
+
+def _found(reading: Reading, place: tuple[str, ...]) -> object:
+    value: object = reading.section(place[0])
+    for key in place[1:]:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _number(reading: Reading, place: tuple[str, str], most: int, usual: int) -> int:
+    value = reading.section(place[0]).get(place[1])
+    if type(value) is int and 1 <= value <= most:
+        return value
+    given = f"it must be a whole number from 1 to {most}, not {value!r}"
+    missing = f"it is not set: add it, a whole number from 1 to {most}, as in {usual}"
+    reading.refuse(place, missing if value is None else given)
+    return 0
