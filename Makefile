@@ -10,7 +10,6 @@ export npm_config_cache ?= $(CURDIR)/.cache/npm
 export npm_config_update_notifier := false
 # Where the CDK's library is unpacked for Node: once, and not again in each process that synthesizes.
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT ?= $(CURDIR)/.cache/jsii
-export PYTHONDONTWRITEBYTECODE := 1
 # A file's tests share what is costly (a running gateway, a synthesis), and one process has them; tests/conftest.py says
 # which process takes which, and how many there are.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder

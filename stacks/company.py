@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from ipaddress import IPv4Network
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -193,9 +194,20 @@ def _local_bill(base: Environment, bill: Bill) -> Bill:
     )
 
 
+class _Settings(SourceFileLoader):
+    """Reads a settings' file each time: kept bytecode counts as that of a file which has its length and was written in
+    the same second (PEP 552), and nobody is to be judged by other settings than those in the file.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The file's code, as it is now."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _module(file: Path) -> ModuleType:
     """The settings' file, run."""
-    spec = importlib.util.spec_from_file_location(f"{file.parent.name}_environments", file)
+    name = f"{file.parent.name}_environments"
+    spec = importlib.util.spec_from_file_location(name, file, loader=_Settings(name, str(file)))
     if not file.is_file() or spec is None or spec.loader is None:
         raise SettingsError(f"{_short(file)}: there is no such file: make init writes it")
     module = importlib.util.module_from_spec(spec)

@@ -1,5 +1,6 @@
 """Whose files are in force, what their mistakes are told as, and what `make up` makes of an environment."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_the_companys_own_folder_comes_first(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "company").mkdir()
     assert company.folder_of(None) == tmp_path / "company"
     assert company.folder_of("tests/companies/two-accounts").name == "two-accounts"
+
+
+def test_settings_are_read_as_they_are_now(folder: Path) -> None:
+    """Also where nothing but their text tells them apart: as long, and written in the same second."""
+    file = folder / "environments.py"
+    for cidr in ("10.10.0.0/16", "10.90.0.0/16"):
+        file.write_text(SETTINGS.replace('cidr="10.10.0.0/16"', f'cidr="{cidr}"'))
+        os.utime(file, (0, 0))
+        assert str(load(folder).environments["dev"].network.cidr) == cidr
 
 
 def test_environments_are_in_the_companys_order(folder: Path) -> None:

@@ -176,7 +176,7 @@ class Tools:
         self.path = folder / "bin"
         self.calls = folder / "calls"
         self.published = folder / "published.pem"
-        shutil.copytree(CONTAINER, self.container)
+        shutil.copytree(CONTAINER, self.container, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(CONTAINER / "rds-ca-bundle.pem", self.published)
         self.path.mkdir()
         self.command("cosign", f"""printf '[{{"critical":{{"image":{{"docker-manifest-digest":"{DIGEST}"}}}}}}]\\n'""")
