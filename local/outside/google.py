@@ -30,11 +30,11 @@ from local.outside.completion import (
     Tool,
     count_tokens,
     embedding,
-    implicit_prefix,
     join_texts,
     own_text,
 )
 from local.outside.exchange import Answer, ApiError, Request, Target, same
+from local.outside.prompt_cache import implicit_prefix
 from local.outside.records import Json, Usage
 
 TOKEN_HOST = "oauth2.googleapis.com"  # noqa: S105  # a host

@@ -17,11 +17,11 @@ from local.outside.completion import (
     Tool,
     count_tokens,
     embedding,
-    implicit_prefix,
     join_texts,
     own_text,
 )
 from local.outside.exchange import Answer
+from local.outside.prompt_cache import implicit_prefix
 from local.outside.records import Json, Usage
 
 CREATED = 1_760_000_000
@@ -45,7 +45,7 @@ def chat_prompt(model: str, body: Json) -> Prompt:
         tools=_tools(tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"),
         forced_tool=choice["function"]["name"] if isinstance(choice, dict) else "*" if choice == "required" else "",
         max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
-        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(model) else ""),
+        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(model) else "free"),
         images=_count_parts(messages, "image_url"),
         thinks=_thinks(body.get("reasoning_effort")),
     )
@@ -153,7 +153,7 @@ def responses_prompt(body: Json) -> Prompt:
         tools=_tools(tool for tool in body.get("tools") or [] if tool.get("type") == "function"),
         forced_tool=choice.get("name", "*") if isinstance(choice, dict) else "*" if choice == "required" else "",
         max_tokens=body.get("max_output_tokens"),
-        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(body["model"]) else ""),
+        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(body["model"]) else "free"),
         images=_count_parts(items, "input_image"),
         thinks=_thinks((body.get("reasoning") or {}).get("effort")),
     )
