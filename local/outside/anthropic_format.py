@@ -9,9 +9,10 @@ import json
 import re
 from collections.abc import Iterator
 
-from local.outside.completion import Completion, Prefix, Prompt, Tool, join_texts, pieces, result_text
+from local.outside.completion import Completion, Prompt, Tool, join_texts, pieces, result_text, strings
 from local.outside.exchange import Answer, ApiError
 from local.outside.json_schema import anthropic_problem
+from local.outside.prompt_cache import check_marks, marked_prefixes
 from local.outside.records import Json, Usage
 from local.outside.told import Event, Turn
 
@@ -25,6 +26,7 @@ def messages_prompt(model: str, body: Json) -> Prompt:
     """Read a request of Anthropic's Messages API."""
     messages = body["messages"]
     blocks = [*_blocks(body.get("system", [])), *(b for message in messages for b in _blocks(message["content"]))]
+    check_marks([block.get("cache_control") for block in [*body.get("tools", []), *blocks]])
     choice = body.get("tool_choice", {})
     offered = [tool for tool in body.get("tools", []) if tool.get("type", "custom") == "custom"]
     prompt = Prompt(
@@ -34,7 +36,7 @@ def messages_prompt(model: str, body: Json) -> Prompt:
         tools=tuple(Tool(tool["name"], tool["input_schema"]) for tool in offered if choice.get("type") != "none"),
         forced_tool=choice.get("name", "*") if choice.get("type") in ("any", "tool") else "",
         max_tokens=body.get("max_tokens"),
-        prefixes=marked_prefixes(blocks, "cache_control"),
+        prefixes=marked_prefixes(blocks, "cache_control", strings),
         images=sum(block.get("type") == "image" for block in blocks),
         thinks=thinks(body.get("thinking")),
         schema=_schema((body.get("output_config") or {}).get("format")) or inlined_schema(blocks),
@@ -201,15 +203,6 @@ def _output_usage(usage: Usage) -> Json:
 def thinks(setting: Json | None) -> bool:
     """Return whether a setting, such as that of `thinking`, has the model think before it answers."""
     return (setting or {}).get("type") in ("adaptive", "enabled")
-
-
-def marked_prefixes(blocks: list[Json], mark: str) -> tuple[Prefix, ...]:
-    """Return the text up to each block with a cache mark; a mark says 1h, or else it is for five minutes."""
-    return tuple(
-        Prefix(join_texts(blocks[:end]), "1h" if block[mark].get("ttl") == "1h" else "5m")
-        for end, block in enumerate(blocks, start=1)
-        if block.get(mark)
-    )
 
 
 def written(usage: Usage) -> dict[str, int]:

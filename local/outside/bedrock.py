@@ -20,7 +20,6 @@ from local.outside import openai_format
 from local.outside.anthropic_format import (
     SIGNED,
     inlined_schema,
-    marked_prefixes,
     message_events,
     message_object,
     messages_prompt,
@@ -42,10 +41,12 @@ from local.outside.completion import (
     own_text,
     pieces,
     result_text,
+    strings,
 )
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.json_schema import anthropic_problem
 from local.outside.permissions import ACCOUNT, Permissions
+from local.outside.prompt_cache import check_marks, marked_prefixes
 from local.outside.records import Json, Usage
 from local.outside.told import Event, Turn
 from stacks.endpoints import regions_of
@@ -226,6 +227,7 @@ def _converse_prompt(model: str, body: Json) -> Prompt:
     messages = body["messages"]
     blocks = [*body.get("system", []), *(block for message in messages for block in message["content"])]
     tools = body.get("toolConfig", {})
+    check_marks([block.get("cachePoint") for block in [*tools.get("tools", []), *blocks]])
     choice = tools.get("toolChoice", {})
     specs = [tool["toolSpec"] for tool in tools.get("tools", []) if "toolSpec" in tool]
     fields = body.get("additionalModelRequestFields") or {}
@@ -236,7 +238,7 @@ def _converse_prompt(model: str, body: Json) -> Prompt:
         tools=tuple(Tool(spec["name"], spec["inputSchema"]["json"]) for spec in specs),
         forced_tool=choice["tool"]["name"] if "tool" in choice else "*" if "any" in choice else "",
         max_tokens=body.get("inferenceConfig", {}).get("maxTokens"),
-        prefixes=marked_prefixes(blocks, "cachePoint"),
+        prefixes=marked_prefixes(blocks, "cachePoint", strings),
         images=sum("image" in block for block in blocks),
         # Claude's and Nova's ways of saying it.
         thinks=thinks(fields.get("thinking")) or thinks(fields.get("reasoningConfig")),

@@ -10,10 +10,7 @@
 - Where a request asks for a JSON Schema the answer is a value of it (`local/outside/json_schema.py`).
 - The model thinks first if the request turns thinking on in its format. It thinks for 64 to 319 tokens, which are
   output, and shows fewer, as with the providers: what is shown is a summary, what is billed is the whole.
-- Prompt caching: a prefix of at least 1,024 tokens that the same host has seen for the same model is read from the
-  cache. Where the format marks prefixes (Bedrock, Anthropic) the longest known one is read and what goes on to the
-  later marks is written; where the provider caches by itself (Azure OpenAI, Gemini) the prefix is the prompt's first
-  1,024 tokens. Images are not cached.
+- What of a prompt is cached is told in `prompt_cache`. Images are not.
 """
 
 from __future__ import annotations
@@ -21,18 +18,16 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from local.outside.exchange import ApiError
 from local.outside.json_schema import UnfitSchemaError, value
+from local.outside.prompt_cache import CHARACTERS_PER_TOKEN, Prefix, PromptCache, count
 from local.outside.records import Json, Usage
 from local.outside.told import Told, Turn
 
-CHARACTERS_PER_TOKEN = 4
-CACHE_MINIMUM_TOKENS = 1024
 IMAGE_TOKENS = 1120
 """What Gemini 3 and later count for an image at the default resolution; the others count by its width and height."""
 COMPLETION_PHRASE = "Answer of the simulated provider"
@@ -80,19 +75,11 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
-    """The beginning of a prompt that is to be cached, and for how long a write is charged; "" if it costs nothing."""
-
-    text: str
-    lifetime: Literal["", "5m", "30m", "1h"]
-
-
-@dataclass(frozen=True, slots=True)
 class Prompt:
     """A request to a model, whatever the provider's format.
 
-    `forced_tool` is a tool's name, or "*" for any. `prefixes` are those to cache, the shortest first. `schema` is what
-    the answer's text has to fit.
+    `forced_tool` is a tool's name, or "*" for any. `prefixes` are those that its cache is asked for, the shortest
+    first. `schema` is what the answer's text has to fit.
     """
 
     model: str
@@ -135,52 +122,36 @@ class Completion:
 
 @dataclass
 class Model:
-    """The model behind one provider, with the prefixes that it has seen, by host and model."""
+    """The model behind one provider, with its caches."""
 
-    _seen: set[str] = field(default_factory=set)
+    cache: PromptCache = field(default_factory=PromptCache)
 
     def answer(self, host: str, prompt: Prompt) -> tuple[Completion, Usage]:
-        """Answer a prompt, always alike, return the tokens of the call with it, and remember the prompt's prefixes."""
+        """Answer a prompt, always alike, return the tokens of the call with it, and have its prefixes cached."""
         completion = _complete(prompt)
-        return completion, self._usage(host, prompt, completion)
-
-    def _usage(self, host: str, prompt: Prompt, completion: Completion) -> Usage:
+        # Tools are before the prompt: with others its prefix is another one.
+        used = self.cache.use((host, repr(prompt.tools)), prompt.model, prompt.text, prompt.prefixes)
         image_tokens = prompt.images * IMAGE_TOKENS
-        prefixes = [
-            (count_tokens(prefix.text), _digest(host, prompt.model, prefix.text), prefix.lifetime)
-            for prefix in prompt.prefixes
-            if count_tokens(prefix.text) >= CACHE_MINIMUM_TOKENS
-        ]
-        read = reached = max((tokens for tokens, key, _ in prefixes if key in self._seen), default=0)
-        written: Counter[str] = Counter()
-        for tokens, key, lifetime in prefixes:
-            written[lifetime] += max(tokens - reached, 0)
-            reached = max(tokens, reached)
-            self._seen.add(key)
-        return Usage(
+        usage = Usage(
             input_tokens=count_tokens(prompt.text) + image_tokens,
             output_tokens=completion.output_tokens(),
-            cached_tokens=read,
-            cache_write_tokens=written.total() - written[""],
-            cache_write_1h_tokens=written["1h"],
+            cached_tokens=used.read,
+            cache_write_tokens=used.written.total() - used.written["free"],
+            cache_write_1h_tokens=used.written["1h"],
             reasoning_tokens=completion.reasoning_tokens,
             image_tokens=image_tokens,
         )
+        return completion, usage
 
 
 def count_tokens(text: str) -> int:
     """Return the tokens of a text: its characters divided by four, rounded up."""
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+    return count(len(text))
 
 
 def pieces(text: str) -> list[str]:
     """Return a text in the pieces that a stream carries."""
     return [text[start : start + _CHUNK_CHARACTERS] for start in range(0, len(text), _CHUNK_CHARACTERS)]
-
-
-def implicit_prefix(text: str, lifetime: Literal["", "30m"] = "") -> tuple[Prefix, ...]:
-    """Return the part of a prompt that Azure OpenAI and Gemini cache by themselves."""
-    return (Prefix(text[: CACHE_MINIMUM_TOKENS * CHARACTERS_PER_TOKEN], lifetime),)
 
 
 def _complete(prompt: Prompt) -> Completion:

@@ -32,12 +32,12 @@ from local.outside.completion import (
     Tool,
     count_tokens,
     embedding,
-    implicit_prefix,
     join_texts,
     own_text,
     result_text,
 )
 from local.outside.exchange import Answer, ApiError, Request, Target, same
+from local.outside.prompt_cache import implicit_prefix
 from local.outside.records import Json, Usage
 from local.outside.told import Event, Turn
 

@@ -18,13 +18,13 @@ from local.outside.completion import (
     Tool,
     count_tokens,
     embedding,
-    implicit_prefix,
     join_texts,
     own_text,
     result_text,
 )
 from local.outside.exchange import Answer, ApiError
 from local.outside.json_schema import openai_problem
+from local.outside.prompt_cache import implicit_prefix
 from local.outside.records import Json, Usage
 from local.outside.told import Event, Turn
 
@@ -49,7 +49,7 @@ def chat_prompt(model: str, body: Json) -> Prompt:
         tools=tuple(_tool(function) for function in functions if choice != "none"),
         forced_tool=choice["function"]["name"] if isinstance(choice, dict) else "*" if choice == "required" else "",
         max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
-        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(model) else ""),
+        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(model) else "free"),
         images=_count_parts(messages, "image_url"),
         thinks=_thinks(body.get("reasoning_effort")),
         schema=_chat_schema(body.get("response_format"), text),
@@ -216,7 +216,7 @@ def responses_prompt(body: Json) -> Prompt:
         tools=tuple(_tool(tool, custom=tool["type"] == "custom") for tool in offered if choice != "none"),
         forced_tool=choice.get("name", "*") if isinstance(choice, dict) else "*" if choice == "required" else "",
         max_tokens=body.get("max_output_tokens"),
-        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(body["model"]) else ""),
+        prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(body["model"]) else "free"),
         images=_count_parts(items, "input_image"),
         thinks=_thinks((body.get("reasoning") or {}).get("effort")),
         schema=_responses_schema((body.get("text") or {}).get("format"), items),

@@ -361,12 +361,12 @@ class TestAzureOpenAI:
         chat = azure(world, sdk).chat.completions
         usages = [chat.create(model="cache", messages=user(LONG + ending)).usage for ending in ("one", "two")]
         details = [usage.prompt_tokens_details for usage in usages if usage]
-        assert [detail.cached_tokens for detail in details if detail] == [0, 1024]
+        assert [detail.cached_tokens for detail in details if detail] == [0, 1408]
 
     def test_writes_to_the_cache_are_charged_since_gpt_5_6(
         self, world: OutsideWorld, sdk: openai.DefaultHttpxClient
     ) -> None:
-        for model, written in (("gpt-6.1-sol", 1024), ("gpt-5.6-luna", 1024), ("gpt-5.5", None), ("gpt-35", None)):
+        for model, written in (("gpt-6.1-sol", 1408), ("gpt-5.6-luna", 1408), ("gpt-5.5", None), ("gpt-35", None)):
             usage = azure(world, sdk).chat.completions.create(model=model, messages=user(LONG)).usage
             assert usage and usage.prompt_tokens_details
             assert usage.prompt_tokens_details.model_dump().get("cache_write_tokens") == written
@@ -495,10 +495,10 @@ class TestGoogle:
         assert chunks[-1]["usageMetadata"] == metadata
 
     def test_a_long_prompt_is_cached_by_itself(self, http: httpx.Client, bearer: dict[str, str]) -> None:
-        body = {"contents": [{"parts": [{"text": LONG}]}]}
+        body = {"contents": [{"parts": [{"text": 4 * LONG}]}]}
         answers = [http.post(f"{VERTEX}{GEMINI}:generateContent", json=body, headers=bearer).json() for _ in range(2)]
         counts = [answer["usageMetadata"].get("cachedContentTokenCount") for answer in answers]
-        assert counts == [None, 1024]
+        assert counts == [None, 5888]
 
     def test_the_global_host(self, http: httpx.Client, bearer: dict[str, str]) -> None:
         url = "https://aiplatform.googleapis.com" + GEMINI.replace("us-central1", "global")
