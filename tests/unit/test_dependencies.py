@@ -180,7 +180,10 @@ def test_one_that_is_not_would_be_named() -> None:
     assert _out_of_step(["aws_cdk.lib==2.275.0"], lock) == []
 
 
-def test_npms_lock_is_of_what_is_asked_for() -> None:
-    root = json.loads((CHECKOUT / "package-lock.json").read_text())["packages"][""]
-    for key in ("devDependencies", "optionalDependencies"):
-        assert root[key] == PACKAGE[key]
+@pytest.mark.parametrize("folder", [".", "local/clients"])
+def test_npms_lock_is_of_what_is_asked_for(folder: str) -> None:
+    package = json.loads((CHECKOUT / folder / "package.json").read_text())
+    root = json.loads((CHECKOUT / folder / "package-lock.json").read_text())["packages"][""]
+    assert {*root} & {"dependencies", "devDependencies"}
+    for key in ("dependencies", "devDependencies", "optionalDependencies"):
+        assert root.get(key) == package.get(key)
