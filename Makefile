@@ -62,7 +62,7 @@ company: setup ## The company's suite: what its files are synthesized to, and wh
 unit templates e2e: setup ## One suite of the product's tests
 	@pytest $(PARALLEL) tests/$@ $(ARGS)
 
-test-clients: setup .tools/clients/.done ## Try the gateway with the coding agents themselves, as docs/clients.md sets them up
+test-clients: setup .tools/clients/.done ## Try the gateway with the coding agents themselves, set up as `docs/clients.md` says
 	@pytest tests/clients $(ARGS)
 
 lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, actionlint, zizmor
@@ -103,7 +103,7 @@ diff: .venv/.done node_modules/.done ## What a deployment of ENV would change, a
 secrets: .venv/.done ## List ENV's secrets; make and ask for those that are missing
 	@python -m ops.secrets --env $(ENV) $(ARGS)
 
-clients: .venv/.done ## Print what to set in the tools that people use ENV's gateway with: ARGS="--directory DIR" writes the files
+clients: .venv/.done ## Print what to set in the tools that people use ENV's gateway with; `ARGS="--directory DIR"` writes the files
 	@python -m ops.clients --env $(ENV) $(ARGS)
 
 slack-manifest: .venv/.done ## Print the manifest of ENV's Slack app, to paste into Slack

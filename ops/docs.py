@@ -1,8 +1,8 @@
 """Writes what the documentation takes from the code: `make docs`.
 
-Pages of their own are the settings, the commands and the permissions; the alarms are tables within a page. In the pages
-on environments the figures of the example and of what it costs are put where they stand. The words around them stay as
-somebody wrote them.
+Pages of their own are the settings, the commands, the clients and the permissions; the alarms are tables within a page.
+In the pages on environments the figures of the example and of what it costs are put where they stand. The words around
+them stay as somebody wrote them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 from ops import about, alarms_reference, commands_reference, costs, permissions_reference, settings_reference
 from ops.access import run
+from ops.clients import page as clients_page
 from ops.templates import Facts, synthesize
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE, Company, company
@@ -35,6 +36,7 @@ def files(own: Company) -> dict[Path, str]:
     found = {
         settings_reference.PAGE: settings_reference.document(),
         **commands_reference.documents(),
+        **clients_page.documents(own),
         alarms_reference.PAGE: alarms_reference.document(facts.values()),
         permissions_reference.PAGE: permissions_reference.document(facts[permissions_reference.ENVIRONMENT]),
     }

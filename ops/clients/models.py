@@ -82,5 +82,5 @@ def _maker(model: Model) -> Maker:
     words = re.split(r"[^a-z]+", f"{model.listed_as() or ''} {model.base} {model.name}".lower())
     for maker in MAKERS:
         if maker in words:
-            return maker  # type: ignore[return-value]  # one of MAKERS
+            return maker
     return "other"

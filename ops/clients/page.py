@@ -46,8 +46,7 @@ def body(environment: Environment, own: Company, language: Language) -> str:
     found = models(environment.litellm_config(own.config))
     url = f"https://{environment.domain}"
     sections = [_section(KEY_TITLE[language], KEY[language], "```sh\nexport " + KEY_VARIABLE + "=sk-…\n```")]
-    for tool in TOOLS:
-        sections.append(_section(tool.title, *_tool(tool, url, found, language)))
+    sections += [_section(tool.title, *_tool(tool, url, found, language)) for tool in TOOLS]
     if known := aliases(own):
         rows = [
             ALIASES_HEAD[language],

@@ -88,7 +88,7 @@ ALIASES_TITLE: Final[Mapping[Language, str]] = {
     "ja": "ツールに組み込まれた名前",
 }
 ALIASES: Final[Mapping[Language, str]] = {
-    "en": "A tool that is not told a model asks for one by a name of its own, and some ask for a smaller one beside yours. These names lead to models of the gateway, and what is asked of them is counted under the model's own name. (`model_group_alias` in config.yaml; a key must be allowed either name.) Any other name is refused with 400, in a sentence that says where the names are.",
-    "ja": "モデルを指定されていないツールは、組み込みの名前でモデルを求めます。また、指定したモデルのほかに小さなモデルを求めるツールもあります。次の名前はゲートウェイのモデルにつながり、使用量はそのモデル自身の名前で数えます（config.yaml の `model_group_alias`。キーには、どちらかの名前が許可されている必要があります）。それ以外の名前は 400 で断り、名前の調べ方を文で示します。",
+    "en": "A tool that is not told a model asks for one by a name of its own, and some ask for a smaller one beside yours. These names lead to models of the gateway, and are answered by them (`model_group_alias` in config.yaml). The weekly report and `make usage` count under the model's own name; in Datadog `model` is the name that was asked for, and `deployment` what answered. A key must be allowed either name. Any other name is refused with 400, in a sentence that says where the names are.",
+    "ja": "モデルを指定されていないツールは、組み込みの名前でモデルを求めます。また、指定したモデルのほかに小さなモデルを求めるツールもあります。次の名前はゲートウェイのモデルにつながり、そのモデルが答えます（config.yaml の `model_group_alias`）。週次レポートと `make usage` はモデル自身の名前で数えます。Datadog では `model` が求められた名前、`deployment` が答えたものです。キーには、どちらかの名前が許可されている必要があります。それ以外の名前は 400 で断り、名前の調べ方を文で示します。",
 }
 ALIASES_HEAD: Final[Mapping[Language, str]] = {"en": "| Name | Model |", "ja": "| 名前 | モデル |"}

@@ -49,11 +49,12 @@ class Agent:
         """The version that is installed."""
         return str(json.loads((INSTALLED / self.package / "package.json").read_text())["version"])
 
-    def command(self, prompt: str, session: str) -> list[str]:
-        """What is run for a prompt, in a session that there has been or in a new one."""
+    def command(self, prompt: str, session: str, model: str) -> list[str]:
+        """What is run for a prompt, in a session that there has been or in a new one, with its own model or another."""
         resumes = [part.format(session=session) for part in self.resumes] if session else []
         program = [str(INSTALLED / part) if "/" in part else part for part in self.program]
-        return [*program, *self.asks, *resumes, *([] if self.by_stdin else [prompt])]
+        chosen = ["--model", model] if model else []
+        return [*program, *self.asks, *chosen, *resumes, *([] if self.by_stdin else [prompt])]
 
 
 def _native(package: str) -> str:
@@ -150,11 +151,13 @@ class Desk:
         self._system = {**kept, **QUIET}
         self._environment = {**self._system, **environment, "HOME": str(self._home)}
 
-    def run(self, agent: Agent, prompt: str, *, session: str = "", only: Mapping[str, str] | None = None) -> Run:
+    def run(
+        self, agent: Agent, prompt: str, *, session: str = "", model: str = "", only: Mapping[str, str] | None = None
+    ) -> Run:
         """Run an agent with a prompt to its end; with `only` these variables, in a home without files."""
         bare = {**self._system, "HOME": str(self.folder.parent / "empty"), **(only or {})}
         run = subprocess.run(
-            agent.command(prompt, session),
+            agent.command(prompt, session, model),
             cwd=self.folder,
             env=self._environment if only is None else bare,
             input=prompt if agent.by_stdin else "",

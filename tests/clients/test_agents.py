@@ -6,7 +6,7 @@ programs. What they ask for is kept in routes.json, which `make test` holds agai
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,9 +73,11 @@ def _seen(gateway: LocalGateway, own: Company, agent: Agent, folder: Path) -> Se
         secret = desk.folder / "notes.txt"
         secret.write_text(f"{SECRET}\n")
 
-        def run(what: str, prompt: str, session: str = "") -> Run:
+        def run(
+            what: str, prompt: str, *, session: str = "", model: str = "", only: Mapping[str, str] | None = None
+        ) -> Run:
             gateway.outside.clear("calls")
-            found.runs[what] = desk.run(agent, prompt, session=session)
+            found.runs[what] = desk.run(agent, prompt, session=session, model=model, only=only)
             found.calls[what] = [call for call in gateway.outside.calls() if call.model]
             return found.runs[what]
 
@@ -85,9 +87,9 @@ def _seen(gateway: LocalGateway, own: Company, agent: Agent, folder: Path) -> Se
         if agent.name == "claude-code":
             run("context", "/context", session=first.session)
             bare = {"ANTHROPIC_BASE_URL": recorder.url, "ANTHROPIC_AUTH_TOKEN": key}
-            gateway.outside.clear("calls")
-            found.runs["bare"] = desk.run(agent, "Say hello", only=bare)
-            found.calls["bare"] = [call for call in gateway.outside.calls() if call.model]
+            run("bare", "Say hello", only=bare)
+        if agent.name == "opencode":
+            run("another maker's", "Say hello", model="llm-gateway/gpt-6-luna")
         found.routes = recorder.routes()
         found.refused = {f"{one.status} {one.method} {one.path}" for one in recorder.asked if one.status == 403}
     return found

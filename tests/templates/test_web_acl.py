@@ -4,12 +4,14 @@ ranges, some routes answer nobody.
 
 import json
 import re
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from stacks import CHECKOUT
 from stacks.company import environments
 from stacks.gateway.web_acl import SIGN_IN_ROUTES, SIGN_INS_PER_ADDRESS
 from stacks.settings import Environment
@@ -63,6 +65,11 @@ PROMPT_ROUTES = {
         "/models/gemini-3.8-flash:generateContent",
         "/v1beta/models/gemini-4-argon%3AgenerateContent",
     ),
+    "Google's SDK": (
+        "/v1/models/gemini-4-argon:generateContent",
+        "/v1/models/gemini-4-argon:streamGenerateContent",
+        "/v1/models/gemini-4-argon:countTokens",
+    ),
 }
 READ_ROUTES = (
     "/v1/models",
@@ -75,6 +82,7 @@ READ_ROUTES = (
     "/v1/batches/batch_0123",
     "/health/liveliness",
     "/health/readiness",
+    "/api/hello",
 )
 
 # What the UI of LiteLLM 1.106.12 requests for a user of the role internal_user, by what the person does, and cannot do
@@ -241,6 +249,20 @@ def test_a_prompt_passes_and_nothing_looks_into_it(web_acl: WebAcl, path: str) -
 @pytest.mark.parametrize("path", READ_ROUTES)
 def test_reading_passes(web_acl: WebAcl, path: str) -> None:
     assert web_acl.verdict(Request(path, OFFICE, method="GET")) == Verdict()
+
+
+def _recorded() -> Iterator[Any]:
+    """Each route that a coding agent was seen to ask for, with its version (`make test-clients` records them)."""
+    for client, found in json.loads((CHECKOUT / "tests" / "clients" / "routes.json").read_text()).items():
+        for route in found["routes"]:
+            yield pytest.param(*route.split(" "), id=f"{client} {found['version']} {route}")
+
+
+@pytest.mark.parametrize(("method", "path"), [*_recorded()])
+def test_what_agents_ask_for_passes(web_acl: WebAcl, method: str, path: str) -> None:
+    request = Request(path.format(model="gemini-4-argon"), OFFICE, method=method, body=PROMPT)
+    assert web_acl.verdict(request) == Verdict()
+    assert web_acl.body_inspectors(request) == set()
 
 
 # Management

@@ -180,7 +180,20 @@ def test_one_that_is_not_would_be_named() -> None:
     assert _out_of_step(["aws_cdk.lib==2.275.0"], lock) == []
 
 
-def test_npms_lock_is_of_what_is_asked_for() -> None:
-    root = json.loads((CHECKOUT / "package-lock.json").read_text())["packages"][""]
-    for key in ("devDependencies", "optionalDependencies"):
-        assert root[key] == PACKAGE[key]
+def test_what_runs_here_counts_geminis_tokens_with_what_the_image_has() -> None:
+    """LiteLLM's image is built with its extra `proxy-runtime`, which has google-genai: without it a count is a 500."""
+    (metadata,) = (CHECKOUT / ".tools" / "litellm").glob("lib/*/site-packages/litellm-*.dist-info/METADATA")
+    asked = re.findall(
+        r"^Requires-Dist: (google-genai\S*) ; extra == 'proxy-runtime'$", metadata.read_text(), re.MULTILINE
+    )
+    assert len(asked) == 1
+    assert _out_of_step(asked, _locked("local/litellm.txt")) == []
+
+
+@pytest.mark.parametrize("folder", [".", "local/clients"])
+def test_npms_lock_is_of_what_is_asked_for(folder: str) -> None:
+    package = json.loads((CHECKOUT / folder / "package.json").read_text())
+    root = json.loads((CHECKOUT / folder / "package-lock.json").read_text())["packages"][""]
+    assert {*root} & {"dependencies", "devDependencies"}
+    for key in ("dependencies", "devDependencies", "optionalDependencies"):
+        assert root.get(key) == package.get(key)

@@ -138,6 +138,7 @@ PERMISSIONS = {
     ("portability", "root"): READS,
     ("portability", "archive"): READS,
     ("nightly", "search"): READS,
+    ("nightly", "agents"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
     ("pull-request", "comment"): {"pull-requests": "write"},
