@@ -41,13 +41,13 @@ class CachePrices:
     def of(cls, info: Mapping[str, Any]) -> CachePrices | None:
         """Return the prices in a `model_info` of LiteLLM's /model/info; None if it has none of reading from a cache.
 
-        As LiteLLM does, it takes a price of writing that is missing or 0 for that of input, and a missing one of an
-        hour for that of five minutes.
+        As LiteLLM charges, a missing price of writing is that of input, and one of an hour that of five minutes.
         """
         price, read = info.get("input_cost_per_token"), info.get("cache_read_input_token_cost")
         if price is None or read is None:
             return None
-        write = info.get("cache_creation_input_token_cost") or price
+        write = info.get("cache_creation_input_token_cost")
+        write = price if write is None else write
         name = str(info.get("base_model") or info.get("key") or "").lower()
         return cls(
             input=float(price),
@@ -57,6 +57,21 @@ class CachePrices:
             write_1h=float(info.get("cache_creation_input_token_cost_above_1hr") or write),
             marked=any(word in name for word in _MARKED),
         )
+
+    @property
+    def discount(self) -> float:
+        """What reading costs less than input."""
+        return self.input - self.read
+
+    @property
+    def surcharge(self) -> float:
+        """What writing for five minutes costs more than input: nothing, where it costs nothing, as LiteLLM has it."""
+        return self.write - self.input if self.write else 0.0
+
+    @property
+    def surcharge_1h(self) -> float:
+        """What writing for an hour costs more than input."""
+        return self.write_1h - self.input if self.write_1h else 0.0
 
 
 def saved(prices: CachePrices, *, prompt: int, completion: int, read: int, written: int, cost: float) -> float:
@@ -69,10 +84,9 @@ def saved(prices: CachePrices, *, prompt: int, completion: int, read: int, writt
     if not read and not written:
         return 0.0
     others = (prompt - read - written) * prices.input + read * prices.read + completion * prices.output
-    discount = read * (prices.input - prices.read)
     least, most = others + written * prices.write, others + written * prices.write_1h
     if cost < least:
-        return (discount - written * (prices.write - prices.input)) * cost / least
+        return (read * prices.discount - written * prices.surcharge) * cost / least
     if cost > most:
-        return (discount - written * (prices.write_1h - prices.input)) * (cost / most if most else 1.0)
-    return discount - written * (prices.write - prices.input) - (cost - least)
+        return (read * prices.discount - written * prices.surcharge_1h) * (cost / most if most else 1.0)
+    return read * prices.discount - written * prices.surcharge - (cost - least)

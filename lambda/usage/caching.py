@@ -74,13 +74,12 @@ def gains(users: Mapping[str, Mapping[str, Sum]], prices: Mapping[str, CachePric
 
 
 def _gain(who: str, model: str, used: Sum, prices: CachePrices, habit: Habit | None) -> Gain:
-    discount, surcharge = prices.input - prices.read, prices.write - prices.input
     uncached = used.prompt_tokens - used.cached_tokens - used.cache_write_tokens
     likely = None
     if habit:
-        as_they_do = used.prompt_tokens * (habit.read * discount - habit.written * surcharge)
-        likely = cents(min(as_they_do - used.saved, uncached * discount))
-    return Gain(who=who, model=model, used=used, at_most=cents(uncached * discount), likely=likely, habit=habit)
+        as_they_do = used.prompt_tokens * (habit.read * prices.discount - habit.written * prices.surcharge)
+        likely = cents(min(as_they_do - used.saved, uncached * prices.discount))
+    return Gain(who=who, model=model, used=used, at_most=cents(uncached * prices.discount), likely=likely, habit=habit)
 
 
 def _could_cache(used: Sum) -> bool:

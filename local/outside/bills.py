@@ -2,9 +2,9 @@
 
 Each bill has what the simulated provider answered, at the prices of the pinned LiteLLM's list, reckoned as the
 providers publish it: what no cache had at the input price, what was read from and written to a cache at theirs, the
-output with its thoughts at the output price. A deployment has the prices and the model that config.yaml gives it, from
-the day on from which it has them (`Deployment`). What neither it nor the list prices is not billed. `Bills.distort`
-makes a bill wrong.
+output with its thoughts at the output price; what Nova writes to a cache costs nothing. A deployment has the prices and
+the model that config.yaml gives it, from the day on from which it has them (`Deployment`). What neither it nor the list
+prices is not billed. `Bills.distort` makes a bill wrong.
 
 The records of calls may be cleared and the process may end: a bill stays.
 """
@@ -29,6 +29,10 @@ from stacks import CHECKOUT
 from stacks.litellm_config import day_of, in_force
 
 PAGE = 5  # lines of a bill that a service shows at once, so that there are pages
+# What AWS bills of Nova's writes to a cache, and LiteLLM's list has no price of: in AWS's price list AmazonBedrock, the
+# usage type USE1-Nova2.0Lite-cache-write-input-token-count, and its like of each Nova and region, cost 0.
+_WRITES_FREE = re.compile(r"amazon\.nova-")
+_FREE_WRITES = {"cache_creation_input_token_cost": 0.0}
 _GEOGRAPHY = re.compile(r"^(us|eu|apac|jp|au|us-gov|global)\.")
 
 
@@ -149,7 +153,8 @@ class Bills:
         deployment = self.deployments.get((provider, place, model), Deployment())
         named = deployment.base or model
         listed = next((_prices()[name] for name in _names(provider, place, named) if name in _prices()), {})
-        price = _price({**listed, **deployment.prices, **in_force(deployment.prices_from, since)}, kind)
+        free = _FREE_WRITES if _WRITES_FREE.search(named) else {}
+        price = _price({**free, **listed, **deployment.prices, **in_force(deployment.prices_from, since)}, kind)
         # A model of Vertex AI may cost more in a region than by the global endpoint.
         dearer = float(listed.get("regional_endpoint_uplift_multiplier", 1.0)) if place != "global" else 1.0
         return price if price is None else price * dearer

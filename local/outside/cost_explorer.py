@@ -90,7 +90,7 @@ def _bedrock_line(charge: Charge) -> tuple[str, str, int]:
             "input": "input_tokens",
             "cached": "cache_read_tokens",
             "cache_write": "cache_write_tokens",
-            "cache_write_1h": "cache_write_1h_tokens",
+            "cache_write_1h": "cache_write_tokens_1h",
         }
         usage = f"{code}-MP:{code}_{kinds.get(charge.kind, 'output_tokens')}{everywhere}_standard-Units"
         return f"{' '.join(words).title()} (Amazon Bedrock Edition)", usage, _MILLION

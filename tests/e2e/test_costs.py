@@ -78,6 +78,7 @@ class Counted(Enum):
     UNBROKEN = "to the token, without the attempt that broke off"
     LESS = "an estimate, of what had come until then"
     MORE = "an estimate, at the price of a prompt that nobody cached"
+    WRITTEN = "to the token, and what was written to a cache at the price of input, where it is free"
     NOTHING = "nothing"
 
 
@@ -273,6 +274,20 @@ FAILURES = {
     ),
     "stepped-in": Case(CHAT, chat(GPT), fault={AZURE_HOSTS: Fault(status=503)}),
     "refused": Case(CHAT, chat("nova-2-lite"), fault={BEDROCK_HOSTS: Fault(status=400)}, status=400),
+    # What Nova writes to a cache is free.
+    "nova-cached": Case(
+        CHAT,
+        {
+            "model": "nova-2-lite",
+            "messages": [
+                {"role": "system", "content": marked("nova", "5m")},
+                {"role": "user", "content": "And?"},
+            ],
+        },
+        times=4,
+        datadog=Counted.WRITTEN,
+        daily=Counted.WRITTEN,
+    ),
     # A caller who does not wait for a whole answer: LiteLLM does.
     "converse-left-waiting": Case(CHAT, chat(CLAUDE), fault={BEDROCK_HOSTS: Fault(delay_seconds=3)}, waits=1),
     "azure-left-waiting": Case(CHAT, chat(GPT), fault={AZURE_HOSTS: Fault(delay_seconds=3)}, waits=1),
@@ -384,10 +399,12 @@ CASES = SHAPES | FAILURES
 
 def price(call: Call) -> Json:
     """The prices of a call's model on its day, by LiteLLM's names."""
-    return prices_of(
-        {"bedrock": "", "azure": "azure/", "vertex_ai": "vertex_ai/"}[call.provider] + call.model, call.time
-    )
+    provider = {"bedrock": "", "azure": "azure/", "vertex_ai": "vertex_ai/"}[call.provider]
+    return FREE_WRITES.get(call.model, {}) | prices_of(provider + call.model, call.time)
 
+
+# Of which LiteLLM's list has no price, and AWS's has 0 (USE1-Nova2.0Lite-cache-write-input-token-count).
+FREE_WRITES = {"us.amazon.nova-2-lite-v1:0": {"cache_creation_input_token_cost": 0.0}}
 
 # Tokens of a prompt, cached ones included, above which all of a call has the model's higher prices.
 LONG_PROMPTS = {
@@ -550,7 +567,8 @@ def awaited(expected: Callable[[Case], Counted], arrived: Callable[[str], Figure
     for name, case in CASES.items():
         counted = expected(case)
         due = sent[name].billed(broken=counted is not Counted.UNBROKEN).prompt
-        if counted is not Counted.NOTHING and arrived(user_of(name)).prompt < (due if counted is Counted.EXACT else 1):
+        whole = counted in (Counted.EXACT, Counted.WRITTEN)
+        if counted is not Counted.NOTHING and arrived(user_of(name)).prompt < (due if whole else 1):
             return False
     return True
 
@@ -579,8 +597,11 @@ def days(gateway: LocalGateway, datadog: dict[str, list[Json]], sent: dict[str, 
     return in_days(gateway)
 
 
-def check(counted: Counted, figures: Figures, sent: Sent, *, reasoning: bool) -> None:
-    """Compare what was counted with the bill; where they are known to differ, they must."""
+def check(counted: Counted, figures: Figures, sent: Sent, *, reasoning: bool, saved: float = 1e-9) -> None:
+    """Compare what was counted with the bill; where they are known to differ, they must.
+
+    `saved` is how far what the cache saved may be from the bill's, as a part of it.
+    """
     bill = sent.billed(broken=counted is not Counted.UNBROKEN)
     if counted is Counted.NOTHING:
         assert (figures, bill.cost > 0) == (Figures(reasoning=figures.reasoning), True)
@@ -593,10 +614,15 @@ def check(counted: Counted, figures: Figures, sent: Sent, *, reasoning: bool) ->
         assert (figures.cached, figures.cache_write, figures.saved) == (0, 0, 0)
         assert 0 < figures.completion < bill.completion
         assert (figures.cost > bill.cost) == (bill.cached > 0) == (counted is Counted.MORE)
+    elif counted is Counted.WRITTEN:
+        too_much = bill.cache_write * price(sent.calls[0])["input_cost_per_token"]
+        assert figures.tokens(reasoning=reasoning) == bill.tokens(reasoning=reasoning)
+        assert figures.cost == pytest.approx(bill.cost + too_much, rel=1e-9)
+        assert figures.saved == pytest.approx(bill.saved - too_much, rel=1e-9)
     else:
         assert figures.tokens(reasoning=reasoning) == bill.tokens(reasoning=reasoning)
         assert figures.cost == pytest.approx(bill.cost, rel=1e-9)
-        assert figures.saved == pytest.approx(bill.saved, rel=1e-9, abs=1e-12)
+        assert figures.saved == pytest.approx(bill.saved, rel=saved, abs=1e-12)
         if counted is Counted.UNBROKEN:
             assert sent.billed().cost > bill.cost
 
@@ -641,7 +667,9 @@ def test_datadog_gets_what_is_billed(name: str, sent: dict[str, Sent], datadog: 
 
 @pytest.mark.parametrize("name", CASES)
 def test_litellms_days_are_what_is_billed(name: str, sent: dict[str, Sent], days: dict[str, Figures]) -> None:
-    check(CASES[name].daily, days.get(user_of(name), Figures()), sent[name], reasoning=False)
+    """What the cache saved is reckoned of a day's sums: for long prompts by what was charged, of all of the call."""
+    saved = 1e-3 if name.endswith("-long") else 1e-9
+    check(CASES[name].daily, days.get(user_of(name), Figures()), sent[name], reasoning=False, saved=saved)
 
 
 # US dollars per million tokens: input, output, and of the cache a read, a write, a write for an hour (0: there is no

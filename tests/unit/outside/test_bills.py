@@ -112,6 +112,18 @@ def test_aws(world: OutsideWorld) -> None:
     assert read_aws(NOVEMBER).lines == []
 
 
+def test_what_nova_writes_to_a_cache_is_free(world: OutsideWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line is there, with its tokens: AWS's price list has it at 0, and LiteLLM's list has no price of it."""
+    (nova,) = (model for model in BEDROCK if "nova" in model)
+    prices = {name: price for name, price in PRICES[nova].items() if "creation" not in name}
+    monkeypatch.setattr(bills, "_prices", lambda: {nova: prices})
+    answered(world, "bedrock", "us-west-2", nova)
+    lines = read_aws().lines
+    written = [(line.quantity * 1000, line.cost) for line in lines if line.kind == "cache_write"]
+    assert [sum(figures) for figures in zip(*written, strict=True)] == [20_000, 0]
+    assert sum(line.cost for line in lines) == pytest.approx(40_000 * 4e-6 + 40_000 * 4e-7 + 3_000 * 2e-5)
+
+
 def test_azure(world: OutsideWorld) -> None:
     answered(world, "azure", "", "gpt-6.1-sol")
     answered(world, "azure", "", "text-embedding-3-large", usage=Usage(1_000_000))

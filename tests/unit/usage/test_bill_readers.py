@@ -65,7 +65,7 @@ AWS_LINES: list[tuple[str, str, str, str, Kind, bool]] = [
     (EDITION, "EUW1-MP:EUW1_cache_read_tokens_standard-Units", "Claude Opus 5.5", "eu-west-1", "cached", False),
     (
         EDITION,
-        "USW2-MP:USW2_cache_write_1h_tokens_standard-Units",
+        "USW2-MP:USW2_cache_write_tokens_1h_standard-Units",
         "Claude Opus 5.5",
         "us-west-2",
         "cache_write",
@@ -79,6 +79,8 @@ AWS_LINES: list[tuple[str, str, str, str, Kind, bool]] = [
         "cached",
         True,
     ),
+    (EDITION, "EU-MP:EU_cache_write_tokens_global_standard-Units", "Claude Opus 5.5", "eu-west-1", "cache_write", True),
+    (EDITION, "USE1-MP:USE1_CacheWrite1hInputTokenCount-Units", "Claude Opus 5.5", "us-east-1", "cache_write", False),
     (EDITION, "USE2-MP:USE2_CacheWriteInputTokenCount-Units", "Claude Opus 5.5", "us-east-2", "cache_write", False),
     (EDITION, "APS3-MP:APS3_OutputTokenCount-Units", "Claude Opus 5.5", "ap-south-1", "output", False),
     ("Amazon Bedrock", "USW2-Nova2.0Lite-input-tokens", "Nova2.0Lite", "us-west-2", "input", False),

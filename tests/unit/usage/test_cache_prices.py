@@ -74,6 +74,13 @@ def test_what_could_be_an_hours_writes_is_never_told_too_high(hours: int) -> Non
         assert least * (1 - 1e-9) <= told <= each * (1 + 1e-9)
 
 
+def test_where_writing_costs_nothing_it_has_no_surcharge() -> None:
+    """As Nova's does, where its entry says so."""
+    free = CachePrices(input=4e-7, output=0, read=1e-7, write=0, write_1h=0)
+    cost = 1_000 * free.input + 90_000 * free.read
+    assert saved(free, prompt=94_000, completion=0, read=90_000, written=3_000, cost=cost) == pytest.approx(0.027)
+
+
 @pytest.mark.parametrize("tokens", [{"rest": 500, "out": 20}, {}])
 def test_without_a_cache_nothing_is_saved(tokens: dict[str, int]) -> None:
     assert day(SONNET, times=7, **tokens)[0] == 0
@@ -102,6 +109,15 @@ LISTED = {
         (
             {"key": "us.amazon.nova-2-lite-v1:0", "input_cost_per_token": 4e-7, "cache_read_input_token_cost": 1e-7},
             CachePrices(input=4e-7, output=0, read=1e-7, write=4e-7, write_1h=4e-7, marked=True),
+        ),
+        (
+            {
+                "key": "us.amazon.nova-2-lite-v1:0",
+                "input_cost_per_token": 4e-7,
+                "cache_read_input_token_cost": 1e-7,
+                "cache_creation_input_token_cost": 0.0,
+            },
+            CachePrices(input=4e-7, output=0, read=1e-7, write=0, write_1h=0, marked=True),
         ),
         (
             {

@@ -16,7 +16,7 @@ GPT = replace(SONNET, marked=False)
 PRICES = {"claude": SONNET, "opus": replace(SONNET, input=4.4e-6, read=0.22e-6, write=5.5e-6), "gpt": GPT}
 
 
-def sends(who: str, model: str = "claude", *, requests: int = 100, tokens: int = 4_000_000, **caches: Any) -> Usage:
+def sends(who: str, model: str = "claude", *, requests: int = 100, tokens: int = 4_000_000, **caches: Any) -> Usage:  # noqa: ANN401
     """A week of somebody who sends long prompts."""
     return row(who, model, 1, requests=requests, prompt_tokens=tokens, **caches)
 
