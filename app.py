@@ -111,7 +111,7 @@ def apply_rules(app: cdk.App) -> None:
 
 
 def what_is_invalid(error: RuntimeError) -> str:
-    """What the CDK refuses: a line for each construct that is no valid one; rules have printed a report of their own."""
+    """What the CDK refuses: a line for each construct that is no valid one. Rules have printed their own report."""
     _, _, constructs = str(error).partition("Validation failed with the following errors:\n")
     if constructs:
         return re.sub(r"^ *\[(.+?)\] ", r"\1: ", constructs.rstrip(), flags=re.MULTILINE)

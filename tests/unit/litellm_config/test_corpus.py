@@ -5,11 +5,15 @@ it drops the entries that are named, or it fails with what it says), and of the 
 sentence; neither if it passes. A version of LiteLLM that changes a verdict fails here with the names of the files.
 """
 
+import copy
 import functools
 import json
 import os
 import subprocess
+import zlib
 from collections import Counter
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +77,33 @@ def found(name: str) -> dict[str, list[str]]:
     version = json.loads(CATALOG.read_text("utf-8"))["litellm"]
     told = [line.removeprefix(f"{CORPUS[name]}: ").replace(f"LiteLLM {version}", "LiteLLM VERSION") for line in said]
     return {what: told} if told else {}
+
+
+SHAPES: list[object] = [None, 7, [{"a": [None]}], {"a": {1: "b"}}, date(2026, 12, 1)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=repr)
+def test_whatever_stands_anywhere_is_answered_in_sentences(tmp_path: Path, shape: object) -> None:
+    """Each file with another value in one of its places, which place depends on its name."""
+    path = tmp_path / "config.yaml"
+    for name, file in CORPUS.items():
+        document = yaml.safe_load(file.read_text("utf-8"))
+        places = list(_places(document))
+        container, key = places[zlib.crc32(f"{name}{shape!r}".encode()) % len(places)]
+        container[key] = copy.deepcopy(shape)
+        path.write_text(yaml.safe_dump(document), "utf-8")
+        try:
+            load_config(path, provided=VARIABLES, region=REGION)
+        except ConfigError as error:
+            assert [line for line in str(error).splitlines() if not line.startswith(f"{path}: ")] == [], name
+
+
+def _places(value: object) -> Iterator[tuple[Any, Any]]:
+    """Every place below a value: what holds it, and by which key or position."""
+    if isinstance(value, dict | list):
+        for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            yield value, key
+            yield from _places(item)
 
 
 def test_the_table_has_every_case() -> None:
