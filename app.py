@@ -9,8 +9,9 @@ Only here is context read:
   each deployment builds its own.
 """
 
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -33,18 +34,45 @@ def build(app: cdk.App, own: Company) -> None:
     Raises
     ------
     SettingsError, ConfigError, BundlingError
-        What a person has to mend, in one sentence.
+        What a person has to mend, each in a line.
     """
     chosen, image = app.node.try_get_context("environments"), app.node.try_get_context("image")
-    stages: dict[str, GatewayStage] = {}
-    for name in chosen.split(",") if chosen else own.environments:
+    names = chosen.split(",") if chosen else list(own.environments)
+    for name in names:
         if name not in own.all:
             raise SettingsError(f"there is no environment '{name}': company/environments.py has {', '.join(own.all)}")
+    check_config(own, names)
+    stages: dict[str, GatewayStage] = {}
+    for name in names:
         stages[name] = GatewayStage(
             app, environment=own.all[name], config_file=own.config, image=image, releases=own.releases
         )
     if own.releases and not chosen:
         promote(app, own, stages if image else {})
+
+
+def check_config(own: Company, names: Sequence[str]) -> None:
+    """Read config.yaml as each environment has it, so that all of its mistakes are told in one run.
+
+    Raises
+    ------
+    ConfigError
+        Each mistake in a line, with the environments that have it if the others do not.
+    """
+    mistakes: dict[str, list[str]] = {}
+    for name in names:
+        try:
+            own.all[name].litellm_config(own.config)
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                mistakes.setdefault(line, []).append(name)
+    if mistakes:
+        raise ConfigError(
+            "\n".join(
+                line if len(having) == len(names) else f"{line.removesuffix('.')} (in {', '.join(having)})."
+                for line, having in mistakes.items()
+            )
+        )
 
 
 def promote(app: cdk.App, own: Company, stages: Mapping[str, GatewayStage]) -> None:
@@ -82,8 +110,16 @@ def apply_rules(app: cdk.App) -> None:
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
 
 
+def what_is_invalid(error: RuntimeError) -> str:
+    """What the CDK refuses: a line for each construct that is no valid one. Rules have printed their own report."""
+    _, _, constructs = str(error).partition("Validation failed with the following errors:\n")
+    if constructs:
+        return re.sub(r"^ *\[(.+?)\] ", r"\1: ", constructs.rstrip(), flags=re.MULTILINE)
+    return "the templates break the rules listed above: mend each, or acknowledge it with its reason"
+
+
 def main() -> None:
-    """Synthesize, or say what is wrong in one sentence."""
+    """Synthesize, or say what is wrong, each in a line."""
     app = cdk.App()
     try:
         build(app, company())
@@ -93,10 +129,10 @@ def main() -> None:
     try:
         app.synth()
     except RuntimeError as error:
-        # The report has been printed; the trace of jsii's calls would push it out of sight.
+        # The trace of jsii's calls would push what is wrong out of sight.
         if "ValidationFailed" not in str(error):
             raise
-        sys.exit("error: the templates break the rules listed above: mend each, or acknowledge it with its reason")
+        sys.exit(f"error: {what_is_invalid(error)}")
 
 
 if __name__ == "__main__":

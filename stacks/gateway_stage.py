@@ -51,7 +51,7 @@ class GatewayStage(Stage):
         )
         config = environment.litellm_config(config_file)
         environment.check_connections(config.database_pool_limit)
-        environment.check_models({model.name for model in config.models})
+        environment.check_models({model.name for model in config.models}, config.access_groups)
         self.network = NetworkStack(
             self,
             "Network",

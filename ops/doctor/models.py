@@ -42,7 +42,7 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
     profiles: dict[Call, frozenset[Call]] = {}
     others: set[str] = set()
     for entry in config.models:
-        if entry.provider != "bedrock":
+        if not entry.by_role:  # another provider's, or another account's by its own keys
             continue
         through: set[Call] = set()
         ends: set[Call] = set()

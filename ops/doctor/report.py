@@ -13,9 +13,11 @@ def table(findings: Iterable[Finding]) -> str:
     width = max(len(finding.what) for finding in findings)
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"  {finding.mark:7}  {finding.what:{width}}  {finding.detail}")
+        margin = f"  {'':7}  {'':{width}}  "
+        detail = finding.detail.replace("\n", f"\n{margin}")  # of mistakes, a line each
+        lines.append(f"  {finding.mark:7}  {finding.what:{width}}  {detail}")
         if finding.remedy:
-            lines.append(f"  {'':7}  {'':{width}}  -> {finding.remedy}")
+            lines.append(f"{margin}-> {finding.remedy}")
     return "\n".join((*lines, summary(findings)))
 
 

@@ -61,7 +61,7 @@ def checked(folder: Path) -> tuple[Company, tuple[str, ...]]:
     for environment in own.all.values():
         config = environment.litellm_config(own.config)
         environment.check_connections(config.database_pool_limit)
-        environment.check_models({model.name for model in config.models})
+        environment.check_models({model.name for model in config.models}, config.access_groups)
         warnings |= dict.fromkeys(warning.removeprefix(f"{own.config}: ") for warning in config.warnings)
     return own, tuple(warnings)
 

@@ -60,10 +60,8 @@ def read(path: Path) -> ConfigFile:
         loader = StrictLoader(path.read_text("utf-8"))
         try:
             node: yaml.Node | None = loader.get_single_node()
-            if node is not None and _size(node, {}) > MOST_VALUES:
-                problem = f"its anchors unfold into more than {MOST_VALUES:,} values"
-                raise ConfigError(sentence(path, None, "top level", problem))
-            document = None if node is None else loader.construct_document(node)
+            too_large = node is not None and _size(node, {}) > MOST_VALUES
+            document = None if node is None or too_large else loader.construct_document(node)
         finally:
             loader.dispose()
     except FileNotFoundError:
@@ -78,6 +76,9 @@ def read(path: Path) -> ConfigFile:
         raise ConfigError(sentence(path, None, "top level", f"not valid YAML: {error}")) from None
     except RecursionError:
         raise ConfigError(sentence(path, None, "top level", "it is nested too deeply to be read")) from None
+    if too_large:
+        problem = f"its anchors unfold into more than {MOST_VALUES:,} values"
+        raise ConfigError(sentence(path, None, "top level", problem))
     if node is None or not isinstance(document, dict):
         raise ConfigError(sentence(path, 1, "top level", "it must be a mapping of names to values"))
     return ConfigFile(path, document, node)

@@ -158,8 +158,8 @@ class Model:
             yield from (str(base), f"{self.provider}/{base}")
         if self.provider != "bedrock":  # Azure's may have a route before it, as in azure/responses/gpt-6.1-sol
             yield from (self.model, f"{self.provider}/{self.id.rpartition('/')[2]}", self.id)
-        elif self.path_region:  # by which LiteLLM asks the list
-            yield f"bedrock/{self.path_region}/{self.id}"
+        elif self.path_region:  # by which LiteLLM asks the list first
+            yield from (f"bedrock/{self.path_region}/{self.id}", self.id)
         else:
             for name in (str(self.parameters.get("model_id") or self.id), self.id, self.base):
                 yield from (f"bedrock/{self.region}/{name}", name, f"bedrock/{name}", geography_of(name)[1])

@@ -13,7 +13,7 @@ _OPPOSITES = (("min", "max"), ("enable", "disable"))
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that this one is a slip of: a letter or two are others, or a part at its end is missing."""
-    allowed = 1 if len(word) <= 5 else 2  # letters
+    allowed = 0 if len(word) < 3 else 1 if len(word) <= 5 else 2  # letters
     near = [
         (distance, other)
         for other in known

@@ -171,19 +171,23 @@ class Environment(Settings):
         """
         return load_config(file, provided=self.plain_variables, licensed=self.litellm_license, region=self.region)
 
-    def check_models(self, models: Collection[str]) -> None:
-        """Refuse accounts and plans for models that there are not; `models` are the names in config.yaml.
+    def check_models(self, models: Collection[str], groups: Collection[str] = ()) -> None:
+        """Refuse accounts and plans for models that there are not.
+
+        `models` are the names in config.yaml, `groups` those of its access groups, by which LiteLLM lets a key use
+        several models at once.
 
         Raises
         ------
         SettingsError
             `onboarding.models` has another name, or a plan of `report` covers none.
         """
-        unknown = sorted(set(self.onboarding.models if self.onboarding else ()) - set(models))
+        offered = {*models, *groups}
+        unknown = sorted(set(self.onboarding.models if self.onboarding else ()) - offered)
         if unknown:
             raise SettingsError(
                 f"{self.name}: onboarding.models has {', '.join(unknown)}, which company/config.yaml does not offer: "
-                f"it has {', '.join(sorted(models))}"
+                f"it has {', '.join(sorted(offered))}"
             )
         for plan in self.report.plans if self.report else ():
             for pattern in plan.covers:

@@ -310,14 +310,16 @@ def nobody_else_is_trusted(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
-    """The service's role may call the Bedrock models of config.yaml and count their tokens, each by its ARN, and has
-    nothing of Bedrock beside that; none of it if the file lists none.
+    """The service's role may call the Bedrock models of config.yaml, count their tokens and ask its guardrails, each by
+    its ARN, and has nothing of Bedrock beside that; none of it if the file lists none.
     """
     where_ = {"partition": "PARTITION", "account": deployed.environment.account}
-    calling = dict.fromkeys(BEDROCK_ACTIONS, deployed.config.bedrock_resources(**where_))
+    config = deployed.config
+    permitted = dict.fromkeys(BEDROCK_ACTIONS, config.bedrock_resources(**where_))
+    permitted |= config.counting_resources(**where_) | config.guardrail_resources(**where_)
     wanted = {
         (action, re.sub(r"^arn:[^:]+:", "", arn))  # the file may have whole ARNs, of one partition
-        for action, arns in {**calling, **deployed.config.counting_resources(**where_)}.items()
+        for action, arns in permitted.items()
         for arn in arns
     }
     found: set[tuple[str, str]] = set()

@@ -320,6 +320,7 @@ def bedrock_entries(draw: DrawFn) -> Written:
     name = f"{geography}.{vendor}" if geography else vendor
     profile = f"arn:aws:bedrock:{region}:123456789012:inference-profile/{name}"
     application = f"arn:aws:bedrock:{region}:123456789012:application-inference-profile/abc123def456"
+    guardrail = {"guardrailIdentifier": "abc123def456", "guardrailVersion": "1"}
     parameters, info = draw(
         st.sampled_from(
             (
@@ -330,6 +331,9 @@ def bedrock_entries(draw: DrawFn) -> Written:
                 ({"model": f"bedrock/{name}", "model_id": application}, {}),
                 ({"model": f"bedrock/{application}"}, {"base_model": name}),
                 ({"model": f"bedrock/arn:aws:bedrock:{region}::foundation-model/{vendor}"}, {}),
+                ({"model": f"bedrock/qwen3/arn:aws:bedrock:{region}:123456789012:imported-model/abc123"}, {}),
+                ({"model": f"bedrock/{name}", "guardrailConfig": guardrail}, {"access_groups": ["research"]}),
+                ({"model": f"bedrock/{name}", "api_key": "os.environ/BEDROCK_API_KEY"}, {}),
             )
         )
     )

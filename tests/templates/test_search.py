@@ -183,9 +183,14 @@ def test_a_config_file_is_read_or_refused_in_words(tmp_path_factory: pytest.Temp
     try:
         load_config(file, provided=("AZURE_API_BASE", "AZURE_OTHER_BASE", "VERTEXAI_PROJECT", "VERTEXAI_LOCATION"))
     except ConfigError as problem:
-        assert len(str(problem).splitlines()) == 1
-        assert str(problem).startswith(f"{file}: ")
-        assert str(problem).endswith(".")
+        in_lines(problem, file)
+
+
+def in_lines(problem: ConfigError, file: Path) -> None:
+    """Each mistake is a line, which names the file and ends as a sentence does, and none is told twice."""
+    lines = str(problem).splitlines()
+    assert len(set(lines)) == len(lines)
+    assert [line for line in lines if not line.startswith(f"{file}: ") or not line.endswith(".")] == []
 
 
 @composite
@@ -214,7 +219,7 @@ def test_whatever_is_drawn_is_refused_in_words_or_synthesizes(
         return
     except ConfigError as problem:
         event("config.yaml refused")
-        assert len(str(problem).splitlines()) == 1
+        in_lines(problem, file)
         return
     event("synthesized")
     found = broken(

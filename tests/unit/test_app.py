@@ -1,14 +1,18 @@
-"""What a person sees who made a mistake: one line on standard error, and no traceback."""
+"""What a person sees who made mistakes: a line for each on standard error, and no traceback."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_iam as iam
 
+import app
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE, OWN
 
@@ -25,7 +29,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def _refusal(copy: Path, environments: str = "dev", **context: str) -> str:
-    """The one line that synthesizing writes to standard error."""
+    """What synthesizing writes to standard error."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(copy),
@@ -41,8 +45,7 @@ def _refusal(copy: Path, environments: str = "dev", **context: str) -> str:
     assert run.returncode == 1
     assert run.stdout == ""
     assert not (copy / "cdk.out" / "manifest.json").exists()
-    (line,) = run.stderr.splitlines()
-    return line
+    return run.stderr.rstrip("\n")
 
 
 def _change(file: Path, old: str, new: str) -> None:
@@ -81,9 +84,32 @@ def test_settings_that_cannot_work(copy: Path) -> None:
     assert _refusal(copy) == "error: dev: network: nat_gateways is 9 for 2 zones: use one per zone at most"
 
 
-def test_mistake_in_the_list_of_models(copy: Path) -> None:
+def test_mistakes_in_the_list_of_models_are_told_at_once(copy: Path) -> None:
+    """Also one that an environment has alone: there, nothing provides what the file refers to."""
     config = copy / "company" / "config.yaml"
     _change(config, "aws_region_name: us-west-2", "aws_region_name: us-west-9")
-    line = _refusal(copy)
-    assert line.startswith(f"error: {config}: model_list entry 1 (claude-opus-5-5): ")
-    assert "'us-west-9' is not a region" in line
+    _change(config, "num_retries: 3", "num_retires: 3")
+    _change(config, 'api_version: "2025-04-01-preview"', "api_version: os.environ/AZURE_VERSION")
+    settings = copy / "company" / "environments.py"
+    _change(settings, 'name="dev",', 'name="dev",\n        variables={"AZURE_VERSION": "2025-04-01-preview"},')
+    first, second, third = _refusal(copy, environments="dev,stg").splitlines()
+    assert re.fullmatch(
+        rf"error: {config}: line \d+: model_list entry 1 \(claude-opus-5-5\): aws_region_name 'us-west-9' .*", first
+    )
+    assert re.fullmatch(rf"{config}: line \d+: router_settings: unknown key 'num_retires': .* 'num_retries'\.", second)
+    assert re.fullmatch(
+        rf"{config}: line \d+: model_list entry \d+ \(gpt-6.1-sol\).*: nothing provides AZURE_VERSION: .* \(in stg\)\.",
+        third,
+    )
+
+
+def test_constructs_that_are_no_valid_ones() -> None:
+    """The CDK's words for an empty statement of a policy, which a run would have kept for itself."""
+    construct = cdk.App()
+    role = iam.Role(cdk.Stack(construct, "S"), "R", assumed_by=iam.AnyPrincipal())
+    role.add_to_policy(iam.PolicyStatement(actions=[], resources=["*"]))
+    with pytest.raises(RuntimeError) as refusal:
+        construct.synth()
+    assert app.what_is_invalid(refusal.value) == (
+        "S/R/DefaultPolicy: A PolicyStatement must specify at least one 'action' or 'notAction'."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,9 @@ def _check_listed(key: str) -> Callable[[Context, Any], None]:
             try:
                 load_config(file, provided={*some, *PROVIDER_SETTINGS})
             except ConfigError as error:
-                raise RefusedError(str(error).removeprefix(f"{file}: ").rstrip(".")) from error
+                # The first is enough, and its line is of a file that nobody sees.
+                (first, *_) = str(error).splitlines()
+                raise RefusedError(re.sub(rf"^{re.escape(str(file))}: (line \d+: )?", "", first).rstrip(".")) from error
 
     return check_listed
 

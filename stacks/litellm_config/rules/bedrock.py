@@ -22,7 +22,8 @@ from stacks.litellm_config.rules.reading import Reading
 from stacks.litellm_config.variables import REFERENCE
 from stacks.litellm_config.words import closest
 
-_NOT_GIVEN: Final = "which the task's role is not given: take a model that is called by InvokeModel or Converse"
+_OTHERWISE: Final = "take a model that is called by InvokeModel or Converse"
+_NOT_GIVEN: Final = f"which the task's role is not given: {_OTHERWISE}"
 
 _MUTE: Final = ("imported-model", "provisioned-model", "custom-model", "custom-model-deployment")
 """Kinds of ARN that do not tell whose model it is, so that LiteLLM does not know in which format to speak to it."""
@@ -43,7 +44,9 @@ def check(reading: Reading, place: Place, model: Model) -> None:
     region = _region(reading, place, model)
     at = ("litellm_params", "model")
     if other := next((route for route in model.routes if route in OTHER_ROUTES), None):
-        reading.refuse(place, f"the route {other}/ {OTHER_ROUTES[other]}, {_NOT_GIVEN}", at=at)
+        reading.refuse(
+            place, f"the route {other}/ {OTHER_ROUTES[other]}, which this gateway does not serve: {_OTHERWISE}", at=at
+        )
         return
     if _asks_for_more(reading, place, model):
         return
@@ -150,7 +153,8 @@ def _asks_for_more(reading: Reading, place: Place, model: Model) -> bool:
     elif batch := next((key for key in _BATCHES if key in model.parameters), None):
         reading.refuse(
             place,
-            f"a batch of Bedrock is in Amazon S3 and runs with a role of its own, {_NOT_GIVEN}, and remove {batch}",
+            f"a batch of Bedrock is in Amazon S3 and runs with a role of its own, which the task's role may not hand "
+            f"over: remove {batch}",
             at=("litellm_params", batch),
         )
     else:

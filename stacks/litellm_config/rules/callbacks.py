@@ -44,7 +44,7 @@ def _named(reading: Reading) -> Iterator[tuple[Place, tuple[str, ...]]]:
         place: Place = ("litellm_settings", key)
         yield place, reading.choices(place, settings.get(key), CALLBACKS)
     for key in _ONE:
-        if (name := settings.get(key)) is not None and name not in CALLBACKS:
+        if (name := settings.get(key)) is not None and str(name) not in CALLBACKS:
             _refuse(reading, ("litellm_settings", key), name)
     teams = settings.get("default_team_settings")
     for index, team in enumerate(teams if isinstance(teams, list) else ()):

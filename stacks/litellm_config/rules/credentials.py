@@ -36,7 +36,7 @@ def with_credential(reading: Reading, place: Place, parameters: Mapping[str, Any
     if name is None:
         return parameters
     known = _listed(reading)
-    if name in known:
+    if isinstance(name, str) and name in known:
         return {**known[name], **parameters}
     reading.refuse(
         place,

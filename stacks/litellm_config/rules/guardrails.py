@@ -93,14 +93,11 @@ def _has_all(reading: Reading, place: Place, kind: str, parameters: dict[str, An
 def _check_names(reading: Reading) -> None:
     """Warn of a model's guardrail that the file does not have: LiteLLM leaves it out without a word."""
     given, entries = reading.document.get("guardrails"), reading.document.get("model_list")
-    known = (
-        {each.get("guardrail_name") for each in given if isinstance(each, dict)} if isinstance(given, list) else set()
-    )
+    known = [each.get("guardrail_name") for each in given if isinstance(each, dict)] if isinstance(given, list) else []
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         parameters = entry.get("litellm_params") if isinstance(entry, dict) else None
         names = parameters.get("guardrails") if isinstance(parameters, dict) else None
         for name in names if isinstance(names, list) else ():
             if name not in known:
-                place = ("model_list", index)
                 told = f"guardrails has no {name!r}, so nothing is guarded by it unless someone adds it in the admin UI"
-                reading.warn(place, told, at=("litellm_params", "guardrails"))
+                reading.warn(("model_list", index), told, at=("litellm_params", "guardrails"))

@@ -126,6 +126,13 @@ def _check_info(reading: Reading, place: Place, info: Mapping[str, Any]) -> None
     for key in info.keys() - effective - set(catalog()["settings"]["model_info"]):
         if close := closest(key, effective):
             reading.warn((*place, "model_info"), f"{key!r} has no effect: did you mean {close!r}", at=(key,))
+    if info.get("supported_environments") is not None:
+        reading.refuse(
+            (*place, "model_info"),
+            "the task has no LITELLM_ENVIRONMENT, without which LiteLLM leaves the entry out: remove "
+            "supported_environments",
+            at=("supported_environments",),
+        )
     groups = info.get("access_groups")
     if groups is not None and not (isinstance(groups, list) and all(isinstance(group, str) for group in groups)):
         reading.refuse((*place, "model_info", "access_groups"), "it must be a list of names, as in [research]")

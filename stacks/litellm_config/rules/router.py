@@ -14,10 +14,10 @@ from stacks.litellm_config.words import suggestion
 
 FALLBACK_SETTINGS: Final = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks")
 STRATEGIES: Final = (
-    *("simple-shuffle", "least-busy", "latency-based-routing", "cost-based-routing", "usage-based-routing"),
+    *("simple-shuffle", "lar1", "least-busy", "latency-based-routing", "cost-based-routing", "usage-based-routing"),
     *("usage-based-routing-v2", "provider-budget-routing"),
 )
-"""`RoutingStrategy` in LiteLLM's types/router.py, which does not start with another."""
+"""`VALID_ROUTING_STRATEGIES` of LiteLLM's router, which does not start with another."""
 
 _LISTED: Final = "name one of model_list"
 

@@ -27,9 +27,13 @@ _LICENSED: Final = ("allowed_ips", "enforced_params")
 
 _PRIVATE: Final = (
     (("general_settings", "store_prompts_in_spend_logs"), True, "prompts and answers are kept in the database"),
-    (("general_settings", "disable_error_logs"), False, "errors of providers, which can quote a prompt, are kept"),
+    (
+        ("general_settings", "disable_error_logs"),
+        False,
+        "errors of providers, which can quote prompts, are kept in the database",
+    ),
     (("litellm_settings", "turn_off_message_logging"), False, "prompts and answers are handed to every callback"),
-    (("litellm_settings", "redact_messages_in_exceptions"), False, "errors quote the beginning of the prompt"),
+    (("litellm_settings", "redact_messages_in_exceptions"), False, "errors quote the beginnings of prompts"),
     (("litellm_settings", "log_raw_request_response"), True, "prompts and answers are in the records of calls"),
     (("litellm_settings", "set_verbose"), True, "prompts and answers are written to the log"),
     (("router_settings", "set_verbose"), True, "prompts and answers are written to the log"),
@@ -52,9 +56,7 @@ def check(reading: Reading) -> tuple[int, int]:
     _check_master_key(reading, general.get("master_key"))
     for place, leaky, what in _PRIVATE:
         if _found(reading, place) is leaky:
-            reading.warn(
-                place, f"with it {what}: this gateway keeps them nowhere unless it is {str(not leaky).lower()}"
-            )
+            reading.warn(place, f"with {str(leaky).lower()}, {what}: write {str(not leaky).lower()} to keep them out")
     _check_teams(reading)
     return (
         _number(reading, ("general_settings", "database_connection_pool_limit"), MAX_CONNECTIONS, 10),

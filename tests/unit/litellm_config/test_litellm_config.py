@@ -257,12 +257,139 @@ def test_no_bedrock_permission_without_a_bedrock_model(load: Load) -> None:
             ["arn:aws:bedrock:us-east-1:111122223333:provisioned-model/ab12"],
             id="provisioned throughput",
         ),
+        pytest.param(
+            bedrock("bedrock/llama/arn:aws:bedrock:us-east-1:111122223333:imported-model/ab12", "us-east-1"),
+            ["arn:aws:bedrock:us-east-1:111122223333:imported-model/ab12"],
+            id="an imported model in the format of another",
+        ),
+        pytest.param(
+            bedrock("bedrock/nova/arn:aws:bedrock:us-east-1:111122223333:custom-model-deployment/ab12", "us-east-1"),
+            ["arn:aws:bedrock:us-east-1:111122223333:custom-model-deployment/ab12"],
+            id="a customized model",
+        ),
+        pytest.param(
+            bedrock("bedrock/us-east-1/anthropic.claude-haiku-5-5", "us-east-1"),
+            ["arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-haiku-5-5"],
+            id="a region in the path",
+        ),
+        pytest.param(
+            bedrock("bedrock/in.moonshotai.kimi-k3", "ap-south-1"),
+            [
+                "arn:aws:bedrock:ap-south-1:111122223333:inference-profile/in.moonshotai.kimi-k3",
+                "arn:aws:bedrock:ap-south-1::foundation-model/moonshotai.kimi-k3",
+                "arn:aws:bedrock:ap-south-2::foundation-model/moonshotai.kimi-k3",
+            ],
+            id="India",
+        ),
+        pytest.param(
+            bedrock("bedrock/ca.amazon.nova-lite-v1:0", "ca-central-1"),
+            [
+                "arn:aws:bedrock:ca-central-1:111122223333:inference-profile/ca.amazon.nova-lite-v1:0",
+                "arn:aws:bedrock:ca-central-1::foundation-model/amazon.nova-lite-v1:0",
+                "arn:aws:bedrock:ca-west-1::foundation-model/amazon.nova-lite-v1:0",
+            ],
+            id="Canada",
+        ),
     ],
 )
 def test_bedrock_resources_are_exact(load: Load, document: dict[str, Any], arns: list[str]) -> None:
     config = load(document)
     assert config.bedrock_actions == BEDROCK_ACTIONS
     assert list(config.bedrock_resources(partition="aws", account="111122223333")) == arns
+
+
+def test_the_regions_own_name_is_taken_where_the_file_leaves_it_to_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(bedrock("bedrock/eu.anthropic.claude-sonnet-5-5", "os.environ/AWS_REGION")))
+    config = load_config(file, region="eu-west-3")
+    assert config.bedrock_regions == ("eu-west-3",)
+    assert "bedrock-runtime.eu-west-3.amazonaws.com" in config.hosts({})
+    arns = config.bedrock_resources(partition="aws", account="111122223333")
+    assert "arn:aws:bedrock:eu-west-3:111122223333:inference-profile/eu.anthropic.claude-sonnet-5-5" in arns
+    with pytest.raises(ConfigError, match="cannot be called from 'us-east-1'"):
+        load_config(file, region="us-east-1")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"aws_access_key_id": "os.environ/OTHER_ACCESS_KEY", "aws_secret_access_key": "os.environ/OTHER_SECRET_KEY"},
+        {"api_key": "os.environ/BEDROCK_API_KEY"},
+    ],
+    ids=["keys of another account", "a key of Bedrock's"],
+)
+def test_the_role_is_permitted_nothing_for_what_is_called_with_other_credentials(
+    load: Load, parameters: dict[str, str]
+) -> None:
+    document = bedrock(CLAUDE, "us-west-2")
+    document["model_list"][0]["litellm_params"] |= parameters
+    config = load(document)
+    assert config.bedrock_actions == ()
+    assert config.bedrock_resources(partition="aws", account="111122223333") == ()
+    assert config.counting_resources(partition="aws", account="111122223333") == {}
+    assert config.hosts({}) == ("bedrock-runtime.us-west-2.amazonaws.com",)
+    assert {name.removeprefix("os.environ/") for name in parameters.values()} <= set(config.secrets)
+
+
+GUARDRAIL = "arn:aws:bedrock:us-west-2:111122223333:guardrail/abc123"
+
+
+@pytest.mark.parametrize("named", ["abc123", GUARDRAIL])
+def test_a_guardrail_that_a_call_names_may_be_applied(load: Load, named: str) -> None:
+    document = bedrock(CLAUDE, "us-west-2")
+    document["model_list"][0]["litellm_params"]["guardrailConfig"] = {
+        "guardrailIdentifier": named,
+        "guardrailVersion": "1",
+    }
+    permitted = load(document).guardrail_resources(partition="aws", account="111122223333")
+    assert permitted == {"bedrock:ApplyGuardrail": (GUARDRAIL,)}
+
+
+def test_a_guardrail_of_litellms_own_may_be_applied_without_a_model_of_bedrocks(load: Load) -> None:
+    parameters = {
+        "guardrail": "bedrock",
+        "mode": "during_call",
+        "guardrailIdentifier": "abc123",
+        "guardrailVersion": "1",
+        "aws_region_name": "us-west-2",
+    }
+    document = changed(guardrails=[{"guardrail_name": "content", "litellm_params": parameters}])
+    del document["model_list"][0]
+    config = load(document)
+    assert config.bedrock_actions == ()
+    assert config.guardrail_resources(partition="aws", account="111122223333") == {
+        "bedrock:ApplyGuardrail": (GUARDRAIL,)
+    }
+    assert "bedrock-runtime.us-west-2.amazonaws.com" in config.hosts(VARIABLES)
+
+
+def test_no_guardrail_needs_no_permission(load: Load) -> None:
+    assert load(changed()).guardrail_resources(partition="aws", account="111122223333") == {}
+
+
+def test_an_application_of_entra_id_signs_in_elsewhere(load: Load) -> None:
+    entra = {"tenant_id": "t", "client_id": "c", "client_secret": "os.environ/AZURE_CLIENT_SECRET", "api_key": None}
+    document = changed()
+    parameters = document["model_list"][1]["litellm_params"] | entra
+    document["model_list"][1]["litellm_params"] = {key: value for key, value in parameters.items() if value}
+    config = load(document)
+    assert "login.microsoftonline.com" in config.hosts(VARIABLES)
+    assert "AZURE_CLIENT_SECRET" in config.secrets
+
+
+def test_a_credential_of_the_list_is_the_entrys(load: Load) -> None:
+    values = {"api_base": "https://acme-east.openai.azure.com", "api_key": "os.environ/EAST_API_KEY"}
+    document = changed(
+        credential_list=[{"credential_name": "east", "credential_values": values, "credential_info": {}}]
+    )
+    document["model_list"][1]["litellm_params"] = {"model": "azure/gpt-6-luna", "litellm_credential_name": "east"}
+    config = load(document)
+    assert "acme-east.openai.azure.com" in config.hosts({})
+    assert "EAST_API_KEY" in config.secrets
+
+
+def test_access_groups_are_offered_too(load: Load) -> None:
+    assert load(changed(gpt__model_info={"access_groups": ["beta", "research"]})).access_groups == {"beta", "research"}
 
 
 OPUS, SONNET = "anthropic.claude-opus-5-5", "anthropic.claude-sonnet-4-6"
@@ -592,6 +719,15 @@ def test_an_implied_variable_that_nothing_provides_is_refused(load: Load) -> Non
         ConfigError, match=r"callbacks \(masking.datadog\): nothing provides DD_ENV, DD_SERVICE, DD_SITE, DD_SO"
     ):
         load(document, provided=["AZURE_API_BASE"])
+
+
+def test_a_providers_address_is_looked_at_where_its_value_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(changed()))
+    with pytest.raises(
+        ConfigError, match=r"api_base os.environ/AZURE_API_BASE \(http://a.example\) is not HTTPS on port"
+    ):
+        load_config(file, provided={"AZURE_API_BASE": "http://a.example"})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -36,7 +36,11 @@ model_list:
       vertex_location: europe-west1
       vertex_credentials: os.environ/OUR_VERTEX_CREDENTIALS
   - model_name: changing
-    litellm_params: {{model: vertex_ai/gemini-4-argon, vertex_project: acme-llm, vertex_location: global}}
+    litellm_params:
+      model: vertex_ai/gemini-4-argon
+      vertex_project: acme-llm
+      vertex_location: global
+      vertex_credentials: os.environ/OUR_VERTEX_CREDENTIALS
     model_info: {{prices_from: {{"2026-12-01": {{input_cost_per_token: 4.0e-06}}}}}}
 general_settings: {{database_connection_pool_limit: 10}}
 litellm_settings: {{request_timeout: 600, callbacks: [prices.dated]}}

@@ -658,6 +658,8 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
         "model: 'bedrock/us.amazon.nova-2-lite-v1:0', aws_region_name: us-west-2",
         "model: 'bedrock/amazon.titan-embed-text-v2:0', aws_region_name: us-east-1",
         f"model: 'bedrock/amazon.nova-2-lite-v1:0', model_id: '{own}:provisioned-model/a', aws_region_name: us-west-2",
+        # With a key of its own, and so of whatever account: nothing to look at in this one.
+        "model: bedrock/us.anthropic.claude-haiku-5-5, api_key: os.environ/OTHER_KEY, aws_region_name: us-west-2",
     )
     text = "\n".join(f"  - model_name: m{n}\n    litellm_params: {{{entry}}}" for n, entry in enumerate(entries))
     file = tmp_path / "config.yaml"
@@ -668,6 +670,7 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
     calls = calls_of(load_config(file), "111111111111")
     assert calls.models == {Call("us-east-1", "amazon.titan-embed-text-v2:0")}
     assert calls.others == {f"{own}:provisioned-model/a"}
+    assert not [call for call in calls.profiles if "haiku" in call.name]
     assert calls.profiles[Call("eu-west-1", "global.anthropic.claude-opus-5-5")] == {
         Call("eu-west-1", "anthropic.claude-opus-5-5"),
         Call("", "anthropic.claude-opus-5-5"),

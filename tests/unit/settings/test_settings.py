@@ -641,6 +641,10 @@ def test_models_that_there_are(make: Make) -> None:
     make().check_models(["gemini", "claude", "gpt"])
 
 
+def test_an_access_group_stands_for_its_models() -> None:
+    onboarding(models=("claude", "research")).check_models(["gemini", "claude"], ["research"])
+
+
 def test_models_that_there_are_not() -> None:
     with pytest.raises(SettingsError) as refusal:
         onboarding(models=("sonnet", "claude", "flash")).check_models(["gemini", "claude"])
