@@ -14,6 +14,7 @@ import yaml
 from stacks.litellm_config.bedrock import BEDROCK_ARN, GEOGRAPHIES, bedrock_regions, geography_of, profile_or_model
 from stacks.litellm_config.catalog import ConfigError, catalog
 from stacks.litellm_config.config import LiteLlmConfig
+from stacks.litellm_config.conversations import spread
 from stacks.litellm_config.model import PRICES_FROM, PROVIDERS, Model
 from stacks.litellm_config.prices import CALLBACK, problem
 from stacks.litellm_config.variables import (
@@ -111,12 +112,15 @@ class _Checker:
             alerting=alerting,
             database_pool_limit=self.number(sections, "general_settings", "database_connection_pool_limit", 500),
             request_timeout=self.number(sections, "litellm_settings", "request_timeout", MAX_REQUEST_TIMEOUT),
-            warnings=tuple(
-                f"{self.path}: {model.entry}: LiteLLM {catalog()['litellm']} knows no price for {model.model}, so its "
-                "use would cost nothing in reports and budgets; set model_info.input_cost_per_token and "
-                "output_cost_per_token, or model_info.base_model."
-                for model in models
-                if not model.is_priced()
+            warnings=(
+                *(
+                    f"{self.path}: {model.entry}: LiteLLM {catalog()['litellm']} knows no price for {model.model}, so "
+                    "its use would cost nothing in reports and budgets; set model_info.input_cost_per_token and "
+                    "output_cost_per_token, or model_info.base_model."
+                    for model in models
+                    if not model.is_priced()
+                ),
+                *(f"{self.path}: {each}" for each in spread(models, sections)),
             ),
         )
 
