@@ -92,6 +92,11 @@ _DATED: Final = """\
   # prices.py beside this file in the image charges prices_from of an entry, from its days on.
 """
 
+_KEPT: Final = """\
+  # affinity.py beside this file in the image keeps the turns of a conversation in one region, where the prompt cache
+  # has its beginning: elsewhere it would be paid for again.
+"""
+
 _MAIL: Final = """\
   # Mail goes to users about their own budgets and invitations.
   alerting: [email]
@@ -121,26 +126,31 @@ def written(answers: Answers) -> str:
     lines = [*_comment(_HEAD[0]), "#", *_comment(_HEAD[1]), "", "model_list:"]
     for number, (provider, found) in enumerate(entries.items()):
         lines += ([""] if number else []) + list(_provider(provider, found, company))
-    names = list(dict.fromkeys(each.name for found in entries.values() for each in found))
+    named = [each.name for found in entries.values() for each in found]
+    names = list(dict.fromkeys(named))
     dated = any(_coming(each) for found in entries.values() for each in found)
     lines += ["", *_router(names), ""]
     return (
         "\n".join(lines)
         + "\n"
         + _SETTINGS.format(
-            callbacks="".join(_callbacks(datadog=bool(company.get("datadog")), dated=dated)),
+            callbacks="".join(
+                _callbacks(datadog=bool(company.get("datadog")), dated=dated, several=len(named) > len(names))
+            ),
             budget=company.get("budget", 100),
             alerting=_SLACK if company.get("slack.alerts") else _MAIL,
         )
     )
 
 
-def _callbacks(*, datadog: bool, dated: bool) -> Iterator[str]:
+def _callbacks(*, datadog: bool, dated: bool, several: bool) -> Iterator[str]:
     if datadog:
         yield _DATADOG
     if dated:
         yield _DATED
-    if names := ["masking.datadog"] * datadog + ["prices.dated"] * dated:
+    if several:
+        yield _KEPT
+    if names := ["affinity.conversations"] * several + ["masking.datadog"] * datadog + ["prices.dated"] * dated:
         yield f"  callbacks: [{', '.join(names)}]\n"
 
 

@@ -13,6 +13,7 @@ from stacks.litellm_config.rules import (
     bedrock,
     callbacks,
     closed,
+    conversations,
     credentials,
     guardrails,
     keys,
@@ -78,6 +79,7 @@ def load_config(
                 "model_info.base_model",
             )
         bedrock.price_notice(reading, place, model)
+    conversations.check(reading, found)
     return LiteLlmConfig(
         path=path,
         models=found,

@@ -67,6 +67,8 @@ _SMTP: Final = Needs(
     ("{SMTP_HOST}",),
 )
 CALLBACKS: Final = {
+    # container/affinity.py: a conversation stays in the region whose prompt cache has it.
+    "affinity.conversations": Needs((), (), ()),
     # container/masking.py; LiteLLM's own `datadog` would send error texts, which can quote a prompt.
     "masking.datadog": Needs(
         ("DD_API_KEY",), ("DD_ENV", "DD_SERVICE", "DD_SITE", "DD_SOURCE"), ("http-intake.logs.{DD_SITE}",)

@@ -104,7 +104,8 @@ async def main() -> Json:
     litellm.callbacks.append(affinity.conversations)
     found["kept"] = await converse(router(*REGIONS), "kept")
     found["by four tasks"] = await converse(router(*REGIONS), "by four tasks", next_task)
-    found["many"] = [await converse(router(*REGIONS), f"many {n}", turns=2) for n in range(12)]
+    several = router(*REGIONS)
+    found["many"] = [await converse(several, f"many {n}", turns=2) for n in range(8)]
     for status in (429, 500):
         found[str(status)] = await converse(router(*REGIONS), f"failing {status}", fail_at(3, status), turns=8)
     return found

@@ -93,7 +93,7 @@ def bedrock(model: str, region: str, **entry: object) -> dict[str, Any]:
 def test_the_default_config_loads_without_a_warning() -> None:
     config = load_config(CONFIG, provided=VARIABLES)
     assert config.warnings == ()
-    assert config.callbacks == ("masking.datadog", "prices.dated")
+    assert config.callbacks == ("affinity.conversations", "masking.datadog", "prices.dated")
     assert config.licensed_callbacks == ()
     assert config.alerting == ("slack", "email")
     assert config.request_timeout == 600
@@ -506,6 +506,46 @@ def test_a_model_without_a_price_is_warned_of(load: Load, tmp_path: Path) -> Non
     )
 
 
+def several(*models: str, **settings: object) -> dict[str, Any]:
+    """A document with each of these models in two regions under one name, and with settings."""
+    entries = [
+        {"model_name": model, "litellm_params": {"model": model, "aws_region_name": region}}
+        for model in models
+        for region in ("us-west-2", "us-east-1")
+    ]
+    return changed(model_list=entries, **settings)
+
+
+SONNET = "bedrock/us.anthropic.claude-sonnet-5-5"
+
+
+def test_what_nothing_keeps_together_is_warned_of(load: Load, tmp_path: Path) -> None:
+    titan = "bedrock/amazon.titan-embed-text-v2:0"  # has no prompt cache
+    document = several(
+        *(SONNET, titan),
+        router_settings={"optional_pre_call_checks": ["router_budget_limiting"]},
+        litellm_settings__success_callback=["affinity.conversations"],  # it would not be asked
+    )
+    (warning,) = load(document).warnings
+    assert warning == (
+        f"{tmp_path}/config.yaml: line 7: model_list: {SONNET} has 2 deployments, each with a prompt cache of its own, and "
+        "nothing keeps a conversation with one of them, so that its turns are paid for again in each; add "
+        "affinity.conversations to litellm_settings.callbacks."
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        several(SONNET, litellm_settings__callbacks=["affinity.conversations"]),
+        several(SONNET, router_settings={"optional_pre_call_checks": ["session_affinity"]}),
+        bedrock(SONNET, "us-west-2"),
+    ],
+)
+def test_what_is_kept_together_is_not(load: Load, document: dict[str, Any]) -> None:
+    assert load(document).warnings == ()
+
+
 @pytest.mark.parametrize("info", [{"input_cost_per_token": 1e-6}, {"base_model": "azure/gpt-6-luna"}])
 def test_a_price_or_a_base_model_of_its_own_is_enough(load: Load, info: dict[str, object]) -> None:
     assert load(changed(gpt__litellm_params__model="azure/our-deployment", gpt__model_info=info)).warnings == ()
@@ -636,12 +676,12 @@ REFUSALS = [
     ),
     (
         changed(litellm_settings__callbacks=["langfuse"]),
-        "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of masking.datadog, "
-        "prices.dated, smtp_email",
+        "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of "
+        "affinity.conversations, masking.datadog, prices.dated, smtp_email",
     ),
     (
         changed(litellm_settings__callbacks="datadog"),
-        "litellm_settings.callbacks: it must be a list, as in [masking.datadog]",
+        "litellm_settings.callbacks: it must be a list, as in [affinity.conversations]",
     ),
     (
         changed(litellm_settings__callbacks=["smtp_email"]),
