@@ -20,6 +20,7 @@ from stacks.litellm_config.variables import (
     ALERTING,
     CALLBACKS,
     CORE_SECRETS,
+    MAX_IN_FLIGHT,
     OVERWRITTEN,
     PROVIDER_SETTINGS,
     REFERENCE,
@@ -111,14 +112,31 @@ class _Checker:
             alerting=alerting,
             database_pool_limit=self.number(sections, "general_settings", "database_connection_pool_limit", 500),
             request_timeout=self.number(sections, "litellm_settings", "request_timeout", MAX_REQUEST_TIMEOUT),
-            warnings=tuple(
-                f"{self.path}: {model.entry}: LiteLLM {catalog()['litellm']} knows no price for {model.model}, so its "
-                "use would cost nothing in reports and budgets; set model_info.input_cost_per_token and "
-                "output_cost_per_token, or model_info.base_model."
-                for model in models
-                if not model.is_priced()
+            warnings=(
+                *(
+                    f"{self.path}: {model.entry}: LiteLLM {catalog()['litellm']} knows no price for {model.model}, so "
+                    "its use would cost nothing in reports and budgets; set model_info.input_cost_per_token and "
+                    "output_cost_per_token, or model_info.base_model."
+                    for model in models
+                    if not model.is_priced()
+                ),
+                *self.unlimited(sections["general_settings"]),
             ),
         )
+
+    def unlimited(self, settings: Mapping[str, Any]) -> Iterator[str]:
+        """What is to be known where a task takes more than it can do: it slows everyone down, and runs out of memory.
+
+        Another number than the environment's would do, but the service is scaled by that one.
+        """
+        key, wanted = "max_in_flight_requests_per_worker", f"{REFERENCE}{MAX_IN_FLIGHT}"
+        if (value := settings.get(key)) != wanted:
+            what = "is missing, so that a task takes every request that comes" if value is None else f"is {value!r}"
+            yield (
+                f"{self.path}: general_settings.{key} {what}: write {wanted} there, the number of "
+                "gateway.max_in_flight_requests, by which tasks are added in time, and max_queued_requests_per_worker: "
+                "0 beside it."
+            )
 
     def parse(self) -> dict[str, Any]:
         try:

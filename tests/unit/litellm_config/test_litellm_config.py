@@ -44,7 +44,10 @@ SMALLEST: dict[str, Any] = {
         },
     ],
     "litellm_settings": {"request_timeout": 600},
-    "general_settings": {"database_connection_pool_limit": 10},
+    "general_settings": {
+        "database_connection_pool_limit": 10,
+        "max_in_flight_requests_per_worker": "os.environ/MAX_IN_FLIGHT_REQUESTS",
+    },
 }
 
 Load = Callable[..., LiteLlmConfig]
@@ -376,6 +379,16 @@ def test_a_model_without_a_price_is_warned_of(load: Load, tmp_path: Path) -> Non
         "bedrock/us.anthropic.claude-next, so its use would cost nothing in reports and budgets; set "
         "model_info.input_cost_per_token and output_cost_per_token, or model_info.base_model."
     )
+
+
+@pytest.mark.parametrize(
+    ("limit", "what"),
+    [(None, "is missing, so that a task takes every request that comes"), (50, "is 50"), ("50", "is '50'")],
+)
+def test_a_task_that_takes_what_it_cannot_do_is_warned_of(load: Load, limit: object, what: str) -> None:
+    """Also of a number of the file's own: tasks would not be added by it."""
+    (warning,) = load(changed(general_settings__max_in_flight_requests_per_worker=limit)).warnings
+    assert f": general_settings.max_in_flight_requests_per_worker {what}: write os.environ/MAX_IN_FLIGHT" in warning
 
 
 @pytest.mark.parametrize("info", [{"input_cost_per_token": 1e-6}, {"base_model": "azure/gpt-6-luna"}])
