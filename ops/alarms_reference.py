@@ -22,7 +22,7 @@ DESCRIPTION: Final = re.compile(r"(?P<means>.+?\.) Threshold: (?P<why>.+\.) Firs
 
 SECTIONS: Final[Mapping[str, Sequence[str]]] = {
     "What callers notice": (
-        *("TargetErrors", "BalancerErrors", "NoHealthyTask", "UnhealthyTasks", "FastestAnswers"),
+        *("TargetErrors", "BalancerErrors", "RequestsRefused", "NoHealthyTask", "UnhealthyTasks", "FastestAnswers"),
         *("TargetConnectionErrors", "RejectedConnections", "GatewayCertificate"),
     ),
     "Tasks": (

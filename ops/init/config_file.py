@@ -62,6 +62,11 @@ general_settings:
   master_key: os.environ/LITELLM_MASTER_KEY
   # Connections of one worker; `cdk synth` checks tasks x workers x this against the cluster.
   database_connection_pool_limit: 10
+  # A worker refuses what comes beyond this many requests in hand with 503 and Retry-After, at once and whatever their
+  # size, instead of slowing down those that it has. The number is gateway.max_in_flight_requests of the environment.
+  max_in_flight_requests_per_worker: os.environ/MAX_IN_FLIGHT_REQUESTS
+  # None waits for a place: an answer takes longer than a caller has patience, and a caller's SDK tries again.
+  max_queued_requests_per_worker: 0
   # While a new version is rolled out, the old one meets the new tables: a prepared statement would then fail with
   # "cached plan must not change result type".
   database_disable_prepared_statements: true

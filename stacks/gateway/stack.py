@@ -7,7 +7,6 @@ from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Size, Stack, Valida
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
@@ -18,11 +17,12 @@ from constructs import Construct
 
 from stacks import CHECKOUT
 from stacks.constructs.parameter_secret import ParameterSecret
+from stacks.gateway.capacity import Capacity
 from stacks.gateway.edge import Edge
 from stacks.gateway.migration import Migration
 from stacks.gateway.smtp_credentials import SmtpCredentials
 from stacks.gateway.timeouts import Timeouts
-from stacks.litellm_config import SERVED_AS, LiteLlmConfig, image_version
+from stacks.litellm_config import MAX_IN_FLIGHT, SERVED_AS, LiteLlmConfig, image_version
 from stacks.network import GATEWAY_PORT, POSTGRES_PORT, as_it_is
 from stacks.releases.image import build_context, by_digest
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
@@ -38,7 +38,6 @@ HEALTH_CHECK = (
 )
 # The only places that the container can write to; its root file system is read-only.
 WRITABLE = {"state": "/var/lib/litellm", "tmp": "/tmp"}  # noqa: S108 - the container's, not this machine's
-CPU_TARGET_PERCENT = 60  # LiteLLM's advice: scale on CPU, never on memory
 PRIVATE_NAME = "gateway"
 # Until the first answer: measured on two cores with the bytecode that the image has too (container/Dockerfile). A task
 # may have one core: what waits for a start waits for several times this.
@@ -142,7 +141,10 @@ class GatewayStack(Stack):
         if self._smtp:  # makes two of the tasks' secrets
             migration.node.add_dependency(self._smtp)
             self.service.node.add_dependency(self._smtp)
-        self._scale(self.edge.forward_to(self._target()))
+        self.edge.forward_to(self._target())
+        self.capacity = Capacity(
+            self, "Capacity", environment=environment, log_group=self.log_group, service=self.service
+        )
         self._publish()
 
     def _container_image(self, built: str | None) -> ecs.ContainerImage:
@@ -223,6 +225,7 @@ class GatewayStack(Stack):
         return needed | {
             "PORT": str(GATEWAY_PORT),
             "NUM_WORKERS": str(environment.gateway.workers),
+            MAX_IN_FLIGHT: str(environment.gateway.max_in_flight_requests),
             "KEEPALIVE_TIMEOUT": str(self._timeouts.keep_alive),  # seconds; uvicorn's own would be 5
             **SERVED_AS,
             # Seconds between writes of spend, so that a busy gateway does not write a row per call. Not in config.yaml:
@@ -287,23 +290,6 @@ class GatewayStack(Stack):
 
     def _target(self) -> ecs.IEcsLoadBalancerTarget:
         return self.service.load_balancer_target(container_name=CONTAINER_NAME, container_port=GATEWAY_PORT)
-
-    def _scale(self, target_group: elbv2.ApplicationTargetGroup) -> None:
-        settings = self._environment.gateway
-        tasks = self.service.auto_scale_task_count(min_capacity=settings.min_tasks, max_capacity=settings.max_tasks)
-        tasks.scale_on_cpu_utilization(
-            "Cpu",
-            target_utilization_percent=CPU_TARGET_PERCENT,
-            scale_in_cooldown=Duration.minutes(5),
-            scale_out_cooldown=Duration.minutes(1),
-        )
-        tasks.scale_on_request_count(
-            "Requests",
-            requests_per_target=settings.requests_per_task,
-            target_group=target_group,
-            scale_in_cooldown=Duration.minutes(5),
-            scale_out_cooldown=Duration.minutes(1),
-        )
 
     def _publish(self) -> None:
         """What other systems read of this environment, beside its secrets in Parameter Store."""

@@ -14,6 +14,7 @@ from stacks.litellm_config.reading import StrictLoader, load_config
 from stacks.litellm_config.variables import (
     ALERTING,
     CORE_SECRETS,
+    MAX_IN_FLIGHT,
     OVERWRITTEN,
     PROVIDER_SETTINGS,
     SECRET_SUFFIXES,
@@ -29,6 +30,7 @@ __all__ = [
     "COMING",
     "CORE_SECRETS",
     "GEOGRAPHIES",
+    "MAX_IN_FLIGHT",
     "OVERWRITTEN",
     "PRICES_FROM",
     "PROVIDER_SETTINGS",

@@ -12,9 +12,12 @@ REFERENCE: Final = "os.environ/"
 CORE_SECRETS: Final = ("DATABASE_PASSWORD", "LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "UI_PASSWORD")
 """Secrets of every environment, whatever the file says."""
 
+MAX_IN_FLIGHT: Final = "MAX_IN_FLIGHT_REQUESTS"
+"""The variable with `gateway.max_in_flight_requests`, to which the file's limit of requests in flight refers."""
+
 TASK_VARIABLES: Final = frozenset(
     {"AWS_REGION", "DATABASE_HOST", "DATABASE_NAME", "DATABASE_PORT", "DATABASE_USERNAME", "NUM_WORKERS", "PORT"}
-    | {"PROXY_BASE_URL", "UI_USERNAME"}
+    | {MAX_IN_FLIGHT, "PROXY_BASE_URL", "UI_USERNAME"}
 )
 """Plain variables that the task definition always has, so the file may refer to them."""
 
@@ -33,6 +36,8 @@ SERVED_AS: Final = {
     # OpenAI SDK's too, on aiohttp.
     "AIOHTTP_SO_KEEPALIVE": "True",
     "AIOHTTP_TCP_KEEPIDLE": "60",  # seconds
+    # container/capacity.py, in each worker: how many requests it has in hand, and refuses, once a minute in the log.
+    "LITELLM_WORKER_STARTUP_HOOKS": "capacity:begin",
 }
 """What every task tells LiteLLM, whatever the settings and the file say."""
 

@@ -11,6 +11,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from stacks.gateway.capacity import Capacity
 from stacks.gateway.edge import Edge
 from stacks.observability.alarms.gateway import task_count
 from stacks.observability.log_insights import ERROR_PLACE
@@ -40,7 +41,7 @@ class CloudWatchDashboard:
         rows = -(-len(alarms) // 8)
         self._row(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=FULL, height=1 + rows))
 
-    def golden_signals(self, edge: Edge, service: ecs.FargateService) -> None:
+    def golden_signals(self, edge: Edge, service: ecs.FargateService, capacity: Capacity) -> None:
         """Requests, errors, latency and tasks."""
         balancer = edge.load_balancer.metrics
         codes = {
@@ -80,20 +81,27 @@ class CloudWatchDashboard:
                 "CPU and memory of the tasks",
                 service.metric_cpu_utilization(period=MINUTE, label="CPU"),
                 service.metric_memory_utilization(period=MINUTE, statistic="Maximum", label="memory, fullest task"),
-                width=THIRD,
+                width=QUARTER,
                 unit="percent",
+            ),
+            self._graph(
+                "Requests in hand, of a worker, and refused",
+                capacity.in_flight.with_(label="in hand"),
+                capacity.in_flight.with_(label="in hand, fullest worker", statistic="Maximum"),
+                capacity.refused.with_(label="refused"),
+                width=QUARTER,
             ),
             self._graph(
                 "Connections",
                 balancer.active_connection_count(period=MINUTE, label="open"),
                 balancer.target_connection_error_count(period=MINUTE, label="not accepted by a task"),
                 balancer.rejected_connection_count(period=MINUTE, label="refused"),
-                width=THIRD,
+                width=QUARTER,
             ),
             self._graph(
                 "Blocked by the web ACL in five minutes",
                 *(edge.web_acl.metric_blocked(rule) for rule in edge.web_acl.rules),
-                width=THIRD,
+                width=QUARTER,
                 stacked=True,
             ),
         )

@@ -98,6 +98,7 @@ class ObservabilityStack(Stack):
         self.topic = self._topic()
         self.alarms = Alarms(self, topic=self.topic, watched=self.watched)
         gateway_alarms.edge(self.alarms, gateway.edge)
+        gateway_alarms.capacity(self.alarms, gateway.capacity)
         gateway_alarms.service(self.alarms, gateway.service)
         database_alarms.database(self.alarms, database.cluster, environment.database)
         database_alarms.network(self.alarms, network.vpc)
@@ -259,7 +260,7 @@ class ObservabilityStack(Stack):
         functions: list[PythonFunction],
     ) -> None:
         dashboard = CloudWatchDashboard(self, environment=self._environment, watched=self.watched)
-        dashboard.golden_signals(gateway.edge, gateway.service)
+        dashboard.golden_signals(gateway.edge, gateway.service, gateway.capacity)
         dashboard.alarms(self.alarms.made)
         dashboard.errors(self.watched.log_group(gateway.log_group))
         dashboard.database(database.cluster)

@@ -1,7 +1,7 @@
 """What LiteLLM runs on: its tasks, its database, and the providers' plain variables."""
 
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,13 @@ MAX_CONNECTIONS_AT_HALF_ACU = 2000
 # Connections that Aurora keeps for its own and for superuser sessions, and room for one administrator's tools.
 RESERVED_CONNECTIONS = 15
 
+# Requests that a worker has in hand at the same time, unless the settings say otherwise, and the most they may say.
+# A worker with 1 vCPU does 10 agents' prompts of 400 KB a second, or 40 short ones (docs/performance.md), and their
+# answers take some 10 and some 2 seconds: about 100 keep it busy without keeping anybody waiting. 100 prompts of 1.6 MB
+# fit in WORKER_MEMORY.
+MAX_IN_FLIGHT = 100
+MOST_IN_FLIGHT = 1000
+
 # LiteLLM's database in the cluster, and the user that owns it.
 DATABASE_NAME = "litellm"
 DATABASE_USERNAME = "litellm"
@@ -37,8 +44,9 @@ DATABASE_USERNAME = "litellm"
 class Gateway(Settings):
     """The LiteLLM service: `cpu` in CPU units (1024 = 1 vCPU), `memory` in MiB, both per task.
 
-    `requests_per_task` is the load in requests a minute at which a task is added. Spot tasks cost a third and end with
-    two minutes' notice, which cuts long answers.
+    `max_in_flight_requests` are the requests that one worker has in hand at the same time, answers that are streamed
+    included. LiteLLM refuses what comes beyond with 503 and Retry-After, and tasks are added well before. Spot tasks
+    cost a third and end with two minutes' notice, which cuts long answers.
     """
 
     cpu: int = 1024
@@ -46,8 +54,19 @@ class Gateway(Settings):
     workers: Annotated[int, Field(ge=1, le=16)] = 1
     min_tasks: Annotated[int, Field(ge=1)] = 1
     max_tasks: Annotated[int, Field(ge=1)] = 2
-    requests_per_task: Annotated[int, Field(ge=1)] = 1200
+    max_in_flight_requests: Annotated[int, Field(ge=1, le=MOST_IN_FLIGHT)] = MAX_IN_FLIGHT
     spot: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, given: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever was written
+        if isinstance(given, dict) and "requests_per_task" in given:
+            raise ValueError(
+                "requests_per_task is gone, since a count of requests says nothing of their size: leave it out; tasks "
+                "are added by CPU and by max_in_flight_requests, the requests that a worker has in hand at the same "
+                "time (docs/upgrading.md)"
+            )
+        return given
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -132,7 +132,7 @@ def gateways(draw: DrawFn) -> Written:
         "workers": draw(st.integers(1, min(cpu // WORKER_CPU, memory // WORKER_MEMORY))),
         "min_tasks": least,
         "max_tasks": least + draw(st.integers(0, 4)),
-        "requests_per_task": draw(numbers),
+        "max_in_flight_requests": draw(st.integers(1, 1000)),
         "spot": draw(st.booleans()),
     }
 

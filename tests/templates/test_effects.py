@@ -40,7 +40,7 @@ CHANGED: dict[str, dict[str, Any]] = {
         "gateway.workers": 4,
         "gateway.min_tasks": 2,
         "gateway.max_tasks": 8,
-        "gateway.requests_per_task": 1200,
+        "gateway.max_in_flight_requests": 50,
         "gateway.spot": False,
         "database.min_capacity": 1,
         "database.max_capacity": 64,

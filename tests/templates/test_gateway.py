@@ -1,9 +1,15 @@
 """The gateway stack: tasks, their roles and secrets, the migration before the service, scaling, parameters."""
 
+import importlib
 import json
+import operator
 import re
+import sys
 from collections.abc import Iterator
+from functools import reduce
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -54,6 +60,16 @@ LOOKS = {
 Templates = dict[str, dict[str, Template]]
 in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 of_each_task = pytest.mark.parametrize("task", TASKS)
+
+
+@pytest.fixture
+def capacity(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """container/capacity.py, without the LiteLLM that it asks (tests/unit/container/ has it with one)."""
+    for name in ("admission_control_middleware", "in_flight_requests_middleware"):
+        monkeypatch.setitem(sys.modules, f"litellm.proxy.middleware.{name}", mock.MagicMock())
+    monkeypatch.syspath_prepend(CONTAINER)
+    monkeypatch.delitem(sys.modules, "capacity", raising=False)
+    return importlib.import_module("capacity")
 
 
 def _config(environment: Environment) -> LiteLlmConfig:
@@ -146,12 +162,47 @@ def test_scaling(templates: Templates, environment: Environment) -> None:
         policy["TargetTrackingScalingPolicyConfiguration"]
         for policy in resources(template, "AWS::ApplicationAutoScaling::ScalingPolicy").values()
     ]
-    assert {
-        policy["PredefinedMetricSpecification"]["PredefinedMetricType"]: policy["TargetValue"] for policy in policies
-    } == {
-        "ECSServiceAverageCPUUtilization": 60,
-        "ALBRequestCountPerTarget": environment.gateway.requests_per_task,
-    }
+    assert [
+        (policy["PredefinedMetricSpecification"]["PredefinedMetricType"], policy["TargetValue"])
+        for policy in policies
+        if "PredefinedMetricSpecification" in policy
+    ] == [("ECSServiceAverageCPUUtilization", 60)]
+    (followed,) = (
+        (policy["CustomizedMetricSpecification"], policy["TargetValue"])
+        for policy in policies
+        if "CustomizedMetricSpecification" in policy
+    )
+    assert followed == (
+        {"Namespace": f"LiteLlmGateway/{environment.name}", "MetricName": "InFlight", "Statistic": "Average"},
+        environment.gateway.max_in_flight_requests * 0.6,
+    )
+
+
+@in_every_environment
+def test_tasks_say_what_the_service_is_scaled_by(
+    templates: Templates, environment: Environment, capacity: ModuleType
+) -> None:
+    """Each worker prints a line, of which the metric filters make what scaling and the alarm read."""
+    template = templates[environment.name]["Gateway"]
+    variables = _variables(template, "Task")
+    module, _, function = variables["LITELLM_WORKER_STARTUP_HOOKS"].partition(":")
+    assert module == capacity.__name__
+    assert callable(getattr(capacity, function))
+    assert variables["MAX_IN_FLIGHT_REQUESTS"] == str(environment.gateway.max_in_flight_requests)
+    filters = [properties for _, properties in resources(template, "AWS::Logs::MetricFilter").items()]
+    found = {}
+    for each in filters:
+        (transformation,) = each["MetricTransformations"]
+        assert text(each["LogGroupName"]) == "<Logs>"
+        assert transformation["MetricNamespace"] == f"LiteLlmGateway/{environment.name}"
+        found[transformation["MetricName"]] = each["FilterPattern"], transformation["MetricValue"]
+    line = json.loads(capacity.line([3, 4], 2))
+    for name, value, holds in (("InFlight", 3.5, ">= 0"), ("Refused", 2, "> 0")):
+        pattern, path = found.pop(name)
+        assert pattern == f"{{ {path} {holds} }}"
+        _, *words = path.split(".")
+        assert reduce(operator.getitem, words, line) == value
+    assert not found
 
 
 # The tasks

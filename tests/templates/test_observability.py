@@ -23,6 +23,7 @@ ALARMS: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "TargetErrors": ("RequestCount HTTPCode_Target_5XX_Count", "Sum", 300, 5, TWICE_OF_THREE),
     "BalancerErrors": ("RequestCount HTTPCode_ELB_5XX_Count", "Sum", 300, 1, TWICE_OF_THREE),
     "RejectedConnections": ("RejectedConnectionCount", "Sum", 300, 1, ONCE),
+    "RequestsRefused": ("Refused", "Sum", 300, 1, QUARTER),
     "TargetConnectionErrors": ("TargetConnectionErrorCount", "Sum", 300, 5, TWICE_OF_THREE),
     "FastestAnswers": ("RequestCount TargetResponseTime", "Sum p10", 300, 10, QUARTER),
     "UnhealthyTasks": ("UnHealthyHostCount", "Minimum", 300, 1, TEN_MINUTES),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.rules.reading import Reading
-from stacks.litellm_config.variables import REFERENCE
+from stacks.litellm_config.variables import MAX_IN_FLIGHT, REFERENCE
 
 MAX_REQUEST_TIMEOUT: Final = 3600
 """Seconds: a target group waits no longer for the last answers of a task that goes (deregistration delay)."""
@@ -58,6 +59,7 @@ def check(reading: Reading) -> tuple[int, int]:
         if _found(reading, place) is leaky:
             reading.warn(place, f"with {str(leaky).lower()}, {what}: write {str(not leaky).lower()} to keep them out")
     _check_teams(reading)
+    _check_limit(reading, general)
     return (
         _number(reading, ("general_settings", "database_connection_pool_limit"), MAX_CONNECTIONS, 10),
         _number(reading, ("litellm_settings", "request_timeout"), MAX_REQUEST_TIMEOUT, 600),
@@ -75,6 +77,21 @@ def _check_master_key(reading: Reading, given: object) -> None:
         reading.refuse(
             ("general_settings", "master_key"),
             f"write {own}: the gateway's own functions ask with that key, and LiteLLM would refuse it",
+        )
+
+
+def _check_limit(reading: Reading, general: Mapping[str, Any]) -> None:
+    """Warn where a task takes more than it can do: it slows everyone down, and runs out of memory.
+
+    Another number than the environment's would do, but the service is scaled by that one.
+    """
+    key, wanted = "max_in_flight_requests_per_worker", f"{REFERENCE}{MAX_IN_FLIGHT}"
+    if (value := general.get(key)) != wanted:
+        what = "it is missing, so that a task takes every request that comes" if value is None else f"it is {value!r}"
+        reading.warn(
+            ("general_settings", key),
+            f"{what}: write {wanted} there, the number of gateway.max_in_flight_requests, by which tasks are added in "
+            "time, and max_queued_requests_per_worker: 0 beside it",
         )
 
 

@@ -6,6 +6,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_events as events
 
+from stacks.gateway.capacity import Capacity
 from stacks.gateway.edge import Edge
 from stacks.observability.alarms.making import (
     FIFTEEN_MINUTES,
@@ -18,7 +19,7 @@ from stacks.observability.alarms.making import (
 TARGET_ERRORS_PERCENT, REQUESTS_AT_LEAST = 5, 20
 BALANCER_ERRORS_PERCENT, BALANCER_ERRORS_AT_LEAST = 1, 5
 FASTEST_SECONDS = 10
-BUSY_PERCENT = 85  # of CPU or memory; the service is scaled to stay at CPU_TARGET_PERCENT of stacks/gateway/stack.py
+BUSY_PERCENT = 85  # of CPU or memory; the service is scaled to stay at CPU_TARGET_PERCENT of stacks/gateway/capacity.py
 BLOCKED_REQUESTS = 1000
 RATE_LIMITED_REQUESTS = 100
 
@@ -140,6 +141,22 @@ def edge(alarms: Alarms, edge: Edge) -> None:
         of=TWICE_OF_THREE,
     )
     alarms.certificate("GatewayCertificate", edge.certificate)
+
+
+def capacity(alarms: Alarms, capacity: Capacity) -> None:
+    """Requests that tasks have no room for."""
+    alarms.make(
+        "RequestsRefused",
+        capacity.refused.with_(period=FIVE_MINUTES),
+        1,
+        means="Tasks refuse requests with 503 and Retry-After, since they have as many in hand as "
+        "gateway.max_in_flight_requests allows.",
+        why="Any in each of three times five minutes: a burst is over by then, or other tasks have started; SDKs try "
+        "again by themselves.",
+        do="Look at the tasks on the dashboard: if they are as many as gateway.max_tasks, raise it; if a task has CPU "
+        "and memory left, raise gateway.max_in_flight_requests.",
+        of=FIFTEEN_MINUTES,
+    )
 
 
 def service(alarms: Alarms, service: ecs.FargateService) -> None:

@@ -121,7 +121,9 @@ def everyone12() -> Environment:
             cidrs=(OFFICE, "198.51.100.0/25", "192.0.2.0/24"),
             management_cidrs=("203.0.113.64/27", "192.0.2.8/32"),
         ),
-        gateway=Gateway(cpu=4096, memory=16384, workers=2, min_tasks=3, max_tasks=9, requests_per_task=2400, spot=True),
+        gateway=Gateway(
+            cpu=4096, memory=16384, workers=2, min_tasks=3, max_tasks=9, max_in_flight_requests=150, spot=True
+        ),
         database=Database(min_capacity=1.5, max_capacity=32, reader=True, backup_days=35),
         providers=providers("everyone"),
         variables={"AZURE_OTHER_BASE": "https://example-everyone-2.openai.azure.com"},

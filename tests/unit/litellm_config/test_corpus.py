@@ -31,6 +31,9 @@ PYTHON = CHECKOUT / ".tools/litellm/bin/python"
 REGION = "us-west-2"
 WARMING = CORPUS["whole-smallest"]
 
+ADVICE = ("add affinity.conversations to", "write os.environ/MAX_IN_FLIGHT_REQUESTS there")
+"""What every file is told that comes from elsewhere, in words of the sentences: `test_litellm_config.py` has them."""
+
 NOT_BY_TOKENS = frozenset({"entry-price-of-nothing", "entry-price-of-seconds", "bedrock-image"})
 """Cases whose tokens cost nothing, though they have a price."""
 
@@ -75,7 +78,11 @@ def found(name: str) -> dict[str, list[str]]:
     except ConfigError as error:
         what, said = "refuses", str(error).splitlines()
     version = json.loads(CATALOG.read_text("utf-8"))["litellm"]
-    told = [line.removeprefix(f"{CORPUS[name]}: ").replace(f"LiteLLM {version}", "LiteLLM VERSION") for line in said]
+    told = [
+        line.removeprefix(f"{CORPUS[name]}: ").replace(f"LiteLLM {version}", "LiteLLM VERSION")
+        for line in said
+        if not any(each in line for each in ADVICE)
+    ]
     return {what: told} if told else {}
 
 

@@ -45,7 +45,10 @@ SMALLEST: dict[str, Any] = {
         },
     ],
     "litellm_settings": {"request_timeout": 600},
-    "general_settings": {"database_connection_pool_limit": 10},
+    "general_settings": {
+        "database_connection_pool_limit": 10,
+        "max_in_flight_requests_per_worker": "os.environ/MAX_IN_FLIGHT_REQUESTS",
+    },
 }
 
 Load = Callable[..., LiteLlmConfig]
@@ -500,7 +503,7 @@ def test_a_variable_that_the_task_always_has_may_be_referred_to(load: Load) -> N
 def test_a_model_without_a_price_is_warned_of(load: Load, tmp_path: Path) -> None:
     (warning,) = load(bedrock("bedrock/us.anthropic.claude-next", "us-west-2")).warnings
     assert warning == (
-        f"{tmp_path}/config.yaml: line 6: model_list entry 1 (m): LiteLLM 1.106.12 knows no price for "
+        f"{tmp_path}/config.yaml: line 7: model_list entry 1 (m): LiteLLM 1.106.12 knows no price for "
         "bedrock/us.anthropic.claude-next, so its use would cost nothing in reports and budgets; set "
         "model_info.input_cost_per_token and output_cost_per_token, or model_info.base_model."
     )
@@ -528,8 +531,8 @@ def test_what_nothing_keeps_together_is_warned_of(load: Load, tmp_path: Path) ->
     )
     (warning,) = load(document).warnings
     assert warning == (
-        f"{tmp_path}/config.yaml: line 7: model_list: {SONNET} has 2 deployments, each with a prompt cache of its own, and "
-        "nothing keeps a conversation with one of them, so that its turns are paid for again in each; add "
+        f"{tmp_path}/config.yaml: line 8: model_list: {SONNET} has 2 deployments, each with a prompt cache of its own, "
+        "and nothing keeps a conversation with one of them, so that its turns are paid for again in each; add "
         "affinity.conversations to litellm_settings.callbacks."
     )
 
@@ -544,6 +547,20 @@ def test_what_nothing_keeps_together_is_warned_of(load: Load, tmp_path: Path) ->
 )
 def test_what_is_kept_together_is_not(load: Load, document: dict[str, Any]) -> None:
     assert load(document).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("limit", "what"),
+    [
+        (None, "it is missing, so that a task takes every request that comes"),
+        (50, "it is 50"),
+        ("50", "it is '50'"),
+    ],
+)
+def test_a_task_that_takes_what_it_cannot_do_is_warned_of(load: Load, limit: object, what: str) -> None:
+    """Also of a number of the file's own: tasks would not be added by it."""
+    (warning,) = load(changed(general_settings__max_in_flight_requests_per_worker=limit)).warnings
+    assert f": general_settings.max_in_flight_requests_per_worker: {what}: write os.environ/MAX_IN_FLIGHT" in warning
 
 
 @pytest.mark.parametrize("info", [{"input_cost_per_token": 1e-6}, {"base_model": "azure/gpt-6-luna"}])

@@ -35,7 +35,10 @@ def read(folder: Path, *entries: dict[str, Any], callbacks: list[str] = CHARGED,
     document = {
         "model_list": entries,
         "litellm_settings": {"request_timeout": 600, "callbacks": callbacks},
-        "general_settings": {"database_connection_pool_limit": 10},
+        "general_settings": {
+            "database_connection_pool_limit": 10,
+            "max_in_flight_requests_per_worker": "os.environ/MAX_IN_FLIGHT_REQUESTS",
+        },
     }
     path = folder / "config.yaml"
     path.write_text(text or yaml.safe_dump(document, sort_keys=False), "utf-8")

@@ -306,6 +306,23 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     ),
     (
         gateway,
+        {"requests_per_task": 1200},
+        "gateway: requests_per_task is gone, since a count of requests says nothing of their size: leave it out; tasks "
+        "are added by CPU and by max_in_flight_requests, the requests that a worker has in hand at the same time "
+        "(docs/upgrading.md)",
+    ),
+    (
+        gateway,
+        {"max_in_flight_requests": 0},
+        "gateway.max_in_flight_requests: 0: input should be greater than or equal to 1",
+    ),
+    (
+        gateway,
+        {"max_in_flight_requests": 1001},
+        "gateway.max_in_flight_requests: 1001: input should be less than or equal to 1000",
+    ),
+    (
+        gateway,
         {"min_tasks": 3, "max_tasks": 2},
         "gateway: min_tasks 3 is above max_tasks 2: swap or raise max_tasks",
     ),
