@@ -30,6 +30,9 @@ NAMES: Final = (OURS, ARTICLE, DEFAULT)
 TITLES: Final = {OURS: "ours", ARTICLE: "the article's", DEFAULT: "LiteLLM's defaults"}
 
 ARTICLE_WORKERS: Final = 4
+# uvicorn ends a worker that does not answer for 5 s, which is how long LiteLLM's import takes where several share a
+# processor: it would start them again and again.
+PATIENT: Final = {"TIMEOUT_WORKER_HEALTHCHECK": "300"}
 # Prices and the like come from the package: there is no way to GitHub on this machine.
 OFFLINE: Final = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -58,12 +61,15 @@ class Configuration:
         Its plain variables and secrets, but for what is this machine's: the way to the database, to the providers.
     config
         The text of config.yaml; None where the image's folder has it.
+    workers
+        As many as have to say in the log that they have started; 0 where the log says nothing of it.
     """
 
     name: str
     command: tuple[str, ...]
     variables: Mapping[str, str]
     config: str | None = None
+    workers: int = 0
 
 
 def task_of(template: Mapping[str, Any], elsewhere: Mapping[str, object]) -> dict[str, str]:
@@ -109,13 +115,14 @@ def article(company: Company, own: Mapping[str, str]) -> Configuration:
         "litellm_settings": {"callbacks": ["datadog"], "turn_off_message_logging": True},
     }
     command = ("litellm", "--config", "config.yaml", "--num_workers", str(ARTICLE_WORKERS))
-    return Configuration(ARTICLE, command, {**OFFLINE, **own}, json.dumps(config, indent=1))
+    return Configuration(ARTICLE, command, {**OFFLINE, **PATIENT, **own}, json.dumps(config, indent=1), ARTICLE_WORKERS)
 
 
 def default(company: Company, own: Mapping[str, str]) -> Configuration:
     """LiteLLM with models, a database and a master key."""
     config = _models(company) | {"general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"}}
-    return Configuration(DEFAULT, ("litellm", "--config", "config.yaml"), {**OFFLINE, **own}, json.dumps(config, indent=1))
+    command = ("litellm", "--config", "config.yaml")
+    return Configuration(DEFAULT, command, {**OFFLINE, **own}, json.dumps(config, indent=1))
 
 
 def keys() -> dict[str, str]:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from geventhttpclient import HTTPClient  # type: ignore[import-not-found]  # Locust's own client
 from locust import User, task  # type: ignore[import-not-found]  # is not installed where types are checked
 from locust.env import Environment  # type: ignore[import-not-found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Self
@@ -33,7 +33,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Request:
-    """One request: `body` is a file; `at` is when it is due, in seconds from the beginning, None as soon as possible."""
+    """One request: `body` is a file; `at` is when it is due, in seconds from the start, None for at once."""
 
     path: str
     body: Path
@@ -113,6 +113,12 @@ class Generator:
         if self._process:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def process_group(self) -> int:
+        """The identity of its process group, which is that of its process."""
+        assert self._process  # noqa: S101 - it was entered
+        return self._process.pid
 
     def body(self, name: str, content: Mapping[str, Any]) -> Path:
         """Keep a body for requests."""

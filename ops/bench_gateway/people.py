@@ -65,8 +65,8 @@ def copies(prefix: str, count: int) -> str:
     for table, changes in COPIES.items():
         changed = ", ".join(f"'{column}', {_expression(how, prefix)}" for column, how in changes.items())
         statements.append(
-            f'INSERT INTO "{table}" SELECT (jsonb_populate_record(r, jsonb_build_object({changed}))).* '
-            f'FROM "{table}" r, generate_series(1, {count - 1}) n WHERE r.user_id = \'{FIRST}\''
+            f'INSERT INTO "{table}" SELECT (jsonb_populate_record(r, jsonb_build_object({changed}))).* '  # noqa: S608 - ours
+            f"FROM \"{table}\" r, generate_series(1, {count - 1}) n WHERE r.user_id = '{FIRST}'"
         )
     return ";\n".join((*statements, "SELECT 1 AS done"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
 import psutil
@@ -14,12 +14,18 @@ ENGINE = "engine.mjs"
 
 def tree(pid: int) -> Iterator[psutil.Process]:
     """A process and all below it, but for the database engine."""
+    for process in whole_tree(pid):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if not any(ENGINE in word for word in process.cmdline()):
+                yield process
+
+
+def whole_tree(pid: int) -> list[psutil.Process]:
+    """A process and all below it; none if it has ended."""
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                if not any(ENGINE in word for word in process.cmdline()):
-                    yield process
+        return [root, *root.children(recursive=True)]
+    return []
 
 
 def processor_time(pid: int) -> float:
@@ -45,16 +51,13 @@ def memory(pid: int) -> float:
 
 
 def processors() -> list[int]:
-    """The processors that this process may use; none where the system does not tell."""
-    return sorted(psutil.Process().cpu_affinity() or []) if hasattr(psutil.Process, "cpu_affinity") else []
+    """The processors that this process may use; none where the system does not let it choose."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
 
 
-def keep_to(pid: int, places: Collection[int]) -> None:
-    """Let every thread of a process and of all below it, but for the database engine, run on these processors only.
-
-    What they start later inherits it.
-    """
-    for process in tree(pid):
+def keep_to(found: Iterable[psutil.Process], places: Collection[int]) -> None:
+    """Let every thread of these processes run on these processors only; what they start later inherits it."""
+    for process in found:
         with suppress(psutil.NoSuchProcess):
             for thread in process.threads():
                 with suppress(ProcessLookupError):

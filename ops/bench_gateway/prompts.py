@@ -17,10 +17,36 @@ RESPONSES: Final = "/v1/responses"
 ROUTES: Final = (MESSAGES, CHAT, RESPONSES)
 QUESTION: Final = f"hey {NUMBER}"
 _TURN: Final = 4000  # characters of one message of an agent's conversation, about a file's part or a tool's output
-_WORDS: Final = (
-    *("def", "return", "import", "class", "self", "raise", "for", "in", "if", "None", "path", "value", "error", "test"),
-    *("the", "file", "is", "not", "found", "at", "line", "{", "}", "(", ")", "=", "->", ":", "#", '"name"', "0x1f", "42"),
+# What names in code are made of, and what stands between them: a tokenizer has no single token for most of them.
+_PARTS: Final = (
+    "get",
+    "set",
+    "User",
+    "Account",
+    "config",
+    "parse",
+    "Http",
+    "Client",
+    "value",
+    "Error",
+    "test",
+    "async",
 )
+_PROSE: Final = (
+    "the",
+    "file",
+    "is",
+    "not",
+    "found",
+    "because",
+    "it",
+    "was",
+    "moved",
+    "to",
+    "another",
+    "module",
+)
+_MARKS: Final = ("(", ")", ":", ",", "=", " = ", " -> ", "[", "]", ".", "\n    ", "\n", " # ", " {", "}", '"', " ")
 
 
 def short(model: str, *, stream: bool) -> dict[str, Any]:
@@ -37,17 +63,26 @@ def agent(route: str, model: str, size: int) -> dict[str, Any]:
 def conversation(size: int) -> list[dict[str, str]]:
     """Messages in turn of about so many bytes; the same for the same size."""
     draw = random.Random(size)  # noqa: S311 - nothing secret
-    messages: list[dict[str, str]] = []
-    length = 0
-    while length < size - _TURN or len(messages) % 2 == 0:
-        words, written = [], 0
-        while written < _TURN:
-            words.append(draw.choice(_WORDS))
-            written += len(words[-1]) + 1
-        messages.append({"role": ("user", "assistant")[len(messages) % 2], "content": " ".join(words)})
-        length += written
+    turns = max(1, round(size / _TURN)) // 2 * 2 + 1  # the first and the last are the user's
+    messages = [
+        {"role": ("user", "assistant")[turn % 2], "content": _text(draw, size // turns)} for turn in range(turns)
+    ]
     messages[-1]["content"] += f" {QUESTION}"
     return messages
+
+
+def _text(draw: random.Random, length: int) -> str:
+    """Something between code and prose."""
+    pieces: list[str] = []
+    written = 0
+    while written < length:
+        if draw.random() < 0.5:
+            piece = "_".join(draw.choices(_PARTS, k=draw.randint(1, 3))) + str(draw.choice(("", draw.randint(0, 9999))))
+        else:
+            piece = " ".join(draw.choices(_PROSE, k=draw.randint(2, 6)))
+        pieces += (piece, draw.choice(_MARKS))
+        written += len(pieces[-2]) + len(pieces[-1])
+    return "".join(pieces)[:length]
 
 
 def _chat(model: str, messages: list[dict[str, str]], *, stream: bool) -> dict[str, Any]:

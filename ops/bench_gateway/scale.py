@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,25 +18,27 @@ class Scale:
     short
         Short requests in a round.
     agents
-        Requests of an agent in a round, by the size of the prompt in KB.
+        Requests of an agent in a round and by each route, by the size of the prompt in KB.
     keys
-        People of whom each has a key; those of the burst.
+        People who all ask at once, each with a key that was never used.
     seconds
         Of an open loop, in a round.
     fallbacks
         Requests that fall back.
     memory
-        Short requests over which the memory's growth is measured; 0 for those of the run alone.
+        Short requests over which the memory's growth is measured.
     """
 
     rounds: int
     short: int
-    agents: dict[int, int]
+    agents: Mapping[int, int]
     keys: int
     seconds: float
     fallbacks: int
-    memory: int = 0
+    memory: int
 
 
-FULL: Final = Scale(rounds=2, short=80, agents={100: 10, 400: 6, 1600: 4}, keys=500, seconds=15, fallbacks=40)
-QUICK: Final = Scale(rounds=1, short=40, agents={100: 4, 400: 4, 1600: 2}, keys=100, seconds=8, fallbacks=10)
+FULL: Final = Scale(
+    rounds=2, short=80, agents={100: 8, 400: 6, 1600: 3}, keys=500, seconds=12, fallbacks=24, memory=600
+)
+QUICK: Final = Scale(rounds=1, short=40, agents={100: 2, 400: 4, 1600: 2}, keys=60, seconds=5, fallbacks=6, memory=100)

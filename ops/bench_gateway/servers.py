@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -37,6 +39,7 @@ from stacks.releases.image import build_context
 CDK: Final = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
 QUERY: Final = Path(__file__).with_name("query.mjs")
 START_TIMEOUT: Final = 600.0  # seconds until three LiteLLMs answer, on a busy machine of two cores
+STARTED: Final = b"Application startup complete"  # uvicorn's words, of each worker
 STOP_TIMEOUT: Final = 20.0  # seconds from SIGTERM to SIGKILL
 Report = Callable[[str], None]
 
@@ -60,6 +63,11 @@ class Database:
         login = f"litellm:{quote(self.password, safe='')}@127.0.0.1:{self.port}"
         return f"postgresql://{login}/{self.name}?sslmode=verify-full&sslrootcert={quote(str(self.ca_file), safe='')}"
 
+    @property
+    def url_of_prisma(self) -> str:
+        """As Prisma's own commands take it."""
+        return self.url.replace("sslrootcert", "sslcert")
+
     def ask(self, sql: str) -> list[dict[str, Any]]:
         """The rows of a statement, or of the last of several.
 
@@ -77,7 +85,12 @@ class Database:
             "PGSSLROOTCERT": str(self.ca_file),
         }
         done = subprocess.run(  # noqa: S603 - our own program
-            ["node", str(QUERY)], input=sql, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+            ["node", str(QUERY)],  # noqa: S607 - of this PATH, as everywhere
+            input=sql,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise ServerError(f"PostgreSQL refused a statement of the benchmark: {done.stderr.strip()[-400:]}")
@@ -111,7 +124,9 @@ class Server:
         headers = {"Authorization": f"Bearer {self.configuration.variables['LITELLM_MASTER_KEY']}"}
         answer = httpx.request(method, f"{self.url}{path}", headers=headers, timeout=120, trust_env=False, **arguments)
         if not answer.is_success:
-            raise ServerError(f"{self.name}: LiteLLM refused {method} {path} ({answer.status_code}): {answer.text[:400]}")
+            raise ServerError(
+                f"{self.name}: LiteLLM refused {method} {path} ({answer.status_code}): {answer.text[:400]}"
+            )
         return answer.json()
 
     def is_ready(self) -> bool:
@@ -124,7 +139,11 @@ class Server:
         """
         if self.process.poll() is not None:
             lines = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
-            raise ServerError(f"{self.name}: LiteLLM has ended with {self.process.returncode}; {self.log} ends:\n{lines}")
+            raise ServerError(
+                f"{self.name}: LiteLLM has ended with {self.process.returncode}; {self.log} ends:\n{lines}"
+            )
+        if self.log.read_bytes().count(STARTED) < self.configuration.workers:
+            return False
         try:
             return httpx.get(f"{self.url}/health/readiness", timeout=5, trust_env=False).is_success
         except httpx.TransportError:
@@ -173,7 +192,7 @@ class Servers:
             databases = self._databases(starting)
             self._report(f"Starting LiteLLM: {', '.join(configurations.TITLES[name] for name in self.names)}")
             for name in self.names:
-                configuration = self._configuration(name, template, worlds[name])
+                configuration = self._configuration(name, template, worlds[name], databases[name])
                 server = self._start(starting, configuration, databases[name], worlds[name])
                 self.by_name[name] = server
             self._await()
@@ -183,6 +202,10 @@ class Servers:
     def __exit__(self, *_: object) -> None:
         """End everything."""
         self._running.close()
+
+    def also_end(self, process_group: int) -> None:
+        """End this group too, however this process ends."""
+        self._watchdog.remember(process_group)
 
     def _world(self, name: str) -> OutsideWorld:
         return outside_of(self.company.local, self._config, self._folder / "outside" / name)
@@ -205,7 +228,7 @@ class Servers:
         password = secrets.token_hex(16)
         ca_file = self.direct.ca_file.resolve()
         login = postgres.Login(database="bench", user="litellm", password=password)
-        starting.enter_context(
+        running = starting.enter_context(
             postgres.start(
                 self._folder / "postgres" / "data",
                 port=port,
@@ -214,9 +237,15 @@ class Servers:
                 ca_key=ca_file.with_name("ca.key"),
             )
         )
+        self._watchdog.remember(running.process_group)
+        starting.callback(self._watchdog.forget, running.process_group)
         first = Database("bench", port, password, ca_file)
         (schema,) = (CHECKOUT / ".tools/litellm").glob("lib/python*/site-packages/litellm_proxy_extras/schema.prisma")
-        variables = {**os.environ, **process_environment(CHECKOUT), "DATABASE_URL": first.url.replace("sslrootcert", "sslcert")}
+        variables = {
+            **os.environ,
+            **process_environment(CHECKOUT),
+            "DATABASE_URL": first.url.replace("sslrootcert", "sslcert"),
+        }
         done = subprocess.run(  # noqa: S603 - our own program
             [str(CHECKOUT / "local/prisma/prisma"), "migrate", "deploy", "--schema", str(schema)],
             env=variables,
@@ -231,36 +260,42 @@ class Servers:
             maintenance.ask(f'CREATE DATABASE "{name}" TEMPLATE bench')
         return {name: Database(name, port, password, ca_file) for name in self.names}
 
-    def _configuration(self, name: str, template: Any, outside: OutsideWorld) -> Configuration:  # noqa: ANN401 - JSON
+    def _configuration(
+        self,
+        name: str,
+        template: Any,  # noqa: ANN401 - JSON
+        outside: OutsideWorld,
+        database: Database,
+    ) -> Configuration:
         config = self._config
         own = {**credentials_of(config, config.secrets, outside.credentials), **configurations.keys()}
         plain = dict(self.company.local.plain_variables)
         datadog = {name: value for name, value in plain.items() if name.startswith("DD_")}
         datadog |= {"DD_API_KEY": outside.credentials.dd_api_key, "DD_SITE": datadog.get("DD_SITE", "datadoghq.com")}
         if name == configurations.OURS:
-            return configurations.ours(template, own, self._elsewhere(outside, None, 0))
+            return configurations.ours(template, own, self._elsewhere(outside, database, 0))
         if name == configurations.ARTICLE:
             return configurations.article(self.company, {**plain, **own, **datadog})
         return configurations.default(self.company, {**plain, **own})
 
-    def _elsewhere(self, outside: OutsideWorld, database: Database | None, port: int) -> dict[str, str]:
+    def _elsewhere(self, outside: OutsideWorld, database: Database, port: int) -> dict[str, str]:
         """What differs from AWS for a LiteLLM on this machine."""
         return {
             **process_environment(CHECKOUT),
             **outside.environment(),
             "PORT": str(port),
             "DATABASE_HOST": "127.0.0.1",
-            "DATABASE_PORT": str(database.port if database else 0),
-            "DATABASE_NAME": database.name if database else "",
+            "DATABASE_PORT": str(database.port),
+            "DATABASE_NAME": database.name,
             "DATABASE_USERNAME": "litellm",
-            "DATABASE_PASSWORD": database.password if database else "",
-            "DATABASE_CA_FILE": str(database.ca_file if database else ""),
-            "DATABASE_URL": database.url if database else "",
+            "DATABASE_PASSWORD": database.password,
+            "DATABASE_CA_FILE": str(database.ca_file),
+            "DATABASE_URL": database.url,
             "DISABLE_SCHEMA_UPDATE": "true",
             "PROXY_BASE_URL": f"http://127.0.0.1:{port}",
-            "SMTP_HOST": "127.0.0.1",
+            "SMTP_HOST": "127.0.0.1",  # no mail leaves this machine
             "SMTP_PORT": str(outside.mailbox.submission_port),
-            # Of the simulated AWS, which takes any: there are no policies here.
+            # Whoever signs may do everything: there is no AWS with policies here.
             "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
             "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
             "AWS_REGION": self.company.local.region,
@@ -312,8 +347,6 @@ class Servers:
 
 def _program(name: str, folder: Path, path: str) -> str:
     """Where a program is, as the process that is going to run it finds it: `./` is its own folder."""
-    import shutil
-
     if name.startswith("./"):
         return str(folder / name)
     return shutil.which(name, path=path) or name
@@ -321,9 +354,6 @@ def _program(name: str, folder: Path, path: str) -> str:
 
 def _end(process: subprocess.Popen[bytes], watchdog: Watchdog) -> None:
     """SIGTERM to the whole group, SIGKILL to what is left."""
-    import signal
-    from contextlib import suppress
-
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
