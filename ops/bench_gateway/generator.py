@@ -80,7 +80,7 @@ class Caller(User):  # type: ignore[misc]
         noted = {"lane": request["lane"], "at": request.get("at"), "sent": time.perf_counter() - begin, "events": []}
         try:
             answer = self.http.request("POST", request["path"], body, request["headers"])
-            noted["status"] = answer.status_code
+            noted |= {"status": answer.status_code, "retry_after": answer.get("retry-after")}
             noted["text"] = self._read(answer, noted["events"], begin)
         except Exception as error:
             noted |= {"status": 0, "text": f"{type(error).__name__}: {error}"}

@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -54,7 +54,7 @@ class Answer:
     """What came back of one request; times in seconds from the beginning of the plan.
 
     `due` is when it should have been sent, `events` is when each event of a stream came. `text` says what is wrong
-    where `status` is not 200: 0 stands for no answer at all.
+    where `status` is not 200: 0 stands for no answer at all. `retry_after` is the header of that name.
     """
 
     lane: str
@@ -64,6 +64,7 @@ class Answer:
     status: int
     events: tuple[float, ...] = ()
     text: str = ""
+    retry_after: str = ""
 
     @property
     def seconds(self) -> float:
@@ -78,7 +79,7 @@ class Answer:
     @property
     def gaps(self) -> list[float]:
         """Seconds between one event and the next."""
-        return [later - earlier for earlier, later in zip(self.events, self.events[1:], strict=False)]
+        return [later - earlier for earlier, later in pairwise(self.events)]
 
     @property
     def is_good(self) -> bool:
@@ -179,6 +180,7 @@ def answer_of(noted: Mapping[str, Any]) -> Answer:
         status=noted["status"],
         events=tuple(noted["events"]),
         text=noted["text"] if noted["status"] != 200 or noted["events"] else "",
+        retry_after=noted.get("retry_after") or "",
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from local.outside.records import Fault
 from ops.bench_gateway import figures as names
-from ops.bench_gateway import people, processes, spend, workloads
+from ops.bench_gateway import overload, people, processes, spend, workloads
 from ops.bench_gateway.configurations import ARTICLE
 from ops.bench_gateway.figures import Figure
 from ops.bench_gateway.load import Answer, Generator, Lane, Request, Target, refuse_failures
@@ -107,6 +107,7 @@ class Run:
         costs = self._costs()
         self._open_loop(costs)
         self._head_of_line()
+        self._overload(costs)
         self._burst()
         self._memory()
         self._fallback()
@@ -253,6 +254,27 @@ class Run:
                 found = [gap for answer in answers if answer.lane == "small" for gap in answer.gaps]
                 gaps[server.name] = 1000 * percentile(found, 99)
             self._add(names.CHUNKS, name, "ms", gaps)
+
+    def _overload(self, costs: Mapping[str, Costs]) -> None:
+        """Twice what each can do by its own cost, a tenth of it streams at the pace of a real model."""
+        self._report("Measuring twice the load that each can take")
+        plain, stream = self._bodies.short(stream=False), self._bodies.short(stream=True)
+        found: dict[str, dict[str, float]] = {}
+        for server in self._each:
+            rate = 2 * 1000 / costs[server.name].cpu_ms(workloads.PLAIN)
+            due = [workloads.times(part * rate, self._scale.seconds / 2, seed) for seed, part in enumerate((0.9, 0.1))]
+            lanes = {
+                name: self._lane(server, workload, times)
+                for name, workload, times in zip((overload.PLAIN, overload.STREAMS), (plain, stream), due, strict=True)
+                if times
+            }
+            server.outside.set_fault("*", REALISTIC)
+            with overload.Health(server.url) as health:
+                answers = self._generator.send(Target(server.url), lanes)
+            server.outside.clear_fault()
+            found[server.name] = overload.figures(answers) | {"health checks that failed": health.failed}
+        for what in next(iter(found.values())):
+            self._add(names.OVERLOAD, what, "", {name: each[what] for name, each in found.items()})
 
     def _burst(self) -> None:
         """Everybody asks for the first time."""

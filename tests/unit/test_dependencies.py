@@ -87,7 +87,9 @@ LOCKS = {
     ],
     "ops/bench_gateway/requirements.txt": GROUPS["load"],
     "local/litellm.txt": re.findall(r"^[^#\s]+", LITELLM_IN, re.MULTILINE),
-} | {f"lambda/{name}/requirements.txt": asked for name, asked in GROUPS.items() if name not in {"test", "local", "load"}}
+} | {
+    f"lambda/{name}/requirements.txt": asked for name, asked in GROUPS.items() if name not in {"test", "local", "load"}
+}
 
 # --- What is proposed -------------------------------------------------------------------------------------------------
 

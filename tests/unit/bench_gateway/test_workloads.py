@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -127,15 +129,23 @@ def test_requests_come_at_random_at_their_rate() -> None:
     assert due == sorted(due) == workloads.times(rate=20, seconds=500, seed=1)
     assert 0 <= due[0] < due[-1] < 500
     assert len(due) == pytest.approx(20 * 500, rel=0.05)
-    gaps = [later - earlier for earlier, later in zip(due, due[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(due)]
     assert mean(gap < 1 / 20 for gap in gaps) == pytest.approx(0.632, abs=0.02)  # 1 - 1/e, of a Poisson process
 
 
 # --- What came back ---------------------------------------------------------------------------------------------------
 
 
-def answer(**changes: Any) -> Answer:
-    noted = {"lane": "small", "at": None, "sent": 1.5, "end": 3.0, "status": 200, "text": "", "events": [2.0, 2.25]}
+def answer(**changes: object) -> Answer:
+    noted: dict[str, Any] = {
+        "lane": "small",
+        "at": None,
+        "sent": 1.5,
+        "end": 3.0,
+        "status": 200,
+        "text": "",
+        "events": [2.0, 2.25],
+    }
     return load.answer_of(noted | changes)
 
 
@@ -169,7 +179,7 @@ for line in sys.stdin:
 
 
 @pytest.fixture
-def generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - makes one
+def generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Generator]:
     """A program that answers as the load generator does, without Locust; it leaves out what is asked of it."""
 
     def make(part: str) -> Generator:
@@ -186,18 +196,18 @@ def lanes(*due: float | None) -> dict[str, Lane]:
     return {"only": Lane([Request("/v1/messages", Path("body.json"), {}, at) for at in due], callers=2)}
 
 
-def test_every_request_has_a_number_of_its_own(generator: Any) -> None:
+def test_every_request_has_a_number_of_its_own(generator: Callable[[str], Generator]) -> None:
     with generator("0:") as running:
         first, second = (running.send(Target("http://127.0.0.1:1"), lanes(None, 0.5)) for _ in range(2))
     assert [each.sent for each in (*first, *second)] == [1, 2, 3, 4]
     assert [each.due for each in first] == [1, 0.5]
 
 
-def test_a_request_without_an_answer_is_told(generator: Any) -> None:
+def test_a_request_without_an_answer_is_told(generator: Callable[[str], Generator]) -> None:
     with generator("1:") as running, pytest.raises(LoadError, match="1 of 2 requests were not answered"):
         running.send(Target("http://127.0.0.1:1"), lanes(None, None))
 
 
-def test_a_generator_that_has_ended_is_told(generator: Any) -> None:
+def test_a_generator_that_has_ended_is_told(generator: Callable[[str], Generator]) -> None:
     with generator("nonsense") as running, pytest.raises(LoadError, match=r"has ended; its log is .*locust\.log"):
         running.send(Target("http://127.0.0.1:1"), lanes(None))
