@@ -55,7 +55,7 @@ class Costs:
     when the load was over: until the spend was written.
     """
 
-    idle: float
+    idle: float = 0.0
     afterwards: float = 0.0
     used: dict[str, Used] = field(default_factory=lambda: defaultdict(Used))
 
@@ -64,10 +64,13 @@ class Costs:
         used = self.used[workload]
         return 1000 * (max(0.0, used.cpu - self.idle * used.seconds) / used.requests + self.afterwards)
 
-    def settle(self, total: float, seconds: float) -> None:
-        """Share out what it used in all that time, beyond what it used during the workloads."""
+    def settle(self, total: float, seconds: float, *, others: int) -> None:
+        """Share out what it used in all that time, beyond what it used during the workloads.
+
+        `others` are requests of before, whose spend was written in that time too.
+        """
         during = sum(used.cpu - self.idle * used.seconds for used in self.used.values())
-        requests = sum(used.requests for used in self.used.values())
+        requests = others + sum(used.requests for used in self.used.values())
         self.afterwards = max(0.0, total - self.idle * seconds - during) / requests
 
 
@@ -91,6 +94,7 @@ class Run:
         self._bodies = workloads.Bodies(generator, self._models, scale)
         self._keys: dict[str, Iterator[str]] = {}
         self._new_keys: dict[str, list[str]] = {}
+        self._warmed = 0  # requests to each
         self._figures: list[Figure] = []
 
     def measure(self) -> list[Figure]:
@@ -132,8 +136,10 @@ class Run:
             self._new_keys[server.name] = made[USUAL_KEYS:]
         self._report("Warming up")
         for workload in self._bodies.measured():
+            count = 2 * workload.callers
+            self._warmed += count
             for server in self._each:
-                self._send(server, workload, 2 * workload.callers)
+                self._send(server, workload, count)
         self._place()
 
     def _place(self) -> None:
@@ -150,12 +156,7 @@ class Run:
     # --- What a request costs -----------------------------------------------------------------------------------------
 
     def _costs(self) -> dict[str, Costs]:
-        self._await_spend()
-        self._report("Measuring what each does at rest")
-        cpu = self._cpu()
-        time.sleep(IDLE_SECONDS)
-        idle = {name: (now - cpu[name]) / IDLE_SECONDS for name, now in self._cpu().items()}
-        costs = {name: Costs(each) for name, each in idle.items()}
+        costs = {server.name: Costs() for server in self._each}
         begin, before, writes = time.monotonic(), self._cpu(), self._writes()
         for workload in self._bodies.measured():
             self._report(f"Measuring: {workload.name}")
@@ -164,9 +165,13 @@ class Run:
                     self._use(server, workload, costs[server.name].used[workload.name])
         self._report("Waiting until the spend is written")
         self._await_spend()
-        total = self._cpu()
+        total, seconds = self._cpu(), time.monotonic() - begin
+        self._report("Measuring what each does at rest")
+        time.sleep(IDLE_SECONDS)
+        rested = self._cpu()
         for name, cost in costs.items():
-            cost.settle(total[name] - before[name], time.monotonic() - begin)
+            cost.idle = (rested[name] - total[name]) / IDLE_SECONDS
+            cost.settle(total[name] - before[name], seconds, others=self._warmed)
         self._tell_costs(costs, writes)
         return costs
 

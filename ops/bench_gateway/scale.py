@@ -39,6 +39,6 @@ class Scale:
 
 
 FULL: Final = Scale(
-    rounds=2, short=80, agents={100: 8, 400: 6, 1600: 3}, keys=500, seconds=12, fallbacks=24, memory=600
+    rounds=2, short=64, agents={100: 4, 400: 4, 1600: 2}, keys=500, seconds=10, fallbacks=16, memory=300
 )
-QUICK: Final = Scale(rounds=1, short=40, agents={100: 2, 400: 4, 1600: 2}, keys=60, seconds=5, fallbacks=6, memory=100)
+QUICK: Final = Scale(rounds=1, short=32, agents={100: 2, 400: 2, 1600: 2}, keys=40, seconds=5, fallbacks=4, memory=50)

@@ -61,8 +61,8 @@ def test_what_a_request_costs_has_what_comes_after_and_not_what_is_done_at_rest(
     costs = Costs(idle=0.1)
     costs.used["short"] = Used(requests=10, cpu=1.5, seconds=5)  # 1 s for ten
     costs.used["long"] = Used(requests=30, cpu=3.5, seconds=5)  # 3 s for thirty
-    # 60 s in all, of which 6 at rest and 4 for the requests: 2 more are for all forty of them.
-    costs.settle(total=12, seconds=60)
+    # 60 s in all, of which 6 at rest and 4 for the requests: 2 more are for all forty of them, and for ten before.
+    costs.settle(total=12.5, seconds=60, others=10)
     assert costs.cpu_ms("short") == pytest.approx(100 + 50)
     assert costs.cpu_ms("long") == pytest.approx(100 + 50)
 
