@@ -43,11 +43,11 @@ class Health:
         How many checks were not answered with 200 in time.
     """
 
-    INTERVAL: Final = 1.0  # seconds
     TIMEOUT: Final = 10.0  # seconds, as the load balancer's (docs/design.md, Time-outs)
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, interval: float = 1.0) -> None:
         self.failed = 0
+        self._interval = interval  # seconds
         self._url = f"{url}/health/liveliness"
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -64,7 +64,7 @@ class Health:
 
     def _watch(self) -> None:
         with httpx.Client(timeout=self.TIMEOUT, trust_env=False) as http:
-            while not self._over.wait(self.INTERVAL):
+            while not self._over.wait(self._interval):
                 try:
                     self.failed += http.get(self._url).status_code != 200
                 except httpx.HTTPError:

@@ -17,6 +17,7 @@ from ops.bench_gateway.chart import MOST, chart
 from ops.bench_gateway.figures import Aim, Figure, aims
 from ops.bench_gateway.load import LoadError
 from ops.bench_gateway.run import Costs, Used
+from ops.bench_gateway.scale import QUICK
 from ops.bench_gateway.statistics import Spread, percentile, spread
 
 HUNDRED = [float(number) for number in range(100, 0, -1)]  # in no order that helps
@@ -210,14 +211,14 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return GOOD
 
     monkeypatch.setattr(command, "measure", measure)
-    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     return asked
 
 
 def test_every_aim_holds(measured: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--quick", "--memory", "10000", "--only", "default", "ours", "--json"]) == 0
     ((scale, which, _),) = measured
-    assert (which, scale.memory, scale.keys) == (("ours", "default"), 10_000, command.QUICK.keys)
+    assert (which, scale.memory, scale.keys) == (("ours", "default"), 10_000, QUICK.keys)
     told = json.loads(capsys.readouterr().out)
     assert told["figures"][0]["values"] == {"ours": 75, "article": 100, "default": 90}
     assert told["aims"][0]["holds"] is True

@@ -57,10 +57,7 @@ def test_a_failed_health_check_is_counted() -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    class Often(overload.Health):
-        INTERVAL = 0.01
-
-    with BenchServer(Handler) as server, Often(server.url) as health:
+    with BenchServer(Handler) as server, overload.Health(server.url, interval=0.01) as health:
         assert enough.wait(30)
     assert set(asked) == {"/health/liveliness"}
     assert health.failed == len(asked) - 1
