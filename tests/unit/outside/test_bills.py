@@ -108,6 +108,8 @@ def test_aws(world: OutsideWorld) -> None:
     assert sum(line.cost for line in statement.lines) == pytest.approx(10 * EXPECTED)
     assert {line.everywhere for line in statement.lines if "Haiku" in line.model} == {True}
     assert {line.kind for line in statement.lines} == {"input", "cached", "cache_write", "output"}
+    written = {line.text.partition("USW2_")[2] for line in statement.lines if line.kind == "cache_write"}
+    assert {"cache_write_tokens_standard-Units", "cache_write_tokens_1h_standard-Units"} <= written
     assert not statement.preliminary
     assert read_aws(NOVEMBER).lines == []
 

@@ -136,13 +136,13 @@ def test_bars_are_stacked_and_in_the_place_of_their_time(objects: DatadogObjects
 
 def test_bars_of_losses_are_below_the_line(objects: DatadogObjects) -> None:
     """Of what a cache saved: writing costs, before anything is read."""
-    told = (("m", 3.0, 70), ("m", -1.0, 1810), ("n", -0.5, 1810), ("n", 1.0, 1810))
+    told = (("m", 3.0, 70), ("m", -1.0, 1810), ("n", -0.5, 1810), ("n", 2.5, 1810))
     records = [call("a", model, 1, back=back, cache_saved=saved) for model, saved, back in told]
     bars = cards(page(objects, records, time="1h"))["Saved by caches, of everybody"]
     found = re.findall(r'y="([\d.]+)" width="[\d.]+" height="([\d.]+)".*?<title>(\w), .*?: (.*?)</title>', bars)
     assert sorted((float(y), float(height), name, text) for y, height, name, text in found) == [
         (0, 75, "m", "$3.00"),
-        (62.5, 12.5, "n", "$0.50"),
+        (25, 50, "n", "$2.00"),
         (75, 25, "m", "-$1.00"),
     ]
     assert re.findall(r"<span>(-?\$[\d.]+)</span>", bars) == ["-$1", "$0", "$1", "$2", "$3"]
