@@ -1,0 +1,83 @@
+"""What callers get of a task that has as many requests in hand as it may, and what it says of that."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from local.gateway import LocalGateway
+from local.outside.records import Fault
+from local.outside.world import OutsideWorld
+from tests.e2e.conftest import eventually, sdk
+
+AZURE, GEMINI = "gpt-6-luna", "gemini-3.8-flash"
+MESSAGE: Any = {"role": "user", "content": "Say hello"}
+# One of each format, by its route.
+CALLS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": AZURE, "messages": [MESSAGE]},
+    "/v1/responses": {"model": AZURE, "input": "Say hello"},
+    # Longer than what any connection has room for: nobody waits for the end of it.
+    "/v1/messages": {"model": AZURE, "max_tokens": 9, "messages": [{**MESSAGE, "content": "word " * 1_000_000}]},
+    f"/v1beta/models/{GEMINI}:generateContent": {"contents": [{"role": "user", "parts": [{"text": "Say hello"}]}]},
+}
+
+
+def tasks(gateway: LocalGateway) -> list[int]:
+    """Where the tasks listen."""
+    balancing = gateway.client("elbv2")
+    (group,) = balancing.describe_target_groups()["TargetGroups"]
+    health = balancing.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
+    return [each["Target"]["Port"] for each in health]
+
+
+def fill(gateway: LocalGateway, key: str, held: ExitStack) -> None:
+    """Have every worker hold as many requests as it may: calls whose bodies do not come, as long as `held` is open."""
+    body_to_come = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: task\r\nContent-Type: application/json\r\nContent-Length: 9\r\n"
+        f"Authorization: Bearer {key}\r\n\r\n"
+    )
+    settings = gateway.environment.gateway
+    for port in tasks(gateway):
+        for _ in range(settings.workers * settings.max_in_flight_requests):
+            connection = held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            connection.sendall(body_to_come.encode())
+    assert eventually(lambda: answer(gateway, key, "/v1/responses").status_code == 503)
+
+
+def answer(gateway: LocalGateway, key: str, path: str) -> httpx.Response:
+    """The answer to the call of this route."""
+    return gateway.api("POST", path, key=key, json=CALLS[path])
+
+
+def test_a_full_task_refuses_at_once_and_goes_on_with_what_it_has(
+    gateway: LocalGateway, outside: OutsideWorld, user: str
+) -> None:
+    key = gateway.user_key(user)
+    host = next(each for each in gateway.config.hosts(gateway.environment.plain_variables) if ".azure." in each)
+    outside.set_fault(host, Fault(chunk_delay_seconds=0.05))
+    stream = iter(sdk(gateway, key).chat.completions.create(model=AZURE, messages=[MESSAGE], stream=True))
+    begun = [next(stream)]
+    with ExitStack() as held:
+        fill(gateway, key, held)
+        begun += stream
+        assert eventually(lambda: answer(gateway, key, "/v1/responses").is_success)  # it has left its place to another
+        fill(gateway, key, held)
+        outside.clear("calls")
+        for path in CALLS:
+            refused = answer(gateway, key, path)
+            assert refused.status_code == 503, path
+            assert refused.headers["retry-after"] == "1", path
+            assert refused.json()["error"]["type"] == "overloaded_error", path
+        with pytest.raises(openai.InternalServerError) as error:
+            sdk(gateway, key).chat.completions.create(model=AZURE, messages=[MESSAGE])
+        assert error.value.status_code == 503
+        assert not any(call.model for call in outside.calls())  # no provider hears of it
+        for path in ("/health/liveliness", "/health/readiness"):
+            assert gateway.api("GET", path).is_success, path
+    assert begun[-1].choices[0].finish_reason == "stop"
+    assert eventually(lambda: answer(gateway, key, "/v1/responses").is_success)
