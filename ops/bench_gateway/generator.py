@@ -57,7 +57,7 @@ class Caller(User):  # type: ignore[misc]
             self.target["url"],
             connection_timeout=self.patience,
             network_timeout=self.patience,
-            insecure=True,
+            ssl_options={"ca_certs": self.target.get("ca_file")},
             proxy_host=self.target.get("proxy_host"),
             proxy_port=self.target.get("proxy_port"),
         )

@@ -24,11 +24,12 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go: a URL, and the proxy on the way if there is one."""
+    """Where requests go: a URL, and for HTTPS the proxy on the way and the file of the CA that is trusted."""
 
     url: str
     proxy_host: str | None = None
     proxy_port: int | None = None
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True)

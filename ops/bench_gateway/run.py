@@ -135,11 +135,10 @@ class Run:
             self._keys[server.name] = cycle(made[:USUAL_KEYS])
             self._new_keys[server.name] = made[USUAL_KEYS:]
         self._report("Warming up")
-        for workload in self._bodies.measured():
-            count = 2 * workload.callers
-            self._warmed += count
+        for workload in self._bodies.warming():
+            self._warmed += workload.count
             for server in self._each:
-                self._send(server, workload, count)
+                self._send(server, workload, workload.count)
         self._place()
 
     def _place(self) -> None:

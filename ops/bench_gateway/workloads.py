@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +52,13 @@ class Bodies:
     def measured(self) -> list[Workload]:
         """Those whose processor time is measured."""
         return [self.short(stream=False), self.short(stream=True), *self._agents()]
+
+    def warming(self) -> list[Workload]:
+        """Each kind, by as many callers that several workers get some of it."""
+        size = sorted(self._scale.agents)[len(self._scale.agents) // 2]
+        agents = [workload for workload in self._agents() if workload.name.startswith(f"{size} KB")]
+        kinds = (self.short(stream=False), self.short(stream=True), *agents)
+        return [replace(workload, count=2 * SHORT_CALLERS, callers=SHORT_CALLERS) for workload in kinds]
 
     def short(self, *, stream: bool) -> Workload:
         """A person's question."""
@@ -119,7 +126,7 @@ def times(rate: float, seconds: float, seed: int) -> list[float]:
 
 def direct(outside: OutsideWorld) -> Target:
     """The way to the simulated provider without LiteLLM."""
-    return Target(DIRECT_URL, "127.0.0.1", outside.port)
+    return Target(DIRECT_URL, "127.0.0.1", outside.port, str(outside.ca_file.resolve()))
 
 
 def direct_requests(outside: OutsideWorld, body: Path, due: Sequence[float]) -> list[Request]:

@@ -75,10 +75,14 @@ def test_everything_ends(number: signal.Signals, code: int, tmp_path: Path) -> N
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     numbers = lines(started, 4)
-    bench.send_signal(number)
-    _, told = bench.communicate(timeout=60)
-    assert bench.returncode == code
-    assert gone(numbers)
+    try:
+        bench.send_signal(number)
+        _, told = bench.communicate(timeout=60)
+        assert bench.returncode == code
+        assert gone(numbers)
+    finally:
+        for left in filter(psutil.pid_exists, numbers):
+            os.kill(left, signal.SIGKILL)
     if number != signal.SIGKILL:
         assert told.splitlines()[-1] == "bench: ended, with all that it had started"
         assert not list(tmp_path.glob("bench-*"))
