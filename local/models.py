@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from local.outside.bills import Deployment
 from local.outside.credentials import Credentials
 from stacks.litellm_config import PRICES_FROM, LiteLlmConfig, Model
+from stacks.litellm_config.model import VERTEX
+from stacks.litellm_config.variables import resolve
 
 _REFERENCE = "os.environ/"
 _PRICE = re.compile(r"((in|out)put_cost_per|cache_(creation|read)_input)_\w+")
@@ -45,6 +47,7 @@ def credentials_of(config: LiteLlmConfig, names: Collection[str], credentials: C
         for parameter, value in (
             ("api_key", credentials.azure_api_key),
             ("vertex_credentials", credentials.vertex_credentials),
+            ("vertex_ai_credentials", credentials.vertex_credentials),
         ):
             if str(model.parameters.get(parameter, "")).startswith(_REFERENCE):
                 known[str(model.parameters[parameter]).removeprefix(_REFERENCE)] = value
@@ -55,8 +58,8 @@ def _place(model: Model, variables: Mapping[str, str]) -> str:
     """Where it is called, as a bill names the place."""
     if model.provider == "bedrock":
         return str(model.region)
-    setting = str(model.parameters["api_base" if model.provider == "azure" else "vertex_location"])
-    value = variables[setting.removeprefix(_REFERENCE)] if setting.startswith(_REFERENCE) else setting
+    names = ("api_base",) if model.provider == "azure" else VERTEX["vertex_location"]
+    value = resolve(model.parameter(*names), variables)
     return (urlsplit(value).hostname or "").partition(".")[0] if model.provider == "azure" else value
 
 

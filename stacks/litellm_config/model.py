@@ -110,14 +110,12 @@ class Model:
         return next((str(self.parameters[name]) for name in names if name in self.parameters), "")
 
     def hosts(self, variables: Mapping[str, str]) -> Iterator[str]:
-        """Yield the hosts that calling this entry reaches."""
+        """Yield the hosts that calling this entry reaches; not one that a secret names."""
         if self.provider == "bedrock":
-            if endpoint := self.parameter("aws_bedrock_runtime_endpoint"):
-                yield urlsplit(resolve(endpoint, variables)).hostname or ""
-            else:
-                yield f"bedrock-runtime.{self.region}.amazonaws.com"
+            endpoint = self.parameter("aws_bedrock_runtime_endpoint")
+            yield from _host(endpoint or f"https://bedrock-runtime.{self.region}.amazonaws.com", variables)
         elif self.provider == "azure":
-            yield urlsplit(resolve(self.parameters["api_base"], variables)).hostname or ""
+            yield from _host(self.parameter("api_base"), variables)
             if {"client_secret", "azure_password"} & self.parameters.keys():
                 yield "login.microsoftonline.com"
         else:
@@ -127,12 +125,17 @@ class Model:
                 yield "aiplatform.googleapis.com"
             elif "-" in location:
                 yield f"{location}-aiplatform.googleapis.com"
-            else:  # the multi-regions eu and us
+            elif location:  # the multi-regions eu and us
                 yield f"aiplatform.{location}.rep.googleapis.com"
 
     def is_priced(self) -> bool:
         """Whether LiteLLM can tell what a call costs."""
         return bool(self.own_prices()) or self.listed_as() is not None
+
+    def is_free(self) -> bool:
+        """Whether its own prices say that its calls cost nothing."""
+        prices = self.own_prices()
+        return bool(prices) and not any(prices.values()) and PRICES_FROM not in self.info
 
     def own_prices(self) -> dict[str, float]:
         """The prices that the entry has for every day, by LiteLLM's names; none if it does not price its tokens."""
@@ -165,6 +168,11 @@ class Model:
                 yield from (f"bedrock/{self.region}/{name}", name, f"bedrock/{name}", geography_of(name)[1])
             if arn := BEDROCK_ARN.fullmatch(self.id):  # of which it takes the last part, without the geography
                 yield geography_of(arn["id"])[1]
+
+
+def _host(address: str, variables: Mapping[str, str]) -> Iterator[str]:
+    if host := urlsplit(resolve(address, variables)).hostname:
+        yield host
 
 
 def _split_bedrock(rest: str) -> tuple[tuple[str, ...], str]:

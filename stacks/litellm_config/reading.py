@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from stacks.litellm_config.catalog import catalog
 from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.file import StrictLoader, read
 from stacks.litellm_config.findings import Findings
 from stacks.litellm_config.rules import (
-    bedrock,
     callbacks,
     closed,
     conversations,
@@ -69,16 +67,7 @@ def load_config(
     pool_limit, request_timeout = settings.check(reading)
     secrets, plain = references.secrets_and_variables(reading, needs)  # last: it leaves out what is refused already
     findings.check()
-    for index, model in enumerate(found):  # all of them, as nothing is refused
-        place = ("model_list", index)
-        if not model.is_priced():
-            reading.warn(
-                place,
-                f"LiteLLM {catalog()['litellm']} knows no price for {model.model}, so its use would cost nothing in "
-                "reports and budgets; set model_info.input_cost_per_token and output_cost_per_token, or "
-                "model_info.base_model",
-            )
-        bedrock.price_notice(reading, place, model)
+    models.notices(reading, found)
     conversations.check(reading, found)
     return LiteLlmConfig(
         path=path,

@@ -98,5 +98,5 @@ SECRET_VALUE: Final = re.compile(
 
 
 def resolve(value: str, variables: Mapping[str, str]) -> str:
-    """The value itself, or that of the variable which it refers to."""
-    return variables[value.removeprefix(REFERENCE)] if value.startswith(REFERENCE) else value
+    """The value itself, or that of the variable which it refers to; "" if that is a secret, which nobody knows here."""
+    return variables.get(value.removeprefix(REFERENCE), "") if value.startswith(REFERENCE) else value

@@ -312,7 +312,7 @@ def releases(draw: DrawFn, names: tuple[str, ...] = ("dev", "prod")) -> Written:
 
 @composite
 def bedrock_entries(draw: DrawFn) -> Written:
-    """A model on demand, by a profile, by an ARN, or by an application's own profile."""
+    """A model on demand, by a profile, by an ARN, by an application's own profile, with a guardrail or with a key."""
     geography = draw(st.sampled_from((None, *sorted(GEOGRAPHIES))))
     callers = GEOGRAPHIES[geography].callers if geography else ("",)
     region = draw(st.sampled_from([each for each in BEDROCK_REGIONS if each.startswith(callers)] or BEDROCK_REGIONS))
@@ -320,23 +320,20 @@ def bedrock_entries(draw: DrawFn) -> Written:
     name = f"{geography}.{vendor}" if geography else vendor
     profile = f"arn:aws:bedrock:{region}:123456789012:inference-profile/{name}"
     application = f"arn:aws:bedrock:{region}:123456789012:application-inference-profile/abc123def456"
-    guardrail = {"guardrailIdentifier": "abc123def456", "guardrailVersion": "1"}
-    parameters, info = draw(
-        st.sampled_from(
-            (
-                ({"model": f"bedrock/{name}"}, {}),
-                ({"model": f"bedrock/converse/{name}"}, {}),
-                ({"model": f"bedrock/invoke/{name}"}, {}),
-                ({"model": f"bedrock/{profile}" if geography else f"bedrock/{name}"}, {"base_model": name}),
-                ({"model": f"bedrock/{name}", "model_id": application}, {}),
-                ({"model": f"bedrock/{application}"}, {"base_model": name}),
-                ({"model": f"bedrock/arn:aws:bedrock:{region}::foundation-model/{vendor}"}, {}),
-                ({"model": f"bedrock/qwen3/arn:aws:bedrock:{region}:123456789012:imported-model/abc123"}, {}),
-                ({"model": f"bedrock/{name}", "guardrailConfig": guardrail}, {"access_groups": ["research"]}),
-                ({"model": f"bedrock/{name}", "api_key": "os.environ/BEDROCK_API_KEY"}, {}),
-            )
-        )
+    guardrail: Written = {"guardrailIdentifier": "abc123def456", "guardrailVersion": "1"}
+    entries: tuple[tuple[Written, Written], ...] = (
+        ({"model": f"bedrock/{name}"}, {}),
+        ({"model": f"bedrock/converse/{name}"}, {}),
+        ({"model": f"bedrock/invoke/{name}"}, {}),
+        ({"model": f"bedrock/{profile}" if geography else f"bedrock/{name}"}, {"base_model": name}),
+        ({"model": f"bedrock/{name}", "model_id": application}, {}),
+        ({"model": f"bedrock/{application}"}, {"base_model": name}),
+        ({"model": f"bedrock/arn:aws:bedrock:{region}::foundation-model/{vendor}"}, {}),
+        ({"model": f"bedrock/qwen3/arn:aws:bedrock:{region}:123456789012:imported-model/abc123"}, {}),
+        ({"model": f"bedrock/{name}", "guardrailConfig": guardrail}, {"access_groups": ["research"]}),
+        ({"model": f"bedrock/{name}", "api_key": "os.environ/BEDROCK_API_KEY"}, {}),
     )
+    parameters, info = draw(st.sampled_from(entries))
     return {"litellm_params": {**parameters, "aws_region_name": region}, "model_info": info}
 
 

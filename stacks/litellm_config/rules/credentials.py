@@ -23,6 +23,7 @@ def check(reading: Reading) -> None:
         mapping = reading.mapping(place, credential)
         if mapping and not isinstance(mapping.get("credential_name"), str):
             reading.refuse(place, "it has no credential_name: add the one that entries name")
+        reading.mapping((*place, "credential_values"), mapping.get("credential_values") or {})
         for key in ("credential_values", "credential_info"):
             if mapping and not isinstance(mapping.get(key), dict):
                 reading.refuse(
@@ -50,7 +51,9 @@ def _listed(reading: Reading) -> dict[str, dict[str, Any]]:
     given = reading.document.get("credential_list")
     credentials = [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
     return {
-        each["credential_name"]: each["credential_values"]
+        each["credential_name"]: {
+            key: value for key, value in each["credential_values"].items() if isinstance(key, str)
+        }
         for each in credentials
         if isinstance(each.get("credential_name"), str) and isinstance(each.get("credential_values"), dict)
     }

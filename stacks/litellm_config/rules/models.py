@@ -67,6 +67,10 @@ def _model(reading: Reading, index: int, entry: object) -> Model | None:
     _check_parameters(reading, place, given)
     _check_info(reading, place, info)
     parameters = with_credential(reading, place, given)
+    for key in _TEXTS:
+        if key in parameters and not isinstance(parameters[key], str):
+            what = f"{key} is to be text: {_as_text(parameters[key])}"
+            reading.refuse((*place, "litellm_params"), what, at=(key,))
     full = parameters.get("model")
     if not isinstance(full, str) or not full:
         if "model" not in given:
@@ -111,9 +115,6 @@ def _check_parameters(reading: Reading, place: Place, parameters: Mapping[str, A
         else:
             told = f"LiteLLM {catalog()['litellm']} does not know {key!r} and sends it to the provider as it is"
             reading.warn(place, told, at=(key,))
-    for key in _TEXTS:
-        if key in parameters and not isinstance(parameters[key], str):
-            reading.refuse(place, f"{key} is to be text: {_as_text(parameters[key])}", at=(key,))
 
 
 def _as_text(value: object) -> str:
@@ -177,6 +178,24 @@ def _check_repeats(reading: Reading, entries: list[Any]) -> None:
         if first != index:
             other = reading.findings.file.label(("model_list", first))
             reading.refuse(("model_list", index), f"it repeats {other}: remove one or change its region or base")
+
+
+def notices(reading: Reading, found: tuple[Model, ...]) -> None:
+    """Warn of what models cost: nothing that LiteLLM knows of, or nothing at all. Only of a file with no mistakes."""
+    for index, model in enumerate(found):
+        if not model.is_priced():
+            reading.warn(
+                ("model_list", index),
+                f"LiteLLM {catalog()['litellm']} knows no price for {model.model}, so its use would cost nothing in "
+                "reports and budgets; set model_info.input_cost_per_token and output_cost_per_token, or "
+                "model_info.base_model",
+            )
+        bedrock.price_notice(reading, ("model_list", index), model)
+    for provider in PROVIDERS:
+        own = [(index, model) for index, model in enumerate(found) if model.provider == provider]
+        if own and all(model.is_free() for _, model in own):
+            told = f"no model of {provider} costs anything, so the smoke test, which looks for what it spent, fails"
+            reading.warn(("model_list", own[0][0]), f"{told}: give one a price")
 
 
 def _as_text_of(value: object) -> str:

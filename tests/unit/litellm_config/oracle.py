@@ -19,11 +19,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import litellm
-import litellm.proxy.proxy_server as server
+import litellm  # type: ignore[import-not-found]
+import litellm.proxy.proxy_server as server  # type: ignore[import-not-found]
 import yaml
-from litellm.cost_calculator import completion_cost
-from litellm.litellm_core_utils.litellm_logging import use_custom_pricing_for_model
+from litellm.cost_calculator import completion_cost  # type: ignore[import-not-found]
+from litellm.litellm_core_utils.litellm_logging import use_custom_pricing_for_model  # type: ignore[import-not-found]
 
 SECONDS = 60  # for one file, on a busy machine
 LIMITS = {"general_settings": "database_connection_pool_limit", "litellm_settings": "request_timeout"}
@@ -46,7 +46,7 @@ def price(model: dict[str, Any]) -> float | None:
     name = parameters["model"].replace("azure/responses/", "azure/")  # as its bridge to them does
     usage = litellm.Usage(prompt_tokens=1000, completion_tokens=1000, total_tokens=2000)
     try:
-        return completion_cost(
+        cost: float = completion_cost(
             completion_response=litellm.ModelResponse(model=name, usage=usage),
             model=name.partition("/")[2],
             custom_llm_provider=provider,
@@ -57,6 +57,7 @@ def price(model: dict[str, Any]) -> float | None:
         )
     except Exception:
         return None
+    return cost
 
 
 def verdict(file: str) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def test_so_is_one_of_a_price_for_every_day(tmp_path: Path, section: str, prices
 @pytest.mark.parametrize("section", ["model_info", "litellm_params"])
 def test_a_price_for_every_day_may_be_text_to_yaml(tmp_path: Path, section: str) -> None:
     """LiteLLM makes a number of it; and it is no secret, for all that its name ends in."""
-    prices = {"input_cost_per_token": "4e-06", "output_cost_per_token": "2E-5"}
+    prices: dict[str, Any] = {"input_cost_per_token": "4e-06", "output_cost_per_token": "2E-5"}
     given = entry(parameters=prices) if section == "litellm_params" else entry(**prices)
     (model,) = read(tmp_path, given).models
     assert model.own_prices() == {"input_cost_per_token": 4e-06, "output_cost_per_token": 2e-05}
