@@ -123,7 +123,7 @@ def test_a_conversation_is_paid_for_once_and_moves_as_a_whole(
         "X-Claude-Code-Session-Id": str(uuid.uuid4()),
     }
     messages: list[dict[str, Any]] = []
-    costs = []
+    costs: list[str] = []
 
     def turn(number: int) -> Call:
         for message in messages:
@@ -133,7 +133,7 @@ def test_a_conversation_is_paid_for_once_and_moves_as_a_whole(
         body = {"model": BEDROCK, "max_tokens": 100, "messages": messages}
         answer = httpx.post(f"{gateway.url}/v1/messages", headers=headers, json=body, trust_env=False, timeout=60)
         messages.append(turn_of("assistant", answer.json()["content"][0]["text"]))
-        costs.append(float(answer.headers["x-litellm-response-cost"]))
+        costs.append(answer.headers.get("x-litellm-response-cost"))  # an answer of a second attempt has none
         return model_calls(outside)[-1]
 
     calls = [turn(number) for number in range(30)]
@@ -147,7 +147,7 @@ def test_a_conversation_is_paid_for_once_and_moves_as_a_whole(
     read = sum(call.usage.cached_tokens for call in calls)
     put_out = sum(call.usage.output_tokens for call in calls)
     assert written == calls[-1].usage.input_tokens > 20_000
-    assert sum(costs) == pytest.approx(
+    assert sum(map(float, costs)) == pytest.approx(
         written * prices["cache_creation_input_token_cost"]
         + read * prices["cache_read_input_token_cost"]
         + put_out * prices["output_cost_per_token"]
