@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -110,6 +111,56 @@ def test_a_throttled_region_is_left_out(client: openai.OpenAI, outside: OutsideW
     answered = Counter((call.region, call.status) for call in model_calls(outside))
     assert answered["us-east-2", 200] + answered["us-west-2", 200] == 40
     assert answered["us-east-1", 429] < 10  # it was asked, and then left out for a while
+
+
+def test_a_conversation_is_paid_for_once_and_moves_as_a_whole(
+    gateway: LocalGateway, outside: OutsideWorld, user: str
+) -> None:
+    """As Claude Code holds one: the session's id in a header, the mark of the cache on what is new."""
+    headers = {
+        "Authorization": f"Bearer {gateway.user_key(user)}",
+        "User-Agent": "claude-cli/2.1.332 (external, sdk-cli)",
+        "X-Claude-Code-Session-Id": str(uuid.uuid4()),
+    }
+    messages: list[dict[str, Any]] = []
+    costs: list[str] = []
+
+    def turn(number: int) -> Call:
+        for message in messages:
+            message["content"][0].pop("cache_control", None)
+        text = f"{'What was found. ' * (1500 if number == 0 else 150)} Turn {number}."
+        messages.append(turn_of("user", text, cache_control={"type": "ephemeral"}))
+        body = {"model": BEDROCK, "max_tokens": 100, "messages": messages}
+        answer = httpx.post(f"{gateway.url}/v1/messages", headers=headers, json=body, trust_env=False, timeout=60)
+        messages.append(turn_of("assistant", answer.json()["content"][0]["text"]))
+        costs.append(answer.headers.get("x-litellm-response-cost"))  # an answer of a second attempt has none
+        return model_calls(outside)[-1]
+
+    calls = [turn(number) for number in range(30)]
+    (region,) = {call.region for call in calls}
+    # In one region, each turn reads what the one before it had, and writes what is new. So each token is written once.
+    assert [call.usage.cached_tokens for call in calls[1:]] == [
+        call.usage.cached_tokens + call.usage.cache_write_tokens for call in calls[:-1]
+    ]
+    prices = prices_of(calls[0].model, calls[0].time)
+    written = sum(call.usage.cache_write_tokens for call in calls)
+    read = sum(call.usage.cached_tokens for call in calls)
+    put_out = sum(call.usage.output_tokens for call in calls)
+    assert written == calls[-1].usage.input_tokens > 20_000
+    assert sum(map(float, costs)) == pytest.approx(
+        written * prices["cache_creation_input_token_cost"]
+        + read * prices["cache_read_input_token_cost"]
+        + put_out * prices["output_cost_per_token"]
+    )
+    outside.set_fault(f"bedrock-runtime.{region}.amazonaws.com", Fault(status=429))
+    moved = [turn(number) for number in range(30, 33)]
+    assert len({call.region for call in moved} - {region}) == 1
+    assert [call.usage.cached_tokens > 0 for call in moved] == [False, True, True]
+
+
+def turn_of(role: str, text: str, **mark: object) -> dict[str, Any]:
+    """A message of one text."""
+    return {"role": role, "content": [{"type": "text", "text": text, **mark}]}
 
 
 def test_another_model_steps_in_when_every_region_is_throttled(client: openai.OpenAI, outside: OutsideWorld) -> None:

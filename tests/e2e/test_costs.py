@@ -132,8 +132,8 @@ def responses(model: str, content: object = "Say hello, please.", **more: object
 
 
 def prefix(name: str) -> str:
-    """A text of more than 1,024 tokens that no other case has."""
-    return f"The document of {name}: {'word ' * 1200}"
+    """A text that no other case has, longer than the least that its model caches; Gemini 4's is 6,144 tokens."""
+    return f"The document of {name}: {'word ' * (6000 if name.startswith('vertex') else 1200)}"
 
 
 def marked(name: str, lifetime: str) -> list[Json]:

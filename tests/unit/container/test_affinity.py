@@ -150,8 +150,8 @@ def test_the_texts_alone_tell(affinity: types.ModuleType) -> None:
     plain = affinity.identify({"messages": [{"role": "user", "content": [text]}]}, None)
     marked = {**text, "cache_control": {"type": "ephemeral"}}
     assert affinity.identify({"messages": [{"role": "user", "content": [marked]}]}, None) == plain
-    called = [{"role": "user", "content": LONG}, {"type": "function_call", "arguments": "{}"}]
-    assert affinity.identify({"input": called}, None) == affinity.identify({"input": called[:1]}, None) == plain
+    thought = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "Look at it."}]}
+    assert affinity.identify({"input": [{"role": "user", "content": LONG}, thought]}, None) == plain
 
 
 @pytest.mark.parametrize(
