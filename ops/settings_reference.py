@@ -49,7 +49,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "gateway.workers": "Worker processes of a task",
     "gateway.min_tasks": "The fewest tasks",
     "gateway.max_tasks": "The most tasks",
-    "gateway.max_in_flight_requests": "Requests that a worker has in hand at once: more get 503. Scaled by 60 %",
+    "gateway.max_in_flight_requests": "Requests in hand of a worker: more get 503, a task is added at 60 %",
     "gateway.spot": "Fargate Spot: a third of the price, two minutes' notice",
     "database.min_capacity": "The least of Aurora's capacity, in ACU",
     "database.max_capacity": "The most of it; it also bounds the connections",

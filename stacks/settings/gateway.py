@@ -30,9 +30,9 @@ MAX_CONNECTIONS_AT_HALF_ACU = 2000
 RESERVED_CONNECTIONS = 15
 
 # Requests that a worker has in hand at the same time, unless the settings say otherwise, and the most they may say.
-# A worker with 1 vCPU does 10 agents' prompts of 400 KB a second, or 40 short ones (docs/performance.md), and their
-# answers take some 10 and some 2 seconds: about 100 keep it busy without keeping anybody waiting. 100 prompts of 1.6 MB
-# fit in WORKER_MEMORY.
+# A worker with 1 vCPU does 10 to 20 agents' prompts of 400 KB a second, or 25 to 45 short ones (docs/performance.md),
+# and their answers take some ten and some two to four seconds: about 100 keep it busy without keeping anybody waiting.
+# Of memory, 100 prompts of 1.6 MB take 0.7 of the 4 GiB.
 MAX_IN_FLIGHT = 100
 MOST_IN_FLIGHT = 1000
 
