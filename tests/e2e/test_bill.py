@@ -20,7 +20,7 @@ from tests.e2e.test_completions import AZURE, BEDROCK, REGIONS, VERTEX, ask, ask
 
 OPUS, USER = "claude-opus-5-5", "bill@example.com"
 PROVIDERS = ("bedrock", "azure", "vertex_ai")
-LONG = "A prefix that is worth a cache. " * 400  # 3200 tokens
+LONG = "A prefix that is worth a cache. " * 800  # 6400 tokens: Gemini 4 caches from 6,144 on
 # 18 of these prompts of 180,000 tokens cost 14 $: 8 % of it are more than the dollar below which all is noise.
 HUGE, TIMES = "word " * 144_000, 18
 TOLERANCE = 3.0

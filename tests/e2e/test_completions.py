@@ -136,7 +136,7 @@ def test_a_conversation_is_paid_for_once_and_moves_as_a_whole(
         costs.append(answer.headers.get("x-litellm-response-cost"))  # an answer of a second attempt has none
         return model_calls(outside)[-1]
 
-    calls = [turn(number) for number in range(30)]
+    calls = [turn(number) for number in range(12)]
     (region,) = {call.region for call in calls}
     # In one region, each turn reads what the one before it had, and writes what is new. So each token is written once.
     assert [call.usage.cached_tokens for call in calls[1:]] == [
@@ -146,14 +146,14 @@ def test_a_conversation_is_paid_for_once_and_moves_as_a_whole(
     written = sum(call.usage.cache_write_tokens for call in calls)
     read = sum(call.usage.cached_tokens for call in calls)
     put_out = sum(call.usage.output_tokens for call in calls)
-    assert written == calls[-1].usage.input_tokens > 20_000
+    assert written == calls[-1].usage.input_tokens > 10_000
     assert sum(map(float, costs)) == pytest.approx(
         written * prices["cache_creation_input_token_cost"]
         + read * prices["cache_read_input_token_cost"]
         + put_out * prices["output_cost_per_token"]
     )
     outside.set_fault(f"bedrock-runtime.{region}.amazonaws.com", Fault(status=429))
-    moved = [turn(number) for number in range(30, 33)]
+    moved = [turn(number) for number in range(12, 15)]
     assert len({call.region for call in moved} - {region}) == 1
     assert [call.usage.cached_tokens > 0 for call in moved] == [False, True, True]
 

@@ -200,7 +200,7 @@ def _tool(client: openai.OpenAI, model: str) -> object:
 
 def _cached(client: openai.OpenAI, model: str) -> object:
     """Ask with a long beginning, which the provider caches: some by themselves, Bedrock where it is marked."""
-    beginning: Any = {"type": "text", "text": "Long instructions. " * 400, "cache_control": {"type": "ephemeral"}}
+    beginning: Any = {"type": "text", "text": "Long instructions. " * 1400, "cache_control": {"type": "ephemeral"}}
     messages: Any = [{"role": "system", "content": [beginning]}, {"role": "user", "content": "Say hello"}]
     return client.chat.completions.create(model=model, messages=messages)
 

@@ -99,7 +99,7 @@ def chat(model: str, text: str = MARKER, **more: Any) -> Json:  # noqa: ANN401 -
 def answered(gateway: LocalGateway, who: Person) -> None:
     """Ask each provider in each way."""
     completions = who.client.chat.completions
-    long = f"{MARKER} of {who.user}. " * 100  # more than the 1,024 tokens from which on a prompt is cached
+    long = f"{MARKER} of {who.user}. " * 600  # more than the 6,144 tokens from which on Gemini 4 caches
     for model in (CLAUDE, GPT, GEMINI):
         completions.create(**chat(model))
         completions.create(**chat(model), reasoning_effort="high")
