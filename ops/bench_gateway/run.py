@@ -25,7 +25,7 @@ from ops.bench_gateway.workloads import Workload
 USUAL_KEYS: Final = 40  # people who ask again and again, before those who come all at once
 IDLE_SECONDS: Final = 6.0
 WRITTEN_WITHIN: Final = 180.0  # seconds; ours writes the spend once a minute
-OPEN_CALLERS: Final = 64
+OPEN_CALLERS: Final = 256  # more than a gateway should have in flight
 DIRECT_CALLERS: Final = 4
 WARM_SECONDS: Final = 1.0  # at the beginning of an open loop, in which connections are made: not counted
 # A model that answers as people know it: the first token after 0.6 s, then 80 a second, in pieces of 16 characters (4
