@@ -148,7 +148,9 @@ def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
     file, picture = tmp_path / "page.md", tmp_path / "page.svg"
     file.write_text(f"# Title\n\n{page.BEGIN}\n\nold\n\n{page.END}\n\n## Tried\n\nby hand\n")
     page.write("new", "<svg/>", page=file, picture=picture)
-    assert file.read_text() == f"# Title\n\n{page.BEGIN}\n\nnew\n\n{page.END}\n\n## Tried\n\nby hand\n"
+    before, _, after = file.read_text().partition("![What a request takes, as a share of the article's settings]")
+    assert before == f"# Title\n\n{page.BEGIN}\n\n"
+    assert after == f"(page.svg)\n\nnew\n\n{page.END}\n\n## Tried\n\nby hand\n"
     assert picture.read_text() == "<svg/>"
 
 
