@@ -15,6 +15,7 @@ from stacks import CHECKOUT
 PYTHON: Final = CHECKOUT / ".tools" / "locust" / "bin" / "python"
 PROGRAM: Final = Path(__file__).with_name("generator.py")
 PATIENCE: Final = 60.0  # seconds that a caller waits for the next byte
+TOLERATED: Final = 0.05  # of the requests may fail; they are counted, and told
 LIMIT: Final = 180.0  # seconds that one plan may take
 
 
@@ -185,8 +186,17 @@ def answer_of(noted: Mapping[str, Any]) -> Answer:
     )
 
 
-def refuse_failures(answers: Iterable[Answer]) -> None:
-    """Raise LoadError if a request was not answered whole: its figures would be those of another work."""
-    failed = [answer for answer in answers if not answer.is_good]
-    if failed:
-        raise LoadError(f"{len(failed)} requests failed, the first with {failed[0].status}: {failed[0].text[:300]}")
+def good(answers: Iterable[Answer], who: str) -> list[Answer]:
+    """Those that were answered whole.
+
+    Raises
+    ------
+    LoadError
+        More than `TOLERATED` of them were not: what the others took would be figures of another work.
+    """
+    every = list(answers)
+    failed = [answer for answer in every if not answer.is_good]
+    if len(failed) > TOLERATED * len(every):
+        said = f"the first with {failed[0].status}: {failed[0].text[:300]}"
+        raise LoadError(f"{who}: {len(failed)} of {len(every)} requests failed, {said}")
+    return [answer for answer in every if answer.is_good]

@@ -71,7 +71,8 @@ def put(page: str, content: str) -> str:
 
 def write(content: str, chart: str, *, page: Path = PAGE, picture: Path = CHART) -> None:
     """Put content and chart into the documentation; PageError if there is no place for it."""
-    text = put(page.read_text("utf-8"), content)
+    shown = f"![What a request takes, as a share of the article's settings]({picture.name})"
+    text = put(page.read_text("utf-8"), f"{shown}\n\n{content}")
     picture.write_text(chart, "utf-8")
     page.write_text(text, "utf-8")
 

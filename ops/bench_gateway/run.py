@@ -16,7 +16,7 @@ from ops.bench_gateway import figures as names
 from ops.bench_gateway import overload, people, processes, spend, workloads
 from ops.bench_gateway.configurations import ARTICLE
 from ops.bench_gateway.figures import Figure
-from ops.bench_gateway.load import Answer, Generator, Lane, Request, Target, refuse_failures
+from ops.bench_gateway.load import Answer, Generator, Lane, Request, Target, good
 from ops.bench_gateway.scale import Scale
 from ops.bench_gateway.servers import Report, Server, Servers
 from ops.bench_gateway.statistics import Spread, percentile, spread
@@ -25,7 +25,7 @@ from ops.bench_gateway.workloads import Workload
 USUAL_KEYS: Final = 40  # people who ask again and again, before those who come all at once
 IDLE_SECONDS: Final = 6.0
 WRITTEN_WITHIN: Final = 180.0  # seconds; ours writes the spend once a minute
-OPEN_CALLERS: Final = 64
+OPEN_CALLERS: Final = 256  # more than a gateway should have in flight
 DIRECT_CALLERS: Final = 4
 WARM_SECONDS: Final = 1.0  # at the beginning of an open loop, in which connections are made: not counted
 # A model that answers as people know it: the first token after 0.6 s, then 80 a second, in pieces of 16 characters (4
@@ -95,6 +95,7 @@ class Run:
         self._keys: dict[str, Iterator[str]] = {}
         self._new_keys: dict[str, list[str]] = {}
         self._warmed = 0  # requests to each
+        self._failed = dict.fromkeys(servers.names, 0.0)
         self._figures: list[Figure] = []
 
     def measure(self) -> list[Figure]:
@@ -209,7 +210,7 @@ class Run:
         rate = 0.5 * 1000 / one
         self._report(f"Measuring latency at {rate:.1f} requests a second")
         bodies = {"plain": self._bodies.short(stream=False), "stream": self._bodies.short(stream=True)}
-        through: dict[str, list[Answer]] = defaultdict(list)
+        through: dict[str, list[Answer]] = {server.name: [] for server in self._each}
         direct: list[Answer] = []
         for turn in range(self._scale.rounds):
             due = {
@@ -227,9 +228,8 @@ class Run:
             for server in self._each:
                 lanes = {name: self._lane(server, bodies[name], due[name]) for name in due}
                 through[server.name] += self._generator.send(Target(server.url), lanes)
-        refuse_failures(direct)
-        for answers in through.values():
-            refuse_failures(answers)
+        direct = good(direct, "the simulated provider")
+        through = {name: self._good(name, answers) for name, answers in through.items()}
         self._add(names.ADDED, "load", "requests a second", dict.fromkeys(through, rate))
         for title, of in (("plain", _plain), ("first token", _first)):
             added = {name: spread(of(answers)).above(spread(of(direct))) for name, answers in through.items()}
@@ -252,9 +252,8 @@ class Run:
                 lanes = {"small": self._lane(server, small, due)}
                 if beside:
                     lanes["large"] = self._lane(server, large, beside)
-                answers = self._generator.send(Target(server.url), lanes)
+                answers = self._good(server.name, self._generator.send(Target(server.url), lanes))
                 server.outside.clear_fault()
-                refuse_failures(answers)
                 found = [gap for answer in answers if answer.lane == "small" for gap in answer.gaps]
                 gaps[server.name] = 1000 * percentile(found, 99)
             self._add(names.CHUNKS, name, "ms", gaps)
@@ -290,8 +289,8 @@ class Run:
         for server in self._each:
             requests = [_request(key, body) for key in self._new_keys[server.name]]
             before = self._cpu_of(server)
-            answers = self._generator.send(Target(server.url), {"burst": Lane(requests, BURST_CALLERS)})
-            refuse_failures(answers)
+            lanes = {"burst": Lane(requests, BURST_CALLERS)}
+            answers = self._good(server.name, self._generator.send(Target(server.url), lanes))
             cpu[server.name] = 1000 * (self._cpu_of(server) - before) / count
             last[server.name] = 1000 * percentile([answer.seconds for answer in answers], 99)
         self._add(names.BURST, f"{count} keys, {BURST_CALLERS} at once: processor time of one request", "ms", cpu)
@@ -346,6 +345,7 @@ class Run:
         calls = {server.name: float(spend.answered(server.outside.calls()).total()) for server in self._each}
         self._add(names.SPEND, "calls that the providers have answered", "", calls)
         self._add(names.SPEND, names.LOST, "", lost)
+        self._add(names.FAILED, names.NOT_WHOLE, "", self._failed)
 
     def _await_spend(self) -> None:
         """Wait until the log of spend and the sums have all; what is missing in the end is told by the comparison."""
@@ -373,9 +373,14 @@ class Run:
 
     def _send(self, server: Server, workload: Workload, count: int) -> list[Answer]:
         requests = [_request(next(self._keys[server.name]), workload) for _ in range(count)]
-        answers = self._generator.send(Target(server.url), {workload.name: Lane(requests, workload.callers)})
-        refuse_failures(answers)
-        return answers
+        lanes = {workload.name: Lane(requests, workload.callers)}
+        return self._good(server.name, self._generator.send(Target(server.url), lanes))
+
+    def _good(self, name: str, answers: Sequence[Answer]) -> list[Answer]:
+        """Those that were answered whole; the others are counted."""
+        found = good(answers, name)
+        self._failed[name] += len(answers) - len(found)
+        return found
 
     def _lane(self, server: Server, workload: Workload, due: Sequence[float]) -> Lane:
         requests = [_request(next(self._keys[server.name]), workload, at) for at in due]

@@ -37,6 +37,7 @@ GOOD = (
     figure(names.CHUNKS, names.BESIDE, 90),
     figure(names.MEMORY, f"{names.GROWTH} 600 requests", 4.9),
     figure(names.SPEND, names.LOST, 0, article=3),
+    figure(names.FAILED, names.NOT_WHOLE, 0, article=1),
 )
 
 # --- Statistics -------------------------------------------------------------------------------------------------------
@@ -81,6 +82,7 @@ def test_every_aim_of_these_figures_holds_at_its_bound() -> None:
         (names.BESIDE, 1.5, 1.5),
         (f"{names.GROWTH} 600 requests", 4.9, 5),
         (names.LOST, 0, 0),
+        (names.NOT_WHOLE, 0, 0),
     ]
     assert all(aim.holds for aim in kept)
 
@@ -95,6 +97,7 @@ def test_every_aim_of_these_figures_holds_at_its_bound() -> None:
         figure(names.CHUNKS, names.BESIDE, 90.1),
         figure(names.MEMORY, f"{names.GROWTH} 600 requests", 5.1),
         figure(names.SPEND, names.LOST, 1, article=0),
+        figure(names.FAILED, names.NOT_WHOLE, 1, article=1),
     ],
     ids=lambda missed: f"{missed.section}: {missed.name}",
 )
@@ -107,7 +110,7 @@ def test_each_is_missed_just_above_it(missed: Figure, capsys: pytest.CaptureFixt
 
 def test_what_was_not_measured_decides_nothing() -> None:
     alone = [Figure(each.section, each.name, each.unit, {"ours": each.values["ours"]}) for each in GOOD]
-    assert {aim.section for aim in aims(alone)} == {names.CHUNKS, names.MEMORY, names.SPEND}
+    assert {aim.section for aim in aims(alone)} == {names.CHUNKS, names.MEMORY, names.SPEND, names.FAILED}
     assert aims([Figure(names.CPU, "short, plain", "ms", {"default": 40})]) == []
 
 
@@ -145,7 +148,9 @@ def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
     file, picture = tmp_path / "page.md", tmp_path / "page.svg"
     file.write_text(f"# Title\n\n{page.BEGIN}\n\nold\n\n{page.END}\n\n## Tried\n\nby hand\n")
     page.write("new", "<svg/>", page=file, picture=picture)
-    assert file.read_text() == f"# Title\n\n{page.BEGIN}\n\nnew\n\n{page.END}\n\n## Tried\n\nby hand\n"
+    before, _, after = file.read_text().partition("![What a request takes, as a share of the article's settings]")
+    assert before == f"# Title\n\n{page.BEGIN}\n\n"
+    assert after == f"(page.svg)\n\nnew\n\n{page.END}\n\n## Tried\n\nby hand\n"
     assert picture.read_text() == "<svg/>"
 
 

@@ -160,10 +160,11 @@ def test_an_answers_times_count_from_when_it_was_due() -> None:
 @pytest.mark.parametrize(
     "changes", [{"status": 503, "text": "no"}, {"status": 0, "text": "refused"}, {"text": 'data: {"error": {}}'}]
 )
-def test_an_answer_that_is_not_whole_ends_the_run(changes: dict[str, Any]) -> None:
-    load.refuse_failures([answer()])
-    with pytest.raises(LoadError, match="1 requests failed"):
-        load.refuse_failures([answer(), answer(**changes)])
+def test_an_answer_that_is_not_whole_is_left_out_and_many_end_the_run(changes: dict[str, Any]) -> None:
+    whole, failed = [answer()] * 19, answer(**changes)
+    assert load.good([*whole, failed], "ours") == whole
+    with pytest.raises(LoadError, match=r"^ours: 2 of 21 requests failed, the first with "):
+        load.good([*whole, failed, failed], "ours")
 
 
 PROGRAM = """
