@@ -229,8 +229,8 @@ def responses_prompt(body: Json) -> Prompt:
 def _offered(tools: list[Json], items: list[Json]) -> Iterator[Json]:
     """Yield the tools of a request, and those that an item of it brings, one by one where they come by namespace.
 
-    Codex has none but these: {"type": "additional_tools", "tools": [{"type": "namespace", "tools": […]}]}, as 0.171.0
-    sends it.
+    Codex 0.171.0 has none but these: {"type": "additional_tools", "tools": [{"type": "namespace", "tools": […]}]}
+    (`AdditionalTools` and `NamespaceToolParam` in the types of OpenAI's SDK).
     """
     brought = [tool for item in items if item.get("type") == "additional_tools" for tool in item["tools"]]
     for tool in [*tools, *brought]:

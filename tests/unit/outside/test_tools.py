@@ -297,11 +297,11 @@ def test_a_tool_of_openais_that_takes_text(place: Place) -> None:
 
 def test_tools_that_an_item_of_the_input_brings(place: Place) -> None:
     """As Codex brings all of its own, by namespace."""
-    tools = [{"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]}]
+    tools: Any = [{"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]}]
     answer = place.azure.responses.create(
         model="gpt",
         input=[
-            {"type": "additional_tools", "role": "developer", "tools": tools},  # type: ignore[list-item]
+            {"type": "additional_tools", "role": "developer", "tools": tools},
             {"type": "message", "role": "user", "content": 'Call the tool exec with {"input": "1 + 1"}.'},
         ],
     )
