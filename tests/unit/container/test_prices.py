@@ -18,7 +18,7 @@ from stacks import CHECKOUT
 from stacks.company import EXAMPLE
 from stacks.litellm_config import CATALOG, load_config
 from stacks.litellm_config.model import Model
-from tests.unit.litellm_config.test_litellm_config import VARIABLES
+from tests.unit.litellm_config.documents import VARIABLES
 
 CONTAINER = CHECKOUT / "container"
 PYTHON = CHECKOUT / ".tools/litellm/bin/python"

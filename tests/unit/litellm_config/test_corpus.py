@@ -22,7 +22,7 @@ import yaml
 
 from stacks import CHECKOUT
 from stacks.litellm_config import CATALOG, SERVED_AS, ConfigError, LiteLlmConfig, load_config
-from tests.unit.litellm_config.test_litellm_config import VARIABLES
+from tests.unit.litellm_config.documents import VARIABLES
 
 HERE = Path(__file__).parent
 CORPUS = {file.stem: file for file in sorted((HERE / "corpus").glob("*.yaml"))}
