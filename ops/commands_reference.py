@@ -45,7 +45,7 @@ JAPANESE: Final[Mapping[str, str]] = {
     "up": "ゲートウェイ全体をこのマシンにデプロイして実行する（Ctrl-C で終了）",
     "down": "`make up` で動いているものを終了し、アカウントとデータベースを削除する",
     "test": "すべての検査: lint、製品のスイートと自社のスイート",
-    "check": "短時間の検査: lint、unit、templates と、自社のファイルから作られるもの",
+    "check": "変更に関わるものだけの、短時間の検査: lint、unit、templates と、自社のファイルから作られるもの",
     "company": "自社のスイート: 自社のファイルから作られるテンプレートと、実行したときの動作",
     "unit": "製品のテストスイートを 1 つだけ実行する",
     "lint": "ruff、mypy、shellcheck、hadolint、actionlint、zizmor",
