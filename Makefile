@@ -52,9 +52,9 @@ test: setup ## All checks: lint, the product's suites and the company's
 	@$(MAKE) --no-print-directory lint
 	@pytest $(PARALLEL) tests
 
-check: .venv/.done node_modules/.done ## The quick checks: lint, unit, templates, and what the company's files become
+check: .venv/.done node_modules/.done ## The quick checks of what has changed: lint, unit, templates, and what the company's files become
 	@$(MAKE) --no-print-directory lint
-	@pytest $(PARALLEL) tests/unit tests/templates tests/company --ignore=tests/company/e2e
+	@pytest --changed $(PARALLEL) tests/unit tests/templates tests/company --ignore=tests/company/e2e
 
 company: setup ## The company's suite: what its files are synthesized to, and what they do when they run
 	@pytest $(PARALLEL) tests/company $(ARGS)

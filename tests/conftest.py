@@ -14,6 +14,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from stacks import CHECKOUT
+from tests.unchanged import Unchanged
 
 if TYPE_CHECKING:
     from local.gateway import LocalGateway
@@ -31,6 +32,17 @@ os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(CHECKOUT / ".cache"
 RUNNING = ("tests/e2e/", "tests/company/e2e/")  # these files' tests share the running gateway of a process
 ALONE = ("tests/e2e/test_promotion.py", "tests/e2e/test_adoption.py")  # but these, which take longest of all
 MEMORY = 4 * 1024**3  # bytes for a process that may run a whole gateway and a browser
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option of this checkout's."""
+    parser.addoption("--changed", action="store_true", help="leave out files of tests that passed, and nothing changed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whole files only, in the order that they are in: what is chosen by a word is run."""
+    if config.option.changed and not (config.option.keyword or config.option.markexpr or config.option.collectonly):
+        config.pluginmanager.register(Unchanged(config), "unchanged")
 
 
 def runs_a_gateway(scope: str) -> bool:

@@ -1,0 +1,225 @@
+"""tests/unchanged.py: a file of tests is left out if it passed with all that it depends on, and only then."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from stacks import CHECKOUT
+from tests.unchanged import EVERYBODY, Reads, imports
+
+READER = '''"""Reads once for all who ask."""
+
+from functools import cache
+
+from stacks import CHECKOUT
+
+
+@cache
+def text() -> str:
+    return (CHECKOUT / "docs" / "a.md").read_text()
+'''
+ASKS = """from ops.reader import text
+
+
+def test() -> None:
+    assert "right" in text()
+"""
+FILES = {
+    ".gitignore": ".cache/\n__pycache__/\n.pytest_cache/\n",
+    "docs/a.md": "right",
+    "docs/b.md": "of nobody",
+    "ops/__init__.py": "",
+    "ops/reader.py": READER,
+    "tests/unit/__init__.py": "",
+    "tests/unit/test_a.py": ASKS,
+    "tests/unit/test_b.py": ASKS,
+    "tests/unit/test_alone.py": "def test() -> None:\n    assert True\n",
+    "tests/unit/test_starts.py": "import subprocess\n\n\ndef test() -> None:\n    subprocess.run(['true'])\n",
+    "tests/unit/test_skips.py": "import pytest\n\n\ndef test() -> None:\n    pytest.skip('no such program here')\n",
+}
+OURS = ("pyproject.toml", "stacks/__init__.py", *(f"tests/{name}.py" for name in ("__init__", "conftest", "checkout")))
+
+
+class Checkout:
+    """A checkout with a few files of tests, and those that ran the last time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in (*OURS, "tests/unchanged.py"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(CHECKOUT / name, folder / name)
+        for name, content in FILES.items():
+            self.write(name, content)
+
+    def write(self, name: str, content: str) -> None:
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_text(content)
+
+    def ran(self, *arguments: str) -> str:
+        """The files of tests that are run, by the last part of their names."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # all but ours, which take longer than these tests
+        command = (
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-rA",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "xdist.plugin",
+            *arguments,
+        )
+        self.run = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        told = re.findall(r"^(?:PASSED|FAILED|SKIPPED \[1\]) tests/unit/test_(\w+)\.py", self.run.stdout, re.MULTILINE)
+        return " ".join(sorted(told))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path / "checkout")
+
+
+CHANGED = ("--changed", "-n0", "tests/unit")
+ALL = "a alone b skips starts"
+
+
+def test_only_what_depends_on_a_change_is_run_again(checkout: Checkout) -> None:
+    """Also where another has read for it: `b` asks a cache that `a` has filled."""
+    assert checkout.ran(*CHANGED) == ALL
+    assert checkout.ran(*CHANGED) == "skips"
+    assert "4 files of tests left out" in checkout.run.stdout
+    checkout.write("docs/a.md", "still right")
+    assert checkout.ran(*CHANGED) == "a b skips starts"
+    checkout.write("docs/a.md", "right")  # with this it has passed before
+    assert checkout.ran(*CHANGED) == "skips"
+    checkout.write("docs/b.md", "changed")
+    assert checkout.ran(*CHANGED) == "skips starts"
+    checkout.write("docs/a.md", "wrong")
+    for _ in range(2):  # until it passes
+        assert checkout.ran(*CHANGED) == "a b skips" + ("" if _ else " starts")
+        assert checkout.run.returncode == pytest.ExitCode.TESTS_FAILED
+    (checkout.folder / "docs" / "c.md").touch()  # somebody may have looked whether it is there
+    assert checkout.ran(*CHANGED) == ALL
+
+
+def test_several_processes_tell_what_they_have_read(checkout: Checkout) -> None:
+    (checkout.folder / "tests/unit/test_skips.py").unlink()
+    together = ("--changed", "-n2", "--dist", "loadfile", "tests/unit")
+    assert checkout.ran(*together) == "a alone b starts"
+    assert checkout.ran(*together) == ""
+    assert checkout.run.returncode == 0  # that all is left out is no failure
+    checkout.write("docs/a.md", "still right")
+    assert checkout.ran(*together) == "a b starts"
+    for arguments in (("tests/unit",), ("--changed", "-k", "test", "tests/unit")):
+        assert checkout.ran("-n0", *arguments) == "a alone b starts"
+
+
+def test_what_cannot_be_collected_has_not_passed(checkout: Checkout) -> None:
+    checkout.write("tests/unit/test_a.py", "nothing that could be read")
+    for _ in range(2):
+        checkout.ran(*CHANGED)
+        assert checkout.run.returncode == pytest.ExitCode.INTERRUPTED
+
+
+def test_what_is_imported(tmp_path: Path) -> None:
+    """Anywhere in a file; of packages too, and from a script's own folder; but not for types, nor of libraries."""
+    source = (
+        "import json, ops.one\nfrom . import beside\nif TYPE_CHECKING:\n    import ops.types\n"
+        "def f():\n    from shared import slack\n    import other\n"
+    )
+    (tmp_path / "container").mkdir()
+    (tmp_path / "container" / "it.py").write_text(source)
+    found = {
+        *("ops/__init__.py", "ops/one.py", "container/beside.py"),
+        *("lambda/shared/__init__.py", "lambda/shared/slack.py", "container/other.py"),
+    }
+    names = frozenset(found | {"ops/types.py", "ops/two.py", "container/it.py"})
+    assert imports(tmp_path, "container/it.py", names) == found
+
+
+def heard(checkout: Path, names: frozenset[str], event: str, *arguments: object, by: str = "ops/one.py") -> Reads:
+    """What is noted when a function of this file causes an event."""
+    reads, known = Reads(checkout, names), dict[str, object]()
+    file = by if by.startswith("<") else checkout / by
+    exec(compile("def cause(hear, event, arguments): hear(event, arguments)", file, "exec"), known)  # noqa: S102
+    known["cause"](reads.hear, event, arguments)  # type: ignore[operator]
+    return reads
+
+
+NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lambda/a/b.py", "container/Dockerfile"})
+
+
+@pytest.mark.parametrize(
+    ("event", "arguments", "read"),
+    [
+        ("open", ("docs/a.md", "r", 0), {"docs/a.md"}),
+        ("open", ("docs/../docs/a.md", "r", 0), {"docs/a.md"}),
+        ("open", (b"docs/a.md", "r", 0), {"docs/a.md"}),
+        ("open", ("ops/__pycache__/two.cpython-311.pyc", "rb", 0), {"ops/two.py"}),
+        ("open", ("cdk.out/manifest.json", "r", 0), set()),  # what the commands make
+        ("open", ("/etc/hosts", "r", 0), set()),
+        ("open", (3, "r", 0), set()),
+        ("subprocess.Popen", ("sh", ["sh", "-c", "true"], None, None), NAMES),
+        ("subprocess.Popen", ("node", "node x", None, None), NAMES),
+        ("os.fork", (), NAMES),
+        ("subprocess.Popen", ("node", ["node", "/x/jsii-runtime.js"]), {"lambda/a/b.py", "container/Dockerfile"}),
+        ("subprocess.Popen", ("node", ["node", "/x/ops/diff.mjs"]), {"ops/diff.mjs"}),
+        ("subprocess.Popen", ("sh", ["sh", "-c", "cat docs/a.md >/x/jsii-runtime.js"]), NAMES),
+        ("compile", (None, "docs/a.md"), set()),
+    ],
+)
+def test_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str, arguments: tuple[object, ...], read: set[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert heard(tmp_path, NAMES, event, *arguments).by.get("ops/one.py", set()) == read
+
+
+def test_a_working_folder_that_is_gone_is_nothing_to_read_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert heard(tmp_path, NAMES, "open", "docs/a.md", "r", 0).by == {}
+
+
+def test_a_thread_reads_for_who_began_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs in it, and in those that it begins."""
+    monkeypatch.chdir(tmp_path)
+    reads, known = Reads(tmp_path, NAMES), dict[str, Any]()
+    source = "def begin(hear, thread): hear('_thread.start_new_thread', (thread._bootstrap, (), {}, 1))"
+    exec(compile(source, tmp_path / "ops" / "two.py", "exec"), known)  # noqa: S102
+    inner = Thread(target=reads.hear, args=("open", ("docs/a.md", "r", 0)))
+
+    def outer() -> None:
+        reads.hear("_thread.start_new_thread", (inner._bootstrap, (), {}, 1))  # type: ignore[attr-defined]
+        inner.start()
+        inner.join()
+
+    thread = Thread(target=outer)
+    known["begin"](reads.hear, thread)
+    thread.start()
+    thread.join()
+    assert reads.by == {"ops/two.py": {"docs/a.md"}}
+
+
+def test_what_nobody_of_the_checkout_reads_is_for_all(tmp_path: Path) -> None:
+    """But what is imported, which is looked for by itself."""
+    here = heard(tmp_path, NAMES, "open", str(tmp_path / "docs" / "a.md"), by="/of/a/library.py")
+    assert here.by == {EVERYBODY: {"docs/a.md"}}
+    reads = Reads(tmp_path, NAMES)
+    reads.running = "ops/two.py"
+    reads.hear("open", (str(tmp_path / "docs" / "a.md"), "r", 0))
+    assert reads.by == {"ops/two.py": {"docs/a.md"}}  # or for the test that runs
+    here = heard(tmp_path, NAMES, "open", str(tmp_path / "docs" / "a.md"), by="<frozen importlib._bootstrap_external>")
+    assert here.by == {}
