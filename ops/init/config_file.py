@@ -52,6 +52,9 @@ litellm_settings:
   request_timeout: 600
   # A client made for one provider may send parameters that another does not know.
   drop_params: true
+  # What a used-up budget is answered with: tools give up at once and show the words. Most of them try again after 429,
+  # and some after any other.
+  budget_exceeded_status_code: 400
   # What a new user gets unless told otherwise: US dollars per 30 days.
   default_internal_user_params:
     user_role: internal_user
@@ -62,6 +65,9 @@ general_settings:
   master_key: os.environ/LITELLM_MASTER_KEY
   # Connections of one worker; `cdk synth` checks tasks x workers x this against the cluster.
   database_connection_pool_limit: 10
+  # Budgets are looked at before each call, without counting the tokens of its prompt first, which would be four fifths
+  # of the work for what a coding agent sends.
+  disable_budget_reservation: true
   # While a new version is rolled out, the old one meets the new tables: a prepared statement would then fail with
   # "cached plan must not change result type".
   database_disable_prepared_statements: true
@@ -90,6 +96,10 @@ _DATADOG: Final = """\
 
 _DATED: Final = """\
   # prices.py beside this file in the image charges prices_from of an entry, from its days on.
+"""
+
+_REFUSALS: Final = """\
+  # budgets.py beside this file in the image says what to do when a budget is used up.
 """
 
 _MAIL: Final = """\
@@ -140,8 +150,9 @@ def _callbacks(*, datadog: bool, dated: bool) -> Iterator[str]:
         yield _DATADOG
     if dated:
         yield _DATED
-    if names := ["masking.datadog"] * datadog + ["prices.dated"] * dated:
-        yield f"  callbacks: [{', '.join(names)}]\n"
+    yield _REFUSALS
+    names = ["masking.datadog"] * datadog + ["prices.dated"] * dated + ["budgets.refusals"]
+    yield f"  callbacks: [{', '.join(names)}]\n"
 
 
 def _comment(text: str, indent: str = "") -> list[str]:

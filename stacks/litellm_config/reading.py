@@ -36,6 +36,10 @@ UNSUPPORTED: Final = {
 CALLBACK_SETTINGS: Final = ("callbacks", "success_callback", "failure_callback", "service_callback")
 FALLBACK_SETTINGS: Final = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks")
 
+BUDGET_CALLBACK: Final = "budgets.refusals"
+"""What says to people that a budget is used up; it is container/budgets.py, where the status has its reason too."""
+BUDGET_STATUS: Final = 400
+
 MAX_REQUEST_TIMEOUT: Final = 3600
 """Seconds: a target group waits no longer for the last answers of a task that goes (deregistration delay)."""
 
@@ -117,8 +121,28 @@ class _Checker:
                 "output_cost_per_token, or model_info.base_model."
                 for model in models
                 if not model.is_priced()
-            ),
+            )
+            + tuple(self.budget_warnings(sections, callbacks)),
         )
+
+    def budget_warnings(self, sections: Mapping[str, Mapping[str, Any]], callbacks: Collection[str]) -> Iterator[str]:
+        """Yield what LiteLLM does about budgets by its defaults that costs more, or helps less, than it has to."""
+        if sections["general_settings"].get("disable_budget_reservation") is not True:
+            yield (
+                f"{self.path}: general_settings.disable_budget_reservation is not true, so LiteLLM counts the tokens of"
+                " every prompt of whoever has a budget before it is sent: four fifths of the CPU of what a coding agent"
+                " sends. docs/costs.md says what a budget can be overspent by without."
+            )
+        if sections["litellm_settings"].get("budget_exceeded_status_code") != BUDGET_STATUS:
+            yield (
+                f"{self.path}: litellm_settings.budget_exceeded_status_code is not {BUDGET_STATUS}: tools try again"
+                " after another status, and some do not show why they were refused."
+            )
+        if BUDGET_CALLBACK not in callbacks:
+            yield (
+                f"{self.path}: litellm_settings.callbacks has no {BUDGET_CALLBACK}, so who has used up a budget is not"
+                " told when it begins anew and how to ask for a larger one."
+            )
 
     def parse(self) -> dict[str, Any]:
         try:

@@ -76,7 +76,7 @@ def test_signals_reach_the_command() -> None:
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
 
 
-MODULES = {"masking.py", "prices.py", "records.py"}
+MODULES = {"budgets.py", "masking.py", "prices.py", "records.py"}
 
 
 def compiling() -> list[str]:

@@ -43,8 +43,12 @@ SMALLEST: dict[str, Any] = {
             },
         },
     ],
-    "litellm_settings": {"request_timeout": 600},
-    "general_settings": {"database_connection_pool_limit": 10},
+    "litellm_settings": {
+        "request_timeout": 600,
+        "budget_exceeded_status_code": 400,
+        "callbacks": ["budgets.refusals"],
+    },
+    "general_settings": {"database_connection_pool_limit": 10, "disable_budget_reservation": True},
 }
 
 Load = Callable[..., LiteLlmConfig]
@@ -92,7 +96,7 @@ def bedrock(model: str, region: str, **entry: object) -> dict[str, Any]:
 def test_the_default_config_loads_without_a_warning() -> None:
     config = load_config(CONFIG, provided=VARIABLES)
     assert config.warnings == ()
-    assert config.callbacks == ("masking.datadog", "prices.dated")
+    assert config.callbacks == ("masking.datadog", "prices.dated", "budgets.refusals")
     assert config.licensed_callbacks == ()
     assert config.alerting == ("slack", "email")
     assert config.request_timeout == 600
@@ -369,6 +373,21 @@ def test_a_variable_that_the_task_always_has_may_be_referred_to(load: Load) -> N
     assert config.variables == ("AZURE_API_BASE",)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"general_settings__disable_budget_reservation": False}, "counts the tokens of every prompt"),
+        ({"litellm_settings__budget_exceeded_status_code": 422}, "is not 400: tools try again"),
+        ({"litellm_settings__callbacks": []}, "has no budgets.refusals"),
+    ],
+)
+def test_what_makes_budgets_dear_or_their_end_a_riddle_is_warned_of(
+    load: Load, changes: dict[str, object], words: str
+) -> None:
+    (warning,) = load(changed(**changes)).warnings
+    assert words in warning
+
+
 def test_a_model_without_a_price_is_warned_of(load: Load, tmp_path: Path) -> None:
     (warning,) = load(bedrock("bedrock/us.anthropic.claude-next", "us-west-2")).warnings
     assert warning == (
@@ -511,7 +530,7 @@ REFUSALS = [
     (
         changed(litellm_settings__callbacks=["langfuse"]),
         "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of masking.datadog, "
-        "prices.dated, smtp_email",
+        "budgets.refusals, prices.dated, smtp_email",
     ),
     (
         changed(litellm_settings__callbacks="datadog"),

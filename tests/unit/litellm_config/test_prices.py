@@ -29,8 +29,8 @@ def read(folder: Path, *entries: dict[str, Any], callbacks: list[str] = CHARGED,
     """The file with these entries, read."""
     document = {
         "model_list": entries,
-        "litellm_settings": {"request_timeout": 600, "callbacks": callbacks},
-        "general_settings": {"database_connection_pool_limit": 10},
+        "litellm_settings": {"request_timeout": 600, "budget_exceeded_status_code": 400, "callbacks": callbacks},
+        "general_settings": {"database_connection_pool_limit": 10, "disable_budget_reservation": True},
     }
     path = folder / "config.yaml"
     path.write_text(text or yaml.safe_dump(document, sort_keys=False), "utf-8")
@@ -148,7 +148,8 @@ def test_prices_that_nobody_would_charge(tmp_path: Path) -> None:
     ["cache_read_input_token_cost", "input_cost_per_token_above_100k_tokens", "regional_endpoint_uplift_multiplier"],
 )
 def test_caches_long_prompts_and_regions_have_prices_too(tmp_path: Path, name: str) -> None:
-    assert read(tmp_path, entry(prices_from={DAY: {name: 1e-07}})).warnings == ()
+    found = read(tmp_path, entry(prices_from={DAY: {name: 1e-07}}), callbacks=[*CHARGED, "budgets.refusals"])
+    assert found.warnings == ()
 
 
 # What synth tells
