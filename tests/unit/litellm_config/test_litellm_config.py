@@ -529,8 +529,8 @@ REFUSALS = [
     ),
     (
         changed(litellm_settings__callbacks=["langfuse"]),
-        "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of masking.datadog, "
-        "budgets.refusals, prices.dated, smtp_email",
+        "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of budgets.refusals, "
+        "masking.datadog, prices.dated, smtp_email",
     ),
     (
         changed(litellm_settings__callbacks="datadog"),
