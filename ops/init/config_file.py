@@ -52,6 +52,9 @@ litellm_settings:
   request_timeout: 600
   # A client made for one provider may send parameters that another does not know.
   drop_params: true
+  # What a used-up budget is answered with: tools give up at once and show the words. Most of them try again after 429,
+  # and some after any other.
+  budget_exceeded_status_code: 400
   # What a new user gets unless told otherwise: US dollars per 30 days.
   default_internal_user_params:
     user_role: internal_user
@@ -67,6 +70,9 @@ general_settings:
   max_in_flight_requests_per_worker: os.environ/MAX_IN_FLIGHT_REQUESTS
   # None waits for a place: an answer takes longer than a caller has patience, and a caller's SDK tries again.
   max_queued_requests_per_worker: 0
+  # Budgets are looked at before each call, without counting the tokens of its prompt first, which would be four fifths
+  # of the work for what a coding agent sends.
+  disable_budget_reservation: true
   # While a new version is rolled out, the old one meets the new tables: a prepared statement would then fail with
   # "cached plan must not change result type".
   database_disable_prepared_statements: true
@@ -100,6 +106,10 @@ _DATED: Final = """\
 _KEPT: Final = """\
   # affinity.py beside this file in the image keeps the turns of a conversation in one region, where the prompt cache
   # has its beginning: elsewhere it would be paid for again.
+"""
+
+_REFUSALS: Final = """\
+  # budgets.py beside this file in the image says what to do when a budget is used up.
 """
 
 _MAIL: Final = """\
@@ -155,8 +165,10 @@ def _callbacks(*, datadog: bool, dated: bool, several: bool) -> Iterator[str]:
         yield _DATED
     if several:
         yield _KEPT
-    if names := ["affinity.conversations"] * several + ["masking.datadog"] * datadog + ["prices.dated"] * dated:
-        yield f"  callbacks: [{', '.join(names)}]\n"
+    yield _REFUSALS
+    names = ["affinity.conversations"] * several + ["masking.datadog"] * datadog + ["prices.dated"] * dated
+    names += ["budgets.refusals"]
+    yield f"  callbacks: [{', '.join(names)}]\n"
 
 
 def _comment(text: str, indent: str = "") -> list[str]:

@@ -232,6 +232,7 @@ class GatewayStack(Stack):
             # a local run is more impatient.
             "PROXY_BATCH_WRITE_AT": "60",
             "PROXY_BASE_URL": self.edge.url,
+            **self._asked_by(),
             "DD_VERSION": self.version,
             "UI_USERNAME": "admin",
             "DATABASE_HOST": self._database.cluster_endpoint.hostname,
@@ -240,6 +241,11 @@ class GatewayStack(Stack):
             "DATABASE_USERNAME": DATABASE_USERNAME,
             "HOME": state,
         }
+
+    def _asked_by(self) -> dict[str, str]:
+        """What container/budgets.py tells people to ask for a larger budget with, where there is such a command."""
+        onboarding = self._environment.onboarding
+        return {"BUDGET_COMMAND": onboarding.command} if onboarding else {}
 
     def _permit_bedrock(self, task: ecs.FargateTaskDefinition) -> None:
         """Let the service call exactly the listed models, count their tokens and ask the file's guardrails."""

@@ -9,6 +9,7 @@ from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.file import StrictLoader, read
 from stacks.litellm_config.findings import Findings
 from stacks.litellm_config.rules import (
+    budgets,
     callbacks,
     closed,
     conversations,
@@ -69,6 +70,7 @@ def load_config(
     findings.check()
     models.notices(reading, found)
     conversations.check(reading, found)
+    budgets.check(reading, named)
     return LiteLlmConfig(
         path=path,
         models=found,

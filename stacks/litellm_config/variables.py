@@ -78,6 +78,8 @@ CALLBACKS: Final = {
     "masking.datadog": Needs(
         ("DD_API_KEY",), ("DD_ENV", "DD_SERVICE", "DD_SITE", "DD_SOURCE"), ("http-intake.logs.{DD_SITE}",)
     ),
+    # container/budgets.py: what is said to whom a budget refuses.
+    "budgets.refusals": Needs((), (), ()),
     # container/prices.py: the prices that an entry has in model_info.prices_from, from their days on.
     "prices.dated": Needs((), (), ()),
     # Lives in litellm-enterprise, whose licence allows production use to subscribers only.

@@ -318,7 +318,7 @@ def test_what_the_gateway_refuses_is_rejected(traffic: Traffic) -> None:
     assert refused == {
         (traffic.dora.user, "unknown", "400", "ProxyModelNotFoundError"),  # what somebody typed is no model's name
         ("unknown", CLAUDE, "401", "KeyNotFoundError"),
-        (traffic.carl.user, CLAUDE, "422", "BudgetExceededError"),
+        (traffic.carl.user, CLAUDE, "400", "BudgetExceededError"),
     }
     (untranslated,) = traffic.of(traffic.dora, kind="call")
     assert (untranslated["model"], untranslated["error_code"]) == (NOVA, "400")

@@ -277,6 +277,8 @@ def test_plain_variables(templates: Templates, environment: Environment, task: s
         "DISABLE_SCHEMA_UPDATE": {"Task": "true", "MigrationTask": "false"}[task],
     }
     assert expected.items() <= variables.items()
+    # What people ask for a larger budget with, if there is such a command.
+    assert variables.get("BUDGET_COMMAND") == (environment.onboarding.command if environment.onboarding else None)
     assert text(variables["DATABASE_HOST"]) == "<Cluster.Endpoint.Address>"
 
 

@@ -34,9 +34,14 @@ SMALLEST: dict[str, Any] = {
             },
         },
     ],
-    "litellm_settings": {"request_timeout": 600},
+    "litellm_settings": {
+        "request_timeout": 600,
+        "budget_exceeded_status_code": 400,
+        "callbacks": ["budgets.refusals"],
+    },
     "general_settings": {
         "database_connection_pool_limit": 10,
+        "disable_budget_reservation": True,
         "max_in_flight_requests_per_worker": "os.environ/MAX_IN_FLIGHT_REQUESTS",
     },
 }

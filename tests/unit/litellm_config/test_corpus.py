@@ -31,7 +31,13 @@ PYTHON = CHECKOUT / ".tools/litellm/bin/python"
 REGION = "us-west-2"
 WARMING = CORPUS["whole-smallest"]
 
-ADVICE = ("add affinity.conversations to", "write os.environ/MAX_IN_FLIGHT_REQUESTS there")
+ADVICE = (
+    "add affinity.conversations to",
+    "write os.environ/MAX_IN_FLIGHT_REQUESTS there",
+    "disable_budget_reservation: it is not true",
+    "budget_exceeded_status_code: it is not 400",
+    "there is no budgets.refusals",
+)
 """What every file is told that comes from elsewhere, in words of the sentences: `test_litellm_config.py` has them."""
 
 NOT_BY_TOKENS = frozenset({"entry-price-of-nothing", "entry-price-of-seconds", "bedrock-image"})

@@ -21,7 +21,7 @@ NEEDED = {
     "vertex_location": "global",
     "vertex_credentials": "os.environ/VERTEX_CREDENTIALS",
 }
-CHARGED = ["prices.dated"]
+CHARGED = ["prices.dated", "budgets.refusals"]
 
 
 def entry(model: str = ARGON, parameters: Mapping[str, object] | None = None, **info: object) -> dict[str, Any]:
@@ -34,9 +34,10 @@ def read(folder: Path, *entries: dict[str, Any], callbacks: list[str] = CHARGED,
     """The file with these entries, read."""
     document = {
         "model_list": entries,
-        "litellm_settings": {"request_timeout": 600, "callbacks": callbacks},
+        "litellm_settings": {"request_timeout": 600, "budget_exceeded_status_code": 400, "callbacks": callbacks},
         "general_settings": {
             "database_connection_pool_limit": 10,
+            "disable_budget_reservation": True,
             "max_in_flight_requests_per_worker": "os.environ/MAX_IN_FLIGHT_REQUESTS",
         },
     }
@@ -171,7 +172,8 @@ def test_prices_that_nobody_would_charge(tmp_path: Path) -> None:
     ["cache_read_input_token_cost", "input_cost_per_token_above_100k_tokens", "regional_endpoint_uplift_multiplier"],
 )
 def test_caches_long_prompts_and_regions_have_prices_too(tmp_path: Path, name: str) -> None:
-    assert read(tmp_path, entry(prices_from={DAY: {name: 1e-07}})).warnings == ()
+    found = read(tmp_path, entry(prices_from={DAY: {name: 1e-07}}))
+    assert found.warnings == ()
 
 
 # What synth tells

@@ -115,7 +115,7 @@ def test_everything_in_three_accounts(tmp_path: Path) -> None:
     assert prod.report and [plan.name for plan in prod.report.plans] == ["Claude Team Premium", "ChatGPT Business"]
     assert prod.bill and prod.bill.azure and prod.bill.google
     assert own.releases and own.releases.approved == ("prod",)
-    assert config.callbacks == ("affinity.conversations", "masking.datadog", "prices.dated")
+    assert config.callbacks == ("affinity.conversations", "masking.datadog", "prices.dated", "budgets.refusals")
     assert config.alerting == ("slack", "email")
     assert {model.provider for model in config.models} == {"bedrock", "azure", "vertex_ai"}
 
@@ -132,7 +132,13 @@ def test_what_is_not_wanted_is_not_there(tmp_path: Path) -> None:
     (prod,) = own.environments.values()
     assert not (prod.onboarding or prod.report or prod.datadog or prod.bill or own.releases or prod.alarms.emails)
     assert not prod.ingress.public
-    assert (config.callbacks, config.alerting) == (("affinity.conversations",), ("email",))
+    assert (config.callbacks, config.alerting) == (
+        (
+            "affinity.conversations",
+            "budgets.refusals",
+        ),
+        ("email",),
+    )
     assert config.bedrock_regions == ("eu-central-1", "eu-north-1", "eu-west-1")
     text = (own.folder / "environments.py").read_text("utf-8")
     assert not any(word in text for word in ("onboarding", "datadog", "report", "bill", "RELEASES", "slack"))
