@@ -58,6 +58,7 @@ def answers() -> dict[str, dict[str, Any]]:
         "HOME": os.environ["HOME"],
         "AWS_REGION": REGION,
         "LITELLM_MASTER_KEY": "sk-0123456789abcdef",
+        "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),  # nobody listens there
     }
