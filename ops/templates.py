@@ -96,10 +96,11 @@ class Facts:
         )
 
     def scaling_target(self, metric: str) -> int:
-        """At what value of a predefined metric tasks are added."""
+        """At what value of a metric, AWS's own or the tasks', there are tasks added."""
         for properties in self.resources("AWS::ApplicationAutoScaling::ScalingPolicy").values():
             tracking = properties["TargetTrackingScalingPolicyConfiguration"]
-            if tracking["PredefinedMetricSpecification"]["PredefinedMetricType"] == metric:
+            own, predefined = (tracking.get(f"{kind}MetricSpecification", {}) for kind in ("Customized", "Predefined"))
+            if metric in (own.get("MetricName"), predefined.get("PredefinedMetricType")):
                 return int(tracking["TargetValue"])
         raise LookupError(f"no scaling policy follows {metric}: ops/diagram must be told what does")
 

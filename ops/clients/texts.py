@@ -64,8 +64,8 @@ NOTES: Final[Mapping[str, Mapping[Language, str]]] = {
         "ja": "ゲートウェイのどのモデルも、Responses API でも `client.chat.completions` でも答えます。この SDK を使うフレームワークも同じ変数を読みます。",
     },
     "anthropic-sdk": {
-        "en": "Any model of the gateway answers.",
-        "ja": "ゲートウェイのどのモデルも答えます。",
+        "en": 'Any model of the gateway answers. Claude keeps what you mark: `"cache_control": {"type": "ephemeral"}` at the end of what repeats (tools, system prompt, a long document) makes its next reading cost a tenth or less.',
+        "ja": 'ゲートウェイのどのモデルも答えます。Claude がキャッシュするのは指定した部分だけです。繰り返す部分（ツール、システムプロンプト、長い文書）の終わりに `"cache_control": {"type": "ephemeral"}` を付けると、次に読む費用は 10 分の 1 以下になります。',
     },
     "google-sdk": {
         "en": "Any model of the gateway answers. `embed_content` is not served (405): use OpenAI's SDK for embeddings. `models.list()` is empty, as the gateway lists its models in OpenAI's and Anthropic's format only.",

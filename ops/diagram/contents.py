@@ -88,9 +88,9 @@ class Contents:
         task = self.facts.only("AWS::ECS::TaskDefinition", "/Task")
         least, most = scaling["MinCapacity"], scaling["MaxCapacity"]
         cpu = self.facts.scaling_target("ECSServiceAverageCPUUtilization")
-        requests = self.facts.scaling_target("ALBRequestCountPerTarget")
+        in_flight = self.facts.scaling_target("InFlight")
         machine = task["RuntimePlatform"]["CpuArchitecture"]
-        more = f"a task more at {cpu} % CPU or {requests} requests a minute and task; " if most > least else ""
+        more = f"a task more at {cpu} % CPU or {in_flight} requests in hand; " if most > least else ""
         providers = self.facts.only("AWS::ECS::Service")["CapacityProviderStrategy"]
         spot = any(one["CapacityProvider"] == "FARGATE_SPOT" for one in providers)
         return Card(
