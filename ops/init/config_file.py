@@ -73,6 +73,8 @@ general_settings:
   # Budgets are looked at before each call, without counting the tokens of its prompt first, which would be four fifths
   # of the work for what a coding agent sends.
   disable_budget_reservation: true
+  # Also with a key that somebody makes for a team: LiteLLM's own way is that the owner's budget does not count then.
+  apply_user_budget_to_team_keys: true
   # While a new version is rolled out, the old one meets the new tables: a prepared statement would then fail with
   # "cached plan must not change result type".
   database_disable_prepared_statements: true

@@ -139,6 +139,14 @@ def test_each_kind_of_budget_says_whose_it_is(gateway: LocalGateway, price: floa
     assert words in answer.json()["error"]["message"]
 
 
+def test_a_key_made_for_a_team_is_held_to_its_owners_budget(gateway: LocalGateway) -> None:
+    """People make such keys themselves: without this they would have no budget."""
+    team = new(gateway, "/team/new", team_alias=f"unlimited-{time.monotonic_ns()}")["team_id"]
+    answer = ask(gateway, person(gateway, 0, team_id=team)[1])
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "budget_exceeded")
+    assert answer.json()["error"]["message"].startswith("Your budget of 0 US dollars is used up.")
+
+
 def left(gateway: LocalGateway, key: str) -> None:
     """Ask for a stream, and be gone after its first bytes."""
     body = {**ROUTES[CHAT], "stream": True}

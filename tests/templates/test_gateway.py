@@ -264,6 +264,7 @@ def test_plain_variables(templates: Templates, environment: Environment, task: s
     expected = {name: environment.plain_variables[name] for name in config.variables} | {
         "PORT": "4000",
         "NUM_WORKERS": str(environment.gateway.workers),
+        "TIMEOUT_WORKER_HEALTHCHECK": "135",
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",

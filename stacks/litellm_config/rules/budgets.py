@@ -13,7 +13,7 @@ STATUS: Final = 400
 
 
 def check(reading: Reading, callbacks: Collection[str]) -> None:
-    """Warn of each of the three settings that a file from elsewhere lacks."""
+    """Warn of each of the four settings that a file from elsewhere lacks."""
     general, litellm = reading.section("general_settings"), reading.section("litellm_settings")
     if general.get("disable_budget_reservation") is not True:
         reading.warn(
@@ -21,6 +21,12 @@ def check(reading: Reading, callbacks: Collection[str]) -> None:
             "it is not true, so LiteLLM counts the tokens of every prompt of whoever has a budget before it is sent: "
             "four fifths of the CPU of what a coding agent sends. docs/costs.md says what a budget can be overspent by "
             "without",
+        )
+    if general.get("apply_user_budget_to_team_keys") is not True:
+        reading.warn(
+            ("general_settings", "apply_user_budget_to_team_keys"),
+            "it is not true, so a key that somebody makes for a team is not held to their own budget: whoever is in a "
+            "team without one may spend as much as they like",
         )
     if litellm.get("budget_exceeded_status_code") != STATUS:
         reading.warn(

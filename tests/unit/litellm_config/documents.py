@@ -42,6 +42,7 @@ SMALLEST: dict[str, Any] = {
     "general_settings": {
         "database_connection_pool_limit": 10,
         "disable_budget_reservation": True,
+        "apply_user_budget_to_team_keys": True,
         "max_in_flight_requests_per_worker": "os.environ/MAX_IN_FLIGHT_REQUESTS",
     },
 }

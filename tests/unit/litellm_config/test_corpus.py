@@ -35,6 +35,7 @@ ADVICE = (
     "add affinity.conversations to",
     "write os.environ/MAX_IN_FLIGHT_REQUESTS there",
     "disable_budget_reservation: it is not true",
+    "apply_user_budget_to_team_keys: it is not true",
     "budget_exceeded_status_code: it is not 400",
     "there is no budgets.refusals",
 )

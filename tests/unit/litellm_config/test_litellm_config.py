@@ -114,6 +114,7 @@ def test_a_variable_that_the_task_always_has_may_be_referred_to(load: Load) -> N
     ("changes", "words"),
     [
         ({"general_settings__disable_budget_reservation": False}, "counts the tokens of every prompt"),
+        ({"general_settings__apply_user_budget_to_team_keys": None}, "may spend as much as they like"),
         ({"litellm_settings__budget_exceeded_status_code": 422}, "is not 400: tools try again"),
         ({"litellm_settings__callbacks": []}, "there is no budgets.refusals"),
     ],
