@@ -225,8 +225,8 @@ class GatewayStack(Stack):
         return needed | {
             "PORT": str(GATEWAY_PORT),
             "NUM_WORKERS": str(environment.gateway.workers),
-            # Seconds. With several workers uvicorn ends one that has not answered for 5: one that imports LiteLLM beside
-            # others on a busy machine, again and again.
+            # Seconds. With several workers uvicorn ends one that has not answered for 5, as one that imports LiteLLM
+            # beside others on a busy machine, again and again.
             "TIMEOUT_WORKER_HEALTHCHECK": str(3 * START_SECONDS),
             MAX_IN_FLIGHT: str(environment.gateway.max_in_flight_requests),
             "KEEPALIVE_TIMEOUT": str(self._timeouts.keep_alive),  # seconds; uvicorn's own would be 5
