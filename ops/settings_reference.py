@@ -134,6 +134,7 @@ EFFECTS: Final[Mapping[str, tuple[Effect, str]]] = {
     "providers.vertexai_project": ("new tasks", ""),
     "providers.vertexai_location": ("new tasks", ""),
     "variables": ("new tasks", ""),
+    "onboarding.command": ("new tasks", "they tell it to whose budget is used up"),
     "gateway.cpu": ("new tasks", ""),
     "gateway.memory": ("new tasks", ""),
     "gateway.workers": ("new tasks", ""),
