@@ -59,7 +59,8 @@ def test_a_full_task_refuses_at_once_and_goes_on_with_what_it_has(
 ) -> None:
     key = gateway.user_key(user)
     host = next(each for each in gateway.config.hosts(gateway.environment.plain_variables) if ".azure." in each)
-    outside.set_fault(host, Fault(chunk_delay_seconds=0.4))  # it is still on its way when all places are taken
+    # A stream that is on its way for long enough; those that come after it are as quick as ever.
+    outside.set_fault(host, Fault(chunk_delay_seconds=1, count=1))
     stream = iter(sdk(gateway, key).chat.completions.create(model=AZURE, messages=[MESSAGE], stream=True))
     begun = [next(stream)]
     with ExitStack() as held:
