@@ -35,14 +35,14 @@ def tasks(gateway: LocalGateway) -> list[int]:
     return [each["Target"]["Port"] for each in health]
 
 
-def fill(gateway: LocalGateway, key: str, held: ExitStack) -> None:
+def fill(gateway: LocalGateway, ports: list[int], key: str, held: ExitStack) -> None:
     """Have every worker hold as many requests as it may: calls whose bodies do not come, as long as `held` is open."""
     body_to_come = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: task\r\nContent-Type: application/json\r\nContent-Length: 9\r\n"
         f"Authorization: Bearer {key}\r\n\r\n"
     )
     settings = gateway.environment.gateway
-    for port in tasks(gateway):
+    for port in ports:
         for _ in range(settings.workers * settings.max_in_flight_requests):
             connection = held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
             connection.sendall(body_to_come.encode())
@@ -57,17 +57,17 @@ def answer(gateway: LocalGateway, key: str, path: str) -> httpx.Response:
 def test_a_full_task_refuses_at_once_and_goes_on_with_what_it_has(
     gateway: LocalGateway, outside: OutsideWorld, user: str
 ) -> None:
-    key = gateway.user_key(user)
+    key, ports = gateway.user_key(user), tasks(gateway)
     host = next(each for each in gateway.config.hosts(gateway.environment.plain_variables) if ".azure." in each)
     # A stream that is on its way for long enough; those that come after it are as quick as ever.
-    outside.set_fault(host, Fault(chunk_delay_seconds=1, count=1))
+    outside.set_fault(host, Fault(chunk_delay_seconds=2, count=1))
     stream = iter(sdk(gateway, key).chat.completions.create(model=AZURE, messages=[MESSAGE], stream=True))
     begun = [next(stream)]
     with ExitStack() as held:
-        fill(gateway, key, held)
+        fill(gateway, ports, key, held)
         begun += stream
         assert eventually(lambda: answer(gateway, key, "/v1/responses").is_success)  # it has left its place to another
-        fill(gateway, key, held)
+        fill(gateway, ports, key, held)
         outside.clear("calls")
         for path in CALLS:
             refused = answer(gateway, key, path)
