@@ -177,7 +177,7 @@ def _session(role: str, name: str) -> Json:
 
 
 def refusal_by_policy(decisions: Decisions, service: str, arn: str, source: str) -> str | None:
-    """Why a function's, a queue's or a topic's policy does not let a service in."""
+    """Why a function's, a queue's or a topic's policy, or that of a topic's key, does not let a service in."""
     kind = arn.split(":")[2]
     found, action = {
         "lambda": (ministack("services.lambda_svc").function_policy_for_arn, "lambda:InvokeFunction"),
@@ -185,7 +185,8 @@ def refusal_by_policy(decisions: Decisions, service: str, arn: str, source: str)
         "sns": (ministack("services.sns").topic_policy_for_arn, "sns:Publish"),
     }.get(kind, (lambda _: None, f"{kind}:*"))
     policy, _ = found(arn) or ("{}", "")
-    return decisions.of_service(policy, service, action, arn, source)
+    refusal = decisions.of_service(policy, service, action, arn, source)
+    return refusal or (_refusal_by_key(decisions, service, arn, source) if kind == "sns" else None)
 
 
 def _mend_topics_keys() -> None:
@@ -212,7 +213,7 @@ def _mend_topics_keys() -> None:
     handlers["AWS::SNS::Topic"] = {**handler, "create": create, "update": update}
 
 
-def refusal_by_key(decisions: Decisions, service: str, topic: str, source: str) -> str | None:
+def _refusal_by_key(decisions: Decisions, service: str, topic: str, source: str) -> str | None:
     """Why the key that a topic is encrypted with does not let a service publish there; None if it does, or none is.
 
     Of AWS's own key for SNS nobody can change the policy, and it lets no service in.
@@ -241,22 +242,19 @@ def _mend_topics(decisions: Decisions) -> None:
             deliver(endpoint, envelope, topic, *rest)
 
     def dispatch_alarm_actions(alarm: Json, *rest: object) -> None:
-        allowed, service = {}, "cloudwatch.amazonaws.com"
+        allowed = {}
         for actions in ("AlarmActions", "OKActions", "InsufficientDataActions"):
             topics = alarm.get(actions) or []
             refusals = [
-                refusal_by_policy(decisions, service, topic, str(alarm["AlarmArn"]))
-                or refusal_by_key(decisions, service, topic, str(alarm["AlarmArn"]))
+                refusal_by_policy(decisions, "cloudwatch.amazonaws.com", topic, str(alarm["AlarmArn"]))
                 for topic in topics
             ]
             allowed[actions] = [topic for topic, refusal in zip(topics, refusals, strict=True) if not refusal]
         dispatch({**alarm, **allowed}, *rest)
 
     def publish_notification(topic: str, event: Json) -> None:
-        source, service = _configuration_set(event), "ses.amazonaws.com"
-        if refusal := (
-            refusal_by_policy(decisions, service, topic, source) or refusal_by_key(decisions, service, topic, source)
-        ):
+        source = _configuration_set(event)
+        if refusal := refusal_by_policy(decisions, "ses.amazonaws.com", topic, source):
             _log.warning("SES: nothing is published to %s: %s", topic, refusal)
         else:
             publish(topic, event)

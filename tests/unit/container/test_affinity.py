@@ -1,9 +1,7 @@
 """A conversation's deployment, as the container chooses it: on a stand-in for LiteLLM, and on the pinned LiteLLM."""
 
-import importlib.util
 import json
 import subprocess
-import sys
 import types
 from collections import Counter
 from collections.abc import Iterator
@@ -14,9 +12,9 @@ import pytest
 
 from stacks import CHECKOUT
 from tests.unit.container.agents import AGENTS, LONG, Json
+from tests.unit.container.loading import CONTAINER, loaded, stand_in
 from tests.unit.container.regions import regions
 
-CONTAINER = CHECKOUT / "container"
 PYTHON = CHECKOUT / ".tools/litellm/bin/python"
 REGIONS = ("us-west-2", "us-east-1", "us-east-2")
 
@@ -44,15 +42,8 @@ def affinity(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
         "litellm.integrations.custom_logger": {"CustomLogger": object},
         "litellm.utils": {"get_order_filtered_deployments": by_order},
     }
-    for name, content in parts.items():
-        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-        vars(sys.modules[name]).update(content)
-    spec = importlib.util.spec_from_file_location("affinity", CONTAINER / "affinity.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
+    stand_in(monkeypatch, parts)
+    yield loaded("affinity")
 
 
 class Gateway:

@@ -1,7 +1,6 @@
 """What is said to whom a budget refuses, on a stand-in for LiteLLM; tests/e2e/test_budgets.py has the real one."""
 
 import asyncio
-import importlib.util
 import sys
 import types
 from datetime import UTC, datetime
@@ -10,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from stacks import CHECKOUT
 from stacks.litellm_config.rules.budgets import CALLBACK
+from tests.unit.container.loading import loaded, stand_in
 
 RESET = datetime(2026, 12, 1, tzinfo=UTC)
 CALLER = SimpleNamespace(key_alias="laptop", user_id="ana", team_alias="search", team_id="t1", budget_reset_at=RESET)
@@ -51,17 +50,10 @@ def budgets(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         "litellm.proxy.auth": {},
         "litellm.proxy.auth.auth_checks": {"get_user_object": owner, "get_team_object": owner},
     }
-    for name, content in parts.items():
-        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-        vars(sys.modules[name]).update(content)
+    stand_in(monkeypatch, parts)
     monkeypatch.setenv("BUDGET_COMMAND", "/llm-account")
     monkeypatch.setenv("PROXY_BASE_URL", "https://llm.example.com")
-    spec = importlib.util.spec_from_file_location("budgets", CHECKOUT / "container" / "budgets.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("budgets")
 
 
 def said(budgets: types.ModuleType, error: Exception) -> Any:  # noqa: ANN401

@@ -1,7 +1,6 @@
 """What LiteLLM reports of calls, to Datadog and to its own log, without the texts that can quote a prompt."""
 
 import asyncio
-import importlib.util
 import json
 import logging
 import sys
@@ -13,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from stacks import CHECKOUT
+from tests.unit.container.loading import CONTAINER, loaded
 
-CONTAINER = CHECKOUT / "container"
 PROMPT = "a prompt that is nobody's business"
 
 
@@ -84,12 +82,7 @@ def masking(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     monkeypatch.syspath_prepend(CONTAINER)  # LiteLLM has its working folder there
     monkeypatch.delitem(sys.modules, "records", raising=False)
     factory = logging.getLogRecordFactory()
-    spec = importlib.util.spec_from_file_location("masking", CONTAINER / "masking.py")
-    assert spec
-    assert spec.loader
-    module_under_test = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module_under_test)
-    yield module_under_test
+    yield loaded("masking")
     logging.setLogRecordFactory(factory)
 
 

@@ -1,7 +1,6 @@
 """Prices with a day, as the container charges them: on a stand-in for LiteLLM, and on the pinned LiteLLM itself."""
 
 import asyncio
-import importlib.util
 import json
 import logging
 import subprocess
@@ -18,9 +17,9 @@ from stacks import CHECKOUT
 from stacks.company import EXAMPLE
 from stacks.litellm_config import CATALOG, load_config
 from stacks.litellm_config.model import Model
+from tests.unit.container.loading import CONTAINER, loaded, stand_in
 from tests.unit.litellm_config.documents import VARIABLES
 
-CONTAINER = CHECKOUT / "container"
 PYTHON = CHECKOUT / ".tools/litellm/bin/python"
 ARGON = "vertex_ai/gemini-4-argon"
 LISTED = {"input_cost_per_token": 2e-06, "output_cost_per_token": 1e-05, "cache_read_input_token_cost": 1e-07}
@@ -75,15 +74,8 @@ def prices(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
         "litellm.proxy": {},
         "litellm.proxy.proxy_server": {"llm_router": None},
     }
-    for name, content in parts.items():
-        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-        vars(sys.modules[name]).update(content)
-    spec = importlib.util.spec_from_file_location("prices", CONTAINER / "prices.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
+    stand_in(monkeypatch, parts)
+    yield loaded("prices")
 
 
 @pytest.fixture
