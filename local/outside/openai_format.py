@@ -52,7 +52,7 @@ def chat_prompt(model: str, body: Json) -> Prompt:
         prefixes=implicit_prefix(text, "30m" if _charges_cache_writes(model) else "free"),
         images=_count_parts(messages, "image_url"),
         thinks=_thinks(body.get("reasoning_effort")),
-        schema=_chat_schema(body.get("response_format"), text),
+        schema=_chat_schema(body.get("response_format"), messages),
     )
     _check_choice(prompt, choice, tools=bool(body.get("tools")))
     return prompt
@@ -78,21 +78,28 @@ def _check_choice(prompt: Prompt, choice: object, *, tools: bool) -> None:
         raise ApiError(400, code="invalid_request_error", message=message)
 
 
-def _chat_schema(wanted: Json | None, text: str) -> Json | None:
-    """Return the schema that a `response_format` asks for, if it does, and refuse it as OpenAI does."""
+def _chat_schema(wanted: Json | None, messages: list[Json]) -> Json | None:
+    """Return the schema that a `response_format` asks for, if it does."""
+    silent = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+    definition = (wanted or {}).get("json_schema") or {}
+    return _asked_for(wanted, definition, "response_format.json_schema", messages, silent)
+
+
+def _asked_for(wanted: Json | None, definition: Json, place: str, messages: list[Json], silent: str) -> Json | None:
+    """Return the schema that a format asks for, if it does, and refuse it as OpenAI does.
+
+    `silent` is what is said where JSON is asked for and no message has the word.
+    """
     if wanted is None or wanted["type"] == "text":
         return None
     if wanted["type"] == "json_object":
-        if "json" not in text.lower():
-            message = (
-                "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
-            )
-            raise ApiError(400, code="invalid_request_error", message=message)
+        if "json" not in join_texts(messages).lower():
+            raise ApiError(400, code="invalid_request_error", message=silent)
         return JSON_MODE
     if wanted["type"] != "json_schema":
         message = f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', 'json_schema', and 'text'."
         raise ApiError(400, code="invalid_value", message=message)
-    return _schema(wanted.get("json_schema") or {}, "response_format.json_schema")
+    return _schema(definition, place)
 
 
 def _schema(wanted: Json, place: str) -> Json:
@@ -251,21 +258,11 @@ def _response_steps(items: list[Json]) -> Iterator[Event]:
 
 
 def _responses_schema(wanted: Json | None, items: list[Json]) -> Json | None:
-    """Return the schema that a `text.format` asks for, if it does, and refuse it as OpenAI does."""
-    if wanted is None or wanted["type"] == "text":
-        return None
-    if wanted["type"] == "json_object":
-        if "json" not in join_texts(items).lower():
-            message = (
-                "Response input messages must contain the word 'json' in some form to use 'text.format' of type"
-                " 'json_object'."
-            )
-            raise ApiError(400, code="invalid_request_error", message=message)
-        return JSON_MODE
-    if wanted["type"] != "json_schema":
-        message = f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', 'json_schema', and 'text'."
-        raise ApiError(400, code="invalid_value", message=message)
-    return _schema(wanted, "text.format")
+    """Return the schema that a `text.format` asks for, if it does."""
+    silent = (
+        "Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'."
+    )
+    return _asked_for(wanted, wanted or {}, "text.format", items, silent)
 
 
 def responses_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json) -> Answer:
