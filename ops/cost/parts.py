@@ -8,7 +8,7 @@ from typing import Final
 
 from ops.cost.load import ACCESS_LOG_KB, FLOW_LOG_KB, ROW_KB, ROWS, WORK_HOURS, Load
 from ops.cost.prices import HOURS, SPOT, Prices
-from ops.templates import Facts, Properties
+from ops.templates import Facts
 
 NETWORK, EDGE, SERVICE, DATABASE, WATCHING, KEYS = (
     *("Network", "Load balancer and web ACL", "LiteLLM", "Database"),
@@ -231,26 +231,29 @@ def _endpoints(facts: Facts) -> int:
 
 
 def _tasks(facts: Facts) -> tuple[int, float, float, float]:
-    """How many tasks run at least, the vCPU and the GB of each, and what share of the price they cost."""
+    """How many tasks run at least, the vCPU and the GB of each, and what share of the price they cost.
+
+    None without a service, as in a part of an environment's templates.
+    """
+    services = list(facts.resources("AWS::ECS::Service").values())
+    if not services:
+        return 0, 1.0, 1.0, 1.0
     fewest = facts.only("AWS::ApplicationAutoScaling::ScalableTarget")["MinCapacity"]
-    service = facts.only("AWS::ECS::Service")
-    stack, task = next(
-        (name, one)
-        for name, one in facts.resources("AWS::ECS::TaskDefinition").items()
-        if name.endswith(f"/{service['TaskDefinition']['Ref']}")
-    )
-    assert stack  # noqa: S101 - found above
-    spot = any(each["CapacityProvider"] == "FARGATE_SPOT" for each in service["CapacityProviderStrategy"])
+    name = services[0]["TaskDefinition"]["Ref"]
+    tasks = facts.resources("AWS::ECS::TaskDefinition").items()
+    task = next(found for place, found in tasks if place.endswith(f"/{name}"))
+    spot = any(each["CapacityProvider"] == "FARGATE_SPOT" for each in services[0]["CapacityProviderStrategy"])
     return fewest, int(task["Cpu"]) / 1024, int(task["Memory"]) / 1024, SPOT if spot else 1.0
 
 
 def _instances(facts: Facts) -> tuple[int, float]:
     """How many instances the database has, and the least capacity of each in ACU."""
-    cluster: Properties = facts.only("AWS::RDS::DBCluster")
-    least = cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"]
+    clusters = facts.resources("AWS::RDS::DBCluster").values()
+    least = sum(cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"] for cluster in clusters)
     return len(facts.resources("AWS::RDS::DBInstance")), float(least)
 
 
 def _log_days(facts: Facts) -> int:
     """For how many days the gateway's logs are kept."""
-    return max(int(one.get("RetentionInDays", 0)) for one in facts.resources("AWS::Logs::LogGroup").values())
+    groups = facts.resources("AWS::Logs::LogGroup").values()
+    return max((int(one.get("RetentionInDays", 0)) for one in groups), default=0)
