@@ -1,8 +1,8 @@
 """What a deployment would change: `make diff ENV=dev`, and the same for a pull request.
 
-Tells each stack's changes, what they cost a month, and what needs a person's approval: data or its protection that is lost, and permissions
-that broaden. The first deployment of an environment, and a new stack with permissions of its own, need it too, in one
-sentence each: there is nothing to compare with, and everything of them is in the full text.
+Tells each stack's changes, what they cost a month, and what needs a person's approval: data or its protection that is
+lost, and permissions that broaden. The first deployment of an environment, and a new stack with permissions of its own,
+need it too, in one sentence each: there is nothing to compare with, and everything of them is in the full text.
 
 Integrates with AWS CloudFormation (what is deployed), the CDK CLI (synthesis) and Node (`ops/diff.py`).
 
