@@ -29,7 +29,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init up down check test company unit templates e2e test-clients lint format snapshots stateful diagram docs about synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench bench-gateway lock clean
+.PHONY: help setup init up down check test company unit templates e2e test-clients lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench bench-gateway lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,12 @@ docs: .venv/.done ## Write the tables of the documentation that come from the co
 
 about: .venv/.done ## Print what is the company's own: environments, costs, addresses, models, secrets, alarms; of ENV alone
 	@python -m ops.about $(CHOSEN)
+
+cost: .venv/.done ## Print what ENV costs a month, by part, at rest and with `ARGS="--requests 5e6"`; beside AWS's own gateway with `ARGS=--guidance`
+	@python -m ops.cost --env $(ENV) $(ARGS)
+
+size: .venv/.done ## Print how large an environment is to be for `USERS=500`, a day with that, and its price
+	@python -m ops.size --users $(or $(USERS),$(error make size takes a number of people: make size USERS=500)) $(ARGS)
 
 synth: .venv/.done node_modules/.done ## Write every environment's templates to cdk.out
 	@cdk synth --quiet

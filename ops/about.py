@@ -17,8 +17,9 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from ops import costs
 from ops.access import environment_named, run
+from ops.cost.prices import Prices, known_regions, prices_of
+from ops.cost.table import rows
 from ops.numbers import written
 from ops.secrets import known, required_secrets
 from ops.slack_manifest import PATH
@@ -66,13 +67,20 @@ def about(own: Company, environments: Sequence[Environment]) -> Iterator[str]:
     accounts = ["Account", *(one.account for one in environments)]
     regions = ["Region", *(one.region for one in environments)]
     yield from _titled("Environments", [head, accounts, regions, *differences(environments)])
-    priced = costs.rows(list(zip(environments, facts, strict=True)))
+    prices = _prices(environments)
+    priced = rows(facts, prices)
     yield from _titled("Costs at rest, US dollars a month", [["", "Price", *head[1:]], *priced])
-    yield "  From Tokyo's list prices as published up to December 2025; the models come on top."
-    if elsewhere := sorted({one.region for one in environments} - {costs.REGION}):
-        yield f"  Those of {', '.join(elsewhere)} differ: ask the AWS Pricing Calculator before you decide."
+    yield f"  List prices of {prices.region}, {prices.as_of}; the models come on top, and use: make cost ENV=…"
+    if elsewhere := sorted({one.region for one in environments} - {prices.region}):
+        yield f"  Those of {', '.join(elsewhere)} differ: make cost ENV=… ARGS=--refresh asks AWS for them."
     for one, found in zip(environments, facts, strict=True):
         yield from _environment(own, one, found)
+
+
+def _prices(environments: Sequence[Environment]) -> Prices:
+    """The prices of the environments' own region, or of one that is known."""
+    known = known_regions()
+    return prices_of(next((one.region for one in environments if one.region in known), known[0]))
 
 
 def _whose(own: Company) -> Iterator[str]:

@@ -10,6 +10,8 @@ Integrates with AWS STS, through boto3's own credentials and settings (AWS_PROFI
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -151,6 +153,10 @@ def explain(error: Exception, advice: Mapping[str, str] = ADVICE) -> str:
     return f"AWS's client cannot go on ({type(error).__name__}): check AWS_PROFILE, ~/.aws/config and the network."
 
 
+ENOUGH: Final = 128 + signal.SIGPIPE
+"""The exit code of a command whose reader went away, as of those that the signal ends."""
+
+
 def run(
     command: str, work: Callable[[], int], *, advice: Mapping[str, str] = ADVICE, done: Callable[[], str] = lambda: ""
 ) -> int:
@@ -160,7 +166,12 @@ def run(
     been done before. `advice` is what to do about an error code of AWS.
     """
     try:
-        return work()
+        code = work()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who reads has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes when it ends
+        return ENOUGH
     except KeyboardInterrupt:
         code, sentence = 130, "interrupted."
     except (OpsError, SettingsError, ConfigError) as error:

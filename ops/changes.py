@@ -1,8 +1,8 @@
 """What a deployment would change: `make diff ENV=dev`, and the same for a pull request.
 
-Tells each stack's changes, and what needs a person's approval: data or its protection that is lost, and permissions
-that broaden. The first deployment of an environment, and a new stack with permissions of its own, need it too, in one
-sentence each: there is nothing to compare with, and everything of them is in the full text.
+Tells each stack's changes, what they cost a month, and what needs a person's approval: data or its protection that is
+lost, and permissions that broaden. The first deployment of an environment, and a new stack with permissions of its own,
+need it too, in one sentence each: there is nothing to compare with, and everything of them is in the full text.
 
 Integrates with AWS CloudFormation (what is deployed), the CDK CLI (synthesis) and Node (`ops/diff.py`).
 
@@ -26,6 +26,7 @@ import boto3
 from ops import permissions
 from ops.access import Access, OpsError, connect, environment_named, run
 from ops.assembly import NEVER_MADE, NOT_THERE, Assembly, StackArtifact, Template, deployed_template, stacks_of
+from ops.cost.table import difference
 from ops.diff import Difference, Impact, Pair, ResourceChange, differences
 from ops.refused import protected, refusals
 from ops.stateful import losses
@@ -65,6 +66,8 @@ class Changes:
     """What CloudFormation would refuse, a sentence each: then the deployment fails, and is rolled back."""
     stays: tuple[str, ...] = ()
     """What goes from its stack and stays in the account, a sentence each."""
+    cost: str | None = None
+    """What it costs a month at rest, if that changes, in a sentence."""
 
     @property
     def empty(self) -> bool:
@@ -111,6 +114,7 @@ class Changes:
 
     def _notes(self) -> list[str]:
         notes = [f"Unchanged: {', '.join(self.unchanged)}."] if self.stacks and self.unchanged else []
+        notes += [self.cost] if self.cost else []
         notes += self.stays
         if self.left:
             notes.append(
@@ -149,7 +153,7 @@ def of_deployment(access: Access, assembly: Assembly, *, color: bool = False) ->
     released = {stack.name for stack in assembly.artifacts}
     where = f"what is deployed in account {environment.account}, {environment.region}"
     left = {name: _template(session, name) for name in sorted(deployed.keys() - released)}
-    return _changes(environment.name, where, pairs, left, color=color)
+    return _changes(environment.name, environment.region, where, pairs, left, color=color)
 
 
 def between(old: Assembly, new: Assembly, environment: str, *, color: bool = False) -> Changes:
@@ -175,11 +179,16 @@ def between(old: Assembly, new: Assembly, environment: str, *, color: bool = Fal
         for stack in stacks
     ]
     left = {name: before[name].template() for name in sorted(before.keys() - {stack.name for stack in stacks})}
-    return _changes(environment, "the release before", pairs, left, color=color)
+    return _changes(environment, stacks[0].region, "the release before", pairs, left, color=color)
 
 
-def _changes(environment: str, where: str, pairs: list[Pair], left: Mapping[str, Template], *, color: bool) -> Changes:
+def _changes(
+    environment: str, region: str, where: str, pairs: list[Pair], left: Mapping[str, Template], *, color: bool
+) -> Changes:
     found = differences(pairs, color=color)
+    none: Template = {"Resources": {}}
+    old = {pair.stack: pair.old or none for pair in pairs} | dict(left)
+    new = {pair.stack: pair.new or none for pair in pairs} | dict(left)  # what is left goes on costing
     return Changes(
         environment=environment,
         compared_with=where,
@@ -189,6 +198,7 @@ def _changes(environment: str, where: str, pairs: list[Pair], left: Mapping[str,
         approvals=(*map(str, losses(found)), *_broadenings(environment, found)),
         refused=refusals(pairs, found, left),
         stays=protected(found),
+        cost=difference(old, new, region),
     )
 
 

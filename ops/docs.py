@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ops import about, alarms_reference, commands_reference, costs, permissions_reference, settings_reference
+from ops import about, alarms_reference, commands_reference, permissions_reference, settings_reference
 from ops.access import run
 from ops.clients import page as clients_page
+from ops.cost import guidance
+from ops.cost.prices import prices_of
+from ops.cost.table import rows
 from ops.templates import Facts, synthesize
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE, Company, company
@@ -31,8 +34,10 @@ def files(own: Company) -> dict[Path, str]:
     environments = list(own.environments.values())
     facts = {name: Facts(synthesize(name)) for name in own.all}
     figures = [row[1:] for row in about.differences(environments)]
-    dollars = [row[1:] for row in costs.rows([(one, facts[one.name]) for one in environments])]
+    prices = prices_of(environments[0].region)
+    dollars = [row[1:] for row in rows([facts[one.name] for one in environments], prices)]
     head = tuple(own.environments)
+    beside = [[f"{dollars:.2f}" for dollars in one[1:]] for one in guidance.compared(facts["prod"])]
     found = {
         settings_reference.PAGE: settings_reference.document(),
         **commands_reference.documents(),
@@ -45,7 +50,8 @@ def files(own: Company) -> dict[Path, str]:
         # The first row of the first table, what each environment is for, is prose.
         translated = [[words.get(cell, cell) for cell in row] for row in figures]
         text = _filled(text, ("", *head), translated, 1)
-        found[CHECKOUT / name] = _filled(text, head, dollars, 0)
+        text = _filled(text, head, dollars, 0)
+        found[CHECKOUT / name] = _filled(text, ("AWS", "prod", "prod*"), beside, 0)
     return found
 
 

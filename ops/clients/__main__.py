@@ -4,8 +4,8 @@
     make clients ENV=prod ARGS="--language ja"
     make clients ENV=prod ARGS="--directory clients"   # the files, to be given to people or to a device management
 
-All of it follows from `company/`: its address and its models. No key is in it; each tool takes a person's own from a
-variable.
+All of it follows from `company/`: its address (another by `--url` or LITELLM_URL, as with `make up`) and its models. No
+key is in it; each tool takes a person's own from a variable.
 
 Exit codes: 0 printed; 2 a mistake in the settings, or a folder that cannot be written to, in one sentence.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,9 +27,9 @@ from stacks.company import Company, company
 from stacks.settings import Environment
 
 
-def described(environment: Environment, own: Company) -> dict[str, Any]:
+def described(environment: Environment, own: Company, url: str = "") -> dict[str, Any]:
     """The same for another program: each tool with its files and lines, or with the maker whose models it lacks."""
-    found, url = models(environment.litellm_config(own.config)), f"https://{environment.domain}"
+    found, url = models(environment.litellm_config(own.config)), url or f"https://{environment.domain}"
     tools = {
         tool.name: (
             {"blocks": [vars(block) for block in tool.blocks(url, found)]}
@@ -40,7 +41,7 @@ def described(environment: Environment, own: Company) -> dict[str, Any]:
     return {"url": url, "models": [vars(one) for one in found.chat], "aliases": aliases(own), "tools": tools}
 
 
-def write(environment: Environment, own: Company, folder: Path) -> list[Path]:
+def write(environment: Environment, own: Company, folder: Path, url: str = "") -> list[Path]:
     """Write each file of each tool into a folder of the tool's name below `folder`; which were written.
 
     Raises
@@ -48,7 +49,7 @@ def write(environment: Environment, own: Company, folder: Path) -> list[Path]:
     OpsError
         One cannot be written.
     """
-    found, url, written = models(environment.litellm_config(own.config)), f"https://{environment.domain}", []
+    found, url, written = models(environment.litellm_config(own.config)), url or f"https://{environment.domain}", []
     for tool in TOOLS:
         for block in tool.blocks(url, found) if tool.works(found) else ():
             if block.place:
@@ -69,17 +70,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--language", choices=("en", "ja"), default="en", help="of the words around")
     parser.add_argument("--json", action="store_true", help="the same for another program")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="write the tools' files there instead")
+    parser.add_argument("--url", help="where LiteLLM answers; else LITELLM_URL, else the environment's public URL")
     arguments = parser.parse_args(argv)
 
     def work() -> int:
         environment, own = environment_named(arguments.env), company()
+        url = arguments.url or os.environ.get("LITELLM_URL", "")
         if arguments.directory:
-            for file in write(environment, own, arguments.directory):
+            for file in write(environment, own, arguments.directory, url):
                 print(f"written: {file}")
         elif arguments.json:
-            print(json.dumps(described(environment, own), indent=2, ensure_ascii=False))
+            print(json.dumps(described(environment, own, url), indent=2, ensure_ascii=False))
         else:
-            print(body(environment, own, arguments.language), end="")
+            print(body(environment, own, arguments.language, url), end="")
         return 0
 
     return run("clients", work)

@@ -41,10 +41,10 @@ def documents(example: Company) -> dict[Path, str]:
     return {path: HEAD[language] + body(environment, example, language) for language, path in PAGES.items()}
 
 
-def body(environment: Environment, own: Company, language: Language) -> str:
-    """What to set for an environment, in Markdown: a section a tool."""
+def body(environment: Environment, own: Company, language: Language, url: str = "") -> str:
+    """What to set for an environment, in Markdown: a section a tool. `url` is where it answers, if not at its name."""
     found = models(environment.litellm_config(own.config))
-    url = f"https://{environment.domain}"
+    url = url or f"https://{environment.domain}"
     sections = [_section(KEY_TITLE[language], KEY[language], "```sh\nexport " + KEY_VARIABLE + "=sk-…\n```")]
     sections += [_section(tool.title, *_tool(tool, url, found, language)) for tool in TOOLS]
     if known := aliases(own):

@@ -253,6 +253,10 @@ def _here(environments: tuple[Environment, ...], own: Company) -> Iterator[Step]
         "Here: see that it synthesizes, and accept the templates and what holds data.",
         ("make synth", "make snapshots", "make stateful ARGS=--accept"),
     )
+    yield Step(
+        "See what it costs a month, and what each part of it is for.",
+        tuple(f"make cost ENV={environment.name}" for environment in environments),
+    )
     for environment in environments:
         asked = ", ".join(required_secrets(environment, own.config))
         yield Step(

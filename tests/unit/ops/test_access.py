@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any, cast
 
 import boto3
 import pytest
 from botocore import exceptions as aws
 
-from ops.access import OpsError, Role, connect
+from ops.access import ENOUGH, OpsError, Role, connect
 from stacks.company import environments
 
 DEV = environments()["dev"]
@@ -77,3 +80,19 @@ def test_a_role_that_may_not_be_assumed(account: str, trust: str) -> None:
     with pytest.raises(OpsError, match=r"\(AccessDenied\): bootstrap the account of dev") as raised:
         access.acting_as("lookup")
     assert f"`cdk bootstrap{trust}`" in str(raised.value)
+
+
+def test_who_reads_has_enough() -> None:
+    """As `make about | head`: no stack trace, and the exit code that a shell gives a program which that signal ends."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = "import sys; from ops.access import run; sys.exit(run('it', lambda: print('x' * 100_000) or 0))"
+    ended = subprocess.run(
+        [sys.executable, "-c", command],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (ENOUGH, "")

@@ -77,6 +77,19 @@ def test_claude_codes_settings() -> None:
         assert environment[f"ANTHROPIC_DEFAULT_{kind}_MODEL"] == f"claude-{kind.lower()}-5-5"
 
 
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_what_runs_on_this_machine_is_asked_there(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LITELLM_URL", "http://127.0.0.1:4000")
+    assert command.main(["--env", "local", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "http://127.0.0.1:4000/v1" in printed
+    assert company().local.domain not in printed
+    assert command.main(["--env", "local", "--directory", str(tmp_path)]) == 0
+    assert "http://127.0.0.1:4000" in (tmp_path / "claude-code" / "managed-settings.json").read_text("utf-8")
+
+
 def test_a_kind_of_claude_that_is_not_there_is_the_nearest() -> None:
     two = Models((Chat("claude-sonnet-5-5", "claude", 2.0), Chat("claude-haiku-5-5", "claude", 1.0)))
     assert [two.claude(kind) for kind in ("opus", "sonnet", "haiku")] == [
