@@ -11,6 +11,8 @@ Its source is read, not run. The file holds:
 - `sent_on`: parameters of an entry that LiteLLM reads where it speaks to the gateway's providers, or sends to them;
 - `providers`: the prefixes of LiteLLM's providers, also of those that this gateway does not serve;
 - `prices`: the models of the gateway's providers that have a price, with their prices in US dollars;
+- `modes`: what those of them are for that are not for chats, as in image_generation;
+- `mode_names`: every mode that the list has;
 - `price_names`: every name of a price that the list or an entry may have;
 - `token_count_models`: the model of Bedrock's, and if need be the region, with which LiteLLM counts another's tokens.
 """
@@ -27,20 +29,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from stacks import CHECKOUT
+from stacks.litellm_config import ROWS
 
 CATALOG: Final = CHECKOUT / "stacks" / "litellm_config" / "catalog.json"
 PRICE_MAP: Final = "model_prices_and_context_window_backup.json"
 
-PROVIDERS: Final = ("azure", "azure_text", "bedrock", "bedrock_converse", "vertex_ai")
+PROVIDERS: Final = frozenset(name for row in ROWS for name in row.priced_as)
 """Values of `litellm_provider` in the price map whose models are kept; those like vertex_ai-language-models too."""
 
 PRICE: Final = re.compile(r"cost|uplift_multiplier")
 """What a name of the price map has in it if it is a price, or a factor of one."""
 
-PROVIDER_PARAMETERS: Final = ("extra_body", "guardrailConfig", "model_id", "performanceConfig", "safety_settings")
-"""Parameters of an entry that LiteLLM hands to Bedrock or Vertex AI without naming them in a class."""
+PROVIDER_PARAMETERS: Final = ("extra_body", *(name for row in ROWS for name in row.parameters))
+"""Parameters of an entry that LiteLLM hands to a provider without naming them in a class."""
 
-PROVIDER_FOLDERS: Final = ("anthropic", "azure", "bedrock", "vertex_ai")
+PROVIDER_FOLDERS: Final = sorted({folder for row in ROWS for folder in row.folders or row.names})
 """Where below `llms` LiteLLM reads parameters of a provider's own, such as top_k, out of an entry."""
 
 READ_FROM: Final = ("optional_params", "litellm_params", "inference_params", "non_default_params", "kwargs")
@@ -96,6 +99,12 @@ def catalog(site_packages: Path) -> dict[str, Any]:
             for name, model in sorted(prices.items())
             if _is_ours(model) and _is_priced(model)
         },
+        "modes": {
+            name: mode
+            for name, model in sorted(prices.items())
+            if _is_ours(model) and (mode := _mode(model)) not in ("", "chat")
+        },
+        "mode_names": _sorted(filter(None, map(_mode, prices.values()))),
         "price_names": _sorted(
             (name for name in _fields(types, "CustomPricingLiteLLMParams") if PRICE.search(name)),
             (name for model in prices.values() for name in model if PRICE.search(name) and _is_number(model[name])),
@@ -114,6 +123,12 @@ def _sorted(*names: Iterable[str]) -> list[str]:
 
 def _is_ours(model: dict[str, Any]) -> bool:
     return str(model.get("litellm_provider")).partition("-")[0] in PROVIDERS
+
+
+def _mode(model: dict[str, Any]) -> str:
+    """What a model is for: a word; the first entry of the list, which explains the others, has a sentence."""
+    mode = str(model.get("mode") or "")
+    return mode if mode.isidentifier() else ""
 
 
 def _is_priced(model: dict[str, Any]) -> bool:

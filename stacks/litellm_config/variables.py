@@ -49,27 +49,19 @@ SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIAL
 """A variable whose name ends like this is a secret; every other one is plain."""
 
 
-PROVIDER_SETTINGS: Final = {
-    "AZURE_API_BASE": "azure_api_base",
-    "VERTEXAI_LOCATION": "vertexai_project",  # which has a location by default
-    "VERTEXAI_PROJECT": "vertexai_project",
-}
-"""The settings of an environment's `providers` that give a plain variable."""
-
-
 class Needs(NamedTuple):
     """What a callback or a kind of alerting reads from the environment by itself, and whom it calls."""
 
     secrets: tuple[str, ...]
     variables: tuple[str, ...]
-    hosts: tuple[str, ...]  # with {VARIABLE} in them
+    hosts: tuple[str, ...]  # with {VARIABLE} in them, and with their port if it is another than that of HTTPS
     licensed: bool = False
 
 
 _SMTP: Final = Needs(
     ("SMTP_PASSWORD", "SMTP_USERNAME"),
     ("SMTP_HOST", "SMTP_PORT", "SMTP_SENDER_EMAIL", "SMTP_TLS"),
-    ("{SMTP_HOST}",),
+    ("{SMTP_HOST}:{SMTP_PORT}",),
 )
 CALLBACKS: Final = {
     # container/affinity.py: a conversation stays in the region whose prompt cache has it.

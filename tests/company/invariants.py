@@ -17,7 +17,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from ops.assembly import Template
-from stacks.litellm_config import BEDROCK_ACTIONS, SECRET_SUFFIXES, LiteLlmConfig
+from stacks.litellm_config import SECRET_SUFFIXES, LiteLlmConfig
 from stacks.settings import (
     FARGATE_MEMORY,
     MOST_TAGS,
@@ -210,6 +210,19 @@ def only_known_ways_lead_out(deployed: Deployed) -> Iterator[str]:
             yield f"{where} leads to more than it needs"
 
 
+@invariant
+def what_is_called_is_let_out(deployed: Deployed) -> Iterator[str]:
+    """The tasks' security group has a rule for the port of every address that config.yaml leads to."""
+    ports = {
+        rule.get("FromPort")
+        for where, rule in _rules(deployed, "Egress")
+        if "GatewayGroup" in where and "ToGatewayGroup" not in where
+    }
+    for address in deployed.config.addresses(deployed.environment.plain_variables):
+        if address.port not in ports:
+            yield f"Network: {address.host} is called on port {address.port}, which nothing lets the tasks out to"
+
+
 def _rules(deployed: Deployed, direction: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every rule of a security group, with the group's place."""
     for where, it in deployed.of("AWS::EC2::SecurityGroup"):
@@ -313,13 +326,10 @@ def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
     """The service's role may call the Bedrock models of config.yaml, count their tokens and ask its guardrails, each by
     its ARN, and has nothing of Bedrock beside that; none of it if the file lists none.
     """
-    where_ = {"partition": "PARTITION", "account": deployed.environment.account}
-    config = deployed.config
-    permitted = dict.fromkeys(BEDROCK_ACTIONS, config.bedrock_resources(**where_))
-    permitted |= config.counting_resources(**where_) | config.guardrail_resources(**where_)
     wanted = {
         (action, re.sub(r"^arn:[^:]+:", "", arn))  # the file may have whole ARNs, of one partition
-        for action, arns in permitted.items()
+        for actions, arns in deployed.config.permissions(partition="PARTITION", account=deployed.environment.account)
+        for action in actions
         for arn in arns
     }
     found: set[tuple[str, str]] = set()
