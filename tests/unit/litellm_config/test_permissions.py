@@ -55,6 +55,7 @@ ROWS: dict[str, tuple[dict[str, Any], list[Call], list[Call]]] = {
         [
             (COUNT, MODEL.format("us-west-2")),
             (COUNT, COUNTED.replace("us-east-1", "us-west-2")),
+            (COUNT, COUNTED.replace("opus", "haiku")),
             (MANTLE_COUNT, PROJECT.replace("us-east-1", "us-west-2")),
             (MANTLE_COUNT, PROJECT.replace("default", "other")),
             (INVOKE, COUNTED),
