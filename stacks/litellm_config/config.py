@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, COUNT_ACTION, GUARDRAIL_ACTION, MANTLE_COUNT_ACTION
+from stacks.litellm_config.features import McpServer, PassThrough, routes
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.prices import notices
-from stacks.litellm_config.variables import ALERTING, CALLBACKS
+from stacks.litellm_config.variables import ALERTING, CALLBACKS, resolve
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class LiteLlmConfig:
     database_pool_limit: int  # connections to the database of one worker
     request_timeout: int  # seconds
     guardrails: tuple[tuple[str, str], ...]  # of Bedrock, that calls are checked by: id or ARN, and region
+    mcp_servers: tuple[McpServer, ...]
+    pass_through: tuple[PassThrough, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -79,9 +83,15 @@ class LiteLlmConfig:
         """Host names that the task calls, sorted, given the values of `self.variables`."""
         hosts = {host for model in self.models for host in model.hosts(variables)}
         hosts |= {f"bedrock-runtime.{region}.amazonaws.com" for _, region in self.guardrails}
+        addresses = (*(server.url for server in self.mcp_servers), *(each.target for each in self.pass_through))
+        hosts |= {host for each in addresses if (host := urlsplit(resolve(each, variables)).hostname)}
         needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
         hosts |= {host.format_map(variables) for need in needs for host in need.hosts}
         return tuple(sorted(hosts))
+
+    def routes(self, opened: Collection[str]) -> list[str]:
+        """The routes of these features, beyond those of models, as regular expressions."""
+        return routes(opened, self.mcp_servers, self.pass_through)
 
     def price_notices(self, today: date) -> tuple[str, ...]:
         """What is to be known of prices on a day: which change soon, and which are missing or in vain."""

@@ -1,0 +1,34 @@
+"""LiteLLM's own routes, which a company's may not be."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+from stacks.litellm_config.catalog import catalog
+
+_OF_FASTAPI: Final = ("/docs", "/redoc", "/openapi.json", "/metrics")
+"""Those that no source of LiteLLM's writes out."""
+
+
+def own_route(path: str, *, but: str = "") -> str:
+    """LiteLLM's own route for a path, as LiteLLM writes it; "" if it has none, or none but the one that is named."""
+    found = (route for route, pattern in _patterns().items() if route != but and pattern.fullmatch(path))
+    return next(found, "")
+
+
+def own_route_below(path: str) -> str:
+    """One of LiteLLM's own routes somewhere below a path; "" if there is none."""
+    return next((route for route in _patterns() if route.startswith(f"{path.rstrip('/')}/")), "")
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    return {route: re.compile(_pattern(route)) for route in (*_OF_FASTAPI, *catalog()["routes"])}
+
+
+def _pattern(route: str) -> str:
+    """The route as a regular expression: {name} is a part of a path, {name:path} any number of them."""
+    escaped = re.escape(route)
+    return re.sub(r"\\{\w+\\}", "[^/]+", re.sub(r"\\{\w+:path\\}", ".*", escaped))
