@@ -29,30 +29,31 @@ from pathlib import Path
 from typing import Any, Final
 
 from stacks import CHECKOUT
+from stacks.litellm_config import ROWS
 
 CATALOG: Final = CHECKOUT / "stacks" / "litellm_config" / "catalog.json"
 PRICE_MAP: Final = "model_prices_and_context_window_backup.json"
 
 MCP_MANAGER: Final = "proxy/_experimental/mcp_server/mcp_server_manager.py"
-PASS_THROUGH: Final = "proxy/pass_through_endpoints/pass_through_endpoints.py"
+ENDPOINTS: Final = "proxy/pass_through_endpoints/pass_through_endpoints.py"
 """Where LiteLLM reads an entry of each list."""
 
 MOUNTED: Final = ("/_next", "/litellm-asset-prefix", "/mcp", "/swagger", "/ui")
 """What has applications and files of LiteLLM below it, and so is no single route."""
 
-PROVIDERS: Final = ("azure", "azure_text", "bedrock", "bedrock_converse", "vertex_ai")
+PROVIDERS: Final = frozenset(name for row in ROWS for name in row.priced_as)
 """Values of `litellm_provider` in the price map whose models are kept; those like vertex_ai-language-models too."""
 
 PRICE: Final = re.compile(r"cost|uplift_multiplier")
 """What a name of the price map has in it if it is a price, or a factor of one."""
 
-PROVIDER_PARAMETERS: Final = ("extra_body", "guardrailConfig", "model_id", "performanceConfig", "safety_settings")
-"""Parameters of an entry that LiteLLM hands to Bedrock or Vertex AI without naming them in a class."""
+PROVIDER_PARAMETERS: Final = ("extra_body", *(name for row in ROWS for name in row.parameters))
+"""Parameters of an entry that LiteLLM hands to a provider without naming them in a class."""
 
-PROVIDER_FOLDERS: Final = ("anthropic", "azure", "bedrock", "vertex_ai")
+PROVIDER_FOLDERS: Final = sorted({folder for row in ROWS for folder in row.folders or row.names})
 """Where below `llms` LiteLLM reads parameters of a provider's own, such as top_k, out of an entry."""
 
-METHODS: Final = ("get", "post", "put", "delete", "patch", "head", "options", "api_route", "websocket")
+METHODS: Final = ("get", "post", "put", "delete", "patch", "head", "options", "api_route", "websocket", "add_api_route")
 """By which names of FastAPI's a route is made."""
 
 READ_FROM: Final = ("optional_params", "litellm_params", "inference_params", "non_default_params", "kwargs")
@@ -103,7 +104,7 @@ def catalog(site_packages: Path) -> dict[str, Any]:
             "mcp_servers": _sorted(_keys_read((package / MCP_MANAGER).read_text("utf-8"), "server_config")),
             "pass_through_endpoints": _sorted(
                 _fields(types, "PassThroughGenericEndpoint"),
-                _keys_read((package / PASS_THROUGH).read_text("utf-8"), "endpoint_data"),
+                _keys_read((package / ENDPOINTS).read_text("utf-8"), "endpoint_data"),
                 ["custom_auth_parser"],  # which its proxy's user_api_key_auth.py reads
             ),
         },
@@ -132,21 +133,13 @@ def _routes(proxy: Path) -> Iterator[str]:
     for file in proxy.rglob("*.py"):
         source = file.read_text("utf-8")
         prefixes = dict(re.findall(r'(\w+)(?:: [^=\n]+)? = APIRouter\([^)]*?\bprefix="([^"]+)"', source))
-        made = r'\b(\w+)\.(?:%s|add_api_route)\(\s*(?:path\s*=\s*)?(f?)"([^"]*)"' % "|".join(METHODS)
+        made = rf'\b(\w+)\.(?:{"|".join(METHODS)})\(\s*(?:path\s*=\s*)?(f?)"([^"]*)"'
         for router, formatted, path in re.findall(made, source):
             # Of an f-string, {a call} is empty here, and {{name}} is a {name}.
             written = re.sub(r"{{(.*?)}}", r"{\1}", re.sub(r"(?<!{){\w+\(\)}", "", path)) if formatted else path
             if f"{prefixes.get(router, '')}{written}".startswith("/"):
                 yield f"{prefixes.get(router, '')}{written}"
-    yield from (f"{prefix}/{{rest:path}}" for prefix in (*MOUNTED, *_providers_own(proxy)))
-
-
-def _providers_own(proxy: Path) -> list[str]:
-    """What leads to a provider's own interface, whatever comes after it."""
-    listed = re.search(r"mapped_pass_through_routes = \[([^]]*)\]", (proxy / "_types.py").read_text("utf-8"))
-    if not listed:
-        raise LookupError("LiteLLM has no mapped_pass_through_routes any more: read its new source and mend ops/catalog.py")
-    return re.findall(r'"(/[^"]+)"', listed[1])
+    yield from (f"{prefix}/{{rest:path}}" for prefix in MOUNTED)
 
 
 def _sorted(*names: Iterable[str]) -> list[str]:

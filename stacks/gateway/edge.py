@@ -1,5 +1,7 @@
 """The edge: what stands between a caller and LiteLLM. A load balancer, its certificate and name, and a web ACL."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -46,6 +48,7 @@ class Edge(Construct):
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         timeouts: Timeouts,
+        also_open: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment = environment
@@ -65,7 +68,7 @@ class Edge(Construct):
             record_name=f"{environment.domain}.",
             target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
         )
-        self.web_acl = WebAcl(self, "WebAcl", environment=environment)
+        self.web_acl = WebAcl(self, "WebAcl", environment=environment, also_open=also_open)
         wafv2.CfnWebACLAssociation(
             self,
             "WebAclAssociation",

@@ -13,7 +13,6 @@ from stacks.litellm_config.rules.addresses import check_address
 from stacks.litellm_config.rules.keys import check_keys
 from stacks.litellm_config.rules.modules import check_module
 from stacks.litellm_config.rules.reading import Reading
-from stacks.litellm_config.rules.routes import own_route
 from stacks.litellm_config.variables import REFERENCE, SECRET_SUFFIXES
 from stacks.litellm_config.words import suggestion
 
@@ -21,9 +20,11 @@ ROUTE: Final = "/mcp"
 TRANSPORTS: Final = ("http", "sse")
 """How a server is spoken to; LiteLLM's third, stdio, starts it as a program."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,64}")
-"""A name begins those of its tools, which models' APIs take letters, digits, underscores and hyphens in, and LiteLLM
-no hyphen (`validate_mcp_server_name`); a dot it replaces."""
+_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+"""Of a server, which begins those of its tools: the interfaces of models take letters, digits, underscores and hyphens
+in the name of a tool, and LiteLLM takes no hyphen in that of a server (`validate_mcp_server_name`)."""
+_PART: Final = re.compile(r"[\w.-]+", re.ASCII)
+"""What may be a part of a path as it is."""
 
 
 class _Way(NamedTuple):
@@ -102,22 +103,23 @@ def _server(reading: Reading, name: str, given: object) -> McpServer | None:
 
 
 def _names(reading: Reading, place: Place, name: str, server: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what its route may call it; LiteLLM's own routes come before one of the same form."""
+    """Yield what its route may call it."""
     aliases = reading.section("litellm_settings").get("mcp_aliases")
     mapped = [alias for alias, of in aliases.items() if of == name] if isinstance(aliases, dict) else []
-    groups = server.get("access_groups")
-    if groups is not None and not (isinstance(groups, list) and all(isinstance(group, str) for group in groups)):
-        reading.refuse((*place, "access_groups"), "it must be a list of names, as in [research]")
-        groups = []
-    own = [(name, ()), *((server["alias"], ("alias",)) for _ in "1" if server.get("alias")), *((a, ()) for a in mapped)]
-    for each, at in own:
-        if not isinstance(each, str) or not _NAME.fullmatch(each):
-            reading.refuse(place, f"{each!r} begins the names of its tools: use letters, digits and underscores", at=at)
-        elif taken := own_route(f"/{each}/mcp", but="/{mcp_server_name}/mcp"):
-            reading.refuse(place, f"/{each}/mcp is a route of LiteLLM's own ({taken}): use another name", at=at)
-        else:
+    alias = server.get("alias")
+    for each, at in ((name, ()), *([(alias, ("alias",))] if alias else []), *((other, ()) for other in mapped)):
+        if isinstance(each, str) and _NAME.fullmatch(each):
             yield each
-    yield from (group for group in groups or () if re.fullmatch(r"[\w.-]+", group))
+        else:
+            told = f"{each!r} begins the names of its tools, of which models take some only: use letters, digits and _"
+            reading.refuse(place, told, at=at)
+    groups = server.get("access_groups")
+    if groups is None:
+        return
+    if isinstance(groups, list) and all(isinstance(group, str) for group in groups):
+        yield from (group for group in groups if _PART.fullmatch(group))
+    else:
+        reading.refuse((*place, "access_groups"), "it must be a list of names, as in [research]")
 
 
 def _check_addresses(reading: Reading, place: Place, server: Mapping[str, Any]) -> None:

@@ -12,9 +12,15 @@ _OF_FASTAPI: Final = ("/docs", "/redoc", "/openapi.json", "/metrics")
 """Those that no source of LiteLLM's writes out."""
 
 
-def own_route(path: str, *, but: str = "") -> str:
-    """LiteLLM's own route for a path, as LiteLLM writes it; "" if it has none, or none but the one that is named."""
-    found = (route for route, pattern in _patterns().items() if route != but and pattern.fullmatch(path))
+def own_route(path: str) -> str:
+    """LiteLLM's own route for a path, as LiteLLM writes it; "" if it has none.
+
+    What it passes to a provider whatever the path is (/azure/{endpoint:path}) it makes when it is first asked for, and
+    that is after a company's own.
+    """
+    found = (
+        route for route, pattern in _patterns().items() if "{endpoint:path}" not in route and pattern.fullmatch(path)
+    )
     return next(found, "")
 
 

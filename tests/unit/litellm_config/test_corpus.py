@@ -60,6 +60,7 @@ def answers() -> dict[str, dict[str, Any]]:
         "AWS_REGION": REGION,
         "LITELLM_MASTER_KEY": "sk-0123456789abcdef",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "LOGS_API_KEY": "a-secret",  # in a header of an MCP server, without which LiteLLM does not start
         "PYTHONDONTWRITEBYTECODE": "1",
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),  # nobody listens there
     }
