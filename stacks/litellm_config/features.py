@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +46,7 @@ class PassThrough:
     path: str
     has_subpaths: bool
     target: str  # as the file has it, maybe os.environ/NAME
+    headers: Mapping[str, str]  # that LiteLLM adds, as the file has them
 
     @property
     def route(self) -> str:

@@ -13,10 +13,13 @@ from stacks.litellm_config.rules.addresses import check_address
 from stacks.litellm_config.rules.keys import check_keys
 from stacks.litellm_config.rules.modules import check_module
 from stacks.litellm_config.rules.reading import Reading
+from stacks.litellm_config.rules.routes import provider_route
 from stacks.litellm_config.variables import REFERENCE, SECRET_SUFFIXES
 from stacks.litellm_config.words import suggestion
 
 ROUTE: Final = "/mcp"
+MASKING: Final = "masking.datadog"
+"""The callback that keeps tools' arguments out of LiteLLM's database (container/masking.py)."""
 TRANSPORTS: Final = ("http", "sse")
 """How a server is spoken to; LiteLLM's third, stdio, starts it as a program."""
 
@@ -59,6 +62,13 @@ def check(reading: Reading) -> tuple[McpServer, ...]:
             place,
             f"the web ACL keeps {ROUTE} for the management ranges, so others who call get 403: name {MCP!r} in "
             "ingress.also_open of the environment to open it",
+        )
+    callbacks = reading.section("litellm_settings").get("callbacks")
+    if servers and MASKING not in (callbacks if isinstance(callbacks, list) else ()):
+        reading.warn(
+            place,
+            f"there is no {MASKING} in litellm_settings.callbacks, so LiteLLM keeps in its database what tools are "
+            "given",
         )
     return tuple(found for name, server in servers.items() if (found := _server(reading, name, server)))
 
@@ -109,6 +119,9 @@ def _names(reading: Reading, place: Place, name: str, server: Mapping[str, Any])
     alias = server.get("alias")
     for each, at in ((name, ()), *([(alias, ("alias",))] if alias else []), *((other, ()) for other in mapped)):
         if isinstance(each, str) and _NAME.fullmatch(each):
+            if taken := provider_route(f"/{each}/mcp"):
+                told = f"LiteLLM takes /{each}/mcp for a way to a provider ({taken}), and fails: use another name"
+                reading.refuse(place, told, at=at)
             yield each
         else:
             told = f"{each!r} begins the names of its tools, of which models take some only: use letters, digits and _"

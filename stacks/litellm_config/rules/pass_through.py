@@ -50,6 +50,7 @@ def _endpoint(reading: Reading, index: int, given: object) -> PassThrough | None
     path, has_subpaths = endpoint["path"], endpoint.get("include_subpath") is True
     _check_path(reading, place, path, has_subpaths=has_subpaths)
     _check_target(reading, place, endpoint)
+    headers = reading.mapping((*place, "headers"), endpoint.get("headers"))
     if reading.findings.count != before:
         return None
     _check_callers(reading, place, endpoint)
@@ -61,7 +62,7 @@ def _endpoint(reading: Reading, index: int, given: object) -> PassThrough | None
         )
     if reading.findings.count != before:
         return None
-    return PassThrough(path, has_subpaths, endpoint["target"])
+    return PassThrough(path, has_subpaths, endpoint["target"], {name: str(value) for name, value in headers.items()})
 
 
 def _check_path(reading: Reading, place: Place, path: str, *, has_subpaths: bool) -> None:
@@ -96,8 +97,9 @@ def _check_callers(reading: Reading, place: Place, endpoint: Mapping[str, Any]) 
             "ingress.also_open of the environment to open it",
         )
     if auth is ...:
-        told = "without auth: true LiteLLM asks who calls for a key, but not what that has left of its budget"
-        reading.warn(place, told)
+        told = "without auth: true LiteLLM asks who calls for a key, but not what is left of its budget"
+        below = f", and below {endpoint['path']} it answers administrators alone"
+        reading.warn(place, told + (below if endpoint.get("include_subpath") is True else ""))
     elif auth is not True:
         told = f"with auth: {auth!r} LiteLLM asks nobody who calls for a key, and sends them on with yours"
         (reading.refuse if is_open else reading.warn)((*place, "auth"), f"{told}: write auth: true")

@@ -225,6 +225,26 @@ def test_what_a_cache_saved_litellm_is_asked(masking: types.ModuleType) -> None:
     )
 
 
+def test_what_a_tool_is_given_is_not_kept(masking: types.ModuleType) -> None:
+    """LiteLLM has it twice, and writes the second into its database; the call itself is another object's."""
+    called = {"name": "search", "arguments": {"query": PROMPT}, "result": {"text": PROMPT}, "mcp_server_name": "wiki"}
+    notes = {
+        "mcp_tool_call_metadata": called,
+        "standard_logging_object": {"metadata": {"mcp_tool_call_metadata": called}},
+    }
+    answer = object()
+    assert asyncio.run(masking.datadog.async_logging_hook(notes, answer, "call_mcp_tool")) == (notes, answer)
+    assert PROMPT not in json.dumps(notes)
+    assert notes["mcp_tool_call_metadata"] == {"name": "search", "mcp_server_name": "wiki"}
+    assert called["arguments"] == {"query": PROMPT}
+
+
+@pytest.mark.parametrize("payload", [{}, {"standard_logging_object": {}}, {"standard_logging_object": None}])
+def test_a_call_of_no_tool_is_left_as_it_is(masking: types.ModuleType, payload: dict[str, Any]) -> None:
+    notes = {"model": "claude", **payload}
+    assert asyncio.run(masking.datadog.async_logging_hook(dict(notes), None, "acompletion")) == (notes, None)
+
+
 def test_service_events(masking: types.ModuleType) -> None:
     def event(service: Service) -> types.SimpleNamespace:
         return types.SimpleNamespace(service=service, call_type="update_spend", duration=0.5, error=PROMPT)
