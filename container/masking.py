@@ -28,6 +28,7 @@ from litellm.integrations.datadog.datadog_handler import (
     get_datadog_source,
     get_datadog_tags,
 )
+from litellm.litellm_core_utils.credential_accessor import CredentialAccessor
 from litellm.proxy.spend_tracking.savings import prompt_caching_savings_for_request
 from litellm.types.integrations.datadog import DatadogPayload, DataDogStatus
 from litellm.types.services import ServiceTypes
@@ -71,7 +72,7 @@ class RecordLogger(DataDogLogger):
             notes = _notes(kwargs)
             before: Attempt | None = notes.get(ATTEMPT)
             notes[ATTEMPT] = Attempt(time.time(), retried=before is not None and (before.failed or before.retried))
-            records.tag_region(kwargs)
+            records.tag_region(_with_credential(kwargs))
         except Exception:  # LiteLLM would let the call fail
             _log.exception("An attempt could not be noted for Datadog")
 
@@ -179,6 +180,15 @@ class RecordLogger(DataDogLogger):
 def _notes(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return what LiteLLM notes of a request, the same for all its attempts."""
     return getattr(request.get("litellm_logging_obj"), "model_call_details", {})
+
+
+def _with_credential(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a request's parameters with those of the entry of credential_list that it names, its own first.
+
+    LiteLLM puts them together in this way too, but only after it has told that the attempt begins.
+    """
+    name = request.get("litellm_credential_name")
+    return {**CredentialAccessor.get_credential_values(name), **request} if name else request
 
 
 def _payload(call: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -217,7 +217,7 @@ BESIDE_ALSO_OPEN = (
         "/housex",
         "/x/house",
     ),
-    *("/.well-known/oauth-protected-resource/mcp", "/authorize", "/register", "/user/new"),
+    *("/x/house", "/.well-known/oauth-protected-resource/mcp", "/authorize", "/register", "/user/new"),
 )
 # A way back: WAF would judge where it leads to, LiteLLM answers for where it begins, as its router resolves nothing.
 WAYS_BACK = (

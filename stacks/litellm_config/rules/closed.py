@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from stacks.litellm_config.file import Place
+from stacks.litellm_config.rules.addresses import check_address
 from stacks.litellm_config.rules.reading import Reading
 
 ROUTES: Final = {
@@ -14,20 +16,39 @@ ROUTES: Final = {
     ("search_tools",): "/v1/search",
     ("vector_store_registry",): "/v1/vector_stores",
 }
-"""Parts of the file whose routes answer from the management ranges alone; LLM_ROUTES in stacks/gateway/web_acl.py has
-those that are open."""
+"""Parts of the file whose routes answer from the management ranges alone; OPERATIONS in stacks/litellm_config/routes.py
+has those that are open to all, and features.py beside it those that a setting opens."""
 
 
 def check(reading: Reading) -> None:
-    """Warn of routes that are closed, and refuse a knowledge base."""
+    """Warn of routes that are closed, and refuse a knowledge base, and addresses that the task cannot reach."""
     for (key,), routes in ROUTES.items():
         if reading.document.get(key):
             reading.warn((key,), f"the web ACL keeps {routes} for the management ranges: others who call get 403")
-    stores = reading.document.get("vector_store_registry")
-    for index, store in enumerate(stores if isinstance(stores, list) else ()):
+    for key in ("finetune_settings", "files_settings", "search_tools"):
+        for index, entry in enumerate(_list(reading, key)):
+            inside = ("litellm_params",) if key == "search_tools" else ()
+            _check_address(reading, (key, index), entry, inside)
+    settings = reading.document.get("assistant_settings")
+    _check_address(reading, ("assistant_settings",), settings, ("litellm_params",))
+    for index, store in enumerate(_list(reading, "vector_store_registry")):
+        place: Place = ("vector_store_registry", index)
         parameters = store.get("litellm_params") if isinstance(store, dict) else None
         if isinstance(parameters, dict) and parameters.get("custom_llm_provider") == "bedrock":
             reading.refuse(
-                ("vector_store_registry", index),
-                "a knowledge base is asked by bedrock:Retrieve, which the task's role is not given: remove it",
+                place, "a knowledge base is asked by bedrock:Retrieve, which the task's role is not given: remove it"
             )
+        _check_address(reading, place, store, ("litellm_params",))
+
+
+def _list(reading: Reading, key: str) -> list[Any]:
+    value = reading.document.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _check_address(reading: Reading, place: Place, entry: object, inside: tuple[str, ...]) -> None:
+    value: Any = entry
+    for key in inside:
+        value = value.get(key) if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        check_address(reading, place, value, "api_base", at=(*inside, "api_base"))

@@ -54,7 +54,12 @@ def savings(**call: Any) -> float:  # noqa: ANN401
     return SAVED
 
 
+CREDENTIALS = {"other": {"api_base": "https://other.openai.azure.com", "aws_region_name": "eu-west-1"}}
+
 LITELLM: dict[str, dict[str, Any]] = {
+    "litellm_core_utils.credential_accessor": {
+        "CredentialAccessor": types.SimpleNamespace(get_credential_values=lambda name: CREDENTIALS.get(name, {}))
+    },
     "proxy.spend_tracking.savings": {"prompt_caching_savings_for_request": savings},
     "integrations.datadog.datadog": {"DataDogLogger": FakeDataDogLogger},
     "integrations.datadog.datadog_handler": {
@@ -176,6 +181,26 @@ def test_a_request_that_the_gateway_refuses_is_reported_once(masking: types.Modu
     request.fails()
     request.ends_in_an_error()
     assert reported(masking) == [("error", "rejected", "failure")]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "own", "region"),
+    [
+        ("azure/gpt-6-luna", {}, "other"),
+        ("azure/gpt-6-luna", {"api_base": "https://own.openai.azure.com"}, "own"),
+        ("bedrock/anthropic.claude", {}, "eu-west-1"),
+        ("bedrock/anthropic.claude", {"aws_region_name": "us-west-2"}, "us-west-2"),
+    ],
+)
+def test_the_region_may_be_of_a_credential(
+    masking: types.ModuleType, deployment: str, own: dict[str, str], region: str
+) -> None:
+    """LiteLLM adds what an entry of credential_list has to an attempt only after it has told of it."""
+    metadata = {"deployment": deployment}
+    attempt = {"metadata": metadata, "litellm_credential_name": "other", **own}
+    asyncio.run(masking.datadog.async_pre_call_deployment_hook(attempt, None))
+    assert metadata["tags"] == [f"region:{region}"]  # type: ignore[comparison-overlap]
+    assert "api_base" not in attempt.keys() - own.keys()  # LiteLLM's request is as it was
 
 
 def test_no_call_fails_for_what_cannot_be_noted(masking: types.ModuleType) -> None:
