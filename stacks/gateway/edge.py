@@ -31,7 +31,7 @@ class Edge(Construct):
     """An HTTPS load balancer with the environment's name and certificate, behind a web ACL.
 
     It answers for its own host name only (403 otherwise), redirects HTTP, logs every access to a bucket, and keeps a
-    connection as long as the longest request.
+    connection as long as the longest request. The web ACL opens `routes`, those of models, to everyone it lets in.
 
     Public and internal load balancers are two, each with a target group, since `ingress.public` may change where this
     is deployed: AWS cannot move a load balancer, and a target group belongs to one at a time ("cannot be associated
@@ -48,6 +48,7 @@ class Edge(Construct):
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         timeouts: Timeouts,
+        routes: Sequence[str],
         also_open: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
@@ -68,7 +69,7 @@ class Edge(Construct):
             record_name=f"{environment.domain}.",
             target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
         )
-        self.web_acl = WebAcl(self, "WebAcl", environment=environment, also_open=also_open)
+        self.web_acl = WebAcl(self, "WebAcl", environment=environment, routes=routes, also_open=also_open)
         wafv2.CfnWebACLAssociation(
             self,
             "WebAclAssociation",

@@ -32,6 +32,7 @@ class LiteLlmConfig:
     guardrails: tuple[Guardrail, ...]
     mcp_servers: tuple[McpServer, ...]
     pass_through: tuple[PassThrough, ...]
+    has_files: bool  # it says where files are kept, beside the models
     warnings: tuple[str, ...]
 
     @property
@@ -43,6 +44,11 @@ class LiteLlmConfig:
     def access_groups(self) -> frozenset[str]:
         """The names under which a key or a team may use several models at once."""
         return frozenset(group for model in self.models for group in model.info.get("access_groups") or ())
+
+    @property
+    def llm_routes(self) -> tuple[str, ...]:
+        """The routes that callers may ask, as patterns of the path: those that one of the models may serve."""
+        return routes.patterns(routes.opened(self.models, has_files=self.has_files))
 
     def permissions(self, *, partition: str, account: str) -> tuple[Permission, ...]:
         """What the task's role is to be permitted, a statement each; `partition` and `account` may be CDK tokens."""
@@ -57,7 +63,8 @@ class LiteLlmConfig:
         others = (*(server.url for server in self.mcp_servers), *(each.target for each in self.pass_through))
         found |= {each for other in others for each in address(other, variables)}
         needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
-        found |= {Address(host.format_map(variables)) for need in needs for host in need.hosts}
+        hosts = (host.format_map(variables) for need in needs for host in need.hosts)
+        found |= {each for host in hosts for each in address(f"https://{host}", variables)}
         return tuple(sorted(found))
 
     def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:

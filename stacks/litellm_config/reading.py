@@ -95,5 +95,6 @@ def load_config(
         guardrails=asked,
         mcp_servers=servers,
         pass_through=endpoints,
+        has_files=bool(reading.document.get("files_settings")),
         warnings=findings.warnings(),
     )
