@@ -1,9 +1,10 @@
-"""Keeps prompts out of what LiteLLM reports of calls: to Datadog, and to its own log.
+"""Keeps prompts out of what LiteLLM reports of calls: to Datadog, to its database, and to its own log.
 
 `turn_off_message_logging` empties prompts and answers, but not the texts of errors, and those can quote a prompt:
 LiteLLM itself repeats a message that it cannot read ("Invalid Message passed in {…}"), and so may a provider.
 
 - Datadog gets the records of records.py beside this file, and nothing else.
+- Of a tool's call LiteLLM's database keeps which tool it was, and neither what it was given nor what it answered.
 - Of an error in the log is kept what tells it apart: its class, and where it was raised.
 
 config.yaml names `masking.datadog` as a callback; LiteLLM imports this module from the folder of the file, which is
@@ -27,6 +28,7 @@ from litellm.integrations.datadog.datadog_handler import (
     get_datadog_source,
     get_datadog_tags,
 )
+from litellm.litellm_core_utils.credential_accessor import CredentialAccessor
 from litellm.proxy.spend_tracking.savings import prompt_caching_savings_for_request
 from litellm.types.integrations.datadog import DatadogPayload, DataDogStatus
 from litellm.types.services import ServiceTypes
@@ -39,6 +41,10 @@ FLUSH_SECONDS = 1.0
 NO_CALL = "litellm_no_upstream_llm_call"
 # What this callback notes of a request, among LiteLLM's own notes.
 ATTEMPT = "datadog_attempt"
+
+# Where LiteLLM notes a call of an MCP server's tool (`StandardLoggingMCPToolCall`), and what of it is somebody's text.
+TOOL_CALL = "mcp_tool_call_metadata"
+TOOL_TEXTS = ("arguments", "result")
 
 MASK = "(not logged: an error's text can quote a prompt)"
 # Errors of the gateway's own connections, whose texts an operator needs and in which no prompt can be.
@@ -66,7 +72,7 @@ class RecordLogger(DataDogLogger):
             notes = _notes(kwargs)
             before: Attempt | None = notes.get(ATTEMPT)
             notes[ATTEMPT] = Attempt(time.time(), retried=before is not None and (before.failed or before.retried))
-            records.tag_region(kwargs)
+            records.tag_region(_with_credential(kwargs))
         except Exception:  # LiteLLM would let the call fail
             _log.exception("An attempt could not be noted for Datadog")
 
@@ -85,6 +91,16 @@ class RecordLogger(DataDogLogger):
             attempt.failed = True
             record = records.failed(request_data, exception, notes, seconds=time.time() - attempt.start)
             await self._report(record, DataDogStatus.ERROR)
+
+    async def async_logging_hook(self, kwargs: dict[str, Any], result: object, call_type: str) -> tuple[Any, object]:
+        """Take what a tool was given, and what it answered, out of what LiteLLM keeps of the call in its database.
+
+        `turn_off_message_logging` and `store_prompts_in_spend_logs` leave those in: LiteLLM counts them as metadata.
+        """
+        for place in (kwargs, _payload(kwargs).get("metadata") or {}):
+            if called := place.get(TOOL_CALL):
+                place[TOOL_CALL] = {name: value for name, value in called.items() if name not in TOOL_TEXTS}
+        return kwargs, result
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
@@ -164,6 +180,15 @@ class RecordLogger(DataDogLogger):
 def _notes(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return what LiteLLM notes of a request, the same for all its attempts."""
     return getattr(request.get("litellm_logging_obj"), "model_call_details", {})
+
+
+def _with_credential(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a request's parameters with those of the entry of credential_list that it names, its own first.
+
+    LiteLLM puts them together in this way too, but only after it has told that the attempt begins.
+    """
+    name = request.get("litellm_credential_name")
+    return {**CredentialAccessor.get_credential_values(name), **request} if name else request
 
 
 def _payload(call: Mapping[str, Any]) -> Mapping[str, Any]:

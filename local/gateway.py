@@ -21,7 +21,7 @@ from typing import Any, Self
 import boto3
 import httpx
 
-from local import postgres
+from local import others, postgres
 from local.aws import Emulator, Settings
 from local.callers import callers
 from local.litellm_venv import process_environment
@@ -310,6 +310,8 @@ def outside_of(environment: Environment, config: LiteLlmConfig, folder: Path) ->
         credentials=credentials,
         deployments=deployments(config, environment.plain_variables),
         profiles=profiles(config),
+        mcp_servers=others.mcp_servers(config, environment.plain_variables, credentials.others_key),
+        services=others.services(config, environment.plain_variables, credentials.others_key),
         slack_workspace=environment.onboarding or ExampleWorkspace(mail_domains=(mail_domain(environment),)),
         parts=parts(environment, config),
     )

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from local.others import keys
 from local.outside.bills import Deployment
 from local.outside.credentials import Credentials
 from stacks.litellm_config import PRICES_FROM, LiteLlmConfig, Model
@@ -45,6 +46,7 @@ def credentials_of(config: LiteLlmConfig, names: Collection[str], credentials: C
         for parameter in model.row.secrets:
             if str(model.parameters.get(parameter, "")).startswith(_REFERENCE):
                 known[str(model.parameters[parameter]).removeprefix(_REFERENCE)] = accepted[model.row.name]
+    known |= dict.fromkeys(keys(config), credentials.others_key)
     return {name: known.get(name) or secrets.token_hex(16) for name in names}
 
 

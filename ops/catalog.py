@@ -7,13 +7,15 @@ Its source is read, not run. The file holds:
 
 - `litellm`: the version;
 - `top_level`: the keys of config.yaml;
-- `settings`: per section of config.yaml, the names that LiteLLM reads, and those of `litellm_params` and `model_info`;
+- `settings`: per section of config.yaml, the names that LiteLLM reads, and those of `litellm_params`, `model_info`, an
+  entry of `mcp_servers` and one of `pass_through_endpoints`;
 - `sent_on`: parameters of an entry that LiteLLM reads where it speaks to the gateway's providers, or sends to them;
 - `providers`: the prefixes of LiteLLM's providers, also of those that this gateway does not serve;
 - `prices`: the models of the gateway's providers that have a price, with their prices in US dollars;
 - `modes`: what those of them are for that are not for chats, as in image_generation;
 - `mode_names`: every mode that the list has;
 - `price_names`: every name of a price that the list or an entry may have;
+- `routes`: LiteLLM's own routes, as it writes them, which a company's may not be;
 - `token_count_models`: the model of Bedrock's, and if need be the region, with which LiteLLM counts another's tokens.
 """
 
@@ -34,6 +36,13 @@ from stacks.litellm_config import ROWS
 CATALOG: Final = CHECKOUT / "stacks" / "litellm_config" / "catalog.json"
 PRICE_MAP: Final = "model_prices_and_context_window_backup.json"
 
+MCP_MANAGER: Final = "proxy/_experimental/mcp_server/mcp_server_manager.py"
+ENDPOINTS: Final = "proxy/pass_through_endpoints/pass_through_endpoints.py"
+"""Where LiteLLM reads an entry of each list."""
+
+MOUNTED: Final = ("/_next", "/litellm-asset-prefix", "/mcp", "/swagger", "/ui")
+"""What has applications and files of LiteLLM below it, and so is no single route."""
+
 PROVIDERS: Final = frozenset(name for row in ROWS for name in row.priced_as)
 """Values of `litellm_provider` in the price map whose models are kept; those like vertex_ai-language-models too."""
 
@@ -45,6 +54,9 @@ PROVIDER_PARAMETERS: Final = ("extra_body", *(name for row in ROWS for name in r
 
 PROVIDER_FOLDERS: Final = sorted({folder for row in ROWS for folder in row.folders or row.names})
 """Where below `llms` LiteLLM reads parameters of a provider's own, such as top_k, out of an entry."""
+
+METHODS: Final = ("get", "post", "put", "delete", "patch", "head", "options", "api_route", "websocket", "add_api_route")
+"""By which names of FastAPI's a route is made."""
 
 READ_FROM: Final = ("optional_params", "litellm_params", "inference_params", "non_default_params", "kwargs")
 """What it calls them in there, and in its proxy and its router."""
@@ -91,6 +103,12 @@ def catalog(site_packages: Path) -> dict[str, Any]:
                 PROVIDER_PARAMETERS,
             ),
             "model_info": _sorted(_fields(types, "ModelInfo"), ["mode"], *prices.values()),
+            "mcp_servers": _sorted(_keys_read((package / MCP_MANAGER).read_text("utf-8"), "server_config")),
+            "pass_through_endpoints": _sorted(
+                _fields(types, "PassThroughGenericEndpoint"),
+                _keys_read((package / ENDPOINTS).read_text("utf-8"), "endpoint_data"),
+                ["custom_auth_parser"],  # which its proxy's user_api_key_auth.py reads
+            ),
         },
         "sent_on": _sorted(_provider_parameters(package), ["anthropic_beta"]),
         "providers": _sorted(_members(types[1], "LlmProviders")),
@@ -109,12 +127,27 @@ def catalog(site_packages: Path) -> dict[str, Any]:
             (name for name in _fields(types, "CustomPricingLiteLLMParams") if PRICE.search(name)),
             (name for model in prices.values() for name in model if PRICE.search(name) and _is_number(model[name])),
         ),
+        "routes": _sorted(_routes(package / "proxy")),
         "token_count_models": {
             name: {key: value for key, value in model["token_count_model"].items() if key in ("model", "region")}
             for name, model in sorted(prices.items())
             if _is_ours(model) and "token_count_model" in model
         },
     }
+
+
+def _routes(proxy: Path) -> Iterator[str]:
+    """Yield the paths of LiteLLM's routes, with {names} in them; a part that may have slashes is {name:path}."""
+    for file in proxy.rglob("*.py"):
+        source = file.read_text("utf-8")
+        prefixes = dict(re.findall(r'(\w+)(?:: [^=\n]+)? = APIRouter\([^)]*?\bprefix="([^"]+)"', source))
+        made = rf'\b(\w+)\.(?:{"|".join(METHODS)})\(\s*(?:path\s*=\s*)?(f?)"([^"]*)"'
+        for router, formatted, path in re.findall(made, source):
+            # Of an f-string, {a call} is empty here, and {{name}} is a {name}.
+            written = re.sub(r"{{(.*?)}}", r"{\1}", re.sub(r"(?<!{){\w+\(\)}", "", path)) if formatted else path
+            if f"{prefixes.get(router, '')}{written}".startswith("/"):
+                yield f"{prefixes.get(router, '')}{written}"
+    yield from (f"{prefix}/{{rest:path}}" for prefix in MOUNTED)
 
 
 def _sorted(*names: Iterable[str]) -> list[str]:

@@ -44,6 +44,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "ingress.requests_per_address": "The most requests of one address in five minutes",
     "ingress.cidrs": "Ranges that reach the load balancer; wider than /8 is refused",
     "ingress.management_cidrs": "The part of them from which administration answers too",
+    "ingress.also_open": "What of config.yaml answers to all of `cidrs` too, beyond models: `mcp` the tools of its MCP "
+    "servers, `pass_through` its pass-through endpoints",
     "gateway.cpu": "CPU units of a task (1024 = 1 vCPU)",
     "gateway.memory": "MiB of a task; LiteLLM advises 1 vCPU and 4 GiB per worker",
     "gateway.workers": "Worker processes of a task",

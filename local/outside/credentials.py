@@ -37,6 +37,8 @@ class Credentials:
         The client secret of the app registration that may read Azure's costs.
     google_billing_credentials
         The JSON file of the Google service account that may read the billing export.
+    others_key
+        The key of what serves no models: MCP servers, and where pass-through endpoints lead.
     """
 
     azure_api_key: str
@@ -48,6 +50,7 @@ class Credentials:
     dd_app_key: str
     azure_billing_secret: str
     google_billing_credentials: str
+    others_key: str
 
     @classmethod
     def generate(cls, google_project: str = "local-project") -> Credentials:
@@ -106,6 +109,7 @@ def _readers(google_project: str) -> dict[str, str]:
     return {
         "dd_app_key": secrets.token_hex(20),
         "azure_billing_secret": _random(40, _ALPHANUMERIC),
+        "others_key": _random(40, _ALPHANUMERIC),
         "google_billing_credentials": json.dumps(_service_account(google_project, name="billing-reader"), indent=2),
     }
 

@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -65,12 +65,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider sends back. More than one chunk is sent as a stream."""
+    """What a provider sends back. More than one chunk is sent as a stream; `live` is one without an end of its own."""
 
     status: int
     headers: Mapping[str, str]
     chunks: Sequence[bytes]
     usage: Usage = field(default=Usage())
+    live: AsyncIterator[bytes] | None = None
 
     @classmethod
     def of_json(
@@ -208,6 +209,9 @@ async def _deliver(send: Send, answer: Answer, fault: Fault) -> None:
             left -= len(part)
             if left == 0:
                 return
+    if answer.live is not None:
+        async for chunk in answer.live:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +29,9 @@ from local.outside.datadog import DatadogApi, DatadogLogs, DatadogObjects
 from local.outside.exchange import Dispatcher
 from local.outside.google import GoogleAccount, GoogleTokens, VertexAI
 from local.outside.mailbox import Mailbox
+from local.outside.mcp import McpServer, McpServers
 from local.outside.page import Parts
+from local.outside.passed import Service, Services
 from local.outside.permissions import Permissions
 from local.outside.records import Call, Fault, Json, Refusal
 from local.outside.slack import SlackWorkspace
@@ -58,6 +60,8 @@ class OutsideWorld:
         The deployments whose price is not that of their name.
     profiles
         The model behind each ARN of Bedrock that does not tell it.
+    mcp_servers, services
+        The MCP servers that there are, and what pass-through endpoints lead to.
     slack_workspace
         The ids and mail domains of the Slack workspace: an environment's `onboarding` settings fit; an example's if not
         given.
@@ -82,6 +86,8 @@ class OutsideWorld:
         credentials: Credentials | None = None,
         deployments: Deployments | None = None,
         profiles: Mapping[str, str] | None = None,
+        mcp_servers: Collection[McpServer] = (),
+        services: Collection[Service] = (),
         slack_workspace: WorkspaceSettings | None = None,
         parts: Parts | None = None,
         port: int = 0,
@@ -117,6 +123,8 @@ class OutsideWorld:
                 SlackWebhook(self.credentials.slack_webhook_url, self.journal, self.slack_workspace),
                 SlackApi(self.slack_workspace, self.credentials.slack_bot_token),
                 SlackUploads(self.slack_workspace.uploads),
+                McpServers(mcp_servers),
+                Services(services),
             ),
             self.journal,
         )

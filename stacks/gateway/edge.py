@@ -49,6 +49,7 @@ class Edge(Construct):
         security_group: ec2.ISecurityGroup,
         timeouts: Timeouts,
         routes: Sequence[str],
+        also_open: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment = environment
@@ -68,7 +69,7 @@ class Edge(Construct):
             record_name=f"{environment.domain}.",
             target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
         )
-        self.web_acl = WebAcl(self, "WebAcl", environment=environment, routes=routes)
+        self.web_acl = WebAcl(self, "WebAcl", environment=environment, routes=routes, also_open=also_open)
         wafv2.CfnWebACLAssociation(
             self,
             "WebAclAssociation",

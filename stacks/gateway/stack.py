@@ -88,6 +88,7 @@ class GatewayStack(Stack):
             security_group=as_it_is(self, "LoadBalancerGroup", load_balancer_group),
             timeouts=self._timeouts,
             routes=config.llm_routes,
+            also_open=config.opened_routes(environment.ingress.also_open),
         )
         self.cluster = ecs.Cluster(
             self,

@@ -72,13 +72,22 @@ _Statement = wafv2.CfnWebACL.StatementProperty
 class WebAcl(Construct):
     """A regional web ACL for the load balancer.
 
-    It closes some routes to everyone, opens LLM and self-service routes to whom the load balancer lets in and all
-    others to the management ranges only, limits each address (its sign-ins more tightly), and keeps out known bad
-    addresses and inputs. It never looks into, or limits, the body of a request to `routes`, which are those of models:
-    prompts are long and full of code. Blocked requests are logged, without the headers that carry keys.
+    It closes some routes to everyone, opens LLM and self-service routes to whom the load balancer lets in, with those
+    that are `also_open`, and all others to the management ranges only, limits each address (sign-ins more tightly), and
+    keeps out known bad addresses and inputs. It never looks into, or limits, the body of a request to `routes`, which
+    are those of models, or to what is `also_open`: prompts, and what tools are given, are long and full of code. What is
+    blocked is logged, without the headers that carry keys.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, environment: Environment, routes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        routes: Sequence[str],
+        also_open: Sequence[str] = (),
+    ) -> None:
         super().__init__(scope, construct_id)
         management = wafv2.CfnIPSet(
             self,
@@ -90,6 +99,7 @@ class WebAcl(Construct):
         from_management = _Statement(ip_set_reference_statement={"arn": management.attr_arn})
         # The one pattern set, as several rules refer to it: an account has ten of them in a region, and environments.
         llm_route = _path_in(self._patterns("LlmRoutes", [*routes, HEALTH_ROUTES]))
+        open_route = _any(llm_route, _path_among(also_open)) if also_open else llm_route
         closed_route = _path_among(CLOSED_ROUTES, "LOWERCASE")
         self_service = _any(
             _all(_method("^(GET|HEAD)$"), _path_among(SELF_SERVICE_READS)),
@@ -99,12 +109,12 @@ class WebAcl(Construct):
         rules = [
             _block(0, "WaysBack", _path_like(WAY_BACK, "URL_DECODE")),
             _block(1, "ClosedRoutes", closed_route),
-            _block(2, "ManagementRoutes", _all(_not(llm_route), _not(self_service), _not(from_management))),
+            _block(2, "ManagementRoutes", _all(_not(open_route), _not(self_service), _not(from_management))),
             _block(3, "RatePerAddress", _rate(environment.ingress.requests_per_address), status=429),
             _block(4, "SignInRatePerAddress", _rate(SIGN_INS_PER_ADDRESS, of=sign_in), status=429),
             _managed(5, "AWSManagedRulesAmazonIpReputationList"),
             # It inspects bodies, so it is kept away from prompts.
-            _managed(6, "AWSManagedRulesKnownBadInputsRuleSet", scope_down=_not(llm_route)),
+            _managed(6, "AWSManagedRulesKnownBadInputsRuleSet", scope_down=_not(open_route)),
         ]
         self.rules = tuple(rule.name for rule in rules)
         web_acl = wafv2.CfnWebACL(

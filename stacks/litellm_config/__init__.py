@@ -8,6 +8,7 @@ Nothing here needs the network or an installed LiteLLM.
 from stacks.litellm_config.bedrock import GEOGRAPHIES
 from stacks.litellm_config.catalog import CATALOG, ConfigError, image_version, priced_models
 from stacks.litellm_config.config import LiteLlmConfig
+from stacks.litellm_config.features import FEATURES
 from stacks.litellm_config.model import PRICES_FROM, Model
 from stacks.litellm_config.prices import COMING, day_of, in_force
 from stacks.litellm_config.provider import Provider
@@ -29,6 +30,7 @@ __all__ = [
     "CATALOG",
     "COMING",
     "CORE_SECRETS",
+    "FEATURES",
     "GEOGRAPHIES",
     "MAX_IN_FLIGHT",
     "OVERWRITTEN",

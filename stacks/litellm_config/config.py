@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from stacks.litellm_config import routes
+from stacks.litellm_config import features, routes
+from stacks.litellm_config.features import McpServer, PassThrough
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.prices import notices
 from stacks.litellm_config.provider import Address, address
@@ -29,6 +30,8 @@ class LiteLlmConfig:
     database_pool_limit: int  # connections to the database of one worker
     request_timeout: int  # seconds
     guardrails: tuple[Guardrail, ...]
+    mcp_servers: tuple[McpServer, ...]
+    pass_through: tuple[PassThrough, ...]
     has_files: bool  # it says where files are kept, beside the models
     warnings: tuple[str, ...]
 
@@ -57,6 +60,8 @@ class LiteLlmConfig:
         """
         found = {each for model in self.models for each in model.addresses(variables)}
         found |= routes.addresses(self.models, self.guardrails)
+        others = (*(server.url for server in self.mcp_servers), *(each.target for each in self.pass_through))
+        found |= {each for other in others for each in address(other, variables)}
         needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
         hosts = (host.format_map(variables) for need in needs for host in need.hosts)
         found |= {each for host in hosts for each in address(f"https://{host}", variables)}
@@ -65,6 +70,10 @@ class LiteLlmConfig:
     def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:
         """The names of the hosts of `addresses`."""
         return tuple(dict.fromkeys(each.host for each in self.addresses(variables)))
+
+    def opened_routes(self, opened: Collection[str]) -> list[str]:
+        """The routes of these features, beyond those of models, as regular expressions."""
+        return features.routes(opened, self.mcp_servers, self.pass_through)
 
     def price_notices(self, today: date) -> tuple[str, ...]:
         """What is to be known of prices on a day: which change soon, and which are missing or in vain."""

@@ -16,8 +16,10 @@ from stacks.litellm_config.rules import (
     credentials,
     guardrails,
     keys,
+    mcp,
     models,
     modules,
+    pass_through,
     redis,
     references,
     router,
@@ -30,7 +32,12 @@ __all__ = ["StrictLoader", "load_config"]
 
 
 def load_config(
-    path: Path, *, provided: Collection[str] = (), licensed: bool = False, region: str | None = None
+    path: Path,
+    *,
+    provided: Collection[str] = (),
+    licensed: bool = False,
+    region: str | None = None,
+    opened: Collection[str] = (),
 ) -> LiteLlmConfig:
     """Read and check the file.
 
@@ -45,6 +52,8 @@ def load_config(
         Whether the company holds a LiteLLM licence, which some callbacks need in production.
     region
         The environment's.
+    opened
+        The features beyond models whose routes everybody may call whom the load balancer lets in.
 
     Raises
     ------
@@ -54,7 +63,7 @@ def load_config(
     """
     findings = Findings(read(path))
     variables = dict(provided) if isinstance(provided, Mapping) else dict.fromkeys(provided)
-    reading = Reading(findings, variables, licensed, region)
+    reading = Reading(findings, variables, licensed, region, opened)
     keys.check_sections(reading)
     credentials.check(reading)
     found = models.models(reading)
@@ -62,6 +71,7 @@ def load_config(
     modules.check(reading)
     redis.check(reading)
     closed.check(reading)
+    servers, endpoints = mcp.check(reading), pass_through.check(reading)
     asked = guardrails.check(reading, found)
     named, alerting, needs = callbacks.check(reading)
     models.check_charged(reading, found)
@@ -83,6 +93,8 @@ def load_config(
         database_pool_limit=pool_limit,
         request_timeout=request_timeout,
         guardrails=asked,
+        mcp_servers=servers,
+        pass_through=endpoints,
         has_files=bool(reading.document.get("files_settings")),
         warnings=findings.warnings(),
     )

@@ -169,7 +169,13 @@ class Environment(Settings):
         ConfigError
             The file has a mistake, or asks for what the environment does not provide.
         """
-        return load_config(file, provided=self.plain_variables, licensed=self.litellm_license, region=self.region)
+        return load_config(
+            file,
+            provided=self.plain_variables,
+            licensed=self.litellm_license,
+            region=self.region,
+            opened=self.ingress.also_open,
+        )
 
     def check_models(self, models: Collection[str], groups: Collection[str] = ()) -> None:
         """Refuse accounts and plans for models that there are not.

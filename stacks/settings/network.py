@@ -2,7 +2,7 @@
 
 import ipaddress
 from math import ceil
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,9 @@ from stacks.settings.values import Address, Cidr, EndpointName, HostName, NamedR
 
 # Ranges that are not for hosts in a network: this host, loopback, link-local, multicast and what is reserved.
 NO_VPC = tuple(map(ipaddress.IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")))
+
+# What of config.yaml may be opened to everybody, beyond models: FEATURES in stacks/litellm_config/features.py.
+Feature = Literal["mcp", "pass_through"]
 
 # The tiers of a new VPC, in the order in which they get addresses, with the size of each zone's subnet.
 SUBNET_PREFIXES = {"Public": 26, "Private": 24, "Isolated": 26}
@@ -118,12 +121,17 @@ class Ingress(Settings):
     themselves: an invitation, sign-in, their own keys and usage. From `management_cidrs`, a part of them, everything
     else answers too: the management routes, and so the administrators' pages. `requests_per_address` is the most that
     one address may send in five minutes, where sign-ins have a lower limit; a whole office may share one.
+
+    `also_open` names what else of config.yaml answers to all of `cidrs`, and not to the management ranges alone: `mcp`,
+    the tools of its MCP servers, and `pass_through`, the paths of its pass-through endpoints. Who of them may use which
+    is said in LiteLLM, by key and team (docs/config.md).
     """
 
     public: bool
     requests_per_address: Annotated[int, Field(ge=100, le=2_000_000_000)] = 20_000
     cidrs: Annotated[tuple[NamedRange, ...], Field(min_length=1), once("a range")]
     management_cidrs: Annotated[tuple[NamedRange, ...], Field(min_length=1), once("a range")]
+    also_open: Annotated[tuple[Feature, ...], once("a feature")] = ()
 
     @model_validator(mode="after")
     def _management_within(self) -> Self:

@@ -117,6 +117,7 @@ def ingresses(draw: DrawFn) -> Written:
         "cidrs": cidrs,
         "management_cidrs": tuple(dict.fromkeys(management)),
         "requests_per_address": draw(st.sampled_from((100, 20_000, 2_000_000_000))),
+        "also_open": draw(several(st.sampled_from(("mcp", "pass_through")), 0, 2)),
     }
 
 

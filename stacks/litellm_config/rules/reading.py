@@ -21,6 +21,7 @@ class Reading:
     provided: Mapping[str, str | None]  # plain variables of the task, by name; None: the value is not known
     licensed: bool
     region: str | None  # the environment's; None if it is read for none
+    opened: Collection[str] = ()  # features beyond models that everybody may reach; see features.py
 
     @property
     def document(self) -> dict[str, Any]:

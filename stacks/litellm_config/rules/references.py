@@ -72,11 +72,19 @@ def _reference(reading: Reading, place: Place, key: str, value: object) -> str |
             place,
             "LiteLLM replaces os.environ/NAME only where it is the whole value: put all of it into one variable",
         )
-    elif _SHELL.fullmatch(value):
+    elif _SHELL.fullmatch(value) and not _is_of_mcp_server(reading, place, value):
         reading.refuse(place, f"nothing replaces {value} here: write the value itself, or os.environ/NAME")
     elif is_secret(key, value):
         reading.refuse(place, "a secret in plain text: write os.environ/NAME and put the value into the secret NAME")
     return None
+
+
+def _is_of_mcp_server(reading: Reading, place: Place, value: str) -> bool:
+    """Whether LiteLLM puts one of an MCP server's `env_vars` into this header of its `static_headers`."""
+    if place[0] != "mcp_servers" or place[2:3] != ("static_headers",):
+        return False
+    given = reading.section("mcp_servers")[str(place[1])].get("env_vars")
+    return any(value == f"${{{each.get('name')}}}" for each in given or () if isinstance(each, dict))
 
 
 def is_secret(key: str, value: str) -> bool:

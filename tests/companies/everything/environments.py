@@ -120,6 +120,7 @@ def everyone12() -> Environment:
             requests_per_address=50_000,
             cidrs=(OFFICE, "198.51.100.0/25", "192.0.2.0/24"),
             management_cidrs=("203.0.113.64/27", "192.0.2.8/32"),
+            also_open=("pass_through", "mcp"),
         ),
         gateway=Gateway(
             cpu=4096, memory=16384, workers=2, min_tasks=3, max_tasks=9, max_in_flight_requests=150, spot=True

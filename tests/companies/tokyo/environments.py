@@ -66,7 +66,7 @@ def dev() -> Environment:
         hosted_zone=HostedZone(id="Z0111111DEVEXAMPLE", name="dev.example.com"),
         domain="llm.dev.example.com",
         network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.10.0.0/16"),
-        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,)),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,), also_open=("mcp", "pass_through")),
         providers=Providers(
             azure_api_base="https://example-llm-dev.openai.azure.com",
             vertexai_project="example-llm-dev",

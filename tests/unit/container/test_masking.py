@@ -54,7 +54,12 @@ def savings(**call: Any) -> float:  # noqa: ANN401
     return SAVED
 
 
+CREDENTIALS = {"other": {"api_base": "https://other.openai.azure.com", "aws_region_name": "eu-west-1"}}
+
 LITELLM: dict[str, dict[str, Any]] = {
+    "litellm_core_utils.credential_accessor": {
+        "CredentialAccessor": types.SimpleNamespace(get_credential_values=lambda name: CREDENTIALS.get(name, {}))
+    },
     "proxy.spend_tracking.savings": {"prompt_caching_savings_for_request": savings},
     "integrations.datadog.datadog": {"DataDogLogger": FakeDataDogLogger},
     "integrations.datadog.datadog_handler": {
@@ -178,6 +183,26 @@ def test_a_request_that_the_gateway_refuses_is_reported_once(masking: types.Modu
     assert reported(masking) == [("error", "rejected", "failure")]
 
 
+@pytest.mark.parametrize(
+    ("deployment", "own", "region"),
+    [
+        ("azure/gpt-6-luna", {}, "other"),
+        ("azure/gpt-6-luna", {"api_base": "https://own.openai.azure.com"}, "own"),
+        ("bedrock/anthropic.claude", {}, "eu-west-1"),
+        ("bedrock/anthropic.claude", {"aws_region_name": "us-west-2"}, "us-west-2"),
+    ],
+)
+def test_the_region_may_be_of_a_credential(
+    masking: types.ModuleType, deployment: str, own: dict[str, str], region: str
+) -> None:
+    """LiteLLM adds what an entry of credential_list has to an attempt only after it has told of it."""
+    metadata = {"deployment": deployment}
+    attempt = {"metadata": metadata, "litellm_credential_name": "other", **own}
+    asyncio.run(masking.datadog.async_pre_call_deployment_hook(attempt, None))
+    assert metadata["tags"] == [f"region:{region}"]  # type: ignore[comparison-overlap]
+    assert "api_base" not in attempt.keys() - own.keys()  # LiteLLM's request is as it was
+
+
 def test_no_call_fails_for_what_cannot_be_noted(masking: types.ModuleType) -> None:
     asyncio.run(masking.datadog.async_pre_call_deployment_hook({"metadata": {"deployment": None}}, None))
 
@@ -223,6 +248,26 @@ def test_what_a_cache_saved_litellm_is_asked(masking: types.ModuleType) -> None:
             "billed_at": datetime.fromtimestamp(1_800_000_000, UTC),
         }
     )
+
+
+def test_what_a_tool_is_given_is_not_kept(masking: types.ModuleType) -> None:
+    """LiteLLM has it twice, and writes the second into its database; the call itself is another object's."""
+    called = {"name": "search", "arguments": {"query": PROMPT}, "result": {"text": PROMPT}, "mcp_server_name": "wiki"}
+    notes = {
+        "mcp_tool_call_metadata": called,
+        "standard_logging_object": {"metadata": {"mcp_tool_call_metadata": called}},
+    }
+    answer = object()
+    assert asyncio.run(masking.datadog.async_logging_hook(notes, answer, "call_mcp_tool")) == (notes, answer)
+    assert PROMPT not in json.dumps(notes)
+    assert notes["mcp_tool_call_metadata"] == {"name": "search", "mcp_server_name": "wiki"}
+    assert called["arguments"] == {"query": PROMPT}
+
+
+@pytest.mark.parametrize("payload", [{}, {"standard_logging_object": {}}, {"standard_logging_object": None}])
+def test_a_call_of_no_tool_is_left_as_it_is(masking: types.ModuleType, payload: dict[str, Any]) -> None:
+    notes = {"model": "claude", **payload}
+    assert asyncio.run(masking.datadog.async_logging_hook(dict(notes), None, "acompletion")) == (notes, None)
 
 
 def test_service_events(masking: types.ModuleType) -> None:

@@ -38,6 +38,7 @@ ADVICE = (
     "apply_user_budget_to_team_keys: it is not true",
     "budget_exceeded_status_code: it is not 400",
     "there is no budgets.refusals",
+    "there is no masking.datadog",
 )
 """What every file is told that comes from elsewhere, in words of the sentences: `test_litellm_config.py` has them."""
 
@@ -60,6 +61,7 @@ def answers() -> dict[str, dict[str, Any]]:
         "AWS_REGION": REGION,
         "LITELLM_MASTER_KEY": "sk-0123456789abcdef",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "LOGS_API_KEY": "a-secret",  # in a header of an MCP server, without which LiteLLM does not start
         "PYTHONDONTWRITEBYTECODE": "1",
         **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),  # nobody listens there
     }
