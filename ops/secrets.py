@@ -76,6 +76,20 @@ _slack_signing_secret = _matching(
 )
 
 
+# OpenAI's own example of one is sk-admin-1234abcd ("Admin API keys" of the API reference). Of Anthropic's, those of a
+# workspace begin with sk-ant-api, and read no costs; beside an admin key, one of a member may that is bound to no
+# workspace: "Create an Admin API key" and "Usage and Cost API" of its documentation.
+_openai_admin_key = _matching(
+    r"sk-admin-[A-Za-z0-9_-]+",
+    'it must begin with "sk-admin-": an admin key of the organization, which calls no models',
+)
+_anthropic_admin_key = _matching(
+    r"sk-ant-(?!api)[A-Za-z0-9_-]+",
+    'it must begin with "sk-ant-admin": an admin key of the organization, as one of a workspace (sk-ant-api…) reads no '
+    "costs",
+)
+
+
 def _google_credentials(value: str) -> str:
     if not value.lstrip().startswith("{"):
         try:
@@ -147,6 +161,16 @@ KNOWN: Final[Mapping[str, Secret]] = {
         "Google credentials for the billing export",
         _google_credentials,
         hint=" (path of the JSON key file, or JSON on one line)",
+    ),
+    "OPENAI_ADMIN_KEY": Secret(
+        "OpenAI's admin key that may read costs",
+        _openai_admin_key,
+        hint=" (platform.openai.com, Organization, Admin keys: restricted to reading usage)",
+    ),
+    "ANTHROPIC_ADMIN_KEY": Secret(
+        "Anthropic's admin key that reads costs",
+        _anthropic_admin_key,
+        hint=" (platform.claude.com, Settings, Admin keys)",
     ),
     "SLACK_BOT_TOKEN": Secret(
         "Token of the Slack app's bot",

@@ -111,6 +111,9 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "bill.azure.subscription": "Subscription of the Azure OpenAI resource",
     "bill.google.table": "Table of Google's billing export, `project.dataset.table`",
     "bill.google.location": "Location of its dataset in BigQuery",
+    "bill.openai.projects": "The gateway's projects at OpenAI (`proj_…`); empty for the whole organization",
+    "bill.anthropic.workspaces": "The gateway's workspaces at Anthropic (`wrkspc_…` or `default`); empty for the whole "
+    "organization",
     "litellm_license": "Whether you hold a LiteLLM licence; see the [README](../README.md#licences)",
     "deletion_protection": "Protects database, load balancer and logs from removal",
     "log_retention_days": "Days that logs of tasks, database and accesses are kept",

@@ -18,12 +18,11 @@ from stacks.network import as_it_is, in_vpc
 from stacks.settings import Bill, Environment, Report, SettingsError
 
 KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"
-AZURE_SECRET, GOOGLE_SECRET = "AZURE_BILLING_SECRET", "GOOGLE_BILLING_CREDENTIALS"
 # What the functions, and operators by ops/usage.py, may ask of LiteLLM, and nothing else: figures, and models' names.
 LITELLM_ROUTES = (*(f"/{entity}/daily/activity/export" for entity in ("user", "team", "tag")), "/model/info")
 # Past the hour: 09:00 in Tokyo is midnight of UTC, and LiteLLM writes what is spent once a minute.
 MINUTE = 10
-BILL_DAY = 5  # of the month: before, the clouds still change the figures of the month before
+BILL_DAY = 5  # of the month: before, clouds still change the figures of the month before
 
 
 class UsageStack(Stack):
@@ -122,18 +121,13 @@ class UsageStack(Stack):
         return report
 
     def _bill(self, settings: Bill) -> PythonFunction:
-        needed = {
-            BOT_TOKEN: self._environment.report,
-            AZURE_SECRET: settings.azure,
-            GOOGLE_SECRET: settings.google,
-        }
         bill = self._function(
             "Bill",
-            description="Compares LiteLLM's costs of the month before with what the clouds have on the bill",
+            description="Compares LiteLLM's costs of the month before with what the providers have on the bill",
             memory_size=1024,  # for the CPU that comes with it: of memory it needs 54 MiB
             timeout=Duration.minutes(15),
             retry_attempts=0,  # it fails once it has told what could not be compared, and would tell it again
-            secrets=(KEY, *(name for name, wanted in needed.items() if wanted)),
+            secrets=(KEY, *((BOT_TOKEN,) if self._environment.report else ()), *settings.secrets),
         )
         bill.add_to_role_policy(iam.PolicyStatement(actions=["ce:GetCostAndUsage"], resources=["*"]))
         Validations.of(bill).acknowledge(

@@ -69,10 +69,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What LiteLLM has of a deployment: the names that people ask for, and the prices of its cache, if it knows any."""
+    """What LiteLLM has of a deployment: the names that people ask for, and the prices of its cache, if it knows any.
+
+    `hosts` are those of the addresses that its entries have, none if one of them leaves it to LiteLLM where to call.
+    """
 
     names: str  # joined by ", "
     prices: CachePrices | None
+    hosts: frozenset[str] = frozenset()
 
 
 class LiteLlm:
@@ -142,11 +146,19 @@ class LiteLlm:
         """
         names: dict[str, set[str]] = {}
         prices: dict[str, CachePrices | None] = {}
+        hosts: dict[str, set[str]] = {}
         for model in self._attempt(self._model_info):
             deployment = model["litellm_params"]["model"]
             names.setdefault(deployment, set()).add(model["model_name"])
             prices[deployment] = prices.get(deployment) or CachePrices.of(model["model_info"])
-        return {one: Deployment(", ".join(sorted(each)), prices[one]) for one, each in names.items()}
+            address = str(model["litellm_params"].get("api_base") or "")
+            hosts.setdefault(deployment, set()).add(urlsplit(address).hostname or "")
+        return {
+            one: Deployment(
+                ", ".join(sorted(each)), prices[one], frozenset[str]() if "" in hosts[one] else frozenset(hosts[one])
+            )
+            for one, each in names.items()
+        }
 
     def _model_info(self) -> Any:  # noqa: ANN401 - JSON
         with closing(self._get(MODELS, {})) as response:

@@ -20,7 +20,7 @@ from stacks.settings.observability import Alarms, Datadog, Listeners
 from stacks.settings.onboarding import Email, Onboarding
 from stacks.settings.reading import by_name, findings, read
 from stacks.settings.releases import WORKFLOW_BRANCH, WORKFLOW_ENVIRONMENTS, Releases
-from stacks.settings.usage import AzureBill, Bill, GoogleBill, Plan, Report
+from stacks.settings.usage import AnthropicBill, AzureBill, Bill, GoogleBill, OpenAiBill, Plan, Report
 from stacks.settings.values import (
     MOST_TAGS,
     RETENTION_DAYS,
@@ -50,6 +50,7 @@ __all__ = [
     "WORKFLOW_ENVIRONMENTS",
     "AccountId",
     "Alarms",
+    "AnthropicBill",
     "AzureBill",
     "Bill",
     "Cidr",
@@ -66,6 +67,7 @@ __all__ = [
     "Listeners",
     "Network",
     "Onboarding",
+    "OpenAiBill",
     "Plan",
     "Providers",
     "Region",

@@ -214,10 +214,9 @@ class Environment(Settings):
             "SLACK_BOT_TOKEN": self.onboarding or self.report,
             "DD_API_KEY": self.datadog,
             "DD_APP_KEY": self.datadog,
-            "AZURE_BILLING_SECRET": self.bill and self.bill.azure,
-            "GOOGLE_BILLING_CREDENTIALS": self.bill and self.bill.google,
         }
-        return tuple(name for name, settings in needed.items() if settings)
+        of_bills = self.bill.secrets if self.bill else ()
+        return (*(name for name, settings in needed.items() if settings), *of_bills)
 
     @property
     def log_retention(self) -> str:

@@ -211,6 +211,8 @@ def bills() -> SearchStrategy[Written]:
             {"table": st.just("example-billing.exports.v1_0")},
             optional={"location": st.sampled_from(("US", "EU", "asia-northeast1"))},
         ),
+        openai=some(projects=st.lists(st.sampled_from(("proj_a1", "proj_B2")), unique=True)),
+        anthropic=some(workspaces=st.lists(st.sampled_from(("default", "wrkspc_01A", "wrkspc_01B")), unique=True)),
     )
 
 

@@ -95,6 +95,8 @@ CHANGED: dict[str, dict[str, Any]] = {
         "bill.azure.subscription": "99999999-aaaa-4bbb-8ccc-dddddddddddd",
         "bill.google.table": "other-project.billing.gcp_export_v1_0A",
         "bill.google.location": "US",
+        "bill.openai.projects": (),
+        "bill.anthropic.workspaces": (),
         "deletion_protection": False,
         "log_retention_days": 7,
         "tags": {"other": "value"},

@@ -114,6 +114,8 @@ def test_bill_may_read_its_secrets_and_the_costs(templates: Templates, environme
     clouds = {
         "AZURE_BILLING_SECRET": environment.bill.azure,
         "GOOGLE_BILLING_CREDENTIALS": environment.bill.google,
+        "OPENAI_ADMIN_KEY": environment.bill.openai,
+        "ANTHROPIC_ADMIN_KEY": environment.bill.anthropic,
     }
     assert _grants(templates[environment.name], "BillServiceRole") == UNDELIVERED | {
         "ssm:GetParameter": {"USAGE_KEY", "SLACK_BOT_TOKEN", *(name for name, cloud in clouds.items() if cloud)},

@@ -20,6 +20,10 @@ def bill(alarms: Alarms, bill: Bill, environment: str) -> None:
         compared["Azure"] = "azure"
     if bill.google:
         compared["VertexAi"] = "vertex_ai"
+    if bill.openai:
+        compared["OpenAi"] = "openai"
+    if bill.anthropic:
+        compared["Anthropic"] = "anthropic"
     for construct_id, provider in compared.items():
         alarms.make(
             f"{construct_id}Bill",

@@ -5,6 +5,7 @@
 
 from stacks.settings import (
     Alarms,
+    AnthropicBill,
     AzureBill,
     Bill,
     Database,
@@ -18,6 +19,7 @@ from stacks.settings import (
     Ingress,
     Network,
     Onboarding,
+    OpenAiBill,
     Plan,
     Providers,
     Releases,
@@ -186,6 +188,8 @@ def everyone12() -> Environment:
                 subscription="99999999-0000-4000-8000-000000000003",
             ),
             google=GoogleBill(table="example-billing.exports.gcp_billing_export_resource_v1_9", location="EU"),
+            openai=OpenAiBill(projects=("proj_example1", "proj_example2")),
+            anthropic=AnthropicBill(workspaces=("default", "wrkspc_01Example")),
         ),
         litellm_license=True,
         log_retention_days=731,

@@ -433,6 +433,22 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         {"google": {"table": "billing.export"}},
         "bill.google.table: 'billing.export' is no table of BigQuery: write it as project.dataset.table",
     ),
+    (
+        bill,
+        {"openai": {"projects": ["gateway"]}},
+        "bill.openai.projects.0: 'gateway' is no id of a project of OpenAI's: copy it whole, proj_…",
+    ),
+    (
+        bill,
+        {"anthropic": {"workspaces": ["Default"]}},
+        "bill.anthropic.workspaces.0: 'Default' is no workspace of Anthropic's: copy its id whole, wrkspc_…, or write "
+        "default for the first one",
+    ),
+    (
+        bill,
+        {"anthropic": {"workspaces": ["default", "default"]}},
+        "bill.anthropic.workspaces: a workspace is named twice (default, default): name each once",
+    ),
     # Accounts
     *(
         (onboarding, {key: value}, f"onboarding.{key}: '{value}' is {problem}")
@@ -634,6 +650,7 @@ def test_names_of_mail_and_slack() -> None:
         (bill, set()),
         (lambda: bill(azure=AZURE), {"AZURE_BILLING_SECRET"}),
         (lambda: bill(google={"table": "example-llm.billing.export"}), {"GOOGLE_BILLING_CREDENTIALS"}),
+        (lambda: bill(openai={}, anthropic={"workspaces": ["default"]}), {"OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"}),
     ],
 )
 def test_the_secrets_of_the_functions(make: Make, needed: set[str]) -> None:
