@@ -37,6 +37,8 @@ class Credentials:
         The client secret of the app registration that may read Azure's costs.
     google_billing_credentials
         The JSON file of the Google service account that may read the billing export.
+    openai_admin_key, anthropic_admin_key
+        The keys of the organizations' administration APIs, which tell their costs.
     """
 
     azure_api_key: str
@@ -48,6 +50,8 @@ class Credentials:
     dd_app_key: str
     azure_billing_secret: str
     google_billing_credentials: str
+    openai_admin_key: str
+    anthropic_admin_key: str
 
     @classmethod
     def generate(cls, google_project: str = "local-project") -> Credentials:
@@ -107,6 +111,8 @@ def _readers(google_project: str) -> dict[str, str]:
         "dd_app_key": secrets.token_hex(20),
         "azure_billing_secret": _random(40, _ALPHANUMERIC),
         "google_billing_credentials": json.dumps(_service_account(google_project, name="billing-reader"), indent=2),
+        "openai_admin_key": f"sk-admin-{_random(48, _ALPHANUMERIC)}",
+        "anthropic_admin_key": f"sk-ant-admin01-{_random(48, _ALPHANUMERIC)}",
     }
 
 

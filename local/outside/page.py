@@ -24,6 +24,8 @@ HOSTS = (
     ("ce.us-east-1.amazonaws.com", "AWS's bill: Cost Explorer"),
     ("management.azure.com", "Azure's bill: Cost Management; its tokens: login.microsoftonline.com"),
     ("bigquery.googleapis.com", "Google's bill: its export to BigQuery"),
+    ("api.openai.com", "OpenAI's bill: the organization's costs"),
+    ("api.anthropic.com", "Anthropic's bill: the organization's cost and usage reports"),
     ("http-intake.logs.<site>", "Datadog's log intake"),
     ("api.<site>", "Datadog's API: log-based metrics, dashboards, monitors"),
     ("slack.com", "Slack's Web API"),

@@ -14,6 +14,7 @@ from types import TracebackType
 import uvicorn
 from starlette.types import ASGIApp
 
+from local.outside.anthropic_costs import AnthropicCosts
 from local.outside.authority import Authority
 from local.outside.azure import AzureOpenAI
 from local.outside.bedrock import Bedrock
@@ -29,6 +30,7 @@ from local.outside.datadog import DatadogApi, DatadogLogs, DatadogObjects
 from local.outside.exchange import Dispatcher
 from local.outside.google import GoogleAccount, GoogleTokens, VertexAI
 from local.outside.mailbox import Mailbox
+from local.outside.openai_costs import OpenAiCosts
 from local.outside.page import Parts
 from local.outside.permissions import Permissions
 from local.outside.records import Call, Fault, Json, Refusal
@@ -119,6 +121,10 @@ class OutsideWorld:
                 SlackUploads(self.slack_workspace.uploads),
             ),
             self.journal,
+            apart={
+                OpenAiCosts.below: OpenAiCosts(self.bills, self.credentials.openai_admin_key),
+                AnthropicCosts.below: AnthropicCosts(self.bills, self.credentials.anthropic_admin_key),
+            },
         )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
