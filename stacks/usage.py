@@ -14,6 +14,7 @@ from constructs import Construct
 from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
 from stacks.constructs.python_function import SETTINGS_BYTES, PythonFunction, PythonPackage
 from stacks.constructs.schedule import schedule, schedule_role
+from stacks.litellm_config import BILLS, LiteLlmConfig
 from stacks.network import as_it_is, in_vpc
 from stacks.settings import Bill, Environment, Report, SettingsError
 
@@ -27,6 +28,8 @@ BILL_DAY = 5  # of the month: before, clouds still change the figures of the mon
 
 class UsageStack(Stack):
     """The functions `report` and `bill`, each where the environment's settings have it, and what starts them.
+
+    `compared` are the providers, by the names of their rows, whose bill `bill` reads.
 
     Both ask LiteLLM on the private path, with a key that may ask for nothing but figures. A run that failed is tried
     again twice; what no attempt did is kept in `undelivered` for 14 days.
@@ -45,6 +48,7 @@ class UsageStack(Stack):
         construct_id: str,
         *,
         environment: Environment,
+        config: LiteLlmConfig,
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         litellm_url: str,
@@ -52,6 +56,7 @@ class UsageStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
         self._environment = environment
+        self.compared = _compared(environment.bill, config) if environment.bill else ()
         self._variables = {
             "POWERTOOLS_SERVICE_NAME": "usage",
             "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -129,10 +134,11 @@ class UsageStack(Stack):
             retry_attempts=0,  # it fails once it has told what could not be compared, and would tell it again
             secrets=(KEY, *((BOT_TOKEN,) if self._environment.report else ()), *settings.secrets),
         )
-        bill.add_to_role_policy(iam.PolicyStatement(actions=["ce:GetCostAndUsage"], resources=["*"]))
-        Validations.of(bill).acknowledge(
-            Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Cost Explorer's figures are no resources")
-        )
+        if "bedrock" in self.compared:
+            bill.add_to_role_policy(iam.PolicyStatement(actions=["ce:GetCostAndUsage"], resources=["*"]))
+            Validations.of(bill).acknowledge(
+                Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Cost Explorer's figures are no resources")
+            )
         self._schedule("BillMonthly", bill, f"cron({MINUTE} 3 {BILL_DAY} * ? *)", "UTC", {})
         return bill
 
@@ -177,6 +183,16 @@ class UsageStack(Stack):
             event=json.dumps({**event, "time": "<aws.scheduler.scheduled-time>"}),
             schedule_expression_timezone=timezone,
         )
+
+
+def _compared(bill: Bill, config: LiteLlmConfig) -> tuple[str, ...]:
+    """The providers whose bill is read: where a setting says how, and AWS's where there are models of Bedrock's."""
+    providers = {model.provider for model in config.models}
+    return tuple(
+        provider
+        for provider, known in BILLS.items()
+        if (getattr(bill, known.setting) if known.setting else provider in providers)
+    )
 
 
 def _settings(environment: Environment) -> dict[str, str]:

@@ -29,7 +29,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from usage import anthropic_bill, aws_bill, azure_bill, bill_texts, google_bill, openai_bill
 from usage.bill_comparison import Comparison, Count, compare, count
 from usage.bill_lines import profile_arn
-from usage.bill_providers import title_of, why_not_compared
+from usage.bill_providers import provider_of, title_of, why_not_compared
 from usage.environment import Bill, bill, places, report, secret
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
@@ -67,8 +67,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     due = str(event.get("time") or "")
     period = Period.ended_before("month", _time(due))
     client = LiteLlm(places().litellm_url, secret("USAGE_KEY"))
-    counts = _count(client, period)
-    readers = _readers(period, settings, context.invoked_function_arn.split(":")[4])
+    account = context.invoked_function_arn.split(":")[4]
+    counts = _count(client, period, account)
+    readers = _readers(period, settings, account)
     compared, unread = _compare_all(readers, counts)
     others = {provider: one for provider, one in counts.items() if provider not in readers}
     for one in compared:
@@ -84,12 +85,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"month": period.name, "percent": {one.provider: round(one.worst, 2) for one in compared}}
 
 
-def _count(client: LiteLlm, period: Period) -> dict[str, Count]:
+def _count(client: LiteLlm, period: Period, account: str) -> dict[str, Count]:
     """What LiteLLM counted, by provider; how much its figures by tag lack goes to the log."""
     users, tags = (client.usage(period.first, period.last, by=by) for by in ("user", "tag"))
     deployments = client.deployments()
-    names = {deployment: one.names for deployment, one in deployments.items()}
-    counts = count(users, tags, names, {deployment: one.hosts for deployment, one in deployments.items()})
+    names = {name: one.names for name, one in deployments.items()}
+    providers = {name: provider_of(name, one.hosts, one.accounts, account=account) for name, one in deployments.items()}
+    counts = count(users, tags, names, providers)
     for provider, one in counts.items():
         figures = {"counted": round(one.cost, 4), "untagged_percent": round(one.untagged_percent, 2)}
         logger.info("counted", extra={"provider": provider, **figures})

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -217,12 +217,13 @@ def count(
     users: Iterable[Usage],
     tags: Iterable[Usage],
     models: Mapping[str, str],
-    hosts: Mapping[str, Collection[str]] | None = None,
+    providers: Mapping[str, str] | None = None,
 ) -> dict[str, Count]:
     """Add up LiteLLM's rows by user and share the sums over regions as its rows by tag are, by provider.
 
-    What all regions have together is what the users have. `models` is what people call deployments, `hosts` those that
-    their entries name. A provider is there if it has a deployment, and in the order of `BILLED`.
+    What all regions have together is what the users have. `models` is what people call deployments, `providers` on
+    whose bill they are, if that is not to be seen by their names. A provider is there if it has a deployment, in the
+    order of `BILLED`.
     """
     totals: dict[str, Counted] = defaultdict(Counted)  # by deployment
     for row in users:
@@ -234,7 +235,7 @@ def count(
             tagged[row.deployment][region].add(row)
     counts = {provider: Count() for provider in BILLED}
     for deployment in dict.fromkeys((*models, *totals)):
-        provider = provider_of(deployment, (hosts or {}).get(deployment, ()))
+        provider = (providers or {}).get(deployment) or provider_of(deployment)
         if provider not in counts and deployment not in models and not totals[deployment].cost:
             continue  # LiteLLM counts what costs nothing, such as a tool, under other names than a deployment's
         one, regions = counts.setdefault(provider, Count()), tagged[deployment]

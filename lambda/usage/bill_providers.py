@@ -29,6 +29,9 @@ BILLED: Final[Mapping[str, Billed]] = {
     "vertex_ai": Billed("Google (Vertex AI)", "google"),
     "openai": Billed("OpenAI", "openai"),
     "anthropic": Billed("Anthropic", "anthropic"),
+    "bedrock_elsewhere": Billed(
+        "AWS (Bedrock in other accounts)", why_not="it is on the bill of the account whose role calls it"
+    ),
     # https://platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry
     "azure_ai": Billed(
         "Azure AI Foundry (Claude)",
@@ -42,7 +45,7 @@ BILLED: Final[Mapping[str, Billed]] = {
     "mistral": Billed("Mistral", why_not="Mistral shows what was used in its console alone"),
     "own": Billed("Models on servers of one's own", why_not="nobody bills their tokens"),
 }
-"""By name: the provider of LiteLLM's that it is, or is first of."""
+"""By name: LiteLLM's for the provider, or for the first of several; or what a part of its models is called here."""
 
 OWN: Final = "own"
 _PREFIXES: Final = {
@@ -63,15 +66,20 @@ _HOSTS: Final = {"openai": ".openai.com", "anthropic": ".anthropic.com"}
 """Where the providers of these prefixes are; whatever else speaks their format is somebody's own."""
 
 
-def provider_of(deployment: str, hosts: Collection[str] = ()) -> str:
+def provider_of(
+    deployment: str, hosts: Collection[str] = (), accounts: Collection[str] = (), *, account: str = ""
+) -> str:
     """Return on which bill a deployment is, as in `BILLED`; otherwise LiteLLM's name for its provider.
 
-    `hosts` are those that its entries name in `api_base`.
+    `hosts` are those that its entries name in `api_base`, `accounts` those whose role they are called with, and
+    `account` the environment's own.
     """
     prefix, _, model = deployment.partition("/")
     if prefix == "azure_ai" and "claude" in model.lower():
         return "azure_ai"
     provider = _PREFIXES.get(prefix, prefix)
+    if provider == "bedrock" and accounts and account not in accounts:
+        return "bedrock_elsewhere"
     domain = _HOSTS.get(provider)
     if domain and hosts and not any(f".{host}".endswith(domain) for host in hosts):
         return OWN

@@ -1,9 +1,12 @@
 """Alarms of the reports of usage, and of the bill that they are held against."""
 
+from collections.abc import Iterable
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sqs as sqs
 
+from stacks.litellm_config import BILLS
 from stacks.observability.alarms.making import NAMESPACE, Alarms
 from stacks.settings import Bill
 
@@ -13,20 +16,11 @@ def usage(alarms: Alarms, undelivered: sqs.IQueue) -> None:
     alarms.waiting_message("UsageUndelivered", undelivered, "A report or the check of the bill did not run.")
 
 
-def bill(alarms: Alarms, bill: Bill, environment: str) -> None:
+def bill(alarms: Alarms, bill: Bill, environment: str, compared: Iterable[str]) -> None:
     """The difference between LiteLLM's costs and the bill, for each provider whose bill is compared."""
-    compared = {"Bedrock": "bedrock"}
-    if bill.azure:
-        compared["Azure"] = "azure"
-    if bill.google:
-        compared["VertexAi"] = "vertex_ai"
-    if bill.openai:
-        compared["OpenAi"] = "openai"
-    if bill.anthropic:
-        compared["Anthropic"] = "anthropic"
-    for construct_id, provider in compared.items():
+    for provider in compared:
         alarms.make(
-            f"{construct_id}Bill",
+            f"{BILLS[provider].alarm}Bill",
             cloudwatch.Metric(
                 namespace=NAMESPACE,
                 metric_name="BillDifferencePercent",

@@ -34,6 +34,19 @@ def test_the_bill_of_a_deployment(deployment: str, hosts: tuple[str, ...], provi
     assert provider_of(deployment, hosts) == provider
 
 
+@pytest.mark.parametrize(
+    ("accounts", "provider"),
+    [
+        ((), "bedrock"),
+        ({"111111111111"}, "bedrock"),  # a role of its own account
+        ({"111111111111", "222222222222"}, "bedrock"),
+        ({"222222222222"}, "bedrock_elsewhere"),
+    ],
+)
+def test_bedrock_is_on_the_bill_of_the_account_that_calls_it(accounts: tuple[str, ...], provider: str) -> None:
+    assert provider_of("bedrock/zai.glm-5", (), accounts, account="111111111111") == provider
+
+
 def test_each_has_a_title_and_a_reason_if_it_is_not_compared() -> None:
     titles = {title_of(provider) for provider in BILLED}
     assert len(titles) == len(BILLED)
