@@ -115,7 +115,9 @@ def test_pages_and_what_is_not_grouped(world: OutsideWorld) -> None:
     answered(world, "openai", "gpt-5.5", 10, month=9)
     answered(world, "anthropic", "claude-opus-5-5", 10, month=9)
     asked: dict[str, Any] = {"start_time": SEPTEMBER, "end_time": "1790812800", "limit": "31"}
-    found, page, pages = [], {}, 0
+    found: list[Any] = []
+    page: dict[str, str] = {}
+    pages = 0
     while True:
         status, answer = openai(world, **asked, **page)
         assert (status, answer["has_more"]) == (200, answer["next_page"] is not None)

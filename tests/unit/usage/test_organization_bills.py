@@ -81,7 +81,7 @@ class TestOpenAi:
     def test_a_line(self, item: str, deployed: str, kind: Kind) -> None:
         read, _ = openai(page([cost(item, 7.5)]))
         (line,) = read().lines
-        names = (
+        names: tuple[str, ...] = (
             "gpt-5.5",
             "gpt-5.5-2026-04-23",
             "gpt-5.5-pro",
