@@ -17,10 +17,11 @@ from stacks.litellm_config import (
     LiteLlmConfig,
     load_config,
 )
-from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway, Providers
+from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway
 from stacks.settings.network import HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog
 from stacks.settings.onboarding import Email, Onboarding
+from stacks.settings.providers import Providers
 from stacks.settings.usage import Bill, Report
 from stacks.settings.values import (
     RETENTION_DAYS,
@@ -245,6 +246,7 @@ class Environment(Settings):
         """The task's plain variables that come from the settings, by LiteLLM's names for them."""
         of_providers = {
             "AZURE_API_BASE": self.providers.azure_api_base,
+            "AZURE_AI_API_BASE": self.providers.azure_ai_api_base,
             "VERTEXAI_PROJECT": self.providers.vertexai_project,
             "VERTEXAI_LOCATION": self.providers.vertexai_project and self.providers.vertexai_location,
         }
