@@ -125,7 +125,7 @@ def _keys() -> dict[str, str]:
     return {
         "anthropic_api_key": f"sk-ant-api03-{_random(95, _ALPHANUMERIC)}",
         "openai_api_key": f"sk-proj-{_random(156, _ALPHANUMERIC)}",
-        "gemini_api_key": f"AIza{_random(35, _ALPHANUMERIC)}",
+        "gemini_api_key": f"AQ.{_random(50, _ALPHANUMERIC)}",
         "mistral_api_key": _random(32, _ALPHANUMERIC),
         "server_api_key": _random(40, _ALPHANUMERIC),
     }

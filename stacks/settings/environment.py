@@ -14,6 +14,7 @@ from stacks.litellm_config import (
     SECRET_SUFFIXES,
     SECRET_VALUE,
     TASK_VARIABLES,
+    Address,
     LiteLlmConfig,
     load_config,
 )
@@ -170,7 +171,13 @@ class Environment(Settings):
         ConfigError
             The file has a mistake, or asks for what the environment does not provide.
         """
-        return load_config(file, provided=self.plain_variables, licensed=self.litellm_license, region=self.region)
+        return load_config(
+            file,
+            provided=self.plain_variables,
+            licensed=self.litellm_license,
+            region=self.region,
+            servers={Address(each.host, each.port): each.private for each in self.providers.servers},
+        )
 
     def check_models(self, models: Collection[str], groups: Collection[str] = ()) -> None:
         """Refuse accounts and plans for models that there are not.
