@@ -8,11 +8,11 @@ the bill. What an operation takes, of AWS above all, is in stacks/litellm_config
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
 from stacks.litellm_config.model import Model
-from stacks.litellm_config.provider import Address, Bill, Provider, Way, address
+from stacks.litellm_config.provider import Address, Bill, Provider, Way, address, always
 from stacks.litellm_config.rules import bedrock, own_hosts, servers, vertex
 from stacks.litellm_config.variables import REFERENCE, resolve
 
@@ -95,7 +95,7 @@ def _azure_ai_hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Addr
     yield from address(model.parameter("api_base") or f"{REFERENCE}{_AZURE_AI_BASE}", variables)
 
 
-def _of_api(name: str, title: str, host: str) -> Provider:
+def _of_api(name: str, title: str, host: str, **more: Any) -> Provider:  # noqa: ANN401 - other fields of the row
     """A row of a provider with one host and one key, which LiteLLM takes from its variable by itself."""
     return Provider(
         name=name,
@@ -107,6 +107,7 @@ def _of_api(name: str, title: str, host: str) -> Provider:
         hosts=_at(host),
         priced_as=(name,),
         listed=_listed_without_a_route,
+        **more,
     )
 
 
@@ -146,6 +147,7 @@ ROWS: Final = (
         settings={"AZURE_API_BASE": "azure_api_base"},
         texts=("azure_scope",),
         sign_in=_azure_sign_in,
+        keeps_files=always,
         priced_as=("azure", "azure_text"),
         listed=_listed_without_a_route,
         bill=Bill("Azure (OpenAI)", "Azure", setting="azure"),
@@ -173,7 +175,7 @@ ROWS: Final = (
         bill=Bill("Google (Vertex AI)", "VertexAi", setting="google"),
     ),
     _of_api("anthropic", "Anthropic", "api.anthropic.com"),
-    _of_api("openai", "OpenAI", "api.openai.com"),
+    _of_api("openai", "OpenAI", "api.openai.com", keeps_files=always),
     _of_api("gemini", "Gemini (AI Studio)", "generativelanguage.googleapis.com"),
     Provider(
         name="azure_ai",

@@ -76,6 +76,13 @@ def test_hosts_are_the_ones_that_the_task_calls() -> None:
     )
 
 
+def test_an_address_has_its_port() -> None:
+    found = load_config(CONFIG, provided=VARIABLES).addresses(VARIABLES)
+    assert {address.host: address.port for address in found if address.port != 443} == {
+        "email-smtp.ap-northeast-1.amazonaws.com": 587
+    }
+
+
 @pytest.mark.parametrize(
     ("location", "host"),
     [
@@ -228,9 +235,9 @@ REFUSALS = [
     ),
     (
         changed(claude__litellm_params__model="cohere/command-a-03-2025"),
-        "model_list entry 1 (claude): this gateway has no credentials for cohere: it serves anthropic, azure, azure_ai, "
-        "bedrock, gemini, hosted_vllm, mistral, ollama, ollama_chat, openai and vertex_ai, so take the model from one of "
-        "them, or add the provider (docs/providers.md, One more)",
+        "model_list entry 1 (claude): this gateway has no credentials for cohere: it serves anthropic, azure, "
+        "azure_ai, bedrock, gemini, hosted_vllm, mistral, ollama, ollama_chat, openai and vertex_ai, so take the model "
+        "from one of them, or add the provider (docs/providers.md, One more)",
     ),
     (
         changed(claude__litellm_params__model="bedrok/us.anthropic.claude-sonnet-5-5"),
