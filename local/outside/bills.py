@@ -20,13 +20,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local.outside.exchange import ApiError
+from local.outside.price_list import prices as _prices
 from local.outside.records import Call, Journal
-from stacks import CHECKOUT
 from stacks.litellm_config import day_of, in_force
 
 PAGE = 5  # lines of a bill that a service shows at once, so that there are pages
@@ -224,13 +222,3 @@ def _price(found: Mapping[str, Any], kind: str) -> float | None:
         "thoughts": float(found.get("output_cost_per_reasoning_token", output)),
     }
     return prices[kind]
-
-
-@cache
-def _prices() -> dict[str, dict[str, Any]]:
-    """The price list of the pinned LiteLLM."""
-    files = sorted((CHECKOUT / ".tools/litellm").glob("lib/*/site-packages/litellm/model_prices*backup.json"))
-    if not files:
-        raise ApiError(500, message="There is no price list to reckon a bill with: run make setup.")
-    prices: dict[str, dict[str, Any]] = json.loads(files[0].read_text())
-    return prices

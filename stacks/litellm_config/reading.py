@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.file import StrictLoader, read
 from stacks.litellm_config.findings import Findings
+from stacks.litellm_config.provider import Address
 from stacks.litellm_config.rules import (
     budgets,
     callbacks,
@@ -30,7 +32,12 @@ __all__ = ["StrictLoader", "load_config"]
 
 
 def load_config(
-    path: Path, *, provided: Collection[str] = (), licensed: bool = False, region: str | None = None
+    path: Path,
+    *,
+    provided: Collection[str] = (),
+    licensed: bool = False,
+    region: str | None = None,
+    servers: Mapping[Address, bool] = MappingProxyType({}),
 ) -> LiteLlmConfig:
     """Read and check the file.
 
@@ -45,6 +52,8 @@ def load_config(
         Whether the company holds a LiteLLM licence, which some callbacks need in production.
     region
         The environment's.
+    servers
+        Those of the environment that are on a port of their own, and whether the way to each is private.
 
     Raises
     ------
@@ -54,7 +63,7 @@ def load_config(
     """
     findings = Findings(read(path))
     variables = dict(provided) if isinstance(provided, Mapping) else dict.fromkeys(provided)
-    reading = Reading(findings, variables, licensed, region)
+    reading = Reading(findings, variables, licensed, region, servers)
     keys.check_sections(reading)
     credentials.check(reading)
     found = models.models(reading)

@@ -13,11 +13,11 @@ from stacks.settings.gateway import (
     WORKER_MEMORY,
     Database,
     Gateway,
-    Providers,
 )
 from stacks.settings.network import SUBNET_PREFIXES, ExistingVpc, HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog, Listeners
 from stacks.settings.onboarding import Email, Onboarding
+from stacks.settings.providers import Providers, Server
 from stacks.settings.reading import by_name, findings, read
 from stacks.settings.releases import WORKFLOW_BRANCH, WORKFLOW_ENVIRONMENTS, Releases
 from stacks.settings.usage import AnthropicBill, AzureBill, Bill, GoogleBill, OpenAiBill, Plan, Report
@@ -73,6 +73,7 @@ __all__ = [
     "Region",
     "Releases",
     "Report",
+    "Server",
     "Settings",
     "SettingsError",
     "SlackChannelId",

@@ -14,13 +14,15 @@ from stacks.litellm_config import (
     SECRET_SUFFIXES,
     SECRET_VALUE,
     TASK_VARIABLES,
+    Address,
     LiteLlmConfig,
     load_config,
 )
-from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway, Providers
+from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway
 from stacks.settings.network import HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog
 from stacks.settings.onboarding import Email, Onboarding
+from stacks.settings.providers import Providers
 from stacks.settings.usage import Bill, Report
 from stacks.settings.values import (
     RETENTION_DAYS,
@@ -169,7 +171,13 @@ class Environment(Settings):
         ConfigError
             The file has a mistake, or asks for what the environment does not provide.
         """
-        return load_config(file, provided=self.plain_variables, licensed=self.litellm_license, region=self.region)
+        return load_config(
+            file,
+            provided=self.plain_variables,
+            licensed=self.litellm_license,
+            region=self.region,
+            servers={Address(each.host, each.port): each.private for each in self.providers.servers},
+        )
 
     def check_models(self, models: Collection[str], groups: Collection[str] = ()) -> None:
         """Refuse accounts and plans for models that there are not.
@@ -244,6 +252,7 @@ class Environment(Settings):
         """The task's plain variables that come from the settings, by LiteLLM's names for them."""
         of_providers = {
             "AZURE_API_BASE": self.providers.azure_api_base,
+            "AZURE_AI_API_BASE": self.providers.azure_ai_api_base,
             "VERTEXAI_PROJECT": self.providers.vertexai_project,
             "VERTEXAI_LOCATION": self.providers.vertexai_project and self.providers.vertexai_location,
         }

@@ -47,6 +47,7 @@ CHANGED: dict[str, dict[str, Any]] = {
         "database.reader": False,
         "database.backup_days": 7,
         "providers.azure_api_base": "https://other.openai.azure.com",
+        "providers.azure_ai_api_base": "https://other.services.ai.azure.com",
         "providers.vertexai_project": "other-project",
         "providers.vertexai_location": "us-central1",
         "providers.dd_site": "us5.datadoghq.com",
