@@ -40,7 +40,8 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
         *("BounceRate", "ComplaintRate"),
     ),
     "Usage and the bill": (
-        *("BedrockBill", "AzureBill", "VertexAiBill", "UsageReportErrors", "UsageBillErrors", "UsageUndelivered"),
+        *("BedrockBill", "AzureBill", "VertexAiBill", "OpenAiBill", "AnthropicBill"),
+        *("UsageReportErrors", "UsageBillErrors", "UsageUndelivered"),
     ),
     "Deployments and functions": (
         *("GatewayMigrationErrors", "DatadogManageErrors", "DatadogProviderErrors", "GatewaySmtpCredentialsErrors"),

@@ -46,6 +46,9 @@ MOUNTED: Final = ("/_next", "/litellm-asset-prefix", "/mcp", "/swagger", "/ui")
 PROVIDERS: Final = frozenset(name for row in ROWS for name in row.priced_as)
 """Values of `litellm_provider` in the price map whose models are kept; those like vertex_ai-language-models too."""
 
+WITHOUT_PREFIX: Final = ("anthropic", "gemini", "openai")
+"""Those whose models the price map names as they are, and for no other provider."""
+
 PRICE: Final = re.compile(r"cost|uplift_multiplier")
 """What a name of the price map has in it if it is a price, or a factor of one."""
 
@@ -113,13 +116,15 @@ def catalog(site_packages: Path) -> dict[str, Any]:
         "sent_on": _sorted(_provider_parameters(package), ["anthropic_beta"]),
         "providers": _sorted(_members(types[1], "LlmProviders")),
         "prices": {
-            name: {key: model[key] for key in sorted(model) if PRICE.search(key) and _is_number(model[key])}
-            for name, model in sorted(prices.items())
+            _named(name, model): {
+                key: model[key] for key in sorted(model) if PRICE.search(key) and _is_number(model[key])
+            }
+            for name, model in sorted(prices.items(), key=lambda each: _named(*each))
             if _is_ours(model) and _is_priced(model)
         },
         "modes": {
-            name: mode
-            for name, model in sorted(prices.items())
+            _named(name, model): mode
+            for name, model in sorted(prices.items(), key=lambda each: _named(*each))
             if _is_ours(model) and (mode := _mode(model)) not in ("", "chat")
         },
         "mode_names": _sorted(filter(None, map(_mode, prices.values()))),
@@ -156,6 +161,12 @@ def _sorted(*names: Iterable[str]) -> list[str]:
 
 def _is_ours(model: dict[str, Any]) -> bool:
     return str(model.get("litellm_provider")).partition("-")[0] in PROVIDERS
+
+
+def _named(name: str, model: dict[str, Any]) -> str:
+    """The name with its provider before it, where LiteLLM's list leaves that out: another provider may have one so."""
+    provider = model.get("litellm_provider")
+    return f"{provider}/{name}" if provider in WITHOUT_PREFIX and "/" not in name else name
 
 
 def _mode(model: dict[str, Any]) -> str:

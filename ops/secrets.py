@@ -65,6 +65,13 @@ _database_password = _matching(
     r'(?!.*[/"@])[!-~]{8,128}', 'it must have 8 to 128 printable ASCII characters, without / " @ and space'
 )
 _long_enough = _matching(r".{12,}", "it must have at least 12 characters")
+_anthropic_key = _matching(r"sk-ant-\S+", 'it must begin with "sk-ant-", as Anthropic\'s keys do')
+_openai_key = _matching(r"sk-(?!ant-)\S+", 'it must begin with "sk-", as OpenAI\'s keys do')
+# Google's standard keys begin with AIza; AI Studio makes authorization keys, AQ.…, since 2026, and the Gemini API is to
+# refuse the others: https://ai.google.dev/gemini-api/docs/api-key
+_gemini_key = _matching(
+    r"(AQ\.|AIza)\S+", 'it must begin with "AQ." or, if it is a standard key from before, with "AIza"'
+)
 _slack_webhook = _matching(
     r"https://hooks\.slack\.com/\S+", "it must be an incoming web hook, https://hooks.slack.com/…"
 )
@@ -73,6 +80,20 @@ _slack_bot_token = _matching(
 )
 _slack_signing_secret = _matching(
     r"[0-9a-f]{32}", "it must have 32 hexadecimal digits in lower case, as Slack shows the Signing Secret"
+)
+
+
+# OpenAI's own example of one is sk-admin-1234abcd ("Admin API keys" of the API reference). Of Anthropic's, those of a
+# workspace begin with sk-ant-api, and read no costs; beside an admin key, one of a member may that is bound to no
+# workspace: "Create an Admin API key" and "Usage and Cost API" of its documentation.
+_openai_admin_key = _matching(
+    r"sk-admin-[A-Za-z0-9_-]+",
+    'it must begin with "sk-admin-": an admin key of the organization, which calls no models',
+)
+_anthropic_admin_key = _matching(
+    r"sk-ant-(?!api)[A-Za-z0-9_-]+",
+    'it must begin with "sk-ant-admin": an admin key of the organization, as one of a workspace (sk-ant-api…) reads no '
+    "costs",
 )
 
 
@@ -135,6 +156,19 @@ KNOWN: Final[Mapping[str, Secret]] = {
     ),
     "SLACK_WEBHOOK_URL": Secret("Slack's incoming web hook for alerts", _slack_webhook),
     "AZURE_API_KEY": Secret("Key of the Azure OpenAI resource", confirm=True),
+    "AZURE_AI_API_KEY": Secret("Key of the Azure AI Foundry resource", confirm=True),
+    "ANTHROPIC_API_KEY": Secret(
+        "Anthropic's API key", _anthropic_key, confirm=True, hint=" (platform.claude.com, Settings, API keys)"
+    ),
+    "OPENAI_API_KEY": Secret(
+        "OpenAI's API key", _openai_key, confirm=True, hint=" (platform.openai.com, API keys: one of a project)"
+    ),
+    "GEMINI_API_KEY": Secret(
+        "Key of the Gemini API", _gemini_key, confirm=True, hint=" (aistudio.google.com/apikey: an authorization key)"
+    ),
+    "MISTRAL_API_KEY": Secret("Mistral's API key", confirm=True, hint=" (console.mistral.ai, API keys)"),
+    "HOSTED_VLLM_API_KEY": Secret("Key of your server of models, as vLLM's --api-key has it", confirm=True),
+    "OLLAMA_API_KEY": Secret("Key of what stands before your Ollama, which asks for none itself", confirm=True),
     "DD_API_KEY": Secret("Datadog's API key", confirm=True),
     "DD_APP_KEY": Secret(
         "Datadog's application key",
@@ -147,6 +181,16 @@ KNOWN: Final[Mapping[str, Secret]] = {
         "Google credentials for the billing export",
         _google_credentials,
         hint=" (path of the JSON key file, or JSON on one line)",
+    ),
+    "OPENAI_ADMIN_KEY": Secret(
+        "OpenAI's admin key that may read costs",
+        _openai_admin_key,
+        hint=" (platform.openai.com, Organization, Admin keys: restricted to reading usage)",
+    ),
+    "ANTHROPIC_ADMIN_KEY": Secret(
+        "Anthropic's admin key that reads costs",
+        _anthropic_admin_key,
+        hint=" (platform.claude.com, Settings, Admin keys)",
     ),
     "SLACK_BOT_TOKEN": Secret(
         "Token of the Slack app's bot",

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from stacks import CHECKOUT
 from stacks.settings import (
+    AnthropicBill,
     AzureBill,
     Bill,
     Environment,
@@ -29,6 +30,7 @@ from stacks.settings import (
     HostedZone,
     Ingress,
     Network,
+    OpenAiBill,
     Releases,
     SettingsError,
     by_name,
@@ -157,8 +159,8 @@ def load(folder: Path) -> Company:
 def local_of(base: Environment) -> Environment:
     """What `make up` deploys to the emulated AWS on this machine: an environment under another name and account.
 
-    It has one task, makes a network of its own, and holds its figures against the simulated bills of the clouds that
-    the environment uses.
+    It has one task, makes a network of its own, and holds its figures against the simulated bills of whatever the
+    environment uses.
     """
     changes: dict[str, Any] = {
         "name": LOCAL,
@@ -190,6 +192,8 @@ def _local_bill(base: Environment, bill: Bill) -> Bill:
         update={
             "azure": azure if base.providers.azure_api_base else None,
             "google": GoogleBill(table=f"{project}.billing.gcp_billing_export_resource_v1_000000") if project else None,
+            "openai": OpenAiBill(),
+            "anthropic": AnthropicBill(),
         }
     )
 

@@ -84,7 +84,7 @@ class GatewayStage(Stage):
         self.smoke = self._smoke(environment, config, releases)
         self.onboarding = self._onboarding(environment, environment.onboarding) if environment.onboarding else None
         self.datadog = self._datadog(environment, environment.datadog) if environment.datadog else None
-        self.usage = self._usage(environment) if environment.report or environment.bill else None
+        self.usage = self._usage(environment, config) if environment.report or environment.bill else None
         self.observability = ObservabilityStack(
             self,
             "Observability",
@@ -147,10 +147,11 @@ class GatewayStage(Stage):
         stack.add_stack_dependency(self.gateway)  # as the smoke test
         return stack
 
-    def _usage(self, environment: Environment) -> UsageStack:
+    def _usage(self, environment: Environment, config: LiteLlmConfig) -> UsageStack:
         stack = UsageStack(
             self,
             "Usage",
+            config=config,
             vpc=self.network.vpc,
             security_group=self.network.functions_group,
             litellm_url=self.gateway.private_url,

@@ -1,5 +1,6 @@
 """The network: a VPC of three tiers, and who may talk to whom."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import Acknowledgment, RemovalPolicy, Stack, Token, Validations
@@ -7,7 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.settings import Environment
+from stacks.settings import Environment, Server
 
 GATEWAY_PORT = 4000
 POSTGRES_PORT = 5432
@@ -127,7 +128,15 @@ class NetworkStack(Stack):
         anywhere = ec2.Peer.any_ipv4()
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "The providers, Datadog, Slack and AWS, by name")
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(SMTP_SUBMISSION_PORT), "Mails of LiteLLM, by SES")
+        self._let_out_to(environment.providers.servers)
         functions.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "Slack, AWS and other clouds, by name")
+
+    def _let_out_to(self, servers: Sequence[Server]) -> None:
+        """Let the tasks out to each server of models, once where several have a port and a peer in common."""
+        ways = dict.fromkeys((server.security_group_id, server.cidr, server.port) for server in servers)
+        for group, cidr, port in ways:
+            peer = ec2.Peer.security_group_id(group) if group else ec2.Peer.ipv4(str(cidr))
+            self.gateway_group.add_egress_rule(peer, ec2.Port.tcp(port), "A server of models")
 
     def _let_functions_in(self, environment: Environment) -> None:
         """Let the smoke test in at the gateway's public name, as people come in.

@@ -14,20 +14,22 @@ from constructs import Construct
 from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
 from stacks.constructs.python_function import SETTINGS_BYTES, PythonFunction, PythonPackage
 from stacks.constructs.schedule import schedule, schedule_role
+from stacks.litellm_config import BILLS, LiteLlmConfig
 from stacks.network import as_it_is, in_vpc
 from stacks.settings import Bill, Environment, Report, SettingsError
 
 KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"
-AZURE_SECRET, GOOGLE_SECRET = "AZURE_BILLING_SECRET", "GOOGLE_BILLING_CREDENTIALS"
 # What the functions, and operators by ops/usage.py, may ask of LiteLLM, and nothing else: figures, and models' names.
 LITELLM_ROUTES = (*(f"/{entity}/daily/activity/export" for entity in ("user", "team", "tag")), "/model/info")
 # Past the hour: 09:00 in Tokyo is midnight of UTC, and LiteLLM writes what is spent once a minute.
 MINUTE = 10
-BILL_DAY = 5  # of the month: before, the clouds still change the figures of the month before
+BILL_DAY = 5  # of the month: before, clouds still change the figures of the month before
 
 
 class UsageStack(Stack):
     """The functions `report` and `bill`, each where the environment's settings have it, and what starts them.
+
+    `compared` are the providers, by the names of their rows, whose bill `bill` reads.
 
     Both ask LiteLLM on the private path, with a key that may ask for nothing but figures. A run that failed is tried
     again twice; what no attempt did is kept in `undelivered` for 14 days.
@@ -46,6 +48,7 @@ class UsageStack(Stack):
         construct_id: str,
         *,
         environment: Environment,
+        config: LiteLlmConfig,
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         litellm_url: str,
@@ -53,6 +56,7 @@ class UsageStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
         self._environment = environment
+        self.compared = _compared(environment.bill, config) if environment.bill else ()
         self._variables = {
             "POWERTOOLS_SERVICE_NAME": "usage",
             "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -122,23 +126,19 @@ class UsageStack(Stack):
         return report
 
     def _bill(self, settings: Bill) -> PythonFunction:
-        needed = {
-            BOT_TOKEN: self._environment.report,
-            AZURE_SECRET: settings.azure,
-            GOOGLE_SECRET: settings.google,
-        }
         bill = self._function(
             "Bill",
-            description="Compares LiteLLM's costs of the month before with what the clouds have on the bill",
+            description="Compares LiteLLM's costs of the month before with what the providers have on the bill",
             memory_size=1024,  # for the CPU that comes with it: of memory it needs 54 MiB
             timeout=Duration.minutes(15),
             retry_attempts=0,  # it fails once it has told what could not be compared, and would tell it again
-            secrets=(KEY, *(name for name, wanted in needed.items() if wanted)),
+            secrets=(KEY, *((BOT_TOKEN,) if self._environment.report else ()), *settings.secrets),
         )
-        bill.add_to_role_policy(iam.PolicyStatement(actions=["ce:GetCostAndUsage"], resources=["*"]))
-        Validations.of(bill).acknowledge(
-            Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Cost Explorer's figures are no resources")
-        )
+        if "bedrock" in self.compared:
+            bill.add_to_role_policy(iam.PolicyStatement(actions=["ce:GetCostAndUsage"], resources=["*"]))
+            Validations.of(bill).acknowledge(
+                Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Cost Explorer's figures are no resources")
+            )
         self._schedule("BillMonthly", bill, f"cron({MINUTE} 3 {BILL_DAY} * ? *)", "UTC", {})
         return bill
 
@@ -183,6 +183,16 @@ class UsageStack(Stack):
             event=json.dumps({**event, "time": "<aws.scheduler.scheduled-time>"}),
             schedule_expression_timezone=timezone,
         )
+
+
+def _compared(bill: Bill, config: LiteLlmConfig) -> tuple[str, ...]:
+    """The providers whose bill is read: where a setting says how, and AWS's where there are models of Bedrock's."""
+    providers = {model.provider for model in config.models}
+    return tuple(
+        provider
+        for provider, known in BILLS.items()
+        if (getattr(bill, known.setting) if known.setting else provider in providers)
+    )
 
 
 def _settings(environment: Environment) -> dict[str, str]:

@@ -1,16 +1,17 @@
-"""Compares, every month, what LiteLLM counted with what the clouds have on the bill, and tells the difference.
+"""Compares, every month, what LiteLLM counted with what the providers have on the bill, and tells the difference.
 
 It goes to the log and, as `BillDifferencePercent`, to CloudWatch, where an alarm watches it; a channel of Slack is told
-what to look at first. A cloud whose bill cannot be read hides none of the others: it is named, and the run fails at its
-end, so that the alarm on the function's errors tells too. Lambda's next attempts then read and measure anew, but post
-no second message as long as the execution environment lives.
+what to look at first. A provider whose bill cannot be read hides none of the others: it is named, and the run fails at
+its end, so that the alarm on the function's errors tells too. Lambda's next attempts then read and measure anew, but
+post no second message as long as the execution environment lives. One whose bill nobody meant to read, because there is
+no interface to it or no setting for it, is named with what LiteLLM counted, and fails nothing.
 
-The bill is that of a whole account, subscription or billing export: what is used there past the gateway is on it as
-well. Models or regions that the gateway has not used are left out of the percentages and told of; calls of the same
-models in the same regions cannot be told apart.
+The bill is that of a whole account, subscription, organization or billing export, but for the projects or workspaces
+that the settings name: what is used there past the gateway is on it as well. Models or regions that the gateway has not
+used are left out of the percentages and told of; calls of the same models in the same regions cannot be told apart.
 
 Integrates with LiteLLM (the daily exports by user and by tag), Parameter Store, Cost Explorer, Azure's Cost Management,
-BigQuery, CloudWatch (embedded metrics in the log) and Slack.
+BigQuery, the administration APIs of OpenAI and Anthropic, CloudWatch (embedded metrics in the log) and Slack.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from usage import aws_bill, azure_bill, bill_texts, google_bill
+from usage import anthropic_bill, aws_bill, azure_bill, bill_texts, google_bill, openai_bill
 from usage.bill_comparison import Comparison, Count, compare, count
 from usage.bill_lines import profile_arn
+from usage.bill_providers import provider_of, title_of, why_not_compared
 from usage.environment import Bill, bill, places, report, secret
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
@@ -43,7 +45,7 @@ _posted: set[tuple[str, str]] = set()  # by this process: the month and the even
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Compare the month before; return its name and each provider's largest difference in percent.
+    """Compare the month before; return its name and each compared provider's largest difference in percent.
 
     Parameters
     ----------
@@ -56,7 +58,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     ValueError
         The time is none, or the environment has no bill.
     RefusedError, UnavailableError
-        LiteLLM or Slack did not answer or refused, or a cloud's bill could not be read: the others have been compared.
+        LiteLLM or Slack did not answer or refused, or a provider's bill could not be read: the others have been
+        compared.
     """
     settings = bill()
     if settings is None:
@@ -64,22 +67,31 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     due = str(event.get("time") or "")
     period = Period.ended_before("month", _time(due))
     client = LiteLlm(places().litellm_url, secret("USAGE_KEY"))
-    counts = _count(client, period)
-    compared, unread = _compare_all(_readers(period, settings, context.invoked_function_arn.split(":")[4]), counts)
+    account = context.invoked_function_arn.split(":")[4]
+    counts = _count(client, period, account)
+    readers = _readers(period, settings, account)
+    compared, unread = _compare_all(readers, counts)
+    others = {provider: one for provider, one in counts.items() if provider not in readers}
     for one in compared:
         _measure(one, settings.tolerance_percent)
+    for provider, other in others.items():
+        figures = {"counted": round(other.cost, 4), "reason": why_not_compared(provider)}
+        logger.info("not compared", extra={"provider": provider, **figures})
     if not due or (period.name, due) not in _posted:
-        _post(period, compared, unread, settings)
+        _post(period, compared, unread, others, settings)
         _posted.add((period.name, due))
     if unread:
-        raise RefusedError(". ".join(f"{bill_texts.CLOUDS[name]}: {reason}" for name, reason in unread.items()))
+        raise RefusedError(". ".join(f"{title_of(name)}: {reason}" for name, reason in unread.items()))
     return {"month": period.name, "percent": {one.provider: round(one.worst, 2) for one in compared}}
 
 
-def _count(client: LiteLlm, period: Period) -> dict[str, Count]:
+def _count(client: LiteLlm, period: Period, account: str) -> dict[str, Count]:
     """What LiteLLM counted, by provider; how much its figures by tag lack goes to the log."""
     users, tags = (client.usage(period.first, period.last, by=by) for by in ("user", "tag"))
-    counts = count(users, tags, client.models())
+    deployments = client.deployments()
+    names = {name: one.names for name, one in deployments.items()}
+    providers = {name: provider_of(name, one.hosts, one.accounts, account=account) for name, one in deployments.items()}
+    counts = count(users, tags, names, providers)
     for provider, one in counts.items():
         figures = {"counted": round(one.cost, 4), "untagged_percent": round(one.untagged_percent, 2)}
         logger.info("counted", extra={"provider": provider, **figures})
@@ -109,21 +121,39 @@ def _readers(period: Period, settings: Bill, account: str) -> dict[str, Reader]:
             counted,
             google_bill.read(period, google, secret("GOOGLE_BILLING_CREDENTIALS"), project=project),
         )
+    if openai := settings.openai:
+        readers["openai"] = lambda counted: compare(
+            "openai", counted, openai_bill.read(period, openai, secret("OPENAI_ADMIN_KEY"))
+        )
+    if anthropic := settings.anthropic:
+        readers["anthropic"] = lambda counted: compare(
+            "anthropic", counted, anthropic_bill.read(period, anthropic, secret("ANTHROPIC_ADMIN_KEY"))
+        )
     return readers
 
 
 def _compare_all(readers: dict[str, Reader], counts: dict[str, Count]) -> tuple[list[Comparison], dict[str, str]]:
-    """The comparisons, and the providers whose bill could not be read, with the reason in a sentence."""
+    """The comparisons, and the providers whose bill could not be read, with the reason in a sentence.
+
+    The bill of a provider that LiteLLM has no deployment of is read only where a setting asks for it, as AWS's is not.
+    """
     compared, unread = [], {}
     for provider, reader in readers.items():
+        if provider == "bedrock" and provider not in counts:
+            continue
         try:
-            compared.append(reader(counts[provider]))
+            compared.append(reader(counts.get(provider, Count())))
         except (RefusedError, UnavailableError) as error:
             logger.exception("a bill was not read", extra={"provider": provider})
             unread[provider] = str(error)
         except GetParameterError:
             logger.exception("a secret was not read", extra={"provider": provider})
             unread[provider] = "the secret of its bill cannot be read: store it (make secrets)"
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            logger.exception("a bill is not as it is read", extra={"provider": provider})
+            unread[provider] = (
+                f"the answer is not what lambda/usage reads ({type(error).__name__}): see the log of the function"
+            )
     return compared, unread
 
 
@@ -151,7 +181,13 @@ def _measure(one: Comparison, tolerance: float) -> None:
         metric.add_dimension("Provider", one.provider)
 
 
-def _post(period: Period, compared: Sequence[Comparison], unread: dict[str, str], settings: Bill) -> None:
+def _post(
+    period: Period,
+    compared: Sequence[Comparison],
+    unread: dict[str, str],
+    others: dict[str, Count],
+    settings: Bill,
+) -> None:
     """Tell the report's channel, if there is one."""
     place = report()
     if place is None:
@@ -159,11 +195,11 @@ def _post(period: Period, compared: Sequence[Comparison], unread: dict[str, str]
     channel, heading = Channel(place.channel), bill_texts.title(places().environment, period)
     thread = channel.post(
         bill_texts.summary(heading, compared, unread),
-        bill_texts.blocks(heading, compared, unread, settings.tolerance_percent),
+        bill_texts.blocks(heading, compared, unread, settings.tolerance_percent, others),
     )
     if compared:
         name = f"bill-{places().environment}-{period.name}.csv"
-        table = bill_texts.comparison_csv(compared)
+        table = bill_texts.comparison_csv(compared, others)
         channel.upload([File(name, table, f"Counted and billed, {period.name}")], thread)
 
 

@@ -1,4 +1,4 @@
-"""What LiteLLM counted beside what a cloud has on the bill: by model and region, with what to look at first.
+"""What LiteLLM counted beside what a provider has on the bill: by model and region, with what to look at first.
 
 A difference is LiteLLM's figure less the bill's: below zero, LiteLLM counts too little. Below `FLOOR` it is noise:
 bills round every line to cents or less, LiteLLM writes spend once a minute, and a call under way at midnight of UTC is
@@ -20,6 +20,7 @@ from itertools import accumulate, pairwise
 from typing import TypeVar
 
 from usage.bill_lines import KINDS, Kind, Line, Profiles, Statement, fits, is_everywhere, model_id, profile_arn
+from usage.bill_providers import BILLED, provider_of
 from usage.litellm import Usage
 
 Number = TypeVar("Number", int, float)
@@ -27,8 +28,6 @@ Number = TypeVar("Number", int, float)
 FLOOR = 1.0  # US dollars
 # What container/records.py puts before a call's region, and writes where it knows none.
 REGION_TAG, UNKNOWN = "region:", "unknown"
-# LiteLLM's providers, by the beginning of its names for deployments.
-PROVIDERS = ("bedrock", "azure", "vertex_ai")
 # Bills count in tokens, thousands or millions of them, and most do not say in which.
 _UNITS = (1, 1_000, 1_000_000)
 # The share of a difference that tokens must explain before they, and not the price, are named.
@@ -78,6 +77,13 @@ class Count:
     def cost(self) -> float:
         """US dollars in the figures by user."""
         return sum(one.cost for one in self.counted.values())
+
+    def without_regions(self) -> Count:
+        """Return the same for a bill that does not tell where calls were made."""
+        found: dict[tuple[str, str], Counted] = {}
+        for (_, deployment), one in self.counted.items():
+            _merge(found.setdefault(("", deployment), Counted()), one)
+        return Count(found, self.models, self.tagged)
 
     @property
     def untagged_percent(self) -> float:
@@ -152,6 +158,7 @@ class Comparison:
     profiles: Sequence[Row] = ()
     discount: float = 0.0
     preliminary: bool = False
+    placed: bool = True
 
     @property
     def counted(self) -> float:
@@ -206,10 +213,17 @@ def percent(counted: float, billed: float) -> float:
     return 100 * (counted - billed) / billed if billed > 0 else 100.0
 
 
-def count(users: Iterable[Usage], tags: Iterable[Usage], models: Mapping[str, str]) -> dict[str, Count]:
+def count(
+    users: Iterable[Usage],
+    tags: Iterable[Usage],
+    models: Mapping[str, str],
+    providers: Mapping[str, str] | None = None,
+) -> dict[str, Count]:
     """Add up LiteLLM's rows by user and share the sums over regions as its rows by tag are, by provider.
 
-    What all regions have together is what the users have. `models` is what people call deployments.
+    What all regions have together is what the users have. `models` is what people call deployments, `providers` on
+    whose bill they are, if that is not to be seen by their names. A provider is there if it has a deployment, in the
+    order of `BILLED`.
     """
     totals: dict[str, Counted] = defaultdict(Counted)  # by deployment
     for row in users:
@@ -219,16 +233,18 @@ def count(users: Iterable[Usage], tags: Iterable[Usage], models: Mapping[str, st
         region = row.who.removeprefix(REGION_TAG).lower()
         if row.who.startswith(REGION_TAG) and region != UNKNOWN:
             tagged[row.deployment][region].add(row)
-    counts = {provider: Count() for provider in PROVIDERS}
+    counts = {provider: Count() for provider in BILLED}
     for deployment in dict.fromkeys((*models, *totals)):
-        if provider := provider_of(deployment):
-            one, regions = counts[provider], tagged[deployment]
-            one.models[deployment] = models.get(deployment, deployment)
-            one.tagged += sum(part.cost for part in regions.values())
-            if deployment in totals:
-                parts = _shared(totals[deployment], regions)
-                one.counted.update({(region, deployment): part for region, part in parts.items()})
-    return counts
+        provider = (providers or {}).get(deployment) or provider_of(deployment)
+        if provider not in counts and deployment not in models and not totals[deployment].cost:
+            continue  # LiteLLM counts what costs nothing, such as a tool, under other names than a deployment's
+        one, regions = counts.setdefault(provider, Count()), tagged[deployment]
+        one.models[deployment] = models.get(deployment, deployment)
+        one.tagged += sum(part.cost for part in regions.values())
+        if deployment in totals:
+            parts = _shared(totals[deployment], regions)
+            one.counted.update({(region, deployment): part for region, part in parts.items()})
+    return {provider: one for provider, one in counts.items() if one.models}
 
 
 def _shared(total: Counted, regions: Mapping[str, Counted]) -> dict[str, Counted]:
@@ -255,19 +271,16 @@ def _split(
     return [end - start for start, end in pairwise(ends)]
 
 
-def provider_of(deployment: str) -> str:
-    """Return which of the providers with a bill a deployment is of; "" for any other."""
-    return next((provider for provider in PROVIDERS if deployment.startswith(provider)), "")
-
-
 def compare(provider: str, count: Count, statement: Statement, profiles: Profiles | None = None) -> Comparison:
     """Bring each line of the bill to the deployments that it is of, and both sides together.
 
     A line is a deployment's if it names its model, in a region where the gateway has made calls. One that does not,
     because the account is used past the gateway or the name is a new one, stands in `unmatched`. Of a deployment whose
-    regions are unknown it is the lines of every region, and a row has all of them.
+    regions are unknown it is the lines of every region, and a row has all of them: so it is of all deployments, where
+    the bill does not tell regions.
     """
     profiles = profiles or Profiles()
+    count = count if statement.placed else count.without_regions()
     values = _tag_values(count.models, profiles)
     names = {one: [*called.split(", "), *profiles.models.get(values[one], ())] for one, called in count.models.items()}
     matched: dict[tuple[str, str], list[Line]] = defaultdict(list)  # by region and group
@@ -297,8 +310,15 @@ def compare(provider: str, count: Count, statement: Statement, profiles: Profile
         Row(region, deployments, counted.get((region, deployments), Counted()), lines[region, deployments])
         for region, deployments in sorted({*counted, *lines})
     ]
-    profile_rows = _profile_rows(count, values, profiles)
-    return Comparison(provider, rows, unmatched, profile_rows, statement.discount, statement.preliminary)
+    return Comparison(
+        provider,
+        rows,
+        unmatched,
+        _profile_rows(count, values, profiles),
+        statement.discount,
+        statement.preliminary,
+        statement.placed,
+    )
 
 
 def _deployments(line: Line, names: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

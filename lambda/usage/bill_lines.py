@@ -1,12 +1,12 @@
-"""Lines of a cloud's bill, and the rule by which a line's words are those of a deployment of LiteLLM.
+"""Lines of a bill, and the rule by which a line's words are those of a deployment of LiteLLM.
 
 No cloud puts the id of a model on its bill. `anthropic.claude-sonnet-4-5-20250929-v1:0` is billed by AWS as "Claude
 Sonnet 4.5 (Amazon Bedrock Edition)", `amazon.nova-2-lite-v1:0` as "USW2-Nova2.0Lite-input-tokens",
 `azure/gpt-5.6-sol` by Azure as "5.6 sol ShortCo Inp Std Gl 1M Tokens", `vertex_ai/gemini-2.5-flash` by Google as
-"Gemini 2.5 Flash GA Text Input - Predictions". The parts are the same, in another order and with other signs between
-them. So a line names a model if each part of the model's id is in the line, and nothing is left of the line but the
-vendor's name: "GPT 5" is not "GPT 5 mini", nor "Llama 3" "Llama 3.1". A new model needs no table; a name that does not
-fit leaves a line over, which is reported.
+"Gemini 2.5 Flash GA Text Input - Predictions"; OpenAI and Anthropic bill the release behind the id. The parts are the
+same, in another order and with other signs between them. So a line names a model if each part of the model's id is in
+the line, and nothing is left of the line but the vendor's name: "GPT 5" is not "GPT 5 mini", nor "Llama 3" "Llama 3.1".
+A new model needs no table; a name that does not fit leaves a line over, which is reported.
 """
 
 from __future__ import annotations
@@ -54,11 +54,13 @@ class Statement:
     """What a cloud has on the bill of a month, before discounts and credits.
 
     `discount` is what they take off, in US dollars. `preliminary` says that the cloud marks the figures as such.
+    `placed` says that the lines tell where a call was made; where they do not, a line's region is whose it is.
     """
 
     lines: Sequence[Line]
     discount: float = 0.0
     preliminary: bool = False
+    placed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def fits(text: str, model: str) -> bool:
     name = name[vendor.end() :] if vendor else name
     optional = {*_FILLER, *([vendor[0].rstrip(".")] if vendor else ())}
     rest = _plain(text)
-    parts = [part for part in re.split(r"[^a-z0-9.]+", _plain(_release_free(name))) if part and part not in optional]
+    parts = [part for part in re.split(r"[^a-z0-9.]+", _plain(without_release(name))) if part and part not in optional]
     for part in sorted(parts, key=len, reverse=True):
         rest, found = _bounded(part).subn(" ", rest, count=1)
         if not found:
@@ -107,7 +109,8 @@ def fits(text: str, model: str) -> bool:
     return bool(parts) and not re.search(r"[a-z0-9]", rest)
 
 
-def _release_free(name: str) -> str:
+def without_release(name: str) -> str:
+    """Return a model's id without what it has of its release: that of gpt-5.5-2026-04-23 is gpt-5.5."""
     before = ""
     while before != name:
         before, name = name, _RELEASE.sub("", name)

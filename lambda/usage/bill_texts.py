@@ -7,8 +7,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from usage.bill_comparison import Comparison, Row
+from usage.bill_comparison import Comparison, Count, Row
 from usage.bill_lines import KINDS, Kind
+from usage.bill_providers import title_of, why_not_compared
 from usage.figures import Period, cents
 from usage.texts import dollars, escape, period_name, plain
 
@@ -16,7 +17,6 @@ Block = dict[str, Any]
 
 NAMED = 6  # rows and lines that the message names; the CSV has all
 LONGEST_SECTION = 2900  # Slack takes 3000 characters
-CLOUDS = {"bedrock": "AWS (Bedrock)", "azure": "Azure (OpenAI)", "vertex_ai": "Google (Vertex AI)"}
 _KIND_NAMES: dict[Kind, str] = {
     "input": "input tokens that no cache had",
     "cached": "tokens read from the cache",
@@ -36,19 +36,31 @@ def title(environment: str, period: Period) -> str:
 
 def summary(heading: str, compared: Sequence[Comparison], unread: Mapping[str, str]) -> str:
     """Return the message in a line, for notifications."""
-    parts = [f"{CLOUDS[one.provider]} {_percent(one.percent)}" for one in compared]
-    return f"{heading}: {', '.join([*parts, *(f'{CLOUDS[provider]} not read' for provider in unread)])}"
+    parts = [f"{title_of(one.provider)} {_percent(one.percent)}" for one in compared]
+    return (
+        f"{heading}: {', '.join([*parts, *(f'{title_of(provider)} not read' for provider in unread)]) or 'none read'}"
+    )
 
 
-def blocks(heading: str, compared: Sequence[Comparison], unread: Mapping[str, str], tolerance: float) -> list[Block]:
-    """Return the message; `unread` are the providers whose bill could not be read, and why, in a sentence."""
+def blocks(
+    heading: str,
+    compared: Sequence[Comparison],
+    unread: Mapping[str, str],
+    tolerance: float,
+    others: Mapping[str, Count] | None = None,
+) -> list[Block]:
+    """Return the message; `unread` are the providers whose bill could not be read, and why, in a sentence.
+
+    `others` are those whose bill nobody meant to read.
+    """
     parts: list[Block] = [
         {"type": "header", "text": {"type": "plain_text", "text": heading[:150], "emoji": False}},
         *(_section(_provider(one, tolerance)) for one in compared),
         *(
-            _section(f":warning: *{CLOUDS[provider]}* is not compared: {escape(reason)}.")
+            _section(f":warning: *{title_of(provider)}* is not compared: {escape(reason)}.")
             for provider, reason in unread.items()
         ),
+        *([_section("\n".join(map(_other, others, others.values())))] if others else []),
     ]
     context = (
         "LiteLLM's figure less the bill's, in percent of the bill, before discounts, credits and taxes. "
@@ -75,8 +87,8 @@ def finding(row: Row) -> str:
     return "the bill does not tell its tokens apart: look at the price first"
 
 
-def comparison_csv(compared: Sequence[Comparison]) -> bytes:
-    """Return every row, every profile, and every line of a bill that fits no deployment."""
+def comparison_csv(compared: Sequence[Comparison], others: Mapping[str, Count] | None = None) -> bytes:
+    """Return every row, every profile, every line of a bill that fits no deployment, and what is not compared."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
@@ -86,6 +98,10 @@ def comparison_csv(compared: Sequence[Comparison]) -> bytes:
         for line in one.unmatched:
             cells = (one.provider, "fits no deployment", line.region, line.text, "", f"{line.cost:.6f}")
             writer.writerow(_cell(value) for value in (*cells, *[""] * (len(COLUMNS) - len(cells))))
+    for provider, count in (others or {}).items():
+        for (_, deployment), counted in sorted(count.without_regions().counted.items()):
+            known = (provider, "not compared", "all", deployment, f"{counted.cost:.6f}")
+            writer.writerow(_cell(value) for value in (*known, *[""] * (len(COLUMNS) - len(known))))
     return file.getvalue().encode()
 
 
@@ -103,7 +119,7 @@ def _provider(one: Comparison, tolerance: float) -> str:
     above = one.above(tolerance)
     mark = ":red_circle:" if one.worst > tolerance else ":large_green_circle:"
     text = (
-        f"{mark} *{CLOUDS[one.provider]}*: LiteLLM counted *{_dollars(one.counted)}*, billed is "
+        f"{mark} *{title_of(one.provider)}*: LiteLLM counted *{_dollars(one.counted)}*, billed is "
         f"*{_dollars(one.billed)}*: *{_percent(one.percent)}*"
     )
     lines = [text + (", the cloud calls its figures preliminary" if one.preliminary else "")]
@@ -118,12 +134,19 @@ def _provider(one: Comparison, tolerance: float) -> str:
         dearest = sorted(one.unmatched, key=lambda line: -line.cost)[:3]
         names = ", ".join(f"{plain(line.text)} {_dollars(line.cost)}" for line in dearest)
         lines.append(
-            f"• {_dollars(one.left_over)} on the bill fit no model in a region that the gateway used: {names}"
-            f"{', …' if len(one.unmatched) > len(dearest) else ''}"
+            f"• {_dollars(one.left_over)} on the bill fit no model {'in a region ' if one.placed else ''}that the "
+            f"gateway used: {names}{', …' if len(one.unmatched) > len(dearest) else ''}"
         )
     if cents(one.discount):
         lines.append(f"• discounts and credits take off another {_dollars(one.discount)}")
     return "\n".join(lines)
+
+
+def _other(provider: str, count: Count) -> str:
+    return (
+        f":white_circle: *{escape(title_of(provider))}* is not compared: {escape(why_not_compared(provider))}. LiteLLM "
+        f"counted {_dollars(count.cost)}"
+    )
 
 
 def _name(row: Row) -> str:

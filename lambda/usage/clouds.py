@@ -1,10 +1,10 @@
-"""HTTP to Azure and Google: through the way out that there is, and again where the other side asks for patience."""
+"""HTTP to whose bill is read: through the way out that there is, and again where the other side asks for patience."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.request import getproxies
 
@@ -17,7 +17,8 @@ TIMEOUT = Timeout(connect=5, read=60)  # seconds
 ATTEMPTS = 4
 PAUSE = 5.0  # seconds before another attempt, where the other side does not say how long
 LONGEST_PAUSE = 90.0  # seconds; whoever asks for more is asked again by the next start of the function
-PASSING = frozenset({408, 429, 500, 502, 503, 504})
+# 529 is Anthropic's, whose API is overloaded: https://platform.claude.com/docs/en/api/errors
+PASSING = frozenset({408, 429, 500, 502, 503, 504, 529})
 
 Send = Callable[[], BaseHTTPResponse]
 Json = dict[str, Any]
@@ -47,6 +48,36 @@ def ask(who: str, send: Send, *, advice: str) -> Json:
         return _ask(who, send)
     except RefusedError as error:
         raise RefusedError(f"{error}; {advice}") from error
+
+
+def results(
+    who: str, http: PoolManager, url: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str], *, advice: str
+) -> Iterator[Json]:
+    """Yield the results of every bucket of time of a report, as OpenAI and Anthropic both have it.
+
+    A page of buckets says in `has_more` whether there is another, and in `next_page` what to ask for it with.
+
+    Raises
+    ------
+    UnavailableError, RefusedError
+        As `ask`, or the pages have no end.
+    """
+    page, seen = "", {""}
+    while True:
+        asked = [*query, *([("page", page)] if page else [])]
+
+        def send(fields: Sequence[tuple[str, str]] = asked) -> BaseHTTPResponse:
+            return http.request("GET", url, fields=fields, headers=dict(headers), timeout=TIMEOUT, retries=False)
+
+        answer = ask(who, send, advice=advice)
+        for bucket in answer["data"]:
+            yield from bucket["results"]
+        if not answer["has_more"]:
+            return
+        page = str(answer.get("next_page") or "")
+        if page in seen:
+            raise RefusedError(f"{who} says that there is more, and names no other page")
+        seen.add(page)
 
 
 def _ask(who: str, send: Send) -> Json:
@@ -89,7 +120,7 @@ def _answer(who: str, response: BaseHTTPResponse) -> Json:
 
 
 def _message(answer: object) -> str:
-    """What Azure, its sign-in or Google say of an error, each in its own shape."""
+    """What the other side says of an error, each in its own shape."""
     if not isinstance(answer, Mapping):
         return ""
     error = answer.get("error", "")

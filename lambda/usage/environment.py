@@ -10,7 +10,20 @@ from typing import Any
 
 from shared.secrets import secret
 
-__all__ = ["AzureBill", "Bill", "GoogleBill", "Places", "Plan", "Report", "bill", "places", "report", "secret"]
+__all__ = [
+    "AnthropicBill",
+    "AzureBill",
+    "Bill",
+    "GoogleBill",
+    "OpenAiBill",
+    "Places",
+    "Plan",
+    "Report",
+    "bill",
+    "places",
+    "report",
+    "secret",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +72,20 @@ class GoogleBill:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenAiBill:
+    """`OpenAiBill` of stacks/settings."""
+
+    projects: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnthropicBill:
+    """`AnthropicBill` of stacks/settings."""
+
+    workspaces: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bill:
     """`Bill` of stacks/settings."""
 
@@ -66,6 +93,8 @@ class Bill:
     profile_tag: str | None
     azure: AzureBill | None
     google: GoogleBill | None
+    openai: OpenAiBill | None
+    anthropic: AnthropicBill | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +119,9 @@ def bill() -> Bill | None:
     values = _settings("BILL")
     if not values:
         return None
-    azure, google = values["azure"], values["google"]
-    clouds = {"azure": azure and AzureBill(**azure), "google": google and GoogleBill(**google)}
-    return Bill(**values | clouds)
+    kinds = {"azure": AzureBill, "google": GoogleBill, "openai": OpenAiBill, "anthropic": AnthropicBill}
+    read = {name: values[name] and kind(**_with_tuples(values[name])) for name, kind in kinds.items()}
+    return Bill(**values | read)
 
 
 @cache
@@ -107,4 +136,9 @@ def _settings(variable: str) -> dict[str, Any] | None:
 
 
 def _plan(values: dict[str, Any]) -> Plan:
-    return Plan(**values | {"covers": tuple(values["covers"])})
+    return Plan(**_with_tuples(values))
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists as what cannot be changed."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -69,10 +69,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What LiteLLM has of a deployment: the names that people ask for, and the prices of its cache, if it knows any."""
+    """What LiteLLM has of a deployment: the names that people ask for, and the prices of its cache, if it knows any.
+
+    `hosts` are those of the addresses that its entries have, `accounts` those of AWS whose role they are called with:
+    none if one of them says nothing of it.
+    """
 
     names: str  # joined by ", "
     prices: CachePrices | None
+    hosts: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
 
 
 class LiteLlm:
@@ -142,11 +148,19 @@ class LiteLlm:
         """
         names: dict[str, set[str]] = {}
         prices: dict[str, CachePrices | None] = {}
+        hosts: dict[str, set[str]] = {}
+        accounts: dict[str, set[str]] = {}
         for model in self._attempt(self._model_info):
             deployment = model["litellm_params"]["model"]
             names.setdefault(deployment, set()).add(model["model_name"])
             prices[deployment] = prices.get(deployment) or CachePrices.of(model["model_info"])
-        return {one: Deployment(", ".join(sorted(each)), prices[one]) for one, each in names.items()}
+            address, role = (str(model["litellm_params"].get(name) or "") for name in ("api_base", "aws_role_name"))
+            hosts.setdefault(deployment, set()).add(urlsplit(address).hostname or "")
+            accounts.setdefault(deployment, set()).add(role.split(":")[4] if role.startswith("arn:") else "")
+        return {
+            one: Deployment(", ".join(sorted(each)), prices[one], _known(hosts[one]), _known(accounts[one]))
+            for one, each in names.items()
+        }
 
     def _model_info(self) -> Any:  # noqa: ANN401 - JSON
         with closing(self._get(MODELS, {})) as response:
@@ -218,6 +232,10 @@ class LiteLlm:
             redirect=False,
             preload_content=False,
         )
+
+
+def _known(values: set[str]) -> frozenset[str]:
+    return frozenset() if "" in values else frozenset(values)
 
 
 def _check(response: BaseHTTPResponse, route: str) -> None:

@@ -1,4 +1,4 @@
-"""Anthropic's own format, its Messages API, which Claude speaks at Bedrock and Vertex AI.
+"""Anthropic's own format, its Messages API, which Claude speaks at Anthropic, Azure, Bedrock and Vertex AI.
 
 Bedrock's Converse has some of its words: what both need is public here.
 """

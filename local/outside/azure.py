@@ -59,16 +59,7 @@ class AzureOpenAI:
             raise ApiError(401)
         if "/v1/" not in request.path and "api-version" not in request.query:
             raise ApiError(404)
-        body = request.json()
-        if target.operation == "embeddings":
-            return openai_format.embeddings_answer(target.model, body, 3072 if "3-large" in target.model else 1536)
-        if target.operation == "responses":
-            prompt = openai_format.responses_prompt(body)
-            completion, usage = self._model.answer(request.host, prompt)
-            return openai_format.responses_answer(prompt, completion, usage, body)
-        prompt = openai_format.chat_prompt(target.model, body)
-        completion, usage = self._model.answer(request.host, prompt)
-        return openai_format.chat_answer(prompt, completion, usage, body, azure=True)
+        return openai_format.answer_of(self._model, request, target, azure=True)
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:
         """Return Azure's error document; a 429 or 503 says when to try again."""

@@ -1,4 +1,5 @@
-"""The clouds' bills of the answered calls, which `cost_explorer`, `cost_management` and `bigquery` show.
+"""The bills of the answered calls, which `cost_explorer`, `cost_management`, `bigquery`, `openai_costs` and
+`anthropic_costs` show.
 
 Each bill has what the simulated provider answered, at the prices of the pinned LiteLLM's list, reckoned as the
 providers publish it: what no cache had at the input price, what was read from and written to a cache at theirs, the
@@ -15,17 +16,15 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local.outside.exchange import ApiError
+from local.outside.price_list import prices as _prices
 from local.outside.records import Call, Journal
-from stacks import CHECKOUT
 from stacks.litellm_config import day_of, in_force
 
 PAGE = 5  # lines of a bill that a service shows at once, so that there are pages
@@ -71,7 +70,7 @@ Deployments = Mapping[tuple[str, str, str], Deployment]
 
 @dataclass
 class Bills:
-    """What was used, by month; safe to use from any thread. `preliminary` is what Cost Explorer says of its figures.
+    """What was used, by day; safe to use from any thread. `preliminary` is what Cost Explorer says of its figures.
 
     `deployments` are those whose price is not that of their name. It is kept in `file`, as LiteLLM keeps what was
     spent: otherwise the two would differ after a restart.
@@ -85,7 +84,8 @@ class Bills:
     file: Path
     deployments: Deployments = field(default_factory=dict)
     preliminary: bool = False
-    # By month, day from which the price held ("" if from the beginning), provider, place, model and kind.
+    # By day (in a file of an earlier version the month), day from which the price held ("" if from the beginning),
+    # provider, place, model and kind.
     _tokens: Counter[tuple[str, str, str, str, str, str]] = field(default_factory=Counter)
     _factors: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -106,10 +106,10 @@ class Bills:
         """Put an answered call on the bill: one that was cut has been answered by the provider all the same."""
         if call.status != 200 or not call.model:
             return
-        month, since = f"{datetime.fromtimestamp(call.time, UTC):%Y-%m}", self._since(call)
+        day, since = f"{datetime.fromtimestamp(call.time, UTC):%Y-%m-%d}", self._since(call)
         with self._lock:
             for kind, count in _counted(call).items():
-                self._tokens[month, since, call.provider, _place(call), call.model, kind] += count
+                self._tokens[day, since, call.provider, _place(call), call.model, kind] += count
 
     def cost(self, call: Call) -> float | None:
         """Return what an answered call is billed, in US dollars; None if nothing prices its model."""
@@ -117,6 +117,10 @@ class Bills:
         prices = {kind: self._price(since, call.provider, _place(call), call.model, kind) for kind in _counted(call)}
         found = {kind: price for kind, price in prices.items() if price is not None}
         return sum(count * found[kind] for kind, count in _counted(call).items()) if found else None
+
+    def listed(self) -> Collection[str]:
+        """Return the names in LiteLLM's list of prices."""
+        return _prices()
 
     def distort(self, model: str, factor: float) -> None:
         """Multiply what is billed of a model; `model` may have wildcards: "*claude-opus*"."""
@@ -128,16 +132,16 @@ class Bills:
         with self._lock:
             self._factors.clear()
 
-    def charges(self, provider: str, month: str) -> list[Charge]:
-        """Return a month's lines of a provider, such as bedrock in 2026-11, in the order of their names."""
+    def charges(self, provider: str, period: str) -> list[Charge]:
+        """Return a provider's lines of a month or a day, such as bedrock in 2026-11, in the order of their names."""
         with self._lock:
             tokens, factors = sorted(self._tokens.items()), dict(self._factors)
         found: dict[tuple[str, str, str], tuple[int, float]] = {}
-        for (of_month, since, of_provider, place, model, kind), count in tokens:
+        for (day, since, of_provider, place, model, kind), count in tokens:
             price = self._price(since, provider, place, model, kind)
-            if (of_month, of_provider) == (month, provider) and count and price is not None:
+            if day.startswith(period) and of_provider == provider and count and price is not None:
                 factor = next((f for pattern, f in factors.items() if fnmatchcase(model, pattern)), 1.0)
-                # A line is a month's, at whichever prices.
+                # A line is the period's, at whichever prices.
                 before, cost = found.get((place, model, kind), (0, 0.0))
                 found[place, model, kind] = (before + count, cost + count * price * factor)
         return [Charge(provider, *key, count, cost) for key, (count, cost) in sorted(found.items())]
@@ -160,10 +164,10 @@ class Bills:
         return price if price is None else price * dearer
 
 
-def _key(month: str, *rest: str) -> tuple[str, str, str, str, str, str]:
+def _key(day: str, *rest: str) -> tuple[str, str, str, str, str, str]:
     """What a file has of tokens; an older one says nothing of the prices' day."""
     since, provider, place, model, kind = rest if len(rest) == 5 else ("", *rest)
-    return (month, since, provider, place, model, kind)
+    return (day, since, provider, place, model, kind)
 
 
 def _place(call: Call) -> str:
@@ -218,13 +222,3 @@ def _price(found: Mapping[str, Any], kind: str) -> float | None:
         "thoughts": float(found.get("output_cost_per_reasoning_token", output)),
     }
     return prices[kind]
-
-
-@cache
-def _prices() -> dict[str, dict[str, Any]]:
-    """The price list of the pinned LiteLLM."""
-    files = sorted((CHECKOUT / ".tools/litellm").glob("lib/*/site-packages/litellm/model_prices*backup.json"))
-    if not files:
-        raise ApiError(500, message="There is no price list to reckon a bill with: run make setup.")
-    prices: dict[str, dict[str, Any]] = json.loads(files[0].read_text())
-    return prices

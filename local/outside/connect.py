@@ -1,4 +1,4 @@
-"""The outbound proxy: HTTP CONNECT to the simulated hosts, and a refusal for every other."""
+"""The outbound proxy: connections to the simulated hosts, with TLS or without, and a refusal for every other."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import asyncio
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 _HEAD_SECONDS = 30.0
 _PIECE_BYTES = 1 << 16
 
 
 class ConnectProxy:
-    """Connects callers of known hosts to one local TLS server, byte for byte, and refuses and reports the rest.
+    """Connects callers of known hosts to a local server, byte for byte, and refuses and reports the rest.
 
     Parameters
     ----------
-    knows
-        Whether a host is simulated.
-    tls_port
-        The port on 127.0.0.1 of the server that answers for all simulated hosts.
+    way
+        The port on 127.0.0.1 of the server that answers for a host on a port, with TLS or without; None if that is not
+        simulated.
     refuse
         Is told each refusal: host, port, and the reason in one sentence.
     """
 
-    def __init__(self, *, knows: Callable[[str], bool], tls_port: int, refuse: Callable[[str, int, str], None]) -> None:
-        self._knows, self._tls_port, self._refuse = knows, tls_port, refuse
+    def __init__(self, *, way: Callable[[str, int, bool], int | None], refuse: Callable[[str, int, str], None]) -> None:
+        self._way, self._refuse = way, refuse
         self._connections: set[asyncio.Task[None]] = set()
 
     async def serve(self, sock: socket.socket, until: asyncio.Event) -> None:
@@ -52,7 +52,7 @@ class ConnectProxy:
             if method == "CONNECT":
                 await self._connect(target, reader, writer)
             else:
-                self._answer_refusal(writer, target, 80, f"Only HTTPS is simulated, not {method} over plain HTTP.")
+                await self._forward(method, target, head, reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # The caller went away, or does not speak HTTP: nobody is left to tell.
         finally:
@@ -61,16 +61,31 @@ class ConnectProxy:
     async def _connect(self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port_text = target.rpartition(":")
         host, port = host.lower(), int(port_text) if port_text.isdecimal() else 0
-        if port != 443 or not self._knows(host):
+        inner = self._way(host, port, True)
+        if inner is None:
             self._answer_refusal(writer, host, port, f"{host}:{port} is not one of the simulated hosts.")
             await writer.drain()
             return
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._tls_port)
-        try:
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await _pipe_both(reader, writer, inner_reader, inner_writer)
-        finally:
-            inner_writer.close()
+        await _join(inner, b"", b"HTTP/1.1 200 Connection established\r\n\r\n", reader, writer)
+
+    async def _forward(
+        self, method: str, target: str, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Hand on a request that came without TLS, and none that follows it on the same connection."""
+        address = urlsplit(target)
+        host, port = address.hostname or "", address.port or 80
+        inner = self._way(host, port, False)
+        if inner is None:
+            reason = f"{host}:{port} is not simulated without TLS, to which {method} over plain HTTP would go."
+            self._answer_refusal(writer, host, port, reason)
+            await writer.drain()
+            return
+        path = address._replace(scheme="", netloc="").geturl() or "/"
+        first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        version = first.rpartition(b" ")[2]
+        kept = [line for line in lines if not line.lower().startswith((b"connection:", b"proxy-connection:"))]
+        begun = b"\r\n".join([f"{method} {path} ".encode() + version, *kept, b"connection: close"]) + b"\r\n\r\n"
+        await _join(inner, begun, b"", reader, writer)
 
     def _answer_refusal(self, writer: asyncio.StreamWriter, host: str, port: int, reason: str) -> None:
         """Refuse with the reason in the status line too, since that is what most clients show of a proxy's answer."""
@@ -78,6 +93,19 @@ class ConnectProxy:
         line, body = _printable(reason), f"{reason}\n".encode()
         head = f"HTTP/1.1 {HTTPStatus.FORBIDDEN} {line}\r\ncontent-type: text/plain; charset=utf-8\r\n"
         writer.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+
+
+async def _join(
+    port: int, first: bytes, said: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Join a caller with the server on a port, which gets `first` before all else, after the caller got `said`."""
+    inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        inner_writer.write(first)
+        writer.write(said)
+        await _pipe_both(reader, writer, inner_reader, inner_writer)
+    finally:
+        inner_writer.close()
 
 
 async def _pipe_both(

@@ -22,7 +22,7 @@ class Credentials:
     Parameters
     ----------
     azure_api_key
-        The key of the Azure OpenAI resource.
+        The key of the Azure resources, of OpenAI and of AI Foundry.
     vertex_credentials
         A Google service account's JSON file, with its private key.
     dd_api_key, dd_app_key
@@ -39,6 +39,12 @@ class Credentials:
         The JSON file of the Google service account that may read the billing export.
     others_key
         The key of what serves no models: MCP servers, and where pass-through endpoints lead.
+    anthropic_api_key, openai_api_key, gemini_api_key, mistral_api_key
+        The key of each provider's own API.
+    server_api_key
+        The key of the servers that speak OpenAI's format, as a company runs them or rents them.
+    openai_admin_key, anthropic_admin_key
+        The keys of the organizations' administration APIs, which tell their costs.
     """
 
     azure_api_key: str
@@ -51,6 +57,13 @@ class Credentials:
     azure_billing_secret: str
     google_billing_credentials: str
     others_key: str
+    anthropic_api_key: str
+    openai_api_key: str
+    gemini_api_key: str
+    mistral_api_key: str
+    server_api_key: str
+    openai_admin_key: str
+    anthropic_admin_key: str
 
     @classmethod
     def generate(cls, google_project: str = "local-project") -> Credentials:
@@ -63,13 +76,14 @@ class Credentials:
             slack_webhook_url=f"https://hooks.slack.com/services/T{team}/B{app}/{_random(24, _ALPHANUMERIC)}",
             **_slack_app(),
             **_readers(google_project),
+            **_keys(),
         )
 
     @classmethod
     def load_or_generate(cls, file: Path, google_project: str = "local-project") -> Credentials:
         """Read them from a file (mode 0600), which is made at the first time.
 
-        A file from before there was a Slack app, or a bill to read, gets what it lacks.
+        A file from before there was a Slack app, a bill to read, or a provider gets what it lacks.
 
         Raises
         ------
@@ -79,7 +93,7 @@ class Credentials:
         if file.exists():
             try:
                 known = json.loads(file.read_text())
-                credentials = cls(**(_slack_app() | _readers(google_project) | known))
+                credentials = cls(**(_slack_app() | _readers(google_project) | _keys() | known))
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"{file} does not hold the credentials it should; delete it to make new ones."
@@ -94,7 +108,7 @@ class Credentials:
 
     def as_secrets(self) -> dict[str, str]:
         """Return them under the names of the task's secrets."""
-        return {name.upper(): value for name, value in asdict(self).items()}
+        return {"AZURE_AI_API_KEY": self.azure_api_key} | {name.upper(): value for name, value in asdict(self).items()}
 
 
 def _slack_app() -> dict[str, str]:
@@ -111,6 +125,19 @@ def _readers(google_project: str) -> dict[str, str]:
         "azure_billing_secret": _random(40, _ALPHANUMERIC),
         "others_key": _random(40, _ALPHANUMERIC),
         "google_billing_credentials": json.dumps(_service_account(google_project, name="billing-reader"), indent=2),
+        "openai_admin_key": f"sk-admin-{_random(48, _ALPHANUMERIC)}",
+        "anthropic_admin_key": f"sk-ant-admin01-{_random(48, _ALPHANUMERIC)}",
+    }
+
+
+def _keys() -> dict[str, str]:
+    """Keys in the form that each provider gives them: `KNOWN` of ops/secrets.py has the forms."""
+    return {
+        "anthropic_api_key": f"sk-ant-api03-{_random(95, _ALPHANUMERIC)}",
+        "openai_api_key": f"sk-proj-{_random(156, _ALPHANUMERIC)}",
+        "gemini_api_key": f"AQ.{_random(50, _ALPHANUMERIC)}",
+        "mistral_api_key": _random(32, _ALPHANUMERIC),
+        "server_api_key": _random(40, _ALPHANUMERIC),
     }
 
 

@@ -29,6 +29,8 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    queries: Sequence[tuple[str, str]] = ()
+    """The query as it came, in which a name may come several times: `query` has the last of each."""
 
     @property
     def bearer(self) -> str:
@@ -126,14 +128,21 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """The ASGI application: hands each request to the provider of its host, has its faults, keeps its record."""
+    """The ASGI application: hands each request to the provider of its host, has its faults, keeps its record.
+
+    What is `apart` answers on its host for what is below a path, and for nothing else if there is another for the rest.
+    """
 
     providers: Sequence[Provider]
     journal: Journal
+    apart: Mapping[str, Provider] = field(default_factory=dict)
 
-    def provider_of(self, host: str) -> Provider | None:
-        """Return who answers for a host, or None."""
-        return next((provider for provider in self.providers if provider.serves(host)), None)
+    def provider_of(self, host: str, path: str = "") -> Provider | None:
+        """Return who answers for a host, and there for a path, or None."""
+        beside = [(below, provider) for below, provider in self.apart.items() if provider.serves(host)]
+        of_path = [provider for below, provider in beside if path.startswith(below)]
+        of_host = [provider for provider in self.providers if provider.serves(host)]
+        return next(iter((*of_path, *of_host, *(provider for _, provider in beside))), None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; end it when the client goes away."""
@@ -152,7 +161,7 @@ class Dispatcher:
             work.result()
 
     async def _serve(self, request: Request, send: Send) -> None:
-        provider = self.provider_of(request.host)
+        provider = self.provider_of(request.host, request.path)
         if provider is None:
             message = f"{request.host} is not one of the simulated hosts."
             await _deliver(send, Answer(421, {"content-type": "text/plain"}, [message.encode()]), Fault())
@@ -222,6 +231,7 @@ def _request(incoming: Incoming, body: bytes) -> Request:
         method=incoming.method,
         path=incoming.scope["raw_path"].decode("latin-1"),
         query=dict(incoming.query_params),
+        queries=tuple(incoming.query_params.multi_items()),
         headers=headers,
         body=body,
     )

@@ -12,10 +12,7 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from http import HTTPStatus
-from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from cryptography.exceptions import InvalidSignature
@@ -24,22 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from local.outside import openai_format
 from local.outside.anthropic_format import messages_answer, messages_prompt, messages_stream
-from local.outside.completion import (
-    JSON_MODE,
-    Completion,
-    Model,
-    Prompt,
-    Tool,
-    count_tokens,
-    embedding,
-    join_texts,
-    own_text,
-    result_text,
-)
+from local.outside.completion import Model, count_tokens, embedding
 from local.outside.exchange import Answer, ApiError, Request, Target, same
-from local.outside.prompt_cache import implicit_prefix
+from local.outside.gemini_format import content_answer, embed_content_answer, error_answer, gemini_prompt
 from local.outside.records import Json, Usage
-from local.outside.told import Event, Turn
 
 TOKEN_HOST = "oauth2.googleapis.com"  # noqa: S105  # a host
 TOKEN_SECONDS = 3600
@@ -58,21 +43,6 @@ _PARTNERS = re.compile(
 # https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/partner-models/claude/count-tokens
 _COUNTER = "count-tokens"
 _COUNTING = frozenset({"us-east5", "europe-west1", "asia-southeast1"})
-_ERRORS = {
-    400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
-    401: (
-        "UNAUTHENTICATED",
-        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid"
-        " authentication credential.",
-    ),
-    403: ("PERMISSION_DENIED", "Permission denied on resource project."),
-    404: ("NOT_FOUND", "The requested entity was not found."),
-    429: ("RESOURCE_EXHAUSTED", "Resource exhausted. Please try again later."),
-    499: ("CANCELLED", "The operation was cancelled."),
-    500: ("INTERNAL", "Internal error encountered."),
-    503: ("UNAVAILABLE", "The service is currently unavailable."),
-    504: ("DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
-}
 
 
 class GoogleAccount:
@@ -210,21 +180,16 @@ class VertexAI:
         if target.operation == "predict":
             return _predict(target.model, body)
         if target.operation == "embedContent":
-            return _embed_content(body)
+            return embed_content_answer(body)
         if target.operation == "countTokens":
-            return Answer.of_json({"totalTokens": count_tokens(_gemini_prompt(target.model, body).text)})
+            return Answer.of_json({"totalTokens": count_tokens(gemini_prompt(target.model, body).text)})
         if target.operation == _COUNTER:
             if target.region not in _COUNTING or "/publishers/anthropic/" not in request.path:
                 raise ApiError(404)
             return Answer.of_json({"input_tokens": count_tokens(messages_prompt(target.model, body).text)})
         if target.operation in ("rawPredict", "streamRawPredict", "chat/completions"):
             return self._partners(request, target, body)
-        prompt = _gemini_prompt(target.model, body)
-        completion, usage = self._model.answer(request.host, prompt)
-        if not target.streamed:
-            parts = [*_thought_parts(completion), _answer_part(completion)]
-            return Answer.of_json(_content(prompt, completion, usage, parts), usage=usage)
-        return _stream(prompt, completion, usage, sse=request.query.get("alt") == "sse")
+        return content_answer(self._model, request, target, traffic=True)
 
     def _partners(self, request: Request, target: Target, body: Json) -> Answer:
         """Answer in the format of the model's maker."""
@@ -238,155 +203,7 @@ class VertexAI:
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
         """Return Google's error document."""
-        status, message = _ERRORS.get(error.status, ("UNKNOWN", HTTPStatus(error.status).phrase))
-        document = {"code": error.status, "message": error.message or message, "status": error.code or status}
-        return Answer.of_json({"error": document}, status=error.status)
-
-
-def _gemini_prompt(model: str, body: Json) -> Prompt:
-    """Read a generateContent request; Google takes field names in camelCase and in snake_case."""
-    contents = body["contents"]
-    text = join_texts([_field(body, "systemInstruction") or [], *contents])
-    tools = [tool for group in body.get("tools") or [] for tool in _field(group, "functionDeclarations") or []]
-    calling = _field(_field(body, "toolConfig") or {}, "functionCallingConfig") or {}
-    generation = _field(body, "generationConfig") or {}
-    thinking = _field(generation, "thinkingConfig")
-    return Prompt(
-        model=model,
-        text=text,
-        turn=Turn.of(_steps(contents)),
-        tools=tuple(_tool(tool) for tool in tools if calling.get("mode") != "NONE"),
-        forced_tool=_forced(calling, tools),
-        max_tokens=_field(generation, "maxOutputTokens"),
-        prefixes=implicit_prefix(text),
-        images=sum(_is_image(part) for content in contents for part in content["parts"]),
-        thinks=thinking is not None and _field(thinking, "thinkingBudget") != 0,
-        schema=_schema(generation),
-    )
-
-
-def _steps(contents: list[Json]) -> Iterator[Event]:
-    for content in contents:
-        parts = content["parts"]
-        if content.get("role", "user") == "model":
-            yield "called" if any(_field(part, "functionCall") for part in parts) else "answered", ""
-            continue
-        for part in parts:
-            if given := _field(part, "functionResponse"):
-                yield "result", result_text(given["response"])
-        yield "asked", own_text(parts)
-
-
-def _tool(declared: Json) -> Tool:
-    """Return a declared function, refused as Google does: "Function calling", FunctionDeclaration."""
-    name, schema = declared["name"], declared.get("parameters") or _field(declared, "parametersJsonSchema") or {}
-    if not re.fullmatch(r"[a-zA-Z_][\w.:-]{0,63}", name):
-        message = (
-            "Invalid function name. Must start with a letter or an underscore. Must be alphameric (a-z, A-Z, 0-9),"
-            " underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64."
-        )
-        raise ApiError(400, message=message)
-    if schema and not {"type", "anyOf", "any_of", "$ref"} & schema.keys():
-        message = f"Unable to submit request because `{name}` functionDeclaration `parameters` schema didn't specify"
-        raise ApiError(400, message=f"{message} the schema type field.")
-    return Tool(name, schema)
-
-
-def _forced(calling: Json, tools: list[Json]) -> str:
-    """Return the function that has to be called, "*" for any; as Google does, refuse one that is not declared."""
-    if calling and not tools:
-        raise ApiError(400, message="Function calling config is set without function_declarations.")
-    allowed = _field(calling, "allowedFunctionNames") or ["*"]
-    if not {"*", *(tool["name"] for tool in tools)} >= set(allowed):
-        message = "allowed_function_names should be a subset of the provided function_declarations"
-        raise ApiError(400, message=message)
-    return str(allowed[0]) if calling.get("mode") == "ANY" else ""
-
-
-def _schema(generation: Json) -> Json | None:
-    """Return the schema that the answer has to fit: REST reference, `GenerationConfig`."""
-    as_json = _field(generation, "responseMimeType") == "application/json"
-    schemas = [found for name in ("responseSchema", "responseJsonSchema") if (found := _field(generation, name))]
-    if len(schemas) > 1:
-        raise ApiError(400, message="response_schema must be omitted when response_json_schema is set.")
-    if schemas and not as_json:
-        message = "response_mime_type must be set to `application/json` when a response schema is set."
-        raise ApiError(400, message=message)
-    return schemas[0] if schemas else JSON_MODE if as_json else None
-
-
-def _is_image(part: Json) -> bool:
-    media = _field(part, "inlineData") or _field(part, "fileData") or {}
-    return str(_field(media, "mimeType")).startswith("image/")
-
-
-def _field(body: Json, name: str) -> Any:  # noqa: ANN401  # any JSON value
-    return body.get(name, body.get(re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", name)))
-
-
-def _answer_part(completion: Completion) -> Json:
-    if call := completion.tool_call:
-        return {"functionCall": {"name": call.name, "args": call.arguments}}
-    return {"text": completion.text}
-
-
-def _thought_parts(completion: Completion) -> list[Json]:
-    return [{"text": completion.thoughts, "thought": True}] if completion.thoughts else []
-
-
-def _content(prompt: Prompt, completion: Completion, usage: Usage | None, parts: list[Json]) -> Json:
-    """Return a GenerateContentResponse: the whole, or one chunk of a stream, of which only the last has `usage`."""
-    candidate: Json = {"index": 0, "content": {"role": "model", "parts": parts}}
-    answer: Json = {
-        "candidates": [candidate],
-        "modelVersion": prompt.model,
-        "createTime": "2026-01-01T00:00:00.000000Z",
-        "responseId": completion.id,
-    }
-    if usage:
-        candidate["finishReason"] = "MAX_TOKENS" if completion.finish == "length" else "STOP"
-        answer["usageMetadata"] = _usage_metadata(usage)
-    return answer
-
-
-def _stream(prompt: Prompt, completion: Completion, usage: Usage, *, sse: bool) -> Answer:
-    # Gemini sends a function call whole, never in pieces.
-    answer = [_answer_part(completion)] if completion.tool_call else [{"text": piece} for piece in completion.chunks()]
-    parts = [*_thought_parts(completion), *answer]
-    chunks = [
-        json.dumps(_content(prompt, completion, usage if number == len(parts) else None, [part]))
-        for number, part in enumerate(parts, start=1)
-    ]
-    if sse:
-        return Answer(
-            200, {"content-type": "text/event-stream"}, [f"data: {c}\r\n\r\n".encode() for c in chunks], usage
-        )
-    body = [f"{'[' if index == 0 else ','}{chunk}\n".encode() for index, chunk in enumerate(chunks)]
-    return Answer(200, {"content-type": "application/json"}, [*body, b"]"], usage)
-
-
-def _usage_metadata(usage: Usage) -> Json:
-    """Return the counts as Gemini gives them: `candidatesTokenCount` without the thoughts."""
-
-    def details(text_tokens: int, image_tokens: int = 0) -> list[Json]:
-        counts = (("TEXT", text_tokens), ("IMAGE", image_tokens))
-        return [{"modality": modality, "tokenCount": tokens} for modality, tokens in counts if tokens]
-
-    answer = usage.output_tokens - usage.reasoning_tokens
-    metadata: Json = {
-        "promptTokenCount": usage.input_tokens,
-        "candidatesTokenCount": answer,
-        "totalTokenCount": usage.input_tokens + usage.output_tokens,
-        "trafficType": "ON_DEMAND",
-        "promptTokensDetails": details(usage.input_tokens - usage.image_tokens, usage.image_tokens),
-        "candidatesTokensDetails": details(answer),
-    }
-    if usage.reasoning_tokens:
-        metadata["thoughtsTokenCount"] = usage.reasoning_tokens
-    if usage.cached_tokens:
-        metadata["cachedContentTokenCount"] = usage.cached_tokens
-        metadata["cacheTokensDetails"] = details(usage.cached_tokens)
-    return metadata
+        return error_answer(error)
 
 
 def _predict(model: str, body: Json) -> Answer:
@@ -401,16 +218,6 @@ def _predict(model: str, body: Json) -> Answer:
         characters += len("".join(text.split()))
     answer = {"predictions": predictions, "metadata": {"billableCharacterCount": characters}}
     return Answer.of_json(answer, usage=Usage(total))
-
-
-def _embed_content(body: Json) -> Answer:
-    text = join_texts([body["content"]])
-    usage = Usage(count_tokens(text))
-    answer = {
-        "embedding": {"values": embedding(text, _field(body, "outputDimensionality") or 3072)},
-        "usageMetadata": {"promptTokenCount": usage.input_tokens, "totalTokenCount": usage.input_tokens},
-    }
-    return Answer.of_json(answer, usage=usage)
 
 
 def _dimensions(model: str) -> int:

@@ -1,4 +1,4 @@
-"""OpenAI's own formats, which Azure OpenAI and Bedrock's OpenAI models speak: chat, responses, embeddings.
+"""OpenAI's own formats, which others speak too (Azure, Bedrock, Mistral, vLLM): chat, responses, embeddings.
 
 Field names and events: OpenAI's API reference; the content filters and the first chunk with no choices: Azure OpenAI's.
 """
@@ -10,10 +10,12 @@ import json
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 from local.outside.completion import (
     JSON_MODE,
     Completion,
+    Model,
     Prompt,
     Tool,
     count_tokens,
@@ -22,7 +24,7 @@ from local.outside.completion import (
     own_text,
     result_text,
 )
-from local.outside.exchange import Answer, ApiError
+from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.json_schema import openai_problem
 from local.outside.prompt_cache import implicit_prefix
 from local.outside.records import Json, Usage
@@ -34,6 +36,23 @@ CREATED = 1_760_000_000
 _CACHE_WRITES_SINCE = (5, 6)
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 _FILTERED = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
+
+
+def answer_of(model: Model, request: Request, target: Target, *, azure: bool = False, caches: bool = True) -> Answer:
+    """Answer a request for one of the three; `target.operation` says which.
+
+    `azure` is whether contents are filtered as Azure does, `caches` whether a prompt's beginning is cached.
+    """
+    body = request.json()
+    if target.operation == "embeddings":
+        return embeddings_answer(target.model, body, 3072 if "3-large" in target.model else 1536)
+    if target.operation == "responses":
+        prompt = responses_prompt(body) if caches else replace(responses_prompt(body), prefixes=())
+        completion, usage = model.answer(request.host, prompt)
+        return responses_answer(prompt, completion, usage, body)
+    prompt = chat_prompt(target.model, body) if caches else replace(chat_prompt(target.model, body), prefixes=())
+    completion, usage = model.answer(request.host, prompt)
+    return chat_answer(prompt, completion, usage, body, azure=azure)
 
 
 def chat_prompt(model: str, body: Json) -> Prompt:

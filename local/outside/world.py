@@ -14,8 +14,11 @@ from types import TracebackType
 import uvicorn
 from starlette.types import ASGIApp
 
+from local.outside.anthropic import Anthropic
+from local.outside.anthropic_costs import AnthropicCosts
 from local.outside.authority import Authority
 from local.outside.azure import AzureOpenAI
+from local.outside.azure_ai import AzureAI
 from local.outside.bedrock import Bedrock
 from local.outside.bedrock_mantle import BedrockMantle
 from local.outside.bigquery import BigQuery
@@ -27,13 +30,18 @@ from local.outside.cost_management import CostManagement, MicrosoftSignIn
 from local.outside.credentials import Credentials
 from local.outside.datadog import DatadogApi, DatadogLogs, DatadogObjects
 from local.outside.exchange import Dispatcher
+from local.outside.gemini import GeminiApi
 from local.outside.google import GoogleAccount, GoogleTokens, VertexAI
 from local.outside.mailbox import Mailbox
 from local.outside.mcp import McpServer, McpServers
+from local.outside.mistral import Mistral
+from local.outside.openai import OpenAI
+from local.outside.openai_costs import OpenAiCosts
 from local.outside.page import Parts
 from local.outside.passed import Service, Services
 from local.outside.permissions import Permissions
 from local.outside.records import Call, Fault, Json, Refusal
+from local.outside.servers import OLLAMA, CompatibleServer, OllamaServer, Server
 from local.outside.slack import SlackWorkspace
 from local.outside.slack_api import SlackApi
 from local.outside.slack_files import SlackUploads
@@ -41,6 +49,7 @@ from local.outside.slack_webhook import SlackWebhook
 from local.outside.slack_workspace import WorkspaceSettings
 
 _LOOPBACK = "127.0.0.1"
+_HTTPS = 443
 _STOP_SECONDS = 30.0
 
 
@@ -62,6 +71,8 @@ class OutsideWorld:
         The model behind each ARN of Bedrock that does not tell it.
     mcp_servers, services
         The MCP servers that there are, and what pass-through endpoints lead to.
+    servers
+        Those of models that the company runs or rents, each on its host and port.
     slack_workspace
         The ids and mail domains of the Slack workspace: an environment's `onboarding` settings fit; an example's if not
         given.
@@ -88,6 +99,7 @@ class OutsideWorld:
         profiles: Mapping[str, str] | None = None,
         mcp_servers: Collection[McpServer] = (),
         services: Collection[Service] = (),
+        servers: Collection[Server] = (),
         slack_workspace: WorkspaceSettings | None = None,
         parts: Parts | None = None,
         port: int = 0,
@@ -107,13 +119,21 @@ class OutsideWorld:
         vertex = GoogleAccount(self.credentials.vertex_credentials)
         billing = GoogleAccount(self.credentials.google_billing_credentials)
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
+        azure = AzureOpenAI(self.credentials.azure_api_key)
+        self._servers = tuple(servers)
+        key = self.credentials.server_api_key
         self._providers = Dispatcher(
             (
                 Bedrock(profiles, self.permissions),
                 BedrockMantle(self.permissions),
-                AzureOpenAI(self.credentials.azure_api_key),
+                AzureAI(self.credentials.azure_api_key, azure),
+                azure,
                 GoogleTokens(vertex, billing),
                 VertexAI(vertex),
+                Anthropic(self.credentials.anthropic_api_key),
+                OpenAI(self.credentials.openai_api_key),
+                GeminiApi(self.credentials.gemini_api_key),
+                Mistral(self.credentials.mistral_api_key),
                 CostExplorer(self.bills, self.permissions),
                 sign_in,
                 CostManagement(self.bills, sign_in),
@@ -125,8 +145,13 @@ class OutsideWorld:
                 SlackUploads(self.slack_workspace.uploads),
                 McpServers(mcp_servers),
                 Services(services),
+                *((OllamaServer if each.provider in OLLAMA else CompatibleServer)(each, key) for each in servers),
             ),
             self.journal,
+            apart={
+                OpenAiCosts.below: OpenAiCosts(self.bills, self.credentials.openai_admin_key),
+                AnthropicCosts.below: AnthropicCosts(self.bills, self.credentials.anthropic_admin_key),
+            },
         )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -165,16 +190,16 @@ class OutsideWorld:
             raise RuntimeError("The outside world is already started.")
         with ExitStack() as opened:  # closed unless they are all there
             mailbox = self.mailbox
-            ports = (self.port, self.control_port, 0, mailbox.submission_port, mailbox.relay_port)
-            proxy, control, tls, *mail = listening = [opened.enter_context(_listen(port)) for port in ports]
-            self.port, self.control_port, _, mailbox.submission_port, mailbox.relay_port = (
+            ports = (self.port, self.control_port, 0, 0, mailbox.submission_port, mailbox.relay_port)
+            proxy, control, tls, plain, *mail = listening = [opened.enter_context(_listen(port)) for port in ports]
+            self.port, self.control_port, _, _, mailbox.submission_port, mailbox.relay_port = (
                 listener.getsockname()[1] for listener in listening
             )
             loop, self._end = asyncio.new_event_loop(), asyncio.Event()
 
             def run() -> None:
                 with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                    runner.run(self._serve(proxy, control, tls, mail))
+                    runner.run(self._serve(proxy, control, tls, plain, mail))
 
             self._loop = loop
             self._thread = threading.Thread(target=run, name="outside", daemon=True)
@@ -238,18 +263,27 @@ class OutsideWorld:
         return self._providers.provider_of(host) is not None
 
     async def _serve(
-        self, proxy: socket.socket, control: socket.socket, tls: socket.socket, mail: list[socket.socket]
+        self,
+        proxy: socket.socket,
+        control: socket.socket,
+        tls: socket.socket,
+        plain: socket.socket,
+        mail: list[socket.socket],
     ) -> None:
-        outbound = ConnectProxy(
-            knows=self._knows,
-            tls_port=tls.getsockname()[1],
-            refuse=self.journal.add_refusal,
-        )
+        tls_port, plain_port = tls.getsockname()[1], plain.getsockname()[1]
+
+        def way(host: str, port: int, encrypted: bool) -> int | None:
+            own = any((each.host, each.port, not each.plain) == (host, port, encrypted) for each in self._servers)
+            public = encrypted and port == _HTTPS and host not in {each.host for each in self._servers}
+            return (tls_port if encrypted else plain_port) if own or (public and self._knows(host)) else None
+
+        outbound = ConnectProxy(way=way, refuse=self.journal.add_refusal)
         page = control_app(self.journal, self.slack_workspace, self.mailbox, self.datadog_objects, self.parts)
-        servers = (_server(self._providers, self._authority.context_of_each(self._knows)), _server(page))
+        encrypted = _server(self._providers, self._authority.context_of_each(self._knows))
+        servers = (encrypted, _server(page), _server(self._providers))
         serving = [
             asyncio.create_task(server.serve(sockets=[sock]))
-            for server, sock in zip(servers, (tls, control), strict=True)
+            for server, sock in zip(servers, (tls, control, plain), strict=True)
         ]
         serving.append(asyncio.create_task(self.mailbox.serve(mail[0], mail[1], self._end)))
         await outbound.serve(proxy, self._end)

@@ -174,6 +174,16 @@ def _bills(answers: Answers) -> Iterator[Step]:
             "account with BigQuery Data Viewer on the table and BigQuery Job User on the project, whose key is the "
             "secret GOOGLE_BILLING_CREDENTIALS."
         )
+    if company.get("bill.openai"):
+        yield Step(
+            "OpenAI's bill: an owner of the organization makes an admin key that is restricted to reading usage "
+            "(platform.openai.com, Organization, Admin keys), which is the secret OPENAI_ADMIN_KEY."
+        )
+    if company.get("bill.anthropic"):
+        yield Step(
+            "Anthropic's bill: an admin of the organization makes an admin key (platform.claude.com, Settings, Admin "
+            "keys), which is the secret ANTHROPIC_ADMIN_KEY. It can do more than read, which docs/usage.md is about."
+        )
 
 
 def _mail(environments: tuple[Environment, ...]) -> Iterator[Step]:

@@ -161,6 +161,10 @@ def _bill(company: Mapping[str, Any], own: Mapping[str, Any]) -> Tree | None:
     return _given(
         azure=azure if company.get("bill.azure") and all(azure.values()) else None,
         google=google if company.get("bill.google") and table and own.get("vertex_project") else None,
+        openai=_given(projects=company.get("bill.openai.projects")) if company.get("bill.openai") else None,
+        anthropic=_given(workspaces=company.get("bill.anthropic.workspaces"))
+        if company.get("bill.anthropic")
+        else None,
     )
 
 

@@ -116,7 +116,7 @@ def _constants(environments: Sequence[Environment], shared: Mapping[str, Any]) -
     notes = {
         OFFICE: "Where people work: the ranges that the gateway answers.",
         OPERATORS: "Where accounts are managed from: a part of the above.",
-        BILL: "Where the bills of the other clouds are, whose accounts must not be used past the gateway.",
+        BILL: "Where the others' bills are, whose accounts must not be used past the gateway.",
     }
     lines: list[str] = []
     for name, value in shared.items():

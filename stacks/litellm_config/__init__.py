@@ -11,8 +11,8 @@ from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.features import FEATURES
 from stacks.litellm_config.model import PRICES_FROM, Model
 from stacks.litellm_config.prices import COMING, day_of, in_force
-from stacks.litellm_config.provider import Provider
-from stacks.litellm_config.providers import PROVIDER_SETTINGS, PROVIDERS, ROWS
+from stacks.litellm_config.provider import Address, Provider
+from stacks.litellm_config.providers import BILLS, PROVIDER_SETTINGS, PROVIDERS, ROWS
 from stacks.litellm_config.reading import StrictLoader, load_config
 from stacks.litellm_config.variables import (
     ALERTING,
@@ -27,6 +27,7 @@ from stacks.litellm_config.variables import (
 
 __all__ = [
     "ALERTING",
+    "BILLS",
     "CATALOG",
     "COMING",
     "CORE_SECRETS",
@@ -42,6 +43,7 @@ __all__ = [
     "SECRET_VALUE",
     "SERVED_AS",
     "TASK_VARIABLES",
+    "Address",
     "ConfigError",
     "LiteLlmConfig",
     "Model",

@@ -7,14 +7,14 @@ the bill. What an operation takes, of AWS above all, is in stacks/litellm_config
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.provider import Address, Bill, Provider, Way, address, always
-from stacks.litellm_config.rules import bedrock, vertex
-from stacks.litellm_config.variables import resolve
+from stacks.litellm_config.rules import bedrock, own_hosts, servers, vertex
+from stacks.litellm_config.variables import REFERENCE, resolve
 
 # --- Amazon Bedrock -------------------------------------------------------------------------------------------------
 
@@ -51,8 +51,8 @@ def _azure_sign_in(model: Model) -> Iterator[Address]:
         yield Address("login.microsoftonline.com")
 
 
-def _azure_listed(model: Model) -> Iterator[str]:
-    """An id may have a route before it, as in azure/responses/gpt-6.1-sol."""
+def _listed_without_a_route(model: Model) -> Iterator[str]:
+    """An id may have a route before it, as in azure/responses/gpt-6.1-sol or openai/responses/gpt-6.1-sol."""
     yield from (model.model, f"{model.provider}/{model.id.rpartition('/')[2]}", model.id)
 
 
@@ -75,6 +75,40 @@ def _vertex_hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Addres
 def _vertex_sign_in(model: Model) -> Iterator[Address]:
     del model
     yield Address("oauth2.googleapis.com")
+
+
+# --- Providers with an API of their own, and servers ---------------------------------------------------------------
+
+_AZURE_AI_BASE: Final = "AZURE_AI_API_BASE"
+
+
+def _at(host: str) -> Callable[[Model, Mapping[str, str]], Iterator[Address]]:
+    """Where calls go that no `api_base` sends elsewhere."""
+
+    def hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Address]:
+        yield from address(model.parameter("api_base") or f"https://{host}", variables)
+
+    return hosts
+
+
+def _azure_ai_hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Address]:
+    yield from address(model.parameter("api_base") or f"{REFERENCE}{_AZURE_AI_BASE}", variables)
+
+
+def _of_api(name: str, title: str, host: str, **more: Any) -> Provider:  # noqa: ANN401 - other fields of the row
+    """A row of a provider with one host and one key, which LiteLLM takes from its variable by itself."""
+    return Provider(
+        name=name,
+        title=title,
+        variables={"api_key": f"{name.upper()}_API_KEY"},
+        implied=("api_key",),
+        settings={},
+        check=own_hosts.check(host),
+        hosts=_at(host),
+        priced_as=(name,),
+        listed=_listed_without_a_route,
+        **more,
+    )
 
 
 # --- The table ------------------------------------------------------------------------------------------------------
@@ -115,7 +149,7 @@ ROWS: Final = (
         sign_in=_azure_sign_in,
         keeps_files=always,
         priced_as=("azure", "azure_text"),
-        listed=_azure_listed,
+        listed=_listed_without_a_route,
         bill=Bill("Azure (OpenAI)", "Azure", setting="azure"),
     ),
     Provider(
@@ -142,6 +176,57 @@ ROWS: Final = (
         # Google's bills are of Pacific time: Cloud Billing, Structure of Standard data export, `invoice.month`.
         zone="America/Los_Angeles",
     ),
+    _of_api("anthropic", "Anthropic", "api.anthropic.com", bill=Bill("Anthropic", "Anthropic", setting="anthropic")),
+    _of_api(
+        "openai",
+        "OpenAI",
+        "api.openai.com",
+        keeps_files=always,
+        bill=Bill("OpenAI", "OpenAi", setting="openai"),
+    ),
+    _of_api("gemini", "Gemini (AI Studio)", "generativelanguage.googleapis.com"),
+    Provider(
+        name="azure_ai",
+        title="Azure AI Foundry",
+        needs=(("api_base",),),
+        # https://docs.litellm.ai/docs/providers/azure_ai
+        ways=(
+            Way(("api_key",)),
+            Way(("azure_ad_token",)),
+            _ENTRA,
+            Way(("azure_username", "azure_password", "client_id")),
+        ),
+        variables={"api_key": "AZURE_AI_API_KEY", "api_base": _AZURE_AI_BASE},
+        implied=("api_key", "api_base"),
+        settings={_AZURE_AI_BASE: "azure_ai_api_base"},
+        texts=("azure_scope",),
+        hosts=_azure_ai_hosts,
+        sign_in=_azure_sign_in,
+        priced_as=("azure_ai",),
+    ),
+    _of_api("mistral", "Mistral", "api.mistral.ai"),
+    # What a company runs itself: at the address that each entry has, with a key or without. A server that speaks
+    # OpenAI's format is as well called by openai/ and its own api_key.
+    Provider(
+        name="hosted_vllm",
+        title="vLLM",
+        ways=(),
+        variables={"api_key": "HOSTED_VLLM_API_KEY"},
+        settings={},
+        check=servers.check,
+        priced_as=(),
+    ),
+    Provider(
+        name="ollama_chat",
+        more_names=("ollama",),
+        title="Ollama",
+        ways=(),
+        variables={"api_key": "OLLAMA_API_KEY"},
+        settings={},
+        check=servers.check,
+        priced_as=("ollama",),
+        folders=("ollama",),
+    ),
 )
 """In the order in which people are told of them."""
 
@@ -150,6 +235,9 @@ BY_NAME: Final[Mapping[str, Provider]] = {name: row for row in ROWS for name in 
 
 PROVIDERS: Final = tuple(sorted(BY_NAME))
 """Those prefixes."""
+
+BILLS: Final[Mapping[str, Bill]] = {row.name: row.bill for row in ROWS if row.bill}
+"""The bills that are compared, by the names of their rows."""
 
 PROVIDER_SETTINGS: Final = {name: setting for row in ROWS for name, setting in row.settings.items()}
 """The settings of an environment's `providers` that give a plain variable."""

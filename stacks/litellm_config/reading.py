@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.file import StrictLoader, read
 from stacks.litellm_config.findings import Findings
+from stacks.litellm_config.provider import Address
 from stacks.litellm_config.rules import (
     budgets,
     callbacks,
@@ -38,6 +40,7 @@ def load_config(
     licensed: bool = False,
     region: str | None = None,
     opened: Collection[str] = (),
+    servers: Mapping[Address, bool] = MappingProxyType({}),
 ) -> LiteLlmConfig:
     """Read and check the file.
 
@@ -54,6 +57,8 @@ def load_config(
         The environment's.
     opened
         The features beyond models whose routes everybody may call whom the load balancer lets in.
+    servers
+        Those of the environment that are on a port of their own, and whether the way to each is private.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def load_config(
     """
     findings = Findings(read(path))
     variables = dict(provided) if isinstance(provided, Mapping) else dict.fromkeys(provided)
-    reading = Reading(findings, variables, licensed, region, opened)
+    reading = Reading(findings, variables, licensed, region, servers, opened)
     keys.check_sections(reading)
     credentials.check(reading)
     found = models.models(reading)

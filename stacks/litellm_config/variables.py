@@ -85,7 +85,7 @@ ALERTING: Final = {
 }
 
 SECRET_VALUE: Final = re.compile(
-    r"^(sk-|AKIA|ASIA|xox[a-z]-)\w|^-----BEGIN|^https://hooks\.slack\.com/|\"private_key\"|://[^/\s:@]*:[^/\s@]+@"
+    r"^(sk-|AKIA|ASIA|AIza|AQ\.|xox[a-z]-)\w|^-----BEGIN|^https://hooks\.slack\.com/|\"private_key\"|://[^/\s:@]*:[^/\s@]+@"
     r"|^(?i:bearer|basic) \S{16,}$"
 )
 """What a secret looks like, wherever it stands: a key by its beginning, a URL with a password, a header's value."""

@@ -108,8 +108,8 @@ class ObservabilityStack(Stack):
             onboarding_alarms.onboarding(self.alarms, onboarding)
         if usage:
             usage_alarms.usage(self.alarms, usage.undelivered)
-        if environment.bill:
-            usage_alarms.bill(self.alarms, environment.bill, environment.name)
+            if environment.bill:
+                usage_alarms.bill(self.alarms, environment.bill, environment.name, usage.compared)
         self._count_lines(gateway, database)
         self._tell_of_events(gateway)
         self._post()

@@ -13,14 +13,14 @@ from stacks.settings.gateway import (
     WORKER_MEMORY,
     Database,
     Gateway,
-    Providers,
 )
 from stacks.settings.network import SUBNET_PREFIXES, ExistingVpc, HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog, Listeners
 from stacks.settings.onboarding import Email, Onboarding
+from stacks.settings.providers import Providers, Server
 from stacks.settings.reading import by_name, findings, read
 from stacks.settings.releases import WORKFLOW_BRANCH, WORKFLOW_ENVIRONMENTS, Releases
-from stacks.settings.usage import AzureBill, Bill, GoogleBill, Plan, Report
+from stacks.settings.usage import AnthropicBill, AzureBill, Bill, GoogleBill, OpenAiBill, Plan, Report
 from stacks.settings.values import (
     MOST_TAGS,
     RETENTION_DAYS,
@@ -50,6 +50,7 @@ __all__ = [
     "WORKFLOW_ENVIRONMENTS",
     "AccountId",
     "Alarms",
+    "AnthropicBill",
     "AzureBill",
     "Bill",
     "Cidr",
@@ -66,11 +67,13 @@ __all__ = [
     "Listeners",
     "Network",
     "Onboarding",
+    "OpenAiBill",
     "Plan",
     "Providers",
     "Region",
     "Releases",
     "Report",
+    "Server",
     "Settings",
     "SettingsError",
     "SlackChannelId",

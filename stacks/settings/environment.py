@@ -14,13 +14,15 @@ from stacks.litellm_config import (
     SECRET_SUFFIXES,
     SECRET_VALUE,
     TASK_VARIABLES,
+    Address,
     LiteLlmConfig,
     load_config,
 )
-from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway, Providers
+from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway
 from stacks.settings.network import HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog
 from stacks.settings.onboarding import Email, Onboarding
+from stacks.settings.providers import Providers
 from stacks.settings.usage import Bill, Report
 from stacks.settings.values import (
     RETENTION_DAYS,
@@ -175,6 +177,7 @@ class Environment(Settings):
             licensed=self.litellm_license,
             region=self.region,
             opened=self.ingress.also_open,
+            servers={Address(each.host, each.port): each.private for each in self.providers.servers},
         )
 
     def check_models(self, models: Collection[str], groups: Collection[str] = ()) -> None:
@@ -220,10 +223,9 @@ class Environment(Settings):
             "SLACK_BOT_TOKEN": self.onboarding or self.report,
             "DD_API_KEY": self.datadog,
             "DD_APP_KEY": self.datadog,
-            "AZURE_BILLING_SECRET": self.bill and self.bill.azure,
-            "GOOGLE_BILLING_CREDENTIALS": self.bill and self.bill.google,
         }
-        return tuple(name for name, settings in needed.items() if settings)
+        of_bills = self.bill.secrets if self.bill else ()
+        return (*(name for name, settings in needed.items() if settings), *of_bills)
 
     @property
     def log_retention(self) -> str:
@@ -251,6 +253,7 @@ class Environment(Settings):
         """The task's plain variables that come from the settings, by LiteLLM's names for them."""
         of_providers = {
             "AZURE_API_BASE": self.providers.azure_api_base,
+            "AZURE_AI_API_BASE": self.providers.azure_ai_api_base,
             "VERTEXAI_PROJECT": self.providers.vertexai_project,
             "VERTEXAI_LOCATION": self.providers.vertexai_project and self.providers.vertexai_location,
         }

@@ -1,11 +1,11 @@
-"""What LiteLLM runs on: its tasks, its database, and the providers' plain variables."""
+"""What LiteLLM runs on: its tasks and its database."""
 
 from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from stacks.settings.values import Acu, HostName, Settings, like
+from stacks.settings.values import Acu, Settings
 
 # Memory (MiB) that Fargate offers for each CPU size (CPU units, 1024 = 1 vCPU).
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
@@ -122,31 +122,3 @@ class Database(Settings):
         )
         taken = int(fewest + (most - fewest) * (self.max_capacity - low) / (high - low))
         return min(taken, MAX_CONNECTIONS_AT_HALF_ACU) if self.min_capacity <= 0.5 else taken
-
-
-class Providers(Settings):
-    """The plain (not secret) variables of the providers that `company/config.yaml` refers to, in LiteLLM's names.
-
-    One that no model needs is left out.
-    """
-
-    azure_api_base: (
-        Annotated[
-            str,
-            like(
-                r"https://[a-z0-9-]+\.(openai|cognitiveservices|services\.ai)\.azure\.com/?",
-                "no address of an Azure OpenAI resource: write it as https://NAME.openai.azure.com",
-            ),
-        ]
-        | None
-    ) = None
-    vertexai_project: (
-        Annotated[
-            str, like(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "no id of a Google Cloud project: copy its id, not its name")
-        ]
-        | None
-    ) = None
-    vertexai_location: Annotated[
-        str, like(r"global|us|eu|[a-z]+-[a-z]+\d+", "no location of Vertex AI: use global or one such as europe-west1")
-    ] = "global"
-    dd_site: HostName = "ap1.datadoghq.com"

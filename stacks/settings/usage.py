@@ -1,8 +1,8 @@
-"""Who used what: the report in Slack with the flat-rate plans, and the clouds' bills it is held against."""
+"""Who used what: the report in Slack with the flat-rate plans, and the providers' bills it is held against."""
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -16,7 +16,18 @@ from stacks.settings.values import (
     Uuid,
     known_timezone,
     like,
+    once,
 )
+
+BILL_SECRETS: Final = {
+    "azure": "AZURE_BILLING_SECRET",
+    "google": "GOOGLE_BILLING_CREDENTIALS",
+    "openai": "OPENAI_ADMIN_KEY",
+    "anthropic": "ANTHROPIC_ADMIN_KEY",
+}
+"""What each group of `Bill` reads a bill with, which the function of the comparison may read and no other."""
+MOST_PARTS: Final = 20
+"""Projects or workspaces that a bill may be narrowed to: they have to fit into a function's environment."""
 
 
 class Plan(Settings):
@@ -105,13 +116,49 @@ class GoogleBill(Settings):
     ] = "US"
 
 
+class OpenAiBill(Settings):
+    """OpenAI's bill: the organization's costs, or those of `projects` (proj_…) alone, as the gateway's own.
+
+    OPENAI_ADMIN_KEY is an admin key of the organization, with no permission but to read usage.
+    """
+
+    projects: Annotated[
+        tuple[Annotated[str, like(r"proj_[A-Za-z0-9]+", "no id of a project of OpenAI's: copy it whole, proj_…")], ...],
+        Field(max_length=MOST_PARTS),
+        once("a project"),
+    ] = ()
+
+
+class AnthropicBill(Settings):
+    """Anthropic's bill: the organization's costs, or those of `workspaces` alone, as the gateway's own.
+
+    A workspace is its id (wrkspc_…); the first one of an organization is told without an id, and is `default`.
+    ANTHROPIC_ADMIN_KEY is an admin key of the organization.
+    """
+
+    workspaces: Annotated[
+        tuple[
+            Annotated[
+                str,
+                like(
+                    r"wrkspc_[A-Za-z0-9]+|default",
+                    "no workspace of Anthropic's: copy its id whole, wrkspc_…, or write default for the first one",
+                ),
+            ],
+            ...,
+        ],
+        Field(max_length=MOST_PARTS),
+        once("a workspace"),
+    ] = ()
+
+
 class Bill(Settings):
-    """The monthly comparison of LiteLLM's costs with what AWS (and, where given, Azure and Google) has on the bill.
+    """The monthly comparison of LiteLLM's costs with what AWS has on the bill, and others where they are given.
 
     An alarm tells of a difference above `tolerance_percent`, and the channel of `report`, where there is one, of all of
     them. `profile_tag` is the cost allocation tag of the Bedrock
-    application inference profiles, where config.yaml uses such. The other clouds' accounts must not be used past the
-    gateway, or their bill is higher than what it has seen.
+    application inference profiles, where config.yaml uses such. What is read of the others' bills must not be used past
+    the gateway, or it is higher than what the gateway has seen.
     """
 
     tolerance_percent: Percent = 3
@@ -123,3 +170,10 @@ class Bill(Settings):
     ) = None
     azure: AzureBill | None = None
     google: GoogleBill | None = None
+    openai: OpenAiBill | None = None
+    anthropic: AnthropicBill | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that the bills are read with."""
+        return tuple(secret for group, secret in BILL_SECRETS.items() if getattr(self, group))

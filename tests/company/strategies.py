@@ -212,6 +212,8 @@ def bills() -> SearchStrategy[Written]:
             {"table": st.just("example-billing.exports.v1_0")},
             optional={"location": st.sampled_from(("US", "EU", "asia-northeast1"))},
         ),
+        openai=some(projects=st.lists(st.sampled_from(("proj_a1", "proj_B2")), unique=True)),
+        anthropic=some(workspaces=st.lists(st.sampled_from(("default", "wrkspc_01A", "wrkspc_01B")), unique=True)),
     )
 
 
@@ -222,6 +224,15 @@ def listeners(draw: DrawFn) -> Written:
         st.one_of(st.just({}), st.fixed_dictionaries({"workspace": slack("T", "E"), "channel": slack("C", "G")}))
     )
     return {"emails": draw(several(mails)), **place}
+
+
+def servers() -> SearchStrategy[Written]:
+    """One on a port of its own, behind a security group or in a range."""
+    place = {"host": lower.map("{}.models.internal".format), "port": st.sampled_from((80, 8000, 11434))}
+    groups = st.fixed_dictionaries({**place, "security_group_id": st.just("sg-0123456789abcdef0")})
+    return st.one_of(
+        groups, st.fixed_dictionaries({**place, "cidr": st.sampled_from(("10.0.0.0/8", "203.0.113.9/32"))})
+    )
 
 
 @cache  # to make a strategy anew takes as long as to draw from it
@@ -235,6 +246,8 @@ def groups(models: tuple[str, ...]) -> SearchStrategy[Written]:
             vertexai_project=st.just("example-llm-7"),
             vertexai_location=st.sampled_from(("global", "us", "eu", "asia-northeast1")),
             dd_site=st.sampled_from(("datadoghq.com", "us5.datadoghq.com")),
+            azure_ai_api_base=st.just("https://example-ai.services.ai.azure.com"),
+            servers=st.lists(servers(), max_size=3, unique_by=lambda each: (each["host"], each["port"])).map(tuple),
         ),
         variables=st.dictionaries(
             st.sampled_from(("AZURE_OTHER_BASE", "TEAM", "X2")),

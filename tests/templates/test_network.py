@@ -127,10 +127,15 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
         if environment.network.interface_endpoints
         else set()
     )
+    servers = {
+        ("GatewayGroup", "Egress", each.port, each.security_group_id or str(each.cidr))
+        for each in environment.providers.servers
+    }
     return (
         callers
         | smoke_test
         | endpoints
+        | servers
         | {
             ("LoadBalancerGroup", "Egress", 4000, "GatewayGroup"),
             ("GatewayGroup", "Ingress", 4000, "LoadBalancerGroup"),

@@ -163,7 +163,13 @@ def _expected(environment: Environment) -> dict[str, tuple[str, str, int, float,
     if environment.report or environment.bill:
         expected |= OF_USAGE
     if bill := environment.bill:
-        compared = {"BedrockBill": True, "AzureBill": bill.azure, "VertexAiBill": bill.google}
+        compared = {
+            "BedrockBill": True,
+            "AzureBill": bill.azure,
+            "VertexAiBill": bill.google,
+            "OpenAiBill": bill.openai,
+            "AnthropicBill": bill.anthropic,
+        }
         difference = ("BillDifferencePercent", "Maximum", 86400, bill.tolerance_percent, ONCE)
         expected |= {name: difference for name, settings in compared.items() if settings}
     return expected

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -9,7 +10,7 @@ import pytest
 
 from stacks.company import config_file, environments
 from stacks.gateway_stage import GatewayStage
-from stacks.settings import AzureBill, Bill, Environment, Plan, SettingsError
+from stacks.settings import AnthropicBill, AzureBill, Bill, Environment, OpenAiBill, Plan, SettingsError
 from stacks.usage import LITELLM_ROUTES
 from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template, only, resources, statements
 from tests.templates.synthesis import plain, resolved, text
@@ -42,11 +43,11 @@ def _grants(stacks: dict[str, Template], role: str) -> dict[str, set[str]]:
     return grants
 
 
-def _synthesized(**settings: object) -> dict[str, Template]:
-    """The stacks of dev with other settings."""
+def _synthesized(config: Path | None = None, **settings: object) -> dict[str, Template]:
+    """The stacks of dev with other settings, or another config.yaml."""
     environment = Environment(**dict(ENVIRONMENTS["dev"]) | settings)
     app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
-    GatewayStage(app, environment=environment, config_file=config_file())
+    GatewayStage(app, environment=environment, config_file=config or config_file())
     return {
         stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template
         for stack in app.synth().get_nested_assembly(f"assembly-{environment.name}").stacks
@@ -114,6 +115,8 @@ def test_bill_may_read_its_secrets_and_the_costs(templates: Templates, environme
     clouds = {
         "AZURE_BILLING_SECRET": environment.bill.azure,
         "GOOGLE_BILLING_CREDENTIALS": environment.bill.google,
+        "OPENAI_ADMIN_KEY": environment.bill.openai,
+        "ANTHROPIC_ADMIN_KEY": environment.bill.anthropic,
     }
     assert _grants(templates[environment.name], "BillServiceRole") == UNDELIVERED | {
         "ssm:GetParameter": {"USAGE_KEY", "SLACK_BOT_TOKEN", *(name for name, cloud in clouds.items() if cloud)},
@@ -245,14 +248,26 @@ def test_a_report_on_the_first_only() -> None:
     assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == ("cron(10 7 1 * ? *)", "UTC")
 
 
-def test_a_bill_alone() -> None:
-    """It tells nobody but the alarm, and so reads no token of Slack's."""
+def test_a_bill_alone_and_without_bedrock() -> None:
+    """It tells nobody but the alarm, and so reads no token of Slack's; AWS's costs are nobody's business."""
     one = "00000000-0000-4000-8000-000000000001"
-    stacks = _synthesized(report=None, bill=Bill(azure=AzureBill(tenant=one, client=one, subscription=one)))
+    bill = Bill(
+        azure=AzureBill(tenant=one, client=one, subscription=one), openai=OpenAiBill(), anthropic=AnthropicBill()
+    )
+    variables = {"AZURE_SECOND_BASE": "https://example-second.openai.azure.com"}
+    azure = CHECKOUT / "tests" / "companies" / "azure-only" / "config.yaml"
+    stacks = _synthesized(azure, report=None, bill=bill, variables=variables)
     functions = _by_name(stacks["Usage"], "AWS::Lambda::Function")
     assert "Report" not in functions
     assert functions["Bill"]["Environment"]["Variables"]["REPORT"] == ""
-    assert _grants(stacks, "BillServiceRole")["ssm:GetParameter"] == {"USAGE_KEY", "AZURE_BILLING_SECRET"}
+    keys = {"OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"}
+    assert _grants(stacks, "BillServiceRole") == UNDELIVERED | {
+        "ssm:GetParameter": {"USAGE_KEY", "AZURE_BILLING_SECRET", *keys}
+    }
+    others = {name: text(stack) for name, stack in stacks.items() if name != "Usage"}
+    assert not any(key in stack for key in keys for stack in others.values())
+    alarms = {plain(name) for name in resources(stacks["Observability"], "AWS::CloudWatch::Alarm")}
+    assert {name for name in alarms if name.endswith("Bill")} == {"AzureBill", "OpenAiBill", "AnthropicBill"}
 
 
 def test_settings_that_no_function_can_take() -> None:

@@ -1,4 +1,4 @@
-"""Who uses what: the report in Slack, and the clouds' bills that the costs are held against."""
+"""Who uses what: the report in Slack, and the providers' bills that the costs are held against."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ops.init.kinds import PLANS, number, setting, text
+from ops.init.kinds import PLANS, number, setting, text, texts
 from ops.init.questions.question import Context, Question, always, before, given, part
-from stacks.settings import AzureBill, GoogleBill, Report
+from stacks.settings import AnthropicBill, AzureBill, GoogleBill, OpenAiBill, Report
 
 _TIMEZONES: Final = {
     "ap-northeast-1": "Asia/Tokyo",
@@ -78,7 +78,7 @@ REPORT: Final = (
 BILL: Final = (
     part(
         "bill",
-        "Hold the costs against the clouds' bills each month",
+        "Hold the costs against the providers' bills each month",
         "An alarm tells of a difference.",
     ),
     part(
@@ -109,6 +109,32 @@ BILL: Final = (
         text(setting(GoogleBill, "location")),
         "US, EU or a region of Google's.",
         always("US"),
+    ),
+    part(
+        "bill.openai",
+        "OpenAI's too",
+        "By an admin key that may read the organization's costs.",
+        when=given("openai"),
+    ),
+    Question(
+        "bill.openai.projects",
+        "Ids of the gateway's projects",
+        texts(setting(OpenAiBill, "projects")),
+        "proj_…, with a comma between several; nothing if the organization has no others.",
+        optional=True,
+    ),
+    part(
+        "bill.anthropic",
+        "Anthropic's too",
+        "By an admin key of the organization.",
+        when=given("anthropic"),
+    ),
+    Question(
+        "bill.anthropic.workspaces",
+        "Ids of the gateway's workspaces",
+        texts(setting(AnthropicBill, "workspaces")),
+        "wrkspc_…, or default for the first one, with a comma between several; nothing if there are no others.",
+        optional=True,
     ),
 )
 """Of the company as a whole: whose bills, and how they are read."""

@@ -1,4 +1,4 @@
-"""Addresses that the task calls: its security group lets HTTPS out, and nothing else to providers."""
+"""Addresses that the task calls: its security group lets HTTPS out, and what the settings name of servers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stacks.litellm_config.file import Place
+from stacks.litellm_config.provider import HTTP, HTTPS, Address
 from stacks.litellm_config.rules.reading import Reading
 
 
@@ -31,9 +32,38 @@ def check_address(
     of = value if value == given else f"{given} ({value})"
     if not host or not parts.scheme:
         reading.refuse(place, f"{key} {of} is no address: write it as https://host/", at=at)
-    elif parts.scheme != "https" or port not in (None, 443):
+    elif _is_beside(host):
         reading.refuse(
             place,
-            f"{key} {of} is not HTTPS on port 443, and the task's security group lets nothing else out: serve it there",
+            f"{key} {of} is a container beside LiteLLM, of which its task has none: write the name that the server has "
+            "in the VPC",
+            at=at,
+        )
+    elif parts.scheme not in ("http", "https"):
+        reading.refuse(place, f"{key} {of} is no address of a provider: write it as https://host/", at=at)
+    elif (parts.scheme, port) not in (("https", None), ("https", HTTPS)):
+        _check_way(reading, place, f"{key} {of}", Address(host, port or HTTP), tls=parts.scheme == "https", at=at)
+
+
+def _is_beside(host: str) -> bool:
+    """Whether a host is the machine itself, or a name that only containers of one machine have for each other."""
+    return "." not in host or host.startswith("127.") or host == "host.docker.internal"
+
+
+def _check_way(reading: Reading, place: Place, what: str, address: Address, *, tls: bool, at: Place) -> None:
+    """Refuse what the environment's servers do not have, and prompts without TLS that leave the company's network."""
+    private = reading.servers.get(address)
+    if private is None:
+        reading.refuse(
+            place,
+            f"{what} is not HTTPS on port 443, and the task's security group lets nothing else out: serve it there, or "
+            f"name host {address.host} and port {address.port} in providers.servers of company/environments.py",
+            at=at,
+        )
+    elif not private and not tls:
+        reading.refuse(
+            place,
+            f"{what} has no TLS, and the range of the server is public, so that prompts and the key would cross the "
+            "internet in plain text: serve it by https://",
             at=at,
         )

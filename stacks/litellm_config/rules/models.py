@@ -155,17 +155,18 @@ def _provider(reading: Reading, place: Place, full: str, parameters: Mapping[str
             f"{named if named in PROVIDERS else prefix}/…, and remove custom_llm_provider",
             at=at,
         )
-    elif slash and (close := closest(prefix, PROVIDERS)):
-        reading.refuse(place, f"there is no provider {prefix!r}: did you mean {close!r}", at=at)
     elif slash and prefix in catalog()["providers"]:
         reading.refuse(
             place,
             f"this gateway has no credentials for {prefix}: it serves {known}, so take the model from one of them, or "
-            f"add the provider (CONTRIBUTING.md, A provider)",
+            f"add the provider (docs/providers.md, One more)",
             at=at,
         )
+    elif slash and (close := closest(prefix, PROVIDERS)):
+        reading.refuse(place, f"there is no provider {prefix!r}: did you mean {close!r}", at=at)
     else:
-        prefixes = f"{', '.join(f'{each}/' for each in PROVIDERS[:-1])} or {PROVIDERS[-1]}/"
+        *others, last = [each for each in PROVIDERS if f"{each}/{full}" in catalog()["prices"]] or PROVIDERS
+        prefixes = " or ".join(filter(None, (", ".join(f"{each}/" for each in others), f"{last}/")))
         reading.refuse(place, f"{full!r} does not say whose model it is: begin it with {prefixes}", at=at)
     return None
 

@@ -9,6 +9,7 @@ from typing import Any
 from stacks import CHECKOUT
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.findings import Findings
+from stacks.litellm_config.provider import Address
 from stacks.litellm_config.variables import REFERENCE
 from stacks.litellm_config.words import suggestion
 
@@ -21,6 +22,7 @@ class Reading:
     provided: Mapping[str, str | None]  # plain variables of the task, by name; None: the value is not known
     licensed: bool
     region: str | None  # the environment's; None if it is read for none
+    servers: Mapping[Address, bool]  # on ports of their own, each with whether the way to it is private
     opened: Collection[str] = ()  # features beyond models that everybody may reach; see features.py
 
     @property

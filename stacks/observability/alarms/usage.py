@@ -1,10 +1,12 @@
 """Alarms of the reports of usage, and of the bill that they are held against."""
 
+from collections.abc import Iterable
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sqs as sqs
 
-from stacks.litellm_config import ROWS
+from stacks.litellm_config import BILLS
 from stacks.observability.alarms.making import NAMESPACE, Alarms
 from stacks.settings import Bill
 
@@ -14,17 +16,15 @@ def usage(alarms: Alarms, undelivered: sqs.IQueue) -> None:
     alarms.waiting_message("UsageUndelivered", undelivered, "A report or the check of the bill did not run.")
 
 
-def bill(alarms: Alarms, bill: Bill, environment: str) -> None:
+def bill(alarms: Alarms, bill: Bill, environment: str, compared: Iterable[str]) -> None:
     """The difference between LiteLLM's costs and the bill, for each provider whose bill is compared."""
-    for row in ROWS:
-        if not row.bill or (row.bill.setting and not getattr(bill, row.bill.setting)):
-            continue
+    for provider in compared:
         alarms.make(
-            f"{row.bill.alarm}Bill",
+            f"{BILLS[provider].alarm}Bill",
             cloudwatch.Metric(
                 namespace=NAMESPACE,
                 metric_name="BillDifferencePercent",
-                dimensions_map={"Environment": environment, "Provider": row.name},
+                dimensions_map={"Environment": environment, "Provider": provider},
                 statistic="Maximum",
                 period=Duration.days(1),
             ),

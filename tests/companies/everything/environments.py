@@ -5,6 +5,7 @@
 
 from stacks.settings import (
     Alarms,
+    AnthropicBill,
     AzureBill,
     Bill,
     Database,
@@ -18,10 +19,12 @@ from stacks.settings import (
     Ingress,
     Network,
     Onboarding,
+    OpenAiBill,
     Plan,
     Providers,
     Releases,
     Report,
+    Server,
 )
 
 SHARED, OWN, RELEASES_ACCOUNT = "999999999991", "999999999992", "999999999993"
@@ -33,9 +36,14 @@ def providers(name: str) -> Providers:
     """Where an environment's models are: its own resource and project."""
     return Providers(
         azure_api_base=f"https://example-{name}.cognitiveservices.azure.com/",
+        azure_ai_api_base=f"https://example-{name}-ai.services.ai.azure.com",
         vertexai_project=f"example-{name}-9",
         vertexai_location="australia-southeast1",
         dd_site="datadoghq.eu",
+        servers=(
+            Server(host="vllm.models.example.com.au", port=8000, security_group_id="sg-0999999999999aac1"),
+            Server(host="ollama.models.example.com.au", port=11434, cidr="10.200.0.0/24"),
+        ),
     )
 
 
@@ -187,6 +195,8 @@ def everyone12() -> Environment:
                 subscription="99999999-0000-4000-8000-000000000003",
             ),
             google=GoogleBill(table="example-billing.exports.gcp_billing_export_resource_v1_9", location="EU"),
+            openai=OpenAiBill(projects=("proj_example1", "proj_example2")),
+            anthropic=AnthropicBill(workspaces=("default", "wrkspc_01Example")),
         ),
         litellm_license=True,
         log_retention_days=731,

@@ -4,9 +4,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import Address, LiteLlmConfig
 
 VARIABLES = {
+    "AZURE_AI_API_BASE": "https://acme.services.ai.azure.com",
     "AZURE_API_BASE": "https://acme.openai.azure.com/",
     "DD_ENV": "dev",
     "DD_SERVICE": "litellm-gateway",
@@ -19,6 +20,13 @@ VARIABLES = {
     "TRUSTED_PROXY_RANGES": "10.0.0.0/16",
     "VERTEXAI_LOCATION": "global",
     "VERTEXAI_PROJECT": "example-1234",
+}
+
+# By host and port, whether the way there is private.
+SERVERS = {
+    Address("vllm.acme.internal", 8000): True,
+    Address("ollama.acme.internal", 11434): True,
+    Address("vllm.rented.example", 8000): False,
 }
 
 CLAUDE = "bedrock/us.anthropic.claude-sonnet-5-5"

@@ -43,7 +43,7 @@ def price(model: dict[str, Any]) -> float | None:
     """What a thousand tokens in and out cost; None if LiteLLM does not know."""
     info, parameters = model["model_info"], model["litellm_params"]
     _, provider, _, _ = litellm.get_llm_provider(parameters["model"])
-    name = parameters["model"].replace("azure/responses/", "azure/")  # as its bridge to them does
+    name = parameters["model"].replace(f"{provider}/responses/", f"{provider}/")  # as its bridge to them does
     usage = litellm.Usage(prompt_tokens=1000, completion_tokens=1000, total_tokens=2000)
     try:
         cost: float = completion_cost(

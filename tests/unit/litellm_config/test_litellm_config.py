@@ -230,13 +230,14 @@ REFUSALS = [
     ),
     (
         changed(claude__litellm_params__model="claude-3"),
-        "model_list entry 1 (claude): 'claude-3' does not say whose model it is: begin it with azure/, bedrock/ or "
-        "vertex_ai/",
+        "model_list entry 1 (claude): 'claude-3' does not say whose model it is: begin it with anthropic/, azure/, "
+        "azure_ai/, bedrock/, gemini/, hosted_vllm/, mistral/, ollama/, ollama_chat/, openai/ or vertex_ai/",
     ),
     (
-        changed(claude__litellm_params__model="openai/gpt-6"),
-        "model_list entry 1 (claude): this gateway has no credentials for openai: it serves azure, bedrock and "
-        "vertex_ai, so take the model from one of them, or add the provider (CONTRIBUTING.md, A provider)",
+        changed(claude__litellm_params__model="cohere/command-a-03-2025"),
+        "model_list entry 1 (claude): this gateway has no credentials for cohere: it serves anthropic, azure, "
+        "azure_ai, bedrock, gemini, hosted_vllm, mistral, ollama, ollama_chat, openai and vertex_ai, so take the model "
+        "from one of them, or add the provider (docs/providers.md, One more)",
     ),
     (
         changed(claude__litellm_params__model="bedrok/us.anthropic.claude-sonnet-5-5"),

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from usage import bill_comparison, bill_texts
+from usage.bill_providers import BILLED, provider_of
 
 from container import records
 from ops.catalog import PRICE_MAP
@@ -15,10 +15,11 @@ from stacks.company import environments
 from stacks.litellm_config import ConfigError, Provider
 from stacks.litellm_config.catalog import catalog
 from stacks.litellm_config.provider import Address, Way
-from stacks.litellm_config.providers import BY_NAME, PROVIDER_SETTINGS, PROVIDERS, ROWS
+from stacks.litellm_config.providers import BILLS, BY_NAME, PROVIDER_SETTINGS, PROVIDERS, ROWS
 from stacks.litellm_config.rules import models
 from stacks.litellm_config.variables import SECRET_SUFFIXES
 from stacks.settings import Bill, Providers
+from stacks.settings.usage import BILL_SECRETS
 from tests.unit.litellm_config.documents import VARIABLES, Load, changed
 
 INSTALLED = next(CHECKOUT.glob(".tools/litellm/lib/python*/site-packages/litellm"), None)
@@ -66,10 +67,15 @@ def test_litellm_has_its_prices_and_its_folders(row: Provider) -> None:
 
 def test_the_comparison_with_the_bill_has_the_same_bills() -> None:
     """lambda/ imports nothing of stacks/."""
-    bills = {row.name: row.bill for row in ROWS if row.bill}
-    assert list(bill_comparison.PROVIDERS) == list(bills)
-    assert {name: bill.title for name, bill in bills.items()} == bill_texts.CLOUDS
-    assert {bill.setting for bill in bills.values() if bill.setting} <= set(Bill.model_fields)
+    compared = {name: (one.title, one.setting or None) for name, one in BILLED.items() if not one.why_not}
+    assert compared == {name: (bill.title, bill.setting) for name, bill in BILLS.items()}
+    assert {bill.setting for bill in BILLS.values() if bill.setting} == set(BILL_SECRETS) <= set(Bill.model_fields)
+    assert set(BILL_SECRETS.values()) <= set(KNOWN)
+
+
+@each_row
+def test_whose_bill_is_not_compared_has_a_reason(row: Provider) -> None:
+    assert {provider_of(f"{name}/model") for name in row.names} <= BILLED.keys()
 
 
 @each_row

@@ -719,6 +719,7 @@ def test_every_question_can_be_given(tmp_path: Path) -> None:
         *("size", "zones", "management_cidrs", "slack.alerts", "vertex.models", "slack_command", "local"),
         *("releases.region", "releases.branch", "releases.approved", "releases.emails", "report.hour"),
         *("onboarding.budget_ceiling", "bill.google.location"),
+        *("bill.openai", "bill.openai.projects", "bill.anthropic", "bill.anthropic.workspaces"),
     }
 
 

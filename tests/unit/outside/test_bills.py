@@ -14,7 +14,7 @@ from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
 from usage.litellm import Usage as Counted
 
-from local.outside import bills
+from local.outside import bills, price_list
 from local.outside.records import Call, Fault, Usage
 from local.outside.world import OutsideWorld
 
@@ -282,7 +282,7 @@ def test_without_a_price_list_it_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(bills, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(price_list, "CHECKOUT", tmp_path)
     bills._prices.cache_clear()
     answered(world, "azure", "", "gpt-6.1-sol")
     with pytest.raises(Exception, match="run make setup"):

@@ -58,6 +58,7 @@ TIMES = ("monthly", "0d", "30s")
 AT_LEAST_ONE = "is empty: name at least 1"
 PLAN: dict[str, Any] = {"name": "Claude Team", "monthly_price": 125, "covers": ("claude-*",), "seats": "S0123456789"}
 AZURE = dict.fromkeys(("tenant", "client", "subscription"), "01234567-89ab-4def-8123-456789abcdef")
+SERVER: dict[str, Any] = {"host": "vllm.internal", "port": 8000, "cidr": "10.1.0.0/16"}
 SIZES = "1024, 2048, 4096, 8192, 16384"
 
 
@@ -357,6 +358,44 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         {"vertexai_location": "tokyo"},
         "providers.vertexai_location: 'tokyo' is no location of Vertex AI: use global or one such as europe-west1",
     ),
+    (
+        providers,
+        {"azure_ai_api_base": "https://x.openai.azure.com"},
+        "providers.azure_ai_api_base: 'https://x.openai.azure.com' is no address of an Azure AI Foundry resource: "
+        "write it as https://NAME.services.ai.azure.com",
+    ),
+    *(
+        (providers, {"servers": (SERVER | changes,)}, f"providers.servers.0{sentence}")
+        for changes, sentence in (
+            (
+                {"host": "http://vllm.internal"},
+                ".host: 'http://vllm.internal' is no host: write its name in small letters or its IPv4 address, "
+                "without http:// and without its port",
+            ),
+            ({"port": 443}, ": vllm.internal:443 is open already, as HTTPS is to every host: leave it out"),
+            (
+                {"cidr": None},
+                ": vllm.internal:8000 takes one of security_group_id and cidr: say which the tasks may reach",
+            ),
+            (
+                {"security_group_id": "sg-0123456789abcdef0"},
+                ": vllm.internal:8000 takes one of security_group_id and cidr: say which the tasks may reach",
+            ),
+            (
+                {"cidr": "0.0.0.0/0"},
+                ".cidr: 0.0.0.0/0 is open to the world: name your company's own ranges (a /8 at the widest)",
+            ),
+            (
+                {"cidr": None, "security_group_id": "vllm"},
+                ".security_group_id: 'vllm' is no id of a security group: copy it whole, sg-…",
+            ),
+        )
+    ),
+    (
+        providers,
+        {"servers": (SERVER, SERVER | {"cidr": "10.2.0.0/16"})},
+        "providers: servers names vllm.internal:8000 twice: name each host and port once",
+    ),
     # Mail
     (
         email,
@@ -432,6 +471,22 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         bill,
         {"google": {"table": "billing.export"}},
         "bill.google.table: 'billing.export' is no table of BigQuery: write it as project.dataset.table",
+    ),
+    (
+        bill,
+        {"openai": {"projects": ["gateway"]}},
+        "bill.openai.projects.0: 'gateway' is no id of a project of OpenAI's: copy it whole, proj_…",
+    ),
+    (
+        bill,
+        {"anthropic": {"workspaces": ["Default"]}},
+        "bill.anthropic.workspaces.0: 'Default' is no workspace of Anthropic's: copy its id whole, wrkspc_…, or write "
+        "default for the first one",
+    ),
+    (
+        bill,
+        {"anthropic": {"workspaces": ["default", "default"]}},
+        "bill.anthropic.workspaces: a workspace is named twice (default, default): name each once",
     ),
     # Accounts
     *(
@@ -538,6 +593,10 @@ ACCEPTED: list[tuple[Make, dict[str, Any]]] = [
     (database, {"min_capacity": 0.5, "max_capacity": 256, "reader": True, "backup_days": 35}),
     (providers, {"azure_api_base": "https://x.cognitiveservices.azure.com/", "vertexai_location": "us-central1"}),
     (providers, {"azure_api_base": "https://x.services.ai.azure.com"}),
+    (providers, {"azure_ai_api_base": "https://x.services.ai.azure.com/"}),
+    (providers, {"azure_ai_api_base": "https://x.eastus2.models.ai.azure.com"}),
+    (providers, {"servers": (SERVER, SERVER | {"port": 80}, {**SERVER, "host": "10.1.2.3"})}),
+    (providers, {"servers": ({"host": "a.bc", "port": 1, "security_group_id": "sg-0123456789abcdef0"},)}),
     (email, {"reply_to": "it-help@example.com", "dmarc_policy": "none", "dmarc_reports": "dmarc@reports.example.org"}),
     (email, {"smtp_key": "2026-11-24"}),
     (alarms, {"emails": ("sre@example.com", "on+call@example.com")}),
@@ -634,6 +693,7 @@ def test_names_of_mail_and_slack() -> None:
         (bill, set()),
         (lambda: bill(azure=AZURE), {"AZURE_BILLING_SECRET"}),
         (lambda: bill(google={"table": "example-llm.billing.export"}), {"GOOGLE_BILLING_CREDENTIALS"}),
+        (lambda: bill(openai={}, anthropic={"workspaces": ["default"]}), {"OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"}),
     ],
 )
 def test_the_secrets_of_the_functions(make: Make, needed: set[str]) -> None:

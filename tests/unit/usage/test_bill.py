@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from usage import aws_bill, azure_bill, bill, bill_texts, environment
+from usage import anthropic_bill, aws_bill, azure_bill, bill, bill_texts, environment, openai_bill
 from usage.bill_comparison import FLOOR, Comparison, Count, Counted, compare, count, percent
 from usage.bill_lines import Kind, Line, Profiles, Statement
 from usage.errors import RefusedError, UnavailableError
-from usage.litellm import Usage
+from usage.litellm import Deployment, Usage
 
 OPUS, SONNET = "bedrock/us.anthropic.claude-opus-5-5", "bedrock/us.anthropic.claude-sonnet-5-5"
 GPT, GEMINI = "azure/gpt-6.1-sol", "vertex_ai/gemini-4-argon"
@@ -33,7 +33,7 @@ def usage(deployment: str, who: str, cost: float, *, day: int = 1, **tokens: int
 def counted(*rows: Usage, provider: str = "bedrock", names: Mapping[str, str] = NAMES) -> Count:
     """The count of calls that are as well in the figures by user as in those by tag; without a region, only there."""
     users = [replace(row, who="user@example.com") for row in rows]
-    return count(users, [row for row in rows if row.who], names)[provider]
+    return count(users, [row for row in rows if row.who], names).get(provider, Count())
 
 
 def line(model: str, region: str, cost: float, kind: Kind = "input", quantity: float = 0.0, **more: Any) -> Line:  # noqa: ANN401
@@ -50,6 +50,7 @@ class TestCount:
                 usage(OPUS, "a@example.com", 2.0, day=2, **tokens),
                 usage(GPT, "", 8.0),  # of nobody that LiteLLM knows
                 usage("openai/gpt-5", "a@example.com", 16.0),
+                usage("a-tool", "a@example.com", 0.0),  # which is no deployment
             ],
             [
                 usage(OPUS, "region:us-west-2", 1.0, **tokens),
@@ -71,8 +72,8 @@ class TestCount:
         assert found["bedrock"].models == {SONNET: "claude-sonnet-5-5", OPUS: OPUS}
         assert found["bedrock"].untagged_percent == 50.0  # 4 of 8 dollars
         assert found["azure"].counted["acme", GPT].cost == 8.0
-        assert (found["azure"].untagged_percent, found["vertex_ai"].untagged_percent) == (0.0, 0.0)
-        assert found["vertex_ai"].counted == {}
+        assert found["azure"].untagged_percent == 0.0
+        assert {provider: one.cost for provider, one in found.items()} == {"bedrock": 8.0, "azure": 8.0, "openai": 16.0}
 
     @pytest.mark.parametrize("kept", [1000, 987, 600])
     def test_the_regions_have_together_what_the_users_have(self, kept: int) -> None:
@@ -110,7 +111,7 @@ class TestCount:
         found = count(rows, tags, {})
         assert found["bedrock"].counted.keys() == {("us-west-2", OPUS), ("", SONNET)}
         assert (found["bedrock"].regions, found["bedrock"].untagged_percent) == ({"us-west-2"}, 50.0)
-        assert found["azure"].counted == {}  # what no user has is nobody's
+        assert "azure" not in found  # what no user has is nobody's
 
 
 class TestCompare:
@@ -278,6 +279,21 @@ class TestCompare:
             bill_texts.blocks("Bill", [found], {}, 3)
         )
 
+    def test_a_bill_that_does_not_tell_regions_has_a_row_for_each_model(self) -> None:
+        gpt, mini = "openai/gpt-5.5", "openai/gpt-5-mini"
+        rows = [usage(gpt, "region:eu", 4.0), usage(gpt, "region:us", 5.0), usage(mini, "", 3.0)]
+        one = counted(*rows, provider="openai", names={gpt: "a", mini: "b", "openai/o3": "c"})
+        lines = [line("gpt-5.5", project, 5.0) for project in ("proj_1", "proj_2")]
+        lines += [line("gpt-5-mini", "proj_1", 3.0), line("o3", "proj_2", 7.0)]  # the last is used past the gateway
+        found = compare("openai", one, Statement(lines, placed=False))
+        assert [(row.region, row.deployments, row.counted.cost, row.billed) for row in found.rows] == [
+            ("", (mini,), 3.0, 3.0),
+            ("", (gpt,), 9.0, 10.0),
+        ]
+        assert (found.left_over, found.placed) == (7.0, False)
+        text = json.dumps(bill_texts.blocks("Bill", [found], {}, 3))
+        assert "$7.00 on the bill fit no model that the gateway used: o3 input $7.00" in text
+
     def test_where_a_line_is_of_several_and_one_has_no_region_all_are_one_row(self) -> None:
         dated = "azure/gpt-6.1-sol-2026-09-29"
         names = {GPT: "gpt", dated: "gpt"}
@@ -379,6 +395,26 @@ class TestTexts:
         summary = bill_texts.summary("Bill", [one_row(0.0)], {"azure": "x"})
         assert summary == "Bill: AWS (Bedrock) ±0.0 %, Azure (OpenAI) not read"
 
+    def test_those_whose_bill_is_not_read_are_named_with_the_reason(self) -> None:
+        names = dict.fromkeys(("mistral/large", "gemini/flash", "hosted_vllm/llama", "openai/gpt-5.5", "cohere/r"), "x")
+        others = count([usage("mistral/large", "a", 12.5), usage("cohere/r", "a", 0.25)], [], names)
+        lines = json.dumps(bill_texts.blocks("Bill", [], {}, 3, others), ensure_ascii=False)
+        for title, reason, counted in (
+            ("OpenAI", "set bill.openai in company/environments.py", "$0.00"),
+            ("Google (Gemini API)", "Google's bill has it as another service than Vertex AI", "$0.00"),
+            ("Mistral", "Mistral shows what was used in its console alone", "$12.50"),
+            ("Models on servers of one's own", "nobody bills their tokens", "$0.00"),
+            ("cohere", "no interface to its bill is known here", "$0.25"),
+        ):
+            assert f":white_circle: *{title}* is not compared: {reason}" in lines
+            assert f"LiteLLM counted {counted}" in lines.partition(f"*{title}*")[2].partition(":white_circle:")[0]
+        rows = list(csv.DictReader(io.StringIO(bill_texts.comparison_csv([], others).decode())))
+        assert [(row["provider"], row["what"], row["deployment"], row["counted_usd"]) for row in rows] == [
+            ("mistral", "not compared", "mistral/large", "12.500000"),
+            ("cohere", "not compared", "cohere/r", "0.250000"),
+        ]
+        assert bill_texts.summary("Bill", [], {}) == "Bill: none read"
+
     def test_a_hundred_differences_stay_within_slacks_limits(self) -> None:
         names = {f"bedrock/us.anthropic.claude-{'x' * 150}{n}": f"model {n}" for n in range(100)}
         one = counted(*(usage(name, "region:us-west-2", 10.0) for name in names), names=names)
@@ -423,8 +459,8 @@ class LiteLlm:
         yield usage(OPUS, {"user": "a@example.com", "tag": "region:us-west-2"}[by], {"user": 92.0, "tag": 69.0}[by])
         yield usage(GPT, {"user": "a@example.com", "tag": "region:acme"}[by], 10.0)
 
-    def models(self) -> dict[str, str]:
-        return NAMES
+    def deployments(self) -> dict[str, Deployment]:
+        return {one: Deployment(names, None) for one, names in NAMES.items()}
 
 
 class Channel:
@@ -450,6 +486,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         "profile_tag": None,
         "azure": {"tenant": "t", "client": "c", "subscription": "s"},
         "google": None,
+        "openai": None,
+        "anthropic": None,
     }
     channel = {"channel": "C0123456789", "weekly": True, "monthly": True, "hour": 9, "timezone": "UTC", "top": 10}
     channel |= {"jump_factor": 3, "jump_minimum": 20, "seat_percent": 20, "plans": []}
@@ -510,6 +548,7 @@ class TestHandler:
         assert text.startswith("LLM gateway dev: LiteLLM's costs of October 2026 and the bill: AWS (Bedrock)")
         assert OPUS in blocks
         assert GPT not in blocks  # it agrees
+        assert "*Google (Vertex AI)* is not compared: set bill.google in company/environments.py" in blocks
         assert table.count("\n") == 3
 
     @pytest.mark.parametrize(
@@ -518,6 +557,8 @@ class TestHandler:
             (RefusedError("Azure's Cost Management refused (403): no"), "refused (403): no"),
             (UnavailableError("Azure's Cost Management did not answer (503)"), "did not answer (503)"),
             (GetParameterError("not there"), "the secret of its bill cannot be read"),
+            (KeyError("properties"), "the answer is not what lambda/usage reads (KeyError)"),
+            (ValueError("no number"), "the answer is not what lambda/usage reads (ValueError)"),
         ],
     )
     def test_one_that_cannot_be_read_hides_no_other_and_fails_the_run(
@@ -561,14 +602,62 @@ class TestHandler:
             return Profiles({("blue", "us-west-2"): 5.0})
 
         deployed.setattr(aws_bill, "read_profiles", profiles)
-        settings = environment.Bill(tolerance_percent=3, profile_tag="team", azure=None, google=None)
+        settings = environment.bill()
+        assert settings
+        settings = replace(settings, profile_tag="team", azure=None)
         deployed.setattr(bill, "bill", lambda: settings)
         bill.handler({}, CONTEXT)
         assert asked == []
         arn = "bedrock/arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/blue"
-        deployed.setattr(LiteLlm, "models", lambda self: NAMES | {arn: "blue"})
+        deployed.setattr(LiteLlm, "deployments", lambda self: {OPUS: Deployment("a", None), arn: Deployment("b", None)})
         bill.handler({}, CONTEXT)
         assert asked == ["team"]
+
+    def test_the_bills_of_openai_and_anthropic(
+        self, deployed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Each with its settings and its key; of Bedrock, which LiteLLM has no deployment of, nobody is asked."""
+        gpt, claude = "openai/gpt-5.5", "anthropic/claude-opus-5-5"
+        asked = []
+
+        def read(model: str, cost: float) -> Callable[..., Statement]:
+            def reader(period: object, settings: object, key: str) -> Statement:
+                asked.append((settings, key))
+                return Statement([line(model, "place", cost)], placed=False)
+
+            return reader
+
+        deployed.setattr(openai_bill, "read", read("gpt-5.5", 10.0))
+        deployed.setattr(anthropic_bill, "read", read("claude-opus-5-5", 20.0))
+        deployed.setattr(aws_bill, "read", lambda *_: pytest.fail("nothing is of AWS"))
+        settings = environment.Bill(
+            tolerance_percent=3,
+            profile_tag=None,
+            azure=None,
+            google=None,
+            openai=environment.OpenAiBill(projects=("proj_1",)),
+            anthropic=environment.AnthropicBill(workspaces=()),
+        )
+        deployed.setattr(bill, "bill", lambda: settings)
+        deployed.setattr(
+            LiteLlm,
+            "deployments",
+            lambda self: {
+                gpt: Deployment("gpt", None),
+                claude: Deployment("claude", None),
+                "openai/llama": Deployment("llama", None, frozenset({"vllm.example.com"})),
+            },
+        )
+        deployed.setattr(
+            LiteLlm, "usage", lambda self, first, last, by: iter([usage(gpt, "a", 10.0), usage(claude, "a", 30.0)])
+        )
+        result = bill.handler({"time": "2026-11-05T03:00:00Z"}, CONTEXT)
+        assert result["percent"] == {"openai": 0.0, "anthropic": 50.0}
+        assert asked == [(settings.openai, "OPENAI_ADMIN_KEY"), (settings.anthropic, "ANTHROPIC_ADMIN_KEY")]
+        assert {name: value for name, (value, *_) in metrics(capsys.readouterr().out).items()} == result["percent"]
+        (_, _, blocks), _ = POSTED
+        assert "*Models on servers of one's own* is not compared: nobody bills their tokens" in blocks
+        assert "Bedrock" not in blocks
 
     def test_wrong_events_and_settings(self, deployed: pytest.MonkeyPatch) -> None:
         with pytest.raises(ValueError, match="must be as in 2026-12-05"):

@@ -22,7 +22,7 @@ def _read_anew() -> Iterator[None]:
         read.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["Plan", "Report", "AzureBill", "GoogleBill", "Bill"])
+@pytest.mark.parametrize("name", ["Plan", "Report", "AzureBill", "GoogleBill", "OpenAiBill", "AnthropicBill", "Bill"])
 def test_the_fields_are_those_of_the_settings(name: str) -> None:
     theirs: type[BaseModel] = getattr(settings, name)
     assert [field.name for field in dataclasses.fields(getattr(environment, name))] == [*theirs.model_fields]

@@ -297,6 +297,30 @@ def test_a_day_that_always_breaks_off(server: Server) -> None:
     assert server.count(EXPORT) == 4
 
 
+def test_where_a_deployment_is_called_is_known_if_all_of_its_entries_say_it(server: Server) -> None:
+    entries: list[tuple[str, dict[str, str]]] = [
+        ("openai/llama", {"api_base": "https://vllm.example.com:8000/v1"}),
+        ("openai/llama", {"api_base": "http://other.example.com"}),
+        ("openai/gpt-5.5", {"api_base": "https://api.openai.com/v1"}),
+        ("openai/gpt-5.5", {}),
+        ("bedrock/zai.glm-5", {"aws_role_name": "arn:aws:iam::222222222222:role/models"}),
+    ]
+    models = [
+        {"model_name": "m", "litellm_params": {"model": deployment, **more}, "model_info": {}}
+        for deployment, more in entries
+    ]
+    server.on("/model/info", Answer([json.dumps({"data": models}).encode()], type=JSON))
+    found = LiteLlm(server.url, KEY).deployments()
+    assert {name: set(one.hosts) for name, one in found.items()} == {
+        "openai/llama": {"vllm.example.com", "other.example.com"},
+        "openai/gpt-5.5": set(),
+        "bedrock/zai.glm-5": set(),
+    }
+    assert {name: set(one.accounts) for name, one in found.items() if one.accounts} == {
+        "bedrock/zai.glm-5": {"222222222222"}
+    }
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("path", ["/model/info", EXPORT])
 def test_a_bad_moment_passes(server: Server, path: str, status: int) -> None:
