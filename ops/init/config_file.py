@@ -36,7 +36,7 @@ _RESIDENCE: Final = {
 _AZURE_VERSION: Final = "2025-04-01-preview"
 
 # What follows the models, but for what depends on the answers: {callbacks}, {budget} and {alerting}.
-_SETTINGS: Final = """\
+SETTINGS: Final = """\
 litellm_settings:
   # No prompt or completion text leaves the gateway, whether a call succeeds, streams or fails. LiteLLM ignores a
   # caller's wish to the contrary unless an administrator allows it on the key or team.
@@ -150,7 +150,7 @@ def written(answers: Answers) -> str:
     return (
         "\n".join(lines)
         + "\n"
-        + _SETTINGS.format(
+        + SETTINGS.format(
             callbacks="".join(
                 _callbacks(datadog=bool(company.get("datadog")), dated=dated, several=len(named) > len(names))
             ),

@@ -8,6 +8,7 @@ Nothing here needs the network or an installed LiteLLM.
 from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, GEOGRAPHIES
 from stacks.litellm_config.catalog import CATALOG, ConfigError, image_version, priced_models
 from stacks.litellm_config.config import LiteLlmConfig
+from stacks.litellm_config.findings import Refusal, RefusedError
 from stacks.litellm_config.model import PRICES_FROM, Model
 from stacks.litellm_config.prices import COMING, day_of, in_force
 from stacks.litellm_config.reading import StrictLoader, load_config
@@ -41,6 +42,8 @@ __all__ = [
     "ConfigError",
     "LiteLlmConfig",
     "Model",
+    "Refusal",
+    "RefusedError",
     "StrictLoader",
     "day_of",
     "image_version",
