@@ -14,21 +14,12 @@ from ops.importing.bringing import SECTIONS, Bringing
 from ops.importing.variables import RENAMED
 from stacks.litellm_config import Refusal
 from stacks.litellm_config.file import Place
+from stacks.litellm_config.providers import BY_NAME
 from stacks.litellm_config.rules.settings import MAX_CONNECTIONS, MAX_REQUEST_TIMEOUT
 from stacks.litellm_config.variables import REFERENCE
 
 Found = re.Match[str]
 Mend = Callable[[Bringing, Place, Refusal, Found], None]
-
-_STANDARD: Final = {
-    "api_base": "AZURE_API_BASE",
-    "vertex_project": "VERTEXAI_PROJECT",
-    "vertex_location": "VERTEXAI_LOCATION",
-    "vertex_credentials": "VERTEX_CREDENTIALS",
-}
-"""The variable that LiteLLM looks into by itself for a parameter that an entry has not, by this gateway's name for it.
-https://docs.litellm.ai/docs/providers/azure, https://docs.litellm.ai/docs/providers/vertex"""
-
 
 def mended(bringing: Bringing, refusal: Refusal, place: Place) -> bool:
     """Mend what is refused at a place of the tree; whether there is a way."""
@@ -87,10 +78,9 @@ def _keys_as_text(bringing: Bringing, place: Place, refusal: Refusal, _: Found) 
 
 
 def _given(bringing: Bringing, place: Place, refusal: Refusal, found: Found) -> None:
-    """Name the variable that LiteLLM takes by itself where an entry names none."""
+    """Name the variable that LiteLLM takes by itself where an entry names none, as the provider's row has it."""
     for key in re.findall(r"\w+", found["keys"]):
-        standard = _STANDARD.get(key, "") or f"{re.sub('[^A-Z]', '_', found['provider'].upper())}_{key.upper()}"
-        reference = f"{REFERENCE}{standard}"
+        reference = f"{REFERENCE}{BY_NAME[found['provider']].variables[key]}"
         why = f"{refusal.problem}; LiteLLM takes it from this variable by itself, and here the entry names it"
         bringing.change((*place, "litellm_params", key), reference, why, reference)
 
@@ -202,7 +192,7 @@ MENDS: Final[tuple[tuple[str, Mend], ...]] = (
     (r"^remove it: |has no Redis|^this gateway does not use it: |LITELLM_ENVIRONMENT", _dropped),
     (r"^it repeats ", _dropped),
     (r"has no aws_region_name", _region_given),
-    (r"litellm_params has no (?P<keys>(api_|vertex_)\w+(, \w+)*): (?P<provider>\w+) needs it", _given),
+    (r"litellm_params has no (?P<keys>\w+(, \w+)*): (?P<provider>\w+) needs it, as in os", _given),
     (r"names a file that the image does not have", _key_file),
     (r"^LiteLLM sets (?P<name>\w+) itself", _version),
     (r"begin model with the provider, as in (?P<provider>\w+)/", _provider_in_front),

@@ -8,6 +8,7 @@ from typing import Any, Final
 from stacks.litellm_config.bedrock import bedrock_regions
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.model import Model
+from stacks.litellm_config.routes import Guardrail
 from stacks.litellm_config.rules.bedrock import check_guardrail
 from stacks.litellm_config.rules.modules import check_module
 from stacks.litellm_config.rules.reading import Reading
@@ -25,21 +26,21 @@ GUARDRAILS: Final = {
 `litellm_params`. Another one is a row here; where it calls somebody, prompts go there."""
 
 
-def check(reading: Reading, models: Iterable[Model]) -> tuple[tuple[str, str], ...]:
-    """The guardrails of Bedrock that calls are checked by, by id or ARN, each with its region, sorted."""
+def check(reading: Reading, models: Iterable[Model]) -> tuple[Guardrail, ...]:
+    """The guardrails of Bedrock that calls are checked by, sorted."""
     _check_names(reading)
     return tuple(sorted({*_bedrock(reading), *_of_models(reading, models)}))
 
 
-def _of_models(reading: Reading, models: Iterable[Model]) -> Iterator[tuple[str, str]]:
+def _of_models(reading: Reading, models: Iterable[Model]) -> Iterator[Guardrail]:
     """Those that an entry's calls name."""
     for model in models:
         given = model.parameters.get("guardrailConfig")
         if model.by_role and isinstance(given, dict) and (name := reading.value(given.get("guardrailIdentifier"))):
-            yield name, str(model.region)
+            yield Guardrail(name, str(model.region))
 
 
-def _bedrock(reading: Reading) -> Iterator[tuple[str, str]]:
+def _bedrock(reading: Reading) -> Iterator[Guardrail]:
     given = reading.document.get("guardrails")
     if given is not None and not isinstance(given, list):
         reading.refuse(("guardrails",), "it must be a list of guardrails")
@@ -66,7 +67,7 @@ def _bedrock(reading: Reading) -> Iterator[tuple[str, str]]:
             )
             reading.findings.settle((*place, "litellm_params"))
         elif _has_all(reading, place, kind, parameters) and kind == "bedrock":
-            yield (
+            yield Guardrail(
                 str(reading.value(parameters["guardrailIdentifier"])),
                 str(reading.value(parameters["aws_region_name"])),
             )
