@@ -13,8 +13,9 @@ from ops.access import OpsError
 from ops.importing import compose, ecs, helm
 from ops.importing.bringing import Bringing
 from ops.importing.ledger import Fate
-from ops.importing.seen import Seen
+from ops.importing.seen import Seen, whole
 from ops.importing.source import Source, mapping_in
+from ops.importing.variables import WORKERS
 from stacks import CHECKOUT
 from stacks.litellm_config import image_version
 from stacks.settings.gateway import FARGATE_MEMORY, WORKER_CPU, WORKER_MEMORY
@@ -57,9 +58,10 @@ def _take(seen: Seen, name: str, document: dict[str, Any], path: Path) -> None:
 
 def _size(bringing: Bringing, seen: Seen) -> None:
     """Propose the size of the tasks, as far as it can be read, and within what Fargate and LiteLLM need."""
-    if not (seen.workers or seen.cpu or seen.memory or seen.tasks):
+    set_to = whole(bringing.variables.value(*WORKERS))
+    if not (seen.workers or set_to or seen.cpu or seen.memory or seen.tasks):
         return
-    workers = min(max(seen.workers or int(bringing.variables.value("NUM_WORKERS") or 1), 1), MOST_CPU // WORKER_CPU)
+    workers = min(seen.workers or set_to or 1, MOST_CPU // WORKER_CPU)
     wanted = max(seen.cpu or 0, workers * WORKER_CPU)
     cpu = next((size for size in FARGATE_MEMORY if size >= wanted), MOST_CPU)
     needed = max(seen.memory or 0, workers * WORKER_MEMORY)
@@ -87,7 +89,7 @@ def _version(bringing: Bringing, seen: Seen) -> None:
         _, _, tag = image.rpartition("/")[2].partition(":")
         found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", tag)
         if not found:
-            why = f"its tag {tag or 'is missing, which' } names no version; this gateway has LiteLLM {ours}"
+            why = f"its tag {tag or '(none)'} names no version; this gateway has LiteLLM {ours}"
         else:
             theirs = tuple(map(int, found.groups()))
             own = tuple(map(int, ours.split(".")))

@@ -45,7 +45,8 @@ class Bringing:
         text = ""
         for end, step in enumerate(place, start=1):
             if isinstance(step, int):
-                name = self.tree.get((*place[:end], "model_name"))
+                item = self.tree.get(place[:end])
+                name = item.get("model_name") if isinstance(item, dict) else item
                 named = name if isinstance(name, str) and name and not self.hidden.has(name) else ""
                 text += f" entry {step + 1}" + (f" ({named})" if named else "")
             else:

@@ -46,7 +46,10 @@ def take(seen: Seen, file: str, document: Mapping[str, Any], _: Path) -> None:
     for key, value in document.items():
         place: Place = (key,)
         if key == "proxy_config":
-            continue  # the file itself, or another one than was named
+            if seen.bringing.file != file:
+                seen.hide(value)
+                seen.drop(file, place, "the config.yaml that was named counts, and not this one")
+            continue
         if key == "image" and isinstance(value, dict):
             _image(seen, file, value)
         elif key in ("replicaCount", "numWorkers") and whole(value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
@@ -24,8 +24,21 @@ _ITEMS = frozenset({"agent_list", "credential_list", "guardrails", "mcp_tools", 
 _ITEMS_OF = frozenset({"pass_through_endpoints", "default_team_settings", "plugins", "custom_provider_map"})
 
 
-def judged(bringing: Bringing, environments: Sequence[Environment]) -> tuple[str, ...]:
-    """Mend the document until the reader takes it as every one of the environments has it; its warnings.
+Reader = Callable[[Path], LiteLlmConfig]
+"""Reads a config.yaml as an environment does."""
+
+
+def reader_of(environment: Environment) -> Reader:
+    """The reader of an environment."""
+    return environment.litellm_config
+
+
+def judged(
+    bringing: Bringing, readers: Sequence[Reader], environments: Sequence[Environment] = ()
+) -> tuple[LiteLlmConfig, tuple[str, ...]]:
+    """Mend the document until every reader takes it, and the databases of the environments its connections.
+
+    The answer is what the first of them reads, and what any of them warns of.
 
     Raises
     ------
@@ -35,19 +48,20 @@ def judged(bringing: Bringing, environments: Sequence[Environment]) -> tuple[str
     for _ in range(_MOST):
         before = bringing.tree.document()
         try:
-            configs = _read(bringing, environments)
+            configs = _read(bringing, readers)
         except RefusedError as error:
             _mend(bringing, error.refusals)
             if bringing.tree.document() == before:
                 _leave_out(bringing, bringing.tree.place(error.refusals[0].place), error.refusals[0])
             continue
         if not add_coming_prices(bringing, configs[0]) and not _fits(bringing, environments, configs[0]):
-            return tuple(dict.fromkeys(bringing.hidden.clean(text) for each in configs for text in each.warnings))
+            warnings = [text.partition(": ")[2] for each in configs for text in each.warnings]
+            return configs[0], tuple(dict.fromkeys(bringing.hidden.clean(text) for text in warnings))
     raise OpsError(f"{bringing.file}: it could not be brought over in {_MOST} rounds.")  # pragma: no cover
 
 
-def _read(bringing: Bringing, environments: Sequence[Environment]) -> list[LiteLlmConfig]:
-    """The document as each environment reads it.
+def _read(bringing: Bringing, readers: Sequence[Reader]) -> list[LiteLlmConfig]:
+    """The document as each reads it.
 
     Raises
     ------
@@ -59,9 +73,9 @@ def _read(bringing: Bringing, environments: Sequence[Environment]) -> list[LiteL
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "config.yaml"
         file.write_text(yaml.safe_dump(bringing.tree.document(), sort_keys=False, allow_unicode=True), "utf-8")
-        for environment in environments:
+        for read in readers:
             try:
-                configs.append(environment.litellm_config(file))
+                configs.append(read(file))
             except RefusedError as error:
                 refusals |= dict.fromkeys(error.refusals)
             except ConfigError as error:
@@ -115,7 +129,7 @@ def _fits(bringing: Bringing, environments: Sequence[Environment], config: LiteL
     """Lower the database's connections of a worker to what every environment's database takes; whether it had to."""
     place = ("general_settings", "database_connection_pool_limit")
     limit = config.database_pool_limit
-    most = min(_most_connections(environment) for environment in environments)
+    most = min((_most_connections(environment) for environment in environments), default=limit)
     if limit <= most or most < 1:
         return False
     why = f"a deployment would ask the database for more connections than it takes with {limit} for each worker"

@@ -31,7 +31,8 @@ _ENDINGS: Final = (
 """The ending of a secret's name, by how its field ends; any other is `_SECRET`."""
 
 _LONG: Final = 8
-"""A value of fewer characters may be a word like any other: it is hidden where it is the whole of a text only."""
+"""A value of fewer characters, or of small letters alone, may be a word like any other: what has it among others is not
+known to quote it."""
 
 _WORD: Final = 16
 """A key among other words has so many characters at least; sk-team is a word."""
@@ -109,14 +110,18 @@ class Hidden:
     def has(self, text: object) -> bool:
         """Whether a text is one of them, or quotes one."""
         found = str(text)
-        return found in self.values or any(value in found for value in self.values if len(value) >= _LONG)
+        return found in self.values or any(value in found for value in self.values if _stands_out(value))
 
     def clean(self, text: str) -> str:
         """A text without them."""
         for value in sorted(self.values, key=len, reverse=True):
-            if len(value) >= _LONG or re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", text):
+            if _stands_out(value) or re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", text):
                 text = text.replace(value, HIDDEN)
         return text
+
+
+def _stands_out(value: str) -> bool:
+    return len(value) >= _LONG and not re.fullmatch(r"[a-z_-]+", value)
 
 
 def _texts(value: Any) -> Iterable[str]:  # noqa: ANN401
