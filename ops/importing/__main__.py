@@ -24,10 +24,10 @@ from typing import Any, Final
 import boto3
 
 from ops.access import OpsError, run
-from ops.importing.answering import Brought, propose, settled, unknown_variables
+from ops.importing.answering import Brought, propose, settled, unknown_variables, write_out_misfits
 from ops.importing.around import take_around
 from ops.importing.bringing import SECTIONS, Bringing
-from ops.importing.judging import Reader, judged, reader_of
+from ops.importing.judging import judged, reader_of
 from ops.importing.ledger import Fate, Ledger
 from ops.importing.needed import add_needed
 from ops.importing.prepare import prepare
@@ -48,7 +48,7 @@ from ops.init.questions import KEYS
 from ops.secrets import MADE_BY_DEPLOYMENT
 from stacks import CHECKOUT
 from stacks.company import SETTINGS, folder_to_write
-from stacks.litellm_config import ConfigError, LiteLlmConfig, image_version, load_config
+from stacks.litellm_config import PROVIDER_SETTINGS, ConfigError, LiteLlmConfig, image_version, load_config
 from stacks.settings import Environment, SettingsError
 
 _NAMELESS: Final = "name the file that is to be brought over: make import FILE=config.yaml."
@@ -81,7 +81,7 @@ def begun(path: Path, around: Sequence[Path] = ()) -> Begun:
     take_around(bringing, source, list(around))
     prepare(bringing)
     add_needed(bringing)
-    propose(bringing)
+    write_out_misfits(bringing)
     comments = sum(bool(re.match(r"\s*#|.*\s#\s", line)) for line in path.read_text("utf-8").splitlines())
     return Begun(bringing, source.document, comments)
 
@@ -95,24 +95,26 @@ def config_text(bringing: Bringing) -> str:
     return written(bringing.tree.document(), added)
 
 
+def looked_at(bringing: Bringing) -> tuple[LiteLlmConfig, tuple[str, ...]]:
+    """Mend the file as if every question were answered so that it can work, and propose answers by what is left."""
+    own = environment_of(Answers({}, {"any": {}}), "any").plain_variables
+    names = (*unknown_variables(bringing), *PROVIDER_SETTINGS)
+    provided: dict[str, str | None] = {**own, **{name: bringing.variables.value(name) for name in names}}
+
+    def read(file: Path) -> LiteLlmConfig:
+        return load_config(file, provided=provided)
+
+    found = judged(bringing, [read])
+    propose(bringing)
+    return found
+
+
 def preview(begun: Begun) -> tuple[LiteLlmConfig, Report]:
     """What would become of it with every question answered so that it can work."""
     bringing = begun.bringing
-    stand_in = environment_of(Answers(settled(bringing) | bringing.presets, {"any": {}}), "any")
-    unknown = unknown_variables(bringing)
-    names = (*unknown, "AZURE_API_BASE", "VERTEXAI_LOCATION", "VERTEXAI_PROJECT")
-    provided: dict[str, str | None] = dict.fromkeys(names) | dict(stand_in.plain_variables)
-    provided |= {name: value for name in unknown if (value := bringing.variables.value(name))}
-    config, warnings = judged(bringing, [_for_none(provided, bringing.variables.region())])
-    missing = [name for name in unknown_variables(bringing) if provided.get(name) is None]
+    config, warnings = looked_at(bringing)
+    missing = [name for name in unknown_variables(bringing) if bringing.variables.value(name) is None]
     return config, _report(begun, config.secrets, warnings, missing)
-
-
-def _for_none(provided: dict[str, str | None], region: str | None) -> Reader:
-    def read(file: Path) -> LiteLlmConfig:
-        return load_config(file, provided=provided, region=region)
-
-    return read
 
 
 def _report(begun: Begun, secrets: Sequence[str], warnings: Sequence[str], missing: Sequence[str] = ()) -> Report:
@@ -137,6 +139,7 @@ def _bring(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask) -> i
         print(f"{report.text(version)}\n--- {CONFIG}\n{config_text(bringing)}", end="")
         return 0
     stored = kept.stored_in(folder / kept.FILE, KEYS) if arguments.force else None
+    looked_at(bringing)
     print(aws.told())
     answers = _answered(arguments, bringing, stored, aws, ask)
     environments = [environment_of(answers, name) for name in answers.named]
@@ -156,9 +159,7 @@ def _bring(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask) -> i
     return 0
 
 
-def _answered(
-    arguments: argparse.Namespace, bringing: Bringing, stored: Answers | None, aws: Aws, ask: Ask
-) -> Answers:
+def _answered(arguments: argparse.Namespace, bringing: Bringing, stored: Answers | None, aws: Aws, ask: Ask) -> Answers:
     def warnings(answers: Answers, name: str) -> Iterator[str]:
         return aws.of_place(environment_of(answers, name))
 
@@ -180,9 +181,7 @@ def _answered(
         raise OpsError(_UNANSWERED) from error
 
 
-def _checked(
-    texts: dict[str, str], answers: Answers, scratch: Path, bringing: Bringing
-) -> tuple[tuple[str, ...], str]:
+def _checked(texts: dict[str, str], answers: Answers, scratch: Path, bringing: Bringing) -> tuple[tuple[str, ...], str]:
     """The names of the secrets, and what is left to do by hand, once both files are as `cdk synth` takes them."""
     for name, text in texts.items():
         (scratch / name).write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""What nobody can read out of a LiteLLM's files is asked, as `make init` asks it; what can be is proposed or settled."""
+"""What cannot be read out of the files is asked, as `make init` asks it; what can be is proposed or settled."""
 
 from __future__ import annotations
 
@@ -37,17 +37,22 @@ def settled(bringing: Bringing) -> dict[str, Any]:
     }
 
 
-def propose(bringing: Bringing) -> None:
-    """Propose what the files tell; a value that no setting takes is written into config.yaml itself."""
-    proposals, variables = bringing.presets, bringing.variables
+def write_out_misfits(bringing: Bringing) -> None:
+    """Write the value of a variable into config.yaml where the setting that gives it takes no such value."""
     for name, question in _ASKED.items():
-        if name in bringing.references() and (value := variables.value(name)):
+        if name in bringing.references() and (value := bringing.variables.value(name)):
             try:
                 Providers.model_validate({_SETTING.get(question, question): value})
             except ValidationError:
                 _write_out(bringing, name, value)
-            else:
-                proposals[question] = value
+
+
+def propose(bringing: Bringing) -> None:
+    """Propose what the files tell, once it is known what of config.yaml is brought over."""
+    proposals, variables = bringing.presets, bringing.variables
+    for name, question in _ASKED.items():
+        if name in bringing.references() and (value := variables.value(name)):
+            proposals[question] = value
     if region := variables.region():
         proposals["region"] = region
     if DATADOG in (bringing.tree.get(("litellm_settings", "callbacks")) or ()):
@@ -62,6 +67,7 @@ def propose(bringing: Bringing) -> None:
 
 
 def _write_out(bringing: Bringing, name: str, value: str) -> None:
+    bringing.used.add(name)
     for place, each in bringing.tree.scalars():
         if each == f"{REFERENCE}{name}":
             why = f"what {name} is: the setting that gives this variable takes no such value"

@@ -87,7 +87,7 @@ def _version(bringing: Bringing, seen: Seen) -> None:
     ours = image_version(CHECKOUT / "container" / "Dockerfile")
     for label, image in seen.images.items():
         _, _, tag = image.rpartition("/")[2].partition(":")
-        found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", tag)
+        found = re.search(r"(?:^|-)v?(\d+)\.(\d+)\.(\d+)", tag)
         if not found:
             why = f"its tag {tag or '(none)'} names no version; this gateway has LiteLLM {ours}"
         else:

@@ -38,6 +38,7 @@ class Bringing:
     met: list[Met] = field(default_factory=list)
     given: dict[str, str] = field(default_factory=dict)  # names of secrets by their values, which stay in here
     from_fields: dict[str, list[str]] = field(default_factory=dict)  # by a secret's name, where its value was written
+    used: set[str] = field(default_factory=set)  # variables whose values are written out
     presets: dict[str, Any] = field(default_factory=dict)  # answers to questions of `make init`
 
     def label(self, place: Place) -> str:
@@ -89,6 +90,13 @@ class Bringing:
         for index, entry in enumerate(self.tree.get(("model_list",), [])):
             if isinstance(entry, dict) and isinstance(entry.get("litellm_params"), dict):
                 yield ("model_list", index), entry
+
+    def known(self, *names: str) -> str | None:
+        """The value of the first of some variables that is known, which is used then."""
+        name = next((name for name in names if name in self.variables.plain), None)
+        if name:
+            self.used.add(name)
+        return self.variables.plain[name] if name else None
 
     def references(self) -> set[str]:
         """The variables that the document refers to."""

@@ -31,9 +31,7 @@ def take(seen: Seen, file: str, document: Mapping[str, Any], path: Path) -> None
     OpsError
         There is no LiteLLM in it.
     """
-    found = _definition(document)
-    assert found  # as `fits` has it
-    place, definition = found
+    place, definition = _definition(document) or ((), {})
     containers = _of(definition, "containerDefinitions")
     listed = [each for each in containers if isinstance(each, dict)] if isinstance(containers, list) else []
     names = [str(_of(each, "name")) for each in listed]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ _REASONS: Final = {
     "logLevel": "this gateway sets it itself",
     "proxyConfigMap": "the image has config.yaml",
     "service": "the load balancer serves HTTPS on port 443",
+    "proxy_config": "the config.yaml that was named counts, and not this one",
     "serviceMonitor": "alarms, a dashboard and Datadog are there",
 }
 
@@ -44,40 +45,38 @@ def fits(document: Mapping[str, Any]) -> bool:
 def take(seen: Seen, file: str, document: Mapping[str, Any], _: Path) -> None:
     """Take over what is a setting here."""
     for key, value in document.items():
-        place: Place = (key,)
-        if key == "proxy_config":
-            if seen.bringing.file != file:
-                seen.hide(value)
-                seen.drop(file, place, "the config.yaml that was named counts, and not this one")
-            continue
-        if key == "image" and isinstance(value, dict):
-            _image(seen, file, value)
-        elif key in ("replicaCount", "numWorkers") and whole(value):
-            setattr(seen, "tasks" if key == "replicaCount" else "workers", whole(value))
-            seen.change(file, place, "gateway.min_tasks" if key == "replicaCount" else "gateway.workers")
-        elif key in ("autoscaling", "keda") and isinstance(value, dict):
-            _scaling(seen, file, key, value)
-        elif key == "resources" and isinstance(value, dict):
-            _resources(seen, file, value)
-        elif key == "envVars" and isinstance(value, dict):
-            for name, each in value.items():
-                seen.variable(file, (key, name), str(name), each)
-        elif key == "extraEnvVars" and isinstance(value, list):
-            _listed(seen, file, key, value)
-        elif key in ("environmentSecrets", "environmentConfigMaps") and value:
-            what = "secrets by the names that config.yaml has" if key == "environmentSecrets" else "plain variables"
-            told = f"{', '.join(map(str, value))} is in the cluster, and not in the files: give its {what}"
-            seen.decide(file, place, told)
-        elif key in ("command", "args"):
-            seen.command(file, place, value)
-        elif key == "ingress" and isinstance(value, dict):
-            _ingress(seen, file, value)
+        taken = _TAKEN.get(key)
+        if key == "proxy_config" and seen.bringing.file == file:
+            continue  # the file itself
+        if taken and taken[0](value):
+            taken[1](seen, file, key, value)
         else:
             seen.hide(value, str(key))
-            seen.drop(file, place, _REASONS.get(key, _REST))
+            seen.drop(file, (key,), _REASONS.get(key, _REST))
 
 
-def _image(seen: Seen, file: str, image: Mapping[str, Any]) -> None:
+def _number(seen: Seen, file: str, key: str, value: object) -> None:
+    field, setting = _NUMBERS[key]
+    setattr(seen, field, whole(value))
+    seen.change(file, (key,), setting)
+
+
+def _variables(seen: Seen, file: str, key: str, value: Mapping[str, Any]) -> None:
+    for name, each in value.items():
+        seen.variable(file, (key, name), str(name), each)
+
+
+def _elsewhere(seen: Seen, file: str, key: str, value: object) -> None:
+    what = "secrets by the names that config.yaml has" if key == "environmentSecrets" else "plain variables"
+    names = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    seen.decide(file, (key,), f"{names} is in the cluster, and not in the files: give its {what}")
+
+
+def _command(seen: Seen, file: str, key: str, value: object) -> None:
+    seen.command(file, (key,), value)
+
+
+def _image(seen: Seen, file: str, _: str, image: Mapping[str, Any]) -> None:
     for key in image:
         if key == "tag" and image[key]:
             seen.image(file, ("image", key), f"{image.get('repository', 'litellm')}:{image[key]}")
@@ -94,7 +93,7 @@ def _scaling(seen: Seen, file: str, key: str, scaling: Mapping[str, Any]) -> Non
             seen.drop(file, (key, name), "tasks are added by CPU and by the requests in hand")
 
 
-def _resources(seen: Seen, file: str, resources: Mapping[str, Any]) -> None:
+def _resources(seen: Seen, file: str, _: str, resources: Mapping[str, Any]) -> None:
     """The limits count before the requests."""
     for kind in ("requests", "limits", *(key for key in resources if key not in ("requests", "limits"))):
         given = resources.get(kind)
@@ -126,7 +125,7 @@ def _listed(seen: Seen, file: str, key: str, given: list[Any]) -> None:
             seen.bringing.variables.unknown.discard(str(item["name"]))
 
 
-def _ingress(seen: Seen, file: str, ingress: Mapping[str, Any]) -> None:
+def _ingress(seen: Seen, file: str, _: str, ingress: Mapping[str, Any]) -> None:
     hosts = ingress.get("hosts")
     names = [str(each.get("host")) for each in hosts if isinstance(each, dict)] if isinstance(hosts, list) else []
     for key, value in ingress.items():
@@ -137,3 +136,37 @@ def _ingress(seen: Seen, file: str, ingress: Mapping[str, Any]) -> None:
             seen.decide(file, ("ingress", key), why)
         else:
             seen.drop(file, ("ingress", key), "the load balancer is in its place")
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _is_number(value: object) -> bool:
+    return whole(value) is not None
+
+
+_NUMBERS: Final = {
+    "replicaCount": ("tasks", "gateway.min_tasks"),
+    "numWorkers": ("workers", "gateway.workers"),
+}
+_TAKEN: Final[Mapping[str, tuple[Callable[[Any], bool], Callable[[Seen, str, str, Any], None]]]] = {
+    "args": (bool, _command),
+    "autoscaling": (_is_mapping, _scaling),
+    "command": (bool, _command),
+    "envVars": (_is_mapping, _variables),
+    "environmentConfigMaps": (bool, _elsewhere),
+    "environmentSecrets": (bool, _elsewhere),
+    "extraEnvVars": (_is_list, _listed),
+    "image": (_is_mapping, _image),
+    "ingress": (_is_mapping, _ingress),
+    "keda": (_is_mapping, _scaling),
+    "numWorkers": (_is_number, _number),
+    "replicaCount": (_is_number, _number),
+    "resources": (_is_mapping, _resources),
+}
+"""What is a setting here: what it must be for that, and what takes it."""

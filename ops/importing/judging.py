@@ -10,6 +10,7 @@ import yaml
 
 from ops.access import OpsError
 from ops.importing.bringing import Bringing
+from ops.importing.ledger import Fate
 from ops.importing.mending import mended
 from ops.importing.needed import add_coming_prices
 from stacks.litellm_config import ConfigError, LiteLlmConfig, Refusal, RefusedError
@@ -17,8 +18,11 @@ from stacks.litellm_config.file import Place
 from stacks.settings import Environment
 from stacks.settings.gateway import RESERVED_CONNECTIONS
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # a person waits for it
 _MOST = 1000
 """Each round makes a change, and none is taken back."""
+
+_ANSWER = "or bring the file again with its value in the answer variables of each environment"
 
 _ITEMS = frozenset({"agent_list", "credential_list", "guardrails", "mcp_tools", "model_list", "policies", "prompts"})
 _ITEMS_OF = frozenset({"pass_through_endpoints", "default_team_settings", "plugins", "custom_provider_map"})
@@ -72,7 +76,9 @@ def _read(bringing: Bringing, readers: Sequence[Reader]) -> list[LiteLlmConfig]:
     configs = []
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "config.yaml"
-        file.write_text(yaml.safe_dump(bringing.tree.document(), sort_keys=False, allow_unicode=True), "utf-8")
+        file.write_text(
+            yaml.dump(bringing.tree.document(), Dumper=_DUMPER, sort_keys=False, allow_unicode=True), "utf-8"
+        )
         for read in readers:
             try:
                 configs.append(read(file))
@@ -108,8 +114,9 @@ def _leave_out(bringing: Bringing, place: Place, refusal: Refusal) -> None:
     items = bringing.tree.get(unit)
     if refusal.of and isinstance(items, list) and refusal.of in items:
         unit = (*unit, items.index(refusal.of))
+    more = f"; {_ANSWER}" if refusal.problem.startswith("nothing provides ") else ""
     if unit:
-        bringing.decide(unit, refusal.problem)
+        bringing.decide(unit, f"{refusal.problem}{more}")
 
 
 def _unit(bringing: Bringing, place: Place) -> Place:
@@ -144,6 +151,7 @@ def _most_connections(environment: Environment) -> int:
 
 
 def _nothing_left(bringing: Bringing) -> str:
-    told = [f"{each.label}: {each.why}" for each in bringing.ledger.entries if each.place[:1] == ("model_list",)]
-    reasons = "\n".join(f"import: {line}." for line in dict.fromkeys(told))
+    out = [*bringing.ledger.told(Fate.DECIDE), *bringing.ledger.told(Fate.DROPPED)]
+    told = [f"{each.label}: {each.why}" for each in out if each.place[:1] == ("model_list",)]
+    reasons = "\n".join(f"{line}." for line in dict.fromkeys(told))
     return f"{bringing.file}: none of its models can be brought over, and nothing was written.\n{reasons}"

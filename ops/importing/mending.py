@@ -19,10 +19,16 @@ from stacks.litellm_config.rules.settings import MAX_CONNECTIONS, MAX_REQUEST_TI
 from stacks.litellm_config.variables import REFERENCE
 
 Found = re.Match[str]
+_ALIASES: Final = ("router_settings", "model_group_alias")
+
 Mend = Callable[[Bringing, Place, Refusal, Found], None]
+
 
 def mended(bringing: Bringing, refusal: Refusal, place: Place) -> bool:
     """Mend what is refused at a place of the tree; whether there is a way."""
+    if place == _ALIASES and "must be a mapping" in refusal.problem:
+        _merged(bringing, place, refusal)
+        return True
     for pattern, mend in MENDS:
         if found := re.search(pattern, refusal.problem):
             mend(bringing, place, refusal, found)
@@ -114,7 +120,7 @@ def _name_of_file(bringing: Bringing, path: str) -> str:
 
 def _version(bringing: Bringing, place: Place, refusal: Refusal, found: Found) -> None:
     """Write the value of a variable that LiteLLM sets itself, or leave LiteLLM's own in force."""
-    if value := bringing.variables.value(found["name"]):
+    if value := bringing.known(found["name"]):
         bringing.change(place, value, refusal.problem, value)
     else:
         bringing.drop(place, f"{refusal.problem}; its value is not in the files, so LiteLLM's own default is in force")
@@ -156,13 +162,30 @@ def _fallbacks_in_list(bringing: Bringing, place: Place, refusal: Refusal, _: Fo
 def _one_model_each(bringing: Bringing, place: Place, refusal: Refusal, _: Found) -> None:
     """Write an item of fallbacks that names several models as an item for each."""
     given = bringing.tree.get(place)
-    if not isinstance(given, dict) or not given:
+    if given == {}:
+        bringing.drop(place, "what it fell back to is not there, and nothing of it is left")
+        return
+    if not isinstance(given, dict):
         bringing.decide(place, refusal.problem)
         return
     first, *others = given.items()
     bringing.change(place, dict([first]), refusal.problem)
     for model, fallbacks in others:
         bringing.add(place[:-1], {model: fallbacks}, refusal.problem)
+
+
+def _merged(bringing: Bringing, place: Place, refusal: Refusal) -> None:
+    """Write a list of mappings as the one mapping that it was meant for."""
+    given = bringing.tree.get(place)
+    if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
+        bringing.decide(place, refusal.problem)
+        return
+    bringing.change(place, {key: value for each in given for key, value in each.items()}, refusal.problem)
+
+
+def _by_converse(bringing: Bringing, place: Place, refusal: Refusal, _: Found) -> None:
+    new = str(bringing.tree.get(place)).replace("invoke/", "converse/", 1)
+    bringing.change(place, new, refusal.problem, new)
 
 
 def _empty(bringing: Bringing, place: Place, refusal: Refusal, found: Found) -> None:
@@ -200,6 +223,7 @@ MENDS: Final[tuple[tuple[str, Mend], ...]] = (
     (r"^it must be a list, as in", _in_list),
     (r"^what .+ falls back to must be a list", _fallbacks_in_list),
     (r"^each of it must be one model with its fallbacks", _one_model_each),
+    (r"knows no format for it by invoke/", _by_converse),
     (r"write (?P<key>credential_\w+): \{\} if it is empty", _empty),
     (r"is no model_name", _other_name),
     (r"is a secret, which is taken from Parameter Store if its name ends in", _credentials_of),

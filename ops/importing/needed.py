@@ -1,10 +1,11 @@
-"""What this gateway relies on and the file does not say: added, each with the reason that `make init` writes beside it."""
+"""What this gateway relies on and the file does not say: added, with the reason that `make init` writes beside it."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import yaml
@@ -75,7 +76,9 @@ def _callbacks(bringing: Bringing) -> None:
     kept = isinstance(checks, list) and CHECKS.intersection(map(str, checks))
     names = Counter(str(entry.get("model_name")) for _, entry in bringing.entries())
     if max(names.values(), default=0) > 1 and not kept and KEPT not in (given or ()):
-        why = "it keeps the turns of a conversation with one deployment of a model, whose prompt cache has its beginning"
+        why = (
+            "it keeps the turns of a conversation with one deployment of a model, whose prompt cache has its beginning"
+        )
         bringing.add(place, KEPT, why)
     if REFUSALS not in (given or ()):
         bringing.add(place, REFUSALS, "it says to people what to do when a budget is used up")
@@ -100,9 +103,16 @@ def add_coming_prices(bringing: Bringing, config: LiteLlmConfig) -> bool:
 
 def value_of(section: str, key: str) -> Any:  # noqa: ANN401 - anything that YAML has
     """What `make init` writes for a setting."""
-    return yaml.safe_load(_text())[section][key]
+    return _values()[section][key]
 
 
+@cache
+def _values() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(_text())
+    return found
+
+
+@cache
 def reason_of(section: str, key: str) -> str:
     """Why it is set, as `make init` has it beside it."""
     if key in _BY_THEMSELVES:

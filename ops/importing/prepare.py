@@ -1,4 +1,4 @@
-"""What is known to be otherwise here, changed before the reader looks: variables, secrets, callbacks, the master key."""
+"""What is known to be otherwise here, changed before the reader looks: variables, secrets, callbacks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from stacks.litellm_config.file import Place
 from stacks.litellm_config.rules.references import is_secret as is_secret_field
 from stacks.litellm_config.variables import REFERENCE
 
-_SHELL: Final = re.compile(r"\$\{(?P<braced>[A-Za-z_]\w*)(?P<default>:?-(?P<value>[^}]*))?\}|\$(?P<plain>[A-Za-z_]\w*)")
+_SHELL: Final = re.compile(
+    r"\$\{(?P<braced>[A-Za-z_]\w*)((?P<how>:?[-=?+])(?P<value>[^}]*))?\}|\$(?P<plain>[A-Za-z_]\w*)"
+)
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 _STATIC: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _ROLE: Final = (
@@ -54,8 +56,8 @@ def take(bringing: Bringing, file: str, place: Place, label: str, name: str, val
     """Note a variable that is set somewhere; a value that is None is not in the files."""
     text = None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     found = _SHELL.fullmatch(text or "")
-    if found and found["default"] and not is_secret(name):
-        text = found["value"]
+    if found and _default(found) and not is_secret(name):
+        text = _default(found)
     elif text is not None and (text.startswith(REFERENCE) or _SHELL.search(text) or "$(" in text or "{{" in text):
         text = None
     if is_secret(name) or (text and secret.secret_in(name.lower(), text)):
@@ -97,7 +99,7 @@ def _by_shell(bringing: Bringing, place: Place, value: str) -> None:
     key = _key(place)
     if found := _SHELL.fullmatch(value):
         name = found["braced"] or found["plain"]
-        default = found["value"] if found["default"] else None
+        default = _default(found)
         if default and bringing.variables.value(name) is None and not is_secret(name) and not is_secret_field(key, "x"):
             bringing.change(place, default, f"nothing replaces {value} here: this is its default", default)
         else:
@@ -105,9 +107,9 @@ def _by_shell(bringing: Bringing, place: Place, value: str) -> None:
             bringing.change(place, new, f"nothing replaces ${{{name}}} here, and LiteLLM replaces this", new)
         return
     names = [found["braced"] for found in _SHELL.finditer(value) if found["braced"]]
-    known = {name: bringing.variables.value(name) for name in names}
     if not names or is_secret_field(key, "x"):
         return
+    known = {name: bringing.known(name) for name in names}
     missing = [name for name, text in known.items() if text is None]
     if missing:
         bringing.decide(
@@ -116,6 +118,11 @@ def _by_shell(bringing: Bringing, place: Place, value: str) -> None:
         return
     new = _SHELL.sub(lambda found: known.get(found["braced"]) or found[0], value)
     bringing.change(place, new, "nothing replaces variables within a text here: their values are written out", new)
+
+
+def _default(found: re.Match[str]) -> str | None:
+    """What a variable of a shell stands for where it is not set."""
+    return found["value"] or None if (found["how"] or "").lstrip(":") in ("-", "=") else None
 
 
 def _unit(place: Place) -> Place:
@@ -131,7 +138,7 @@ def _reference(bringing: Bringing, place: Place, name: str) -> None:
     new = re.sub(r"[^A-Z0-9_]", "_", name.upper()) if not _NAME.fullmatch(name) else name
     new = RENAMED.get(new, new)
     why = "this gateway has it under this name" if new in RENAMED.values() else "a variable's name is of capitals"
-    standard = key in _STATIC and name == key.upper() or name == "AWS_BEARER_TOKEN_BEDROCK"
+    standard = (key in _STATIC and name == key.upper()) or name == "AWS_BEARER_TOKEN_BEDROCK"
     if is_secret_field(key, "x") and not new.endswith(SECRET_SUFFIXES) and new not in CORE_SECRETS and not standard:
         new, why = f"{new}{secret.ending(key)}", "what a secret is called by ends so here, or it would be plain"
     if new == name:
@@ -198,10 +205,10 @@ def _name(bringing: Bringing, place: Place, key: str, value: str) -> str:
         own = bringing.tree.get((*place[:2], "litellm_params", "custom_llm_provider"), "")
         provider = str(own or (str(model).partition("/")[0] if "/" in str(model) else ""))
         entry = str(bringing.tree.get((*place[:2], "model_name"), "") or "")
-    usual, other = secret.variable_of(place, key, provider=provider, entry=entry or f"entry {place[1:2]}")
+    usual, other = secret.variable_of(place, key, value, provider=provider, entry=entry or f"entry {place[1:2]}")
     usual = RENAMED.get(usual, usual)
     taken = {*bringing.given.values(), *CORE_SECRETS, *bringing.references()}
-    names = (usual, other, *(f"{_stem(other)}_{number}{secret.ending(key)}" for number in range(2, 1000)))
+    names = (usual, other, *(f"{_stem(other)}_{number}{secret.ending(key, value)}" for number in range(2, 1000)))
     name = next(each for each in names if each not in taken and not bringing.hidden.has(each.lower()))
     bringing.given[value] = name
     return name

@@ -56,8 +56,8 @@ class Report:
         yield f"# What became of {self.bringing.file}"
         yield ""
         yield (
-            f"Written by `make import` for LiteLLM {version}; the file itself is as it was. It names every part of it, and "
-            "the value of no secret."
+            f"Written by `make import` for LiteLLM {version}; the file itself is as it was. Every part of it is named "
+            "here, and the value of no secret."
         )
         for fate, (heading, what) in _HEADINGS.items():
             entries = self.bringing.ledger.told(fate)
@@ -108,9 +108,8 @@ class Report:
         if self.comments:
             yield from (
                 "",
-                f"The {self.comments} lines with comments are not kept: a comment can have a secret that nothing can tell "
-                "from words. They are in the file that was brought, and can be written beside what they are of. Anchors "
-                "are written out.",
+                f"Comments are not kept ({self.comments} line{'s' * (self.comments > 1)}), since one can have a secret "
+                "in it that nothing can tell from words: write beside the new file what you want of them.",
             )
 
     def _warnings(self) -> Iterator[str]:
@@ -148,5 +147,3 @@ def _ended(sentence: str) -> str:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in cells)} |"
-
-

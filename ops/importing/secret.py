@@ -63,8 +63,10 @@ def is_secret_name(name: str) -> bool:
     )
 
 
-def ending(key: str) -> str:
-    """How a secret's name ends that is of a field."""
+def ending(key: str, value: str = "") -> str:
+    """How a secret's name ends that is of a field; the address of a web hook tells itself."""
+    if value.startswith("https://hooks."):
+        return "_WEBHOOK_URL"
     return next((found for pattern, found in _ENDINGS if pattern.search(key.lower().replace("-", "_"))), "_SECRET")
 
 
@@ -74,14 +76,13 @@ def named(*words: object) -> str:
     return text if text[:1].isalpha() else f"OF_{text}"
 
 
-def variable_of(place: Place, key: str, *, provider: str = "", entry: str = "") -> tuple[str, str]:
+def variable_of(place: Place, key: str, value: str, *, provider: str = "", entry: str = "") -> tuple[str, str]:
     """Names for the secret of a field: the usual one, and one for a second value of the same kind.
 
     `provider` and `entry` are of the entry of model_list that it is in, if of one.
     """
-    suffix = ending(key)
-    field_name = named(key)
-    stem = field_name.removesuffix(suffix).strip("_") if field_name.endswith(suffix) else field_name
+    suffix = ending(key, value)
+    stem = named(key).removesuffix(suffix.strip("_")).strip("_")
     if suffix == "_TOKEN" and stem in ("AUTH_VALUE", "AUTHORIZATION"):
         stem = ""
     if provider:
@@ -115,7 +116,8 @@ class Hidden:
     def clean(self, text: str) -> str:
         """A text without them."""
         for value in sorted(self.values, key=len, reverse=True):
-            if _stands_out(value) or re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", text):
+            text = text.replace(repr(value), HIDDEN)
+            if _stands_out(value):
                 text = text.replace(value, HIDDEN)
         return text
 

@@ -13,7 +13,7 @@ from stacks.litellm_config import CORE_SECRETS, PROVIDER_SETTINGS
 
 _NOWHERE: Final = "nothing in config.yaml refers to it"
 _LICENCE: Final = (
-    "if the company holds a licence, set litellm_license=True in the environment's settings; make secrets stores it then"
+    "if the company holds a licence, set litellm_license=True in the environment's settings: make secrets asks for it"
 )
 
 
@@ -29,6 +29,8 @@ def _settled(met: Met, bringing: Bringing, referred: Collection[str], secrets: C
     name = RENAMED.get(met.name, met.name)
     if met.name in REGIONS:
         return Fate.CHANGED, "the region that is written into entries without one, and proposed for the environments"
+    if met.name in bringing.used:
+        return Fate.CHANGED, "its value is written out where config.yaml refers to it"
     if met.name in WORKERS:
         return Fate.CHANGED, "gateway.workers"
     if name == "LITELLM_LICENSE":

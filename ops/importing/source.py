@@ -1,4 +1,4 @@
-"""The file that is brought: LiteLLM's config.yaml, by itself or inside of what installs it, with the files it includes."""
+"""The file that is brought: LiteLLM's config.yaml, by itself or in what installs it, with all that it includes."""
 
 from __future__ import annotations
 

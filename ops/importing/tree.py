@@ -100,9 +100,9 @@ class Tree:
         for step in written:
             if isinstance(value, list) and isinstance(step, int):
                 there = [position for position, item in enumerate(value) if item is not GAP]
-                step = there[step] if step < len(there) else step + len(value) - len(there)  # noqa: PLW2901
+                step = there[step] if step < len(there) else step + len(value) - len(there)
             elif isinstance(value, dict) and step not in value:  # the reader names a key that is no text by its text
-                step = next((key for key in value if str(key) == step), step)  # noqa: PLW2901
+                step = next((key for key in value if str(key) == step), step)
             steps.append(step)
             try:
                 value = value[step]

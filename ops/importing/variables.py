@@ -42,7 +42,8 @@ _DROPPED: Final = (
         re.compile(r"SET_VERBOSE|(DETAILED_)?DEBUG|LITELLM_(MODE|LOG|DEBUG)|JSON_LOGS|(DISABLE|USE)_\w+|NO_DOCS|HOST"),
         _OURS,
     ),
-    (re.compile(r"PYTHON\w+|PATH|HOME|TZ|LANG|LC_\w+|PRISMA_\w+|XDG_\w+|(HTTPS?|NO)_PROXY|OTEL_\w+"), _OURS),
+    (re.compile(r"PYTHON\w+|PATH|HOME|TZ|LANG|LC_\w+|PRISMA_\w+|XDG_\w+|OTEL_\w+"), _OURS),
+    (re.compile(r"(HTTPS?|NO|ALL)_PROXY"), "a task reaches providers by the NAT gateways of its VPC"),
 )
 """What has no place here, by its name, and why."""
 

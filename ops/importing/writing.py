@@ -17,11 +17,11 @@ _HEAD: Final = "Brought over by `make import`; import.md beside this file says w
 class _Dumper(yaml.SafeDumper):
     """Writes lists below their key, and everything out where it is: there are no anchors any more."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002, ARG002
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         """As SafeDumper does, but indented."""
         super().increase_indent(flow, indentless=False)
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401, ARG002 - as yaml has it
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401 - as yaml has it
         """None are made."""
         return True
 
@@ -30,6 +30,8 @@ def written(document: Mapping[str, Any], added: Mapping[str, set[str]]) -> str:
     """The text of the file; `added` are the settings, by section, that it did not have before."""
     lines = [*comment(_HEAD), "#", *head()]
     for key, value in document.items():
+        if key in SECTIONS and value == {}:
+            continue  # all that it had is elsewhere or gone
         lines.append("")
         if key in SECTIONS and isinstance(value, dict) and value:
             lines += [f"{key}:", *_section(key, value, added.get(key, set()))]
