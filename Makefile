@@ -29,7 +29,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init up down check test company unit templates e2e test-clients lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench bench-gateway lock clean
+.PHONY: help setup init import up down check test company unit templates e2e test-clients lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench bench-gateway lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ setup: .venv/.done node_modules/.done .tools/litellm/.done ## Install everything
 
 init: .venv/.done ## Ask what must be known of a company, and write its two files: ARGS="--answers FILE", --dry-run
 	@python -m ops.init $(ARGS)
+
+import: .venv/.done ## Bring over a LiteLLM that runs elsewhere: FILE=config.yaml ARGS="--around docker-compose.yaml", --dry-run
+	@python -m ops.importing "$(FILE)" $(ARGS)
 
 up: setup ## Deploy and run the whole gateway on this machine, until Ctrl-C
 	@python -m local up

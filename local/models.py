@@ -79,8 +79,7 @@ def credentials_of(
     A company names its keys as it likes: an entry's provider tells whose one is.
     """
     known = credentials.as_secrets()
-    keys = credentials.as_secrets()
-    accepted = {row.name: keys.get(row.variables.get("api_key", ""), "") for row in ROWS}
+    accepted = {row.name: known.get(row.variables.get("api_key", ""), "") for row in ROWS}
     accepted["vertex_ai"] = credentials.vertex_credentials
     for model in config.models:
         for parameter in model.row.secrets:

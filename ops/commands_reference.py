@@ -42,6 +42,7 @@ JAPANESE: Final[Mapping[str, str]] = {
     "help": "コマンドの一覧を表示する",
     "setup": "すべてをチェックアウトの中にインストールする",
     "init": '自社について必要なことを尋ね、自社の 2 つのファイルを書く。再度実行すると、答え直したものだけを変える。`ARGS="--answers FILE"` でファイルから答え、`ARGS=--dry-run` で変更点だけを表示する',
+    "import": 'ほかで動いている LiteLLM を引き継ぐ: `FILE=config.yaml` とその周辺（`ARGS="--around docker-compose.yaml"`）から自社のファイルと報告を書く。`ARGS=--dry-run` で報告だけを表示する',
     "up": "ゲートウェイ全体をこのマシンにデプロイして実行する（Ctrl-C で終了）",
     "down": "`make up` で動いているものを終了し、アカウントとデータベースを削除する",
     "test": "すべての検査: lint、製品のスイートと自社のスイート",

@@ -18,6 +18,7 @@ file; 2 a mistake or an error, in one sentence each; 130 interrupted, and nothin
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -44,8 +45,9 @@ CONFIG: Final = "config.yaml"
 
 
 def texts(answers: Answers) -> dict[str, str]:
-    """The two files that the answers come to."""
-    return {SETTINGS: settings_file.written(answers), CONFIG: config_file.written(answers)}
+    """The files that the answers come to: both, or the settings alone where config.yaml is of its own."""
+    settings = {SETTINGS: settings_file.written(answers)}
+    return settings if answers.company.get("own_config") else {**settings, CONFIG: config_file.written(answers)}
 
 
 def checked(folder: Path) -> tuple[Company, tuple[str, ...]]:
@@ -100,6 +102,8 @@ def _initialize(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask)
     new = texts(answers)
     merge = files.merged(folder, _base(stored), new)
     with tempfile.TemporaryDirectory() as scratch:
+        if CONFIG not in new and (folder / CONFIG).exists():
+            shutil.copy2(folder / CONFIG, scratch)
         own, warnings = _looked_at(new if merge.conflicts else merge.texts, new, Path(scratch))
         warnings += tuple(warning for each in own.environments.values() for warning in aws.of_models(each, own.config))
         todo = by_hand.told(by_hand.steps(answers, own))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from ops.doctor.bootstrap import bootstrap_command
@@ -25,7 +26,7 @@ def steps(answers: Answers, own: Company) -> Iterator[Step]:
     environments = tuple(own.environments.values())
     yield from _accounts(environments, own.releases)
     yield from _names(environments)
-    yield from _models(answers, environments)
+    yield from _models(answers, environments, own.config)
     yield from _slack(answers, environments)
     yield from _datadog(answers)
     yield from _bills(answers)
@@ -79,7 +80,10 @@ def _names(environments: tuple[Environment, ...]) -> Iterator[Step]:
             )
 
 
-def _models(answers: Answers, environments: tuple[Environment, ...]) -> Iterator[Step]:
+def _models(answers: Answers, environments: tuple[Environment, ...], config: Path) -> Iterator[Step]:
+    if answers.company.get("own_config"):
+        yield from _own_models(environments, config)
+        return
     used = {
         provider: list(dict.fromkeys(each.model for each in found)) for provider, found in deployments(answers.company)
     }
@@ -101,6 +105,19 @@ def _models(answers: Answers, environments: tuple[Environment, ...]) -> Iterator
         )
     if "vertex" in used:
         yield from _vertex(environments)
+
+
+def _own_models(environments: tuple[Environment, ...], config: Path) -> Iterator[Step]:
+    """Of a config.yaml that was not written from the answers: what it lists, by provider."""
+    models = environments[0].litellm_config(config).models
+    for provider in dict.fromkeys(model.provider for model in models):
+        listed = tuple(dict.fromkeys(model.model for model in models if model.provider == provider))
+        accounts = f" in {', '.join(dict.fromkeys(each.account for each in environments))}"
+        yield Step(
+            f"{provider}: see that these can be called{accounts if provider == 'bedrock' else ''}, "
+            "with their terms accepted and quotas for what they are to serve; make doctor looks at what it can.",
+            listed,
+        )
 
 
 def _vertex(environments: tuple[Environment, ...]) -> Iterator[Step]:

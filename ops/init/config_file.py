@@ -36,7 +36,7 @@ _RESIDENCE: Final = {
 _AZURE_VERSION: Final = "2025-04-01-preview"
 
 # What follows the models, but for what depends on the answers: {callbacks}, {budget} and {alerting}.
-_SETTINGS: Final = """\
+SETTINGS: Final = """\
 litellm_settings:
   # No prompt or completion text leaves the gateway, whether a call succeeds, streams or fails. LiteLLM ignores a
   # caller's wish to the contrary unless an administrator allows it on the key or team.
@@ -140,7 +140,7 @@ def written(answers: Answers) -> str:
     """The text of the file."""
     company = answers.company
     entries = dict(deployments(company))
-    lines = [*_comment(_HEAD[0]), "#", *_comment(_HEAD[1]), "", "model_list:"]
+    lines = [*head(), "", "model_list:"]
     for number, (provider, found) in enumerate(entries.items()):
         lines += ([""] if number else []) + list(_provider(provider, found, company))
     named = [each.name for found in entries.values() for each in found]
@@ -150,7 +150,7 @@ def written(answers: Answers) -> str:
     return (
         "\n".join(lines)
         + "\n"
-        + _SETTINGS.format(
+        + SETTINGS.format(
             callbacks="".join(
                 _callbacks(datadog=bool(company.get("datadog")), dated=dated, several=len(named) > len(names))
             ),
@@ -158,6 +158,11 @@ def written(answers: Answers) -> str:
             alerting=_SLACK if company.get("slack.alerts") else _MAIL,
         )
     )
+
+
+def head() -> list[str]:
+    """What the file says of itself at its top."""
+    return [*comment(_HEAD[0]), "#", *comment(_HEAD[1])]
 
 
 def _callbacks(*, datadog: bool, dated: bool, several: bool) -> Iterator[str]:
@@ -173,7 +178,8 @@ def _callbacks(*, datadog: bool, dated: bool, several: bool) -> Iterator[str]:
     yield f"  callbacks: [{', '.join(names)}]\n"
 
 
-def _comment(text: str, indent: str = "") -> list[str]:
+def comment(text: str, indent: str = "") -> list[str]:
+    """A text as lines of a comment."""
     return textwrap.wrap(
         text,
         WIDTH,
@@ -188,7 +194,7 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
     if provider == "bedrock":
         yield from _bedrock(found, company.get("bedrock.geography", NO_PROFILE))
     elif provider == "azure":
-        yield from _comment(
+        yield from comment(
             "Azure OpenAI. The part after azure/ is the deployment's name. A deployment that is not named like its "
             "model takes its price from model_info: {base_model: azure/…}. Not os.environ/AZURE_API_VERSION: LiteLLM's "
             "command line sets that variable itself once it runs, and then drops every entry that refers to it.",
@@ -197,7 +203,7 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
         parameters = ("api_base: os.environ/AZURE_API_BASE", "api_key: os.environ/AZURE_API_KEY")
         yield from _entries(found, *parameters, f'api_version: "{_AZURE_VERSION}"')
     else:
-        yield from _comment(
+        yield from comment(
             "Google Vertex AI. VERTEX_CREDENTIALS is the whole JSON of a service account's key, which LiteLLM takes as "
             "it is.",
             "  ",
@@ -220,7 +226,7 @@ def _bedrock(found: list[Deployment], geography: str) -> Iterator[str]:
             f"{_RESIDENCE[geography]}. https://docs.aws.amazon.com/bedrock/latest/userguide/"
             "models-region-compatibility.html"
         )
-    yield from _comment(text, "  ")
+    yield from comment(text, "  ")
     for number, name in enumerate(dict.fromkeys(each.name for each in found)):
         if number:
             yield ""
@@ -249,7 +255,7 @@ def _info(each: Deployment) -> Iterator[str]:
         return
     yield "    model_info:"
     yield from (f"      {key}: {_scalar(value)}" for key, value in each.info.items())
-    yield from _comment(
+    yield from comment(
         "What changes on a day that the provider has announced, and LiteLLM's list does not know: US dollars per token "
         "(docs/costs.md).",
         "      ",
@@ -277,7 +283,7 @@ def _router(names: Iterable[str]) -> Iterator[str]:
     yield "  routing_strategy: simple-shuffle"
     yield "  # A retry goes to a region that is not left out."
     yield "  num_retries: 3"
-    yield from _comment(
+    yield from comment(
         "Seconds that a region which answered 429 is left out, unless its Retry-After says another time. Do not set "
         "allowed_fails or allowed_fails_policy: LiteLLM would then count failures first, where now one 429 is enough.",
         "  ",

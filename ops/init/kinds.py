@@ -79,6 +79,23 @@ def each(adapter: TypeAdapter[Any]) -> Kind:
     return Kind(lambda value: [checked(adapter, one) for one in every.read(value)], every.parse, every.show)
 
 
+def mapping(adapter: TypeAdapter[Any]) -> Kind:
+    """Names and values, on a line as NAME=value with spaces between."""
+
+    def read(value: Any) -> Any:  # noqa: ANN401 - whatever YAML has
+        if not isinstance(value, dict):
+            raise RefusedError(f"{value!r} is no mapping of names to values: write it as NAME=value")
+        return checked(adapter, value)
+
+    def parse(line: str) -> dict[str, Any]:
+        pairs = [pair.partition("=") for pair in line.split()]
+        if wrong := [name for name, equals, _ in pairs if not equals]:
+            raise RefusedError(f"{wrong[0]!r} has no value: write it as NAME=value")
+        return {name: value for name, _, value in pairs}
+
+    return Kind(read, parse, lambda given: " ".join(f"{name}={value}" for name, value in given.items()))
+
+
 def choice(*words: str) -> Kind:
     """One of some words."""
 

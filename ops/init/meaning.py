@@ -53,6 +53,10 @@ def environment_of(answers: Answers, name: str) -> Environment:
         "deletion_protection": own.get("deletion_protection", True),
         "tags": {"service": "litellm-gateway", "environment": name},
     }
+    if own.get("gateway"):
+        tree["gateway"] = own["gateway"]
+    if own.get("variables"):
+        tree["variables"] = own["variables"]
     if own.get("certificate_arn") and "account" in own and "region" in own:
         tree["certificate_arn"] = own["certificate_arn"]
     return Environment.model_validate({key: value for key, value in tree.items() if value is not None})
@@ -213,7 +217,7 @@ def check(answers: Answers) -> None:
     """
     made = [(environment_of(answers, name), own) for name, own in answers.environments.items()]
     names = {each.name for _, found in deployments(answers.company) for each in found}
-    for environment, _ in made:
+    for environment, _ in made if not answers.company.get("own_config") else ():
         environment.check_models(names)
     by_name(environment for environment, own in made if {"domain", "cidr"} <= own.keys())
     releases_of(answers)

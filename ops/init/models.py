@@ -169,7 +169,9 @@ def _named(written: str) -> tuple[str, str | None]:
 
 
 def deployments(company: Mapping[str, Any]) -> Iterator[tuple[str, list[Deployment]]]:
-    """Every provider that is used, with its entries."""
+    """Every provider that is used, with its entries; none where config.yaml is not written from the answers."""
+    if company.get("own_config"):
+        return
     if company.get("bedrock"):
         geography = company.get("bedrock.geography", NO_PROFILE)
         yield "bedrock", list(bedrock(company.get("bedrock.models", ()), geography, company.get("bedrock.regions", ())))

@@ -9,6 +9,7 @@ from stacks.litellm_config.bedrock import GEOGRAPHIES
 from stacks.litellm_config.catalog import CATALOG, ConfigError, image_version, priced_models
 from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.features import FEATURES
+from stacks.litellm_config.findings import Refusal, RefusedError
 from stacks.litellm_config.model import PRICES_FROM, Model
 from stacks.litellm_config.prices import COMING, day_of, in_force
 from stacks.litellm_config.provider import Address, Provider
@@ -48,6 +49,8 @@ __all__ = [
     "LiteLlmConfig",
     "Model",
     "Provider",
+    "Refusal",
+    "RefusedError",
     "StrictLoader",
     "day_of",
     "image_version",

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stacks.litellm_config.catalog import ConfigError
 from stacks.litellm_config.file import ConfigFile, Place, sentence
+
+
+class Refusal(NamedTuple):
+    """One mistake: what has to be written anew or taken out, why, and which item of a list it is of, if of one."""
+
+    place: Place
+    problem: str
+    of: str = ""
+
+
+class RefusedError(ConfigError):
+    """Every mistake of a file, as a sentence each, and as `refusals`, for who mends them (`ops/importing`)."""
+
+    def __init__(self, text: str, refusals: Iterable[Refusal]) -> None:
+        super().__init__(text)
+        self.refusals = tuple(refusals)
 
 
 @dataclass(frozen=True)
@@ -19,10 +37,12 @@ class Findings:
     _mistakes: list[tuple[int, str]] = field(default_factory=list)
     _warnings: list[tuple[int, str]] = field(default_factory=list)
     _refused: set[Place] = field(default_factory=set)
+    _refusals: list[Refusal] = field(default_factory=list)
 
     def refuse(self, place: Place, problem: str, *, at: Place = (), of: str = "") -> None:
         """Note what cannot work; `of` says of which item of the place it is."""
         self._refused.add((*place, *at))
+        self._refusals.append(Refusal((*place, *at), problem, of))
         self._mistakes.append(self._told(place, problem, at, of))
 
     def warn(self, place: Place, problem: str, *, at: Place = ()) -> None:
@@ -51,11 +71,11 @@ class Findings:
 
         Raises
         ------
-        ConfigError
+        RefusedError
             Every mistake, a line each, in the order of the file.
         """
         if self._mistakes:
-            raise ConfigError("\n".join(_sorted(self._mistakes)))
+            raise RefusedError("\n".join(_sorted(self._mistakes)), self._refusals)
 
     def _told(self, place: Place, problem: str, at: Place, of: str) -> tuple[int, str]:
         line = self.file.line((*place, *at))

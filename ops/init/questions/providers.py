@@ -12,11 +12,11 @@ from pydantic import TypeAdapter
 
 from ops.init import config_file, models
 from ops.init.answers import Answers
-from ops.init.kinds import RefusedError, choice, setting, text, texts
+from ops.init.kinds import RefusedError, choice, mapping, setting, text, texts
 from ops.init.meaning import environment_of
 from ops.init.questions.question import Context, Default, Question, always, before, given, part
 from stacks.litellm_config import PROVIDER_SETTINGS, ConfigError, load_config
-from stacks.settings import Providers, Region
+from stacks.settings import Environment, Gateway, Providers, Region
 
 
 def _geography(context: Context) -> str:
@@ -42,8 +42,13 @@ def _check_listed(key: str) -> Callable[[Context, Any], None]:
     return check_listed
 
 
+def _is_written(context: Context) -> bool:
+    """Whether config.yaml is written from the answers."""
+    return not context.get("own_config")
+
+
 def _check_any_provider(context: Context, value: bool) -> None:
-    if not (value or context.get("bedrock") or context.get("azure")):
+    if _is_written(context) and not (value or context.get("bedrock") or context.get("azure")):
         raise RefusedError("no provider is left: say yes to one of bedrock, azure and vertex")
 
 
@@ -51,15 +56,22 @@ def _models(provider: str, named: str, default: Default, more: str = "") -> Ques
     """Which of a provider's models are called, and by what."""
     key, kind = f"{provider}.models", texts(TypeAdapter(tuple[str, ...]))
     why = f"NAME, or NAME={named} where it is called otherwise there.{more}"
-    return Question(key, "Models", kind, why, default, check=_check_listed(key))
+    return Question(key, "Models", kind, why, default, when=_is_written, check=_check_listed(key))
 
 
 PROVIDERS: Final = (
+    part(
+        "own_config",
+        "Leave config.yaml as it is, with models of its own",
+        "yes if make import has brought it, or somebody has written it: nothing is written into it. no writes it from "
+        "the answers that follow.",
+    ),
     part(
         "bedrock",
         "Use Amazon Bedrock",
         "In the environment's own account, with the role of its tasks.",
         wanted=True,
+        when=_is_written,
     ),
     Question(
         "bedrock.geography",
@@ -86,13 +98,15 @@ PROVIDERS: Final = (
     part(
         "azure",
         "Use Azure OpenAI",
-        "A resource for each environment, or one for all; its key is a secret.",
+        "A resource for each environment, or one for all; its key is a secret. With a config.yaml of your own: yes if "
+        "it refers to os.environ/AZURE_API_BASE.",
     ),
     _models("azure", "DEPLOYMENT", always(list(models.AZURE))),
     part(
         "vertex",
         "Use Google's Vertex AI",
-        "A project for each environment, or one for all; the key of a service account is a secret.",
+        "A project for each environment, or one for all; the key of a service account is a secret. With a config.yaml "
+        "of your own: yes if it refers to os.environ/VERTEXAI_PROJECT.",
         check=_check_any_provider,
     ),
     _models("vertex", "ID", always(list(models.VERTEX))),
@@ -123,5 +137,23 @@ ADDRESSES: Final = (
         before("vertex_project"),
         when=given("vertex"),
     ),
+    Question(
+        "variables",
+        "Plain variables that config.yaml refers to, beside those of the providers",
+        mapping(setting(Environment, "variables")),
+        "NAME=value, with spaces between; never a secret, whose name ends in _KEY, _TOKEN, _PASSWORD and the like.",
+        before("variables"),
+        when=given("own_config"),
+        optional=True,
+    ),
+    Question(
+        "gateway",
+        "Size of the tasks, where it is not that of the size",
+        mapping(TypeAdapter(Gateway)),
+        "cpu=1024 memory=4096 workers=1 min_tasks=1 max_tasks=2, as docs/settings.md has them.",
+        before("gateway"),
+        when=given("own_config"),
+        optional=True,
+    ),
 )
-"""Of each environment: its own resource or project of a provider."""
+"""Of each environment: its own resource or project of a provider, and what a config.yaml of its own needs."""

@@ -173,6 +173,45 @@ def test_models_of_one_region(tmp_path: Path) -> None:
     }
 
 
+OWN_CONFIG = """\
+model_list:
+  - model_name: gpt
+    litellm_params:
+      model: azure/gpt-6-luna
+      api_base: os.environ/AZURE_EU_BASE
+      api_key: os.environ/AZURE_API_KEY
+litellm_settings: {request_timeout: 600}
+general_settings: {database_connection_pool_limit: 10}
+"""
+
+
+def test_a_config_yaml_of_its_own_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "company"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(OWN_CONFIG, "utf-8")
+    assert initialize(folder, ANSWERS / "own-config.yaml") == 0
+    assert (folder / "config.yaml").read_text("utf-8") == OWN_CONFIG
+    (prod,) = load(folder).environments.values()
+    assert prod.variables == {"AZURE_EU_BASE": "https://example-eu.openai.azure.com"}
+    assert prod.providers.azure_api_base == "https://example-llm.openai.azure.com"
+    assert (prod.gateway.workers, prod.gateway.min_tasks, prod.gateway.max_tasks) == (2, 2, 4)
+    assert "azure: see that these can be called" in capsys.readouterr().out
+    assert initialize(folder, {"environments": {"prod": {"size": "large"}}}) == 0
+    assert (folder / "config.yaml").read_text("utf-8") == OWN_CONFIG
+
+
+def test_a_config_yaml_of_its_own_has_to_be_there_and_to_go_with_the_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "company"
+    assert initialize(folder, ANSWERS / "own-config.yaml") == 2
+    assert "config.yaml: there is no such file" in capsys.readouterr().err
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(OWN_CONFIG.replace("EU_BASE", "US_BASE"), "utf-8")
+    assert initialize(folder, ANSWERS / "own-config.yaml") == 2
+    assert "nothing provides AZURE_US_BASE" in capsys.readouterr().err
+
+
 def test_no_connection_yet_leaves_releases_out_and_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -481,6 +520,20 @@ def test_a_bad_answer_is_asked_again_and_a_question_is_explained(
     assert "'maybe' is neither yes nor no" in out
 
 
+def test_a_mapping_on_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "company"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(OWN_CONFIG, "utf-8")
+    values = "AZURE_EU_BASE=https://example-eu.openai.azure.com"
+    person = Person(*LEAST, ("Leave config.yaml", "yes"), ("Plain variables", "AZURE"), ("Plain variables", values))
+    assert main([], folder=folder, ask=person) == 0
+    assert "'AZURE' has no value: write it as NAME=value" in capsys.readouterr().out
+    assert not any(prompt.startswith(("Use Amazon", "Models", "Geography")) for prompt in person.asked)
+    again = Person()
+    assert main([], folder=folder, ask=again) == 0
+    assert any(values in prompt for prompt in again.asked)
+
+
 def test_lists_and_plans_on_a_line(tmp_path: Path) -> None:
     person = Person(
         *LEAST,
@@ -710,7 +763,7 @@ def test_answers_that_are_kept_are_given_back(tmp_path: Path) -> None:
 def test_every_question_can_be_given(tmp_path: Path) -> None:
     """The examples answer every question, so that none is left that no file has."""
     used: set[str] = set()
-    for name in COMPANIES:
+    for name in (*COMPANIES, "own-config"):
         given = given_in(ANSWERS / f"{name}.yaml", KEYS).answers
         used |= given.company.keys()
         used.update(key for own in given.environments.values() for key in own)
