@@ -2,17 +2,19 @@
 
 A synthesis depends on the product's files, on the company's settings and config.yaml, and on the locked libraries.
 Whatever is another in one of these is another digest; nothing is ever looked at by its age, but for being removed.
+Who asks for what another process is making waits for that.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -50,8 +52,11 @@ def document(kind: str, key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN4
     file = FOLDER / kind / f"{key}.json"
     with contextlib.suppress(OSError, ValueError):
         return json.loads(file.read_text("utf-8"))
-    text = json.dumps(make())
-    _put(file, lambda place: place.write_text(text, "utf-8"))
+    with turn(kind, key):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(file.read_text("utf-8"))
+        text = json.dumps(make())
+        _put(file, lambda place: place.write_text(text, "utf-8"))
     return json.loads(text)  # what is read later is the same
 
 
@@ -64,20 +69,40 @@ def folder(kind: str, key: str, make: Callable[[Path], object]) -> Path:
     """The folder that `make` filled when it was asked with this key. It is for reading."""
     place = FOLDER / kind / key
     if not place.is_dir():
-        _put(place, make)
+        with turn(kind, key):
+            if not place.is_dir():
+                _put(place, make)
     return place
 
 
+@contextlib.contextmanager
+def turn(kind: str, key: str) -> Iterator[None]:
+    """Be the only one, of all processes and threads, who is at what this names; whoever comes meanwhile waits."""
+    place = FOLDER / kind / f".{key}.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        file = os.open(place, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):  # who had it has removed it, and another may be there by now
+            if place.stat().st_ino == os.fstat(file).st_ino:
+                break
+        os.close(file)
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+        os.close(file)
+
+
 def _put(place: Path, make: Callable[[Path], object]) -> None:
-    """Have it made beside its place, and moved there whole: others may be at the same."""
+    """Have it made beside its place, and moved there whole: others may be reading."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as making:
         made = Path(making) / place.name
         if not place.suffix:
             made.mkdir()
         make(made)
-        with contextlib.suppress(OSError):  # somebody else's is there already, and alike
-            made.replace(place)
+        made.replace(place)
     kept = sorted(place.parent.glob("[!.]*"), key=lambda each: each.stat().st_mtime, reverse=True)
     for each in kept[MOST if place.suffix else MOST_FOLDERS :]:
         shutil.rmtree(each, ignore_errors=True) if each.is_dir() else each.unlink(missing_ok=True)

@@ -54,6 +54,11 @@ STARTS: Final = frozenset(
 
 # Of these programs it is known what they read of the checkout.
 PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "app.py": (  # a synthesis in a process of its own: `PRODUCT` in ops/remembered.py, and the company
+        *("app.py", "cdk.json", "container/", "lambda/", "package.json", "requirements.txt", "stacks/"),
+        *("company/", "tests/companies/"),
+    ),
+    "cfn-lint": (),  # templates that are in no checkout
     "jsii-runtime.js": ("lambda/", "container/", "cdk.json", "package.json"),  # the assets of a synthesis
     "ops/diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
 }

@@ -1,16 +1,18 @@
 """An environment of settings that no real one uses, and how to read one stack's references to another."""
 
+import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import cx_api
 
-import app
+from ops import remembered
 from stacks.company import company, config_file, environments
 from stacks.gateway_stage import GatewayStage
 from stacks.settings import Environment, ExistingVpc, Gateway, Ingress, Network
-from tests.company.synthesis import context, image_of
+from tests.company.synthesis import as_release, context, image_of
 from tests.templates.conftest import Template
 
 IMAGE = image_of(company())
@@ -43,11 +45,16 @@ VARIANT = Environment(
 @cache
 def artifacts() -> dict[str, dict[str, cx_api.CloudFormationStackArtifact]]:
     """What the CLI gets of dev and of `VARIANT`, by environment and stack: the template and how to deploy it."""
-    cdk_app = cdk.App(context=context())
     chosen = (environments()["dev"], VARIANT)
-    for environment in chosen:
-        GatewayStage(cdk_app, environment=environment, config_file=config_file())
-    assembly = cdk_app.synth()
+
+    def make(outdir: Path) -> None:
+        cdk_app = cdk.App(context=context(), outdir=str(outdir))
+        for environment in chosen:
+            GatewayStage(cdk_app, environment=environment, config_file=config_file())
+        cdk_app.synth()
+
+    key = remembered.digest(company(), *(each.model_dump_json() for each in chosen), json.dumps(context()))
+    assembly = cx_api.CloudAssembly(str(remembered.folder("artifacts", key, make)))
     return {
         environment.name: {
             stack.hierarchical_id.rsplit("/", 1)[-1]: stack
@@ -60,9 +67,7 @@ def artifacts() -> dict[str, dict[str, cx_api.CloudFormationStackArtifact]]:
 @cache
 def release() -> cx_api.CloudAssembly:
     """What a build of the pipeline synthesizes: every environment with the image `IMAGE`, and what promotes it."""
-    cdk_app = cdk.App(context=context(image=IMAGE))
-    app.build(cdk_app, company())
-    return cdk_app.synth()
+    return cx_api.CloudAssembly(str(as_release(company())))
 
 
 def variant() -> dict[str, Template]:

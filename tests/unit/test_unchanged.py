@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from ops.remembered import PRODUCT
 from stacks import CHECKOUT
-from tests.unchanged import EVERYBODY, Reads, imports
+from tests.unchanged import EVERYBODY, PROGRAMS, Reads, imports
 
 READER = '''"""Reads once for all who ask."""
 
@@ -175,6 +176,8 @@ NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lam
         ("os.fork", (), NAMES),
         ("subprocess.Popen", ("node", ["node", "/x/jsii-runtime.js"]), {"lambda/a/b.py", "container/Dockerfile"}),
         ("subprocess.Popen", ("node", ["node", "/x/ops/diff.mjs"]), {"ops/diff.mjs"}),
+        ("subprocess.Popen", ("python", ["python", "/x/app.py"]), {"lambda/a/b.py", "container/Dockerfile"}),
+        ("subprocess.Popen", ("cfn-lint", ["/x/cfn-lint", "--", "/x/a.template.json"]), set()),
         ("subprocess.Popen", ("sh", ["sh", "-c", "cat docs/a.md >/x/jsii-runtime.js"]), NAMES),
         ("compile", (None, "docs/a.md"), set()),
     ],
@@ -184,6 +187,11 @@ def test_what_is_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert heard(tmp_path, NAMES, event, *arguments).by.get("ops/one.py", set()) == read
+
+
+def test_a_synthesis_reads_what_its_digest_is_of() -> None:
+    files = {name if (CHECKOUT / name).is_file() else f"{name}/" for name in PRODUCT}
+    assert {*PROGRAMS["app.py"]} == {*files, "company/", "tests/companies/"}
 
 
 def test_a_working_folder_that_is_gone_is_nothing_to_read_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

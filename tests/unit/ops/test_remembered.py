@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +65,40 @@ def test_what_fails_leaves_nothing(place: Path) -> None:
     found = remembered.folder("kind", "key", lambda folder: (folder / "whole").touch())
     assert [each.name for each in found.iterdir()] == ["whole"]
     assert remembered.folder("kind", "key", fail) == found
+
+
+@pytest.mark.parametrize("kind_of", ["document", "folder"])
+def test_who_asks_meanwhile_waits_for_it(place: Path, kind_of: str) -> None:
+    """As a second process does: each opens the lock for itself."""
+    made, asked = threading.Event(), threading.Event()
+    times: list[str] = []
+
+    def make(folder: Path | None = None) -> int:
+        times.append(str(folder))
+        asked.set()
+        assert made.wait(60)
+        return 1
+
+    ask = getattr(remembered, kind_of)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(ask, "kind", "key", make)
+        assert asked.wait(60)
+        others = [pool.submit(ask, "kind", "key", make) for _ in range(7)]
+        assert ask("kind", "another", (lambda folder: None) if kind_of == "folder" else lambda: 2)
+        assert not any(each.done() for each in others)
+        made.set()
+        assert {each.result() for each in others} == {first.result()}
+    assert len(times) == 1
+    assert list(place.rglob("*.lock")) == []
+
+
+def test_after_one_that_failed_the_next_makes_it(place: Path) -> None:
+    def fail() -> None:
+        raise ValueError("no such thing")
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(remembered.document, "kind", "key", fail).exception()
+    assert remembered.document("kind", "key", lambda: 3) == 3
 
 
 def test_only_the_newest_are_kept(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
