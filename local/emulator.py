@@ -35,7 +35,7 @@ from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
 from local import waf
-from local.account import add_certificate, add_hosted_zone, add_quotas, mend_models
+from local.account import add_certificate, add_hosted_zone, add_quotas, add_role, mend_models
 from local.apis import mend_apis
 from local.aws import ACCOUNT, DECISIONS, GRANTS, IMAGES, NOT_EMULATED, Settings
 from local.balancer import Balancer
@@ -196,6 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             add_hosted_zone(place, *place.hosted_zone)
         if place.certificate:
             add_certificate(place, place.certificate)
+        for role in place.roles:
+            add_role(place, role)
 
     def finish() -> None:
         used.write(state / GRANTS)

@@ -251,12 +251,15 @@ class GatewayStack(Stack):
         return {"BUDGET_COMMAND": onboarding.command} if onboarding else {}
 
     def _permit_bedrock(self, task: ecs.FargateTaskDefinition) -> None:
-        """Let the service call exactly the listed models, count their tokens and ask the file's guardrails."""
+        """Let the service call exactly the listed models, count their tokens, ask the file's guardrails, and assume the
+        roles that call others.
+        """
         where = {"partition": self.partition, "account": self._environment.account}
         if actions := self._config.bedrock_actions:
             resources = self._config.bedrock_resources(**where)
             task.add_to_task_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
         others = self._config.counting_resources(**where) | self._config.guardrail_resources(**where)
+        others |= self._config.assuming_resources
         for action, resources in others.items():
             task.add_to_task_role_policy(iam.PolicyStatement(actions=[action], resources=list(resources)))
 

@@ -11,6 +11,7 @@ from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.model import PRICES_FROM, Model
 from stacks.litellm_config.prices import COMING, day_of, in_force
 from stacks.litellm_config.reading import StrictLoader, load_config
+from stacks.litellm_config.roles import AssumedRole
 from stacks.litellm_config.variables import (
     ALERTING,
     CORE_SECRETS,
@@ -38,6 +39,7 @@ __all__ = [
     "SECRET_VALUE",
     "SERVED_AS",
     "TASK_VARIABLES",
+    "AssumedRole",
     "ConfigError",
     "LiteLlmConfig",
     "Model",

@@ -10,6 +10,7 @@ from pathlib import Path
 from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, COUNT_ACTION, GUARDRAIL_ACTION, MANTLE_COUNT_ACTION
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.prices import notices
+from stacks.litellm_config.roles import AssumedRole, Guardrail, assumed_roles
 from stacks.litellm_config.variables import ALERTING, CALLBACKS
 
 
@@ -26,7 +27,7 @@ class LiteLlmConfig:
     alerting: tuple[str, ...]
     database_pool_limit: int  # connections to the database of one worker
     request_timeout: int  # seconds
-    guardrails: tuple[tuple[str, str], ...]  # of Bedrock, that calls are checked by: id or ARN, and region
+    guardrails: tuple[Guardrail, ...]  # of Bedrock, that calls are checked by
     warnings: tuple[str, ...]
 
     @property
@@ -69,16 +70,25 @@ class LiteLlmConfig:
 
         `partition` and `account` may be CDK tokens.
         """
-        arns = {
-            name if name.startswith("arn:") else f"arn:{partition}:bedrock:{region}:{account}:guardrail/{name}"
-            for name, region in self.guardrails
-        }
+        arns = {guardrail.arn(partition, account) for guardrail in self.guardrails if not guardrail.role}
         return {GUARDRAIL_ACTION: tuple(sorted(arns))} if arns else {}
+
+    @property
+    def assumed_roles(self) -> tuple[AssumedRole, ...]:
+        """The roles that the task's role assumes, sorted by ARN."""
+        return assumed_roles(self.models, self.guardrails)
+
+    @property
+    def assuming_resources(self) -> dict[str, tuple[str, ...]]:
+        """The actions that assuming them takes, each with the roles' sorted ARNs; empty without one."""
+        roles = self.assumed_roles
+        actions = sorted({action for role in roles for action in role.actions})
+        return {action: tuple(role.arn for role in roles if action in role.actions) for action in actions}
 
     def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:
         """Host names that the task calls, sorted, given the values of `self.variables`."""
         hosts = {host for model in self.models for host in model.hosts(variables)}
-        hosts |= {f"bedrock-runtime.{region}.amazonaws.com" for _, region in self.guardrails}
+        hosts |= {f"bedrock-runtime.{guardrail.region}.amazonaws.com" for guardrail in self.guardrails}
         needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
         hosts |= {host.format_map(variables) for need in needs for host in need.hosts}
         return tuple(sorted(hosts))

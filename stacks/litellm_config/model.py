@@ -45,6 +45,8 @@ class Model:
     parameters: Mapping[str, Any]  # litellm_params, with those of the credential that they name
     info: Mapping[str, Any]  # model_info
     entry: str  # how messages name it
+    role: str | None = None  # the ARN of the role that the task's role assumes to call it; None if it does not
+    external_id: str | None = None  # with which it does
 
     @property
     def id(self) -> str:
@@ -94,8 +96,11 @@ class Model:
     @property
     def counted(self) -> Counted | None:
         """The model, and its region, with which LiteLLM has Bedrock count this entry's tokens."""
-        if not self.by_role:
-            return None
+        return self.counts_with if self.by_role else None
+
+    @property
+    def counts_with(self) -> Counted | None:
+        """As `counted`, whoever calls."""
         base_model = str(self.info.get("base_model") or self.parameters.get("base_model") or "")
         return counted(self.id, base_model, self.region or "", self.info)
 

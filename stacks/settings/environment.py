@@ -225,6 +225,13 @@ class Environment(Settings):
         return RETENTION_DAYS[self.log_retention_days]
 
     @property
+    def task_role(self) -> str:
+        """How the name of the task's role begins, which CloudFormation makes of the stack's name and its own, and a
+        star: a policy of another account names it so.
+        """
+        return f"litellm-{self.name}-gateway-TaskTaskRole*"
+
+    @property
     def mail_sender(self) -> str:
         """The address that mails of the gateway come from."""
         return f"llm-gateway@{self.domain}"

@@ -310,13 +310,13 @@ def nobody_else_is_trusted(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
-    """The service's role may call the Bedrock models of config.yaml, count their tokens and ask its guardrails, each by
-    its ARN, and has nothing of Bedrock beside that; none of it if the file lists none.
+    """The service's role may call the Bedrock models of config.yaml, count their tokens, ask its guardrails and assume
+    its roles, each by its ARN, and has nothing of Bedrock and STS beside that; none of it if the file lists none.
     """
     where_ = {"partition": "PARTITION", "account": deployed.environment.account}
     config = deployed.config
     permitted = dict.fromkeys(BEDROCK_ACTIONS, config.bedrock_resources(**where_))
-    permitted |= config.counting_resources(**where_) | config.guardrail_resources(**where_)
+    permitted |= config.counting_resources(**where_) | config.guardrail_resources(**where_) | config.assuming_resources
     wanted = {
         (action, re.sub(r"^arn:[^:]+:", "", arn))  # the file may have whole ARNs, of one partition
         for action, arns in permitted.items()
@@ -324,7 +324,7 @@ def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
     }
     found: set[tuple[str, str]] = set()
     for where, statement in _identity_statements(deployed):
-        actions = {action for action in _actions(statement) if action.startswith("bedrock")}
+        actions = {action for action in _actions(statement) if action.startswith(("bedrock", "sts"))}
         if actions and not where.startswith("Gateway: Task"):
             yield f"{where} may call models"
         elif actions:

@@ -89,14 +89,6 @@ def _check_credentials(reading: Reading, place: Place, model: Model) -> None:
             "os.environ/BEDROCK_API_KEY",
             at=("litellm_params", "api_key"),
         )
-    if "aws_role_name" in given:
-        reading.refuse(
-            place,
-            "the task's role may assume no other role, so aws_role_name fails on every call: list models of the "
-            "environment's own account; for another account it would take sts:AssumeRole in stacks/gateway/stack.py "
-            "and this role's trust",
-            at=("litellm_params", "aws_role_name"),
-        )
     if "aws_profile_name" in given:
         reading.refuse(
             place,

@@ -12,6 +12,7 @@ from stacks.litellm_config.prices import CALLBACK, problem
 from stacks.litellm_config.rules import azure, bedrock, vertex
 from stacks.litellm_config.rules.credentials import with_credential
 from stacks.litellm_config.rules.reading import Reading
+from stacks.litellm_config.rules.roles import assumed
 from stacks.litellm_config.words import closest
 
 CHECKS: Final[Mapping[str, Callable[[Reading, Place, Model], None]]] = {
@@ -80,7 +81,10 @@ def _model(reading: Reading, index: int, entry: object) -> Model | None:
     if provider is None:
         return None
     region = parameters.get("aws_region_name") if provider == "bedrock" else None
-    model = Model(name, provider, full, reading.value(region), parameters, info, reading.findings.file.label(place))
+    role = assumed(reading, (*place, "litellm_params"), parameters) if provider == "bedrock" else None
+    external_id = reading.value(parameters.get("aws_external_id")) if role else None
+    entry = reading.findings.file.label(place)
+    model = Model(name, provider, full, reading.value(region), parameters, info, entry, role, external_id)
     CHECKS[provider](reading, place, model)
     if wrong := problem(model):
         reading.refuse((*place, *wrong[0]), wrong[1])
