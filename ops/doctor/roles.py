@@ -59,7 +59,7 @@ def _of_another(account: Account, role: AssumedRole) -> Finding:
         return Finding(
             what,
             Mark.UNKNOWN,
-            f"it may not be assumed by you, whom its trust need not name: {_remedy(account)} `make smoke` and a call of "
-            "its models show the rest",
+            f"it may not be assumed by you, whom its trust need not name: {_remedy(account)} `make smoke` and a call "
+            "of its models show the rest",
         )
     return well(what, "it is there, and its trust lets more in than the task's role, as you were")
