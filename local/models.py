@@ -6,13 +6,10 @@ import re
 import secrets
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from local.outside.bills import Deployment
 from local.outside.credentials import Credentials
 from stacks.litellm_config import PRICES_FROM, LiteLlmConfig, Model
-from stacks.litellm_config.model import VERTEX
-from stacks.litellm_config.variables import resolve
 
 _REFERENCE = "os.environ/"
 _PRICE = re.compile(r"((in|out)put_cost_per|cache_(creation|read)_input)_\w+")
@@ -24,7 +21,7 @@ def deployments(config: LiteLlmConfig, variables: Mapping[str, str]) -> dict[tup
     They are by provider, place and name; `variables` are what the file refers to.
     """
     return {
-        (model.provider, _place(model, variables), _called(model)): Deployment(base, prices, changes)
+        (model.provider, model.place(variables), _called(model)): Deployment(base, prices, changes)
         for model in config.models
         for base, prices, changes in [(_base(model), dict(_prices(model)), model.info.get(PRICES_FROM, {}))]
         if base or prices or changes
@@ -40,27 +37,15 @@ def profiles(config: LiteLlmConfig) -> dict[str, str]:
 def credentials_of(config: LiteLlmConfig, names: Collection[str], credentials: Credentials) -> dict[str, str]:
     """A value for each secret of `names`: what its provider accepts, and something random for one that nobody checks.
 
-    A company names its keys as it likes: an entry's `api_key` tells that it is one of Azure's.
+    A company names its keys as it likes: an entry's provider tells whose one is.
     """
     known = credentials.as_secrets()
+    accepted = {"azure": credentials.azure_api_key, "vertex_ai": credentials.vertex_credentials}
     for model in config.models:
-        for parameter, value in (
-            ("api_key", credentials.azure_api_key),
-            ("vertex_credentials", credentials.vertex_credentials),
-            ("vertex_ai_credentials", credentials.vertex_credentials),
-        ):
+        for parameter in model.row.secrets:
             if str(model.parameters.get(parameter, "")).startswith(_REFERENCE):
-                known[str(model.parameters[parameter]).removeprefix(_REFERENCE)] = value
+                known[str(model.parameters[parameter]).removeprefix(_REFERENCE)] = accepted[model.row.name]
     return {name: known.get(name) or secrets.token_hex(16) for name in names}
-
-
-def _place(model: Model, variables: Mapping[str, str]) -> str:
-    """Where it is called, as a bill names the place."""
-    if model.provider == "bedrock":
-        return str(model.region)
-    names = ("api_base",) if model.provider == "azure" else VERTEX["vertex_location"]
-    value = resolve(model.parameter(*names), variables)
-    return (urlsplit(value).hostname or "").partition(".")[0] if model.provider == "azure" else value
 
 
 def _called(model: Model) -> str:

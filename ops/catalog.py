@@ -27,20 +27,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from stacks import CHECKOUT
+from stacks.litellm_config import ROWS
 
 CATALOG: Final = CHECKOUT / "stacks" / "litellm_config" / "catalog.json"
 PRICE_MAP: Final = "model_prices_and_context_window_backup.json"
 
-PROVIDERS: Final = ("azure", "azure_text", "bedrock", "bedrock_converse", "vertex_ai")
+PROVIDERS: Final = frozenset(name for row in ROWS for name in row.priced_as)
 """Values of `litellm_provider` in the price map whose models are kept; those like vertex_ai-language-models too."""
 
 PRICE: Final = re.compile(r"cost|uplift_multiplier")
 """What a name of the price map has in it if it is a price, or a factor of one."""
 
-PROVIDER_PARAMETERS: Final = ("extra_body", "guardrailConfig", "model_id", "performanceConfig", "safety_settings")
-"""Parameters of an entry that LiteLLM hands to Bedrock or Vertex AI without naming them in a class."""
+PROVIDER_PARAMETERS: Final = ("extra_body", *(name for row in ROWS for name in row.parameters))
+"""Parameters of an entry that LiteLLM hands to a provider without naming them in a class."""
 
-PROVIDER_FOLDERS: Final = ("anthropic", "azure", "bedrock", "vertex_ai")
+PROVIDER_FOLDERS: Final = sorted({folder for row in ROWS for folder in row.folders or row.names})
 """Where below `llms` LiteLLM reads parameters of a provider's own, such as top_k, out of an entry."""
 
 READ_FROM: Final = ("optional_params", "litellm_params", "inference_params", "non_default_params", "kwargs")

@@ -6,24 +6,15 @@ the providers, their regions and hosts. Nothing here knows where in the picture 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from ops.diagram.cards import Card
 from ops.diagram.words import number, ranges
 from ops.templates import Facts, Properties
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import ROWS, LiteLlmConfig, Provider
 from stacks.observability.watched import FOLDER
 from stacks.settings import Environment
-
-PROVIDERS: Final = (
-    ("bedrock", "Amazon Bedrock", ""),
-    ("azure", "Azure OpenAI", r"\.azure\.com$"),
-    ("vertex_ai", "Vertex AI", "aiplatform"),
-)
-"""Every provider by its name in config.yaml, its name in the picture, and what its hosts are known by."""
 
 
 @dataclass(frozen=True)
@@ -265,26 +256,28 @@ class Contents:
     def called(self) -> Iterator[Card]:
         """What is called outside of the account: the providers of config.yaml, and whoever gets messages."""
         hosts = self.config.hosts(self.environment.plain_variables)
-        for provider, title, pattern in PROVIDERS:
-            if lines := self._provider(provider, pattern, hosts):
-                yield Card("outside", title, lines)
+        for row in ROWS:
+            if lines := self._provider(row):
+                yield Card("outside", row.title, lines)
         if datadog := next((host for host in hosts if "datadog" in host), None):
             yield Card("outside", "Datadog", ("usage, without prompts", datadog))
         if told := self._told_in_slack():
             yield Card("outside", "Slack", (", ".join(told),))
         yield self._mail()
 
-    def _provider(self, provider: str, pattern: str, hosts: Sequence[str]) -> tuple[str, ...]:
+    def _provider(self, row: Provider) -> tuple[str, ...]:
         """How many of a provider's models are called, and where; nothing if none is."""
-        models = {model.name for model in self.config.models if model.provider == provider}
+        models = [model for model in self.config.models if model.row == row]
         if not models:
             return ()
-        count = number(len(models), "model")
-        if provider == "bedrock":
-            return f"{count}, in", ", ".join(self.config.bedrock_regions), "by the role of the task"
-        called = [host for host in hosts if re.search(pattern, host)]
+        count = number(len({model.name for model in models}), "model")
+        if any(model.by_role for model in models):
+            regions = sorted({model.region for model in models if model.region})
+            return f"{count}, in", ", ".join(regions), "by the role of the task"
+        variables = self.environment.plain_variables
+        called = sorted({address.host for model in models for address in model.called_at(variables)})
         more = [f"and {len(called) - 1} more"] if len(called) > 1 else []
-        return count, called[0], *more
+        return count, *called[:1], *more
 
     def _told_in_slack(self) -> list[str]:
         told = {

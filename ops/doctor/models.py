@@ -17,7 +17,8 @@ from ops.access import explain
 from ops.doctor.account import WORKERS, Account, error_code
 from ops.doctor.finding import Finding, Mark
 from stacks.company import config_file
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import LiteLlmConfig, Model, routes
+from stacks.litellm_config.bedrock import BEDROCK_ACTIONS
 
 
 class Call(NamedTuple):
@@ -46,7 +47,7 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
             continue
         through: set[Call] = set()
         ends: set[Call] = set()
-        for arn in entry.bedrock_resources(partition="aws", account=account_id):
+        for arn in _invoked(entry, account_id):
             *_, place, _, resource = arn.split(":", 5)
             kind, _, name = resource.partition("/")
             if kind == "foundation-model":
@@ -60,6 +61,12 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
         profiles |= dict.fromkeys(through, frozenset(ends))
         models |= ends if not through else set()
     return Calls(frozenset(models), profiles, frozenset(others))
+
+
+def _invoked(entry: Model, account_id: str) -> Iterator[str]:
+    for actions, resources in routes.permissions((entry,), (), routes.Account("aws", account_id)):
+        if actions == BEDROCK_ACTIONS:
+            yield from resources
 
 
 def model_access(account: Account) -> Iterator[Finding]:

@@ -133,7 +133,7 @@ class GatewayStack(Stack):
             log_stream_prefix=f"{CONTAINER_NAME}/{CONTAINER_NAME}",
         )
         task = self._task("Task", SERVE, DISABLE_SCHEMA_UPDATE="true")
-        self._permit_bedrock(task)
+        self._permit(task)
         self.private_url, registration = self._private_name(vpc)
         self.service = self._service(task, registration)
         # The cluster too: its capacity providers come before the service, and leave after it.
@@ -250,18 +250,10 @@ class GatewayStack(Stack):
         onboarding = self._environment.onboarding
         return {"BUDGET_COMMAND": onboarding.command} if onboarding else {}
 
-    def _permit_bedrock(self, task: ecs.FargateTaskDefinition) -> None:
-        """Let the service call exactly the listed models, count their tokens, ask the file's guardrails, and assume the
-        roles that call others.
-        """
-        where = {"partition": self.partition, "account": self._environment.account}
-        if actions := self._config.bedrock_actions:
-            resources = self._config.bedrock_resources(**where)
+    def _permit(self, task: ecs.FargateTaskDefinition) -> None:
+        """Let the service do what the models and guardrails of config.yaml take, and nothing else."""
+        for actions, resources in self._config.permissions(partition=self.partition, account=self._environment.account):
             task.add_to_task_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
-        others = self._config.counting_resources(**where) | self._config.guardrail_resources(**where)
-        others |= self._config.assuming_resources
-        for action, resources in others.items():
-            task.add_to_task_role_policy(iam.PolicyStatement(actions=[action], resources=list(resources)))
 
     def _private_name(self, vpc: ec2.IVpc) -> tuple[str, ecs.CloudMapOptions]:
         """The URL of the service in the VPC, and how its tasks register there."""

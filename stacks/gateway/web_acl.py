@@ -8,19 +8,15 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from stacks.litellm_config.routes import patterns
 from stacks.settings import Environment
 
-# What everyone who may reach the load balancer may call, with any method: LiteLLM's routes for completions, in the
+# What everyone who may reach the load balancer may call, with any method: the routes of LiteLLM's operations, in the
 # formats of OpenAI, Anthropic and Google, and its health routes. Besides these and the self-service routes, everything
 # (accounts, teams, models, settings, routes that a later version brings) answers only from the management ranges.
 # Matched after decoding and normalizing the path.
 LLM_ROUTES = (
-    r"^/(v1/)?(chat/completions|completions|embeddings|moderations|rerank|models(/[^/]+)?|model/info)$",
-    r"^/(v1/)?(responses|batches|files)(/[^/]+(/(input_items|cancel|content))?)?$",
-    r"^/(v1/)?(images/(generations|edits)|audio/(speech|transcriptions))$",
-    r"^/(openai/deployments|engines)/[^/]+/(chat/completions|completions|embeddings)$",
-    r"^/v1/messages(/count_tokens)?$",
-    r"^/(v1beta/)?models/[^/]+:(countTokens|generateContent|streamGenerateContent)$",
+    *patterns(),
     # Claude Code asks for the last when it starts, to have a connection before it needs one: LiteLLM's 404 will do.
     r"^/(health/(liveliness|liveness|readiness)|api/hello)$",
 )

@@ -5,11 +5,13 @@ of the task's secrets and plain variables, the database connections of one worke
 Nothing here needs the network or an installed LiteLLM.
 """
 
-from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, GEOGRAPHIES
+from stacks.litellm_config.bedrock import GEOGRAPHIES
 from stacks.litellm_config.catalog import CATALOG, ConfigError, image_version, priced_models
 from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.model import PRICES_FROM, Model
 from stacks.litellm_config.prices import COMING, day_of, in_force
+from stacks.litellm_config.provider import Provider
+from stacks.litellm_config.providers import PROVIDER_SETTINGS, PROVIDERS, ROWS
 from stacks.litellm_config.reading import StrictLoader, load_config
 from stacks.litellm_config.roles import AssumedRole
 from stacks.litellm_config.variables import (
@@ -17,7 +19,6 @@ from stacks.litellm_config.variables import (
     CORE_SECRETS,
     MAX_IN_FLIGHT,
     OVERWRITTEN,
-    PROVIDER_SETTINGS,
     SECRET_SUFFIXES,
     SECRET_VALUE,
     SERVED_AS,
@@ -26,7 +27,6 @@ from stacks.litellm_config.variables import (
 
 __all__ = [
     "ALERTING",
-    "BEDROCK_ACTIONS",
     "CATALOG",
     "COMING",
     "CORE_SECRETS",
@@ -34,7 +34,9 @@ __all__ = [
     "MAX_IN_FLIGHT",
     "OVERWRITTEN",
     "PRICES_FROM",
+    "PROVIDERS",
     "PROVIDER_SETTINGS",
+    "ROWS",
     "SECRET_SUFFIXES",
     "SECRET_VALUE",
     "SERVED_AS",
@@ -43,6 +45,7 @@ __all__ = [
     "ConfigError",
     "LiteLlmConfig",
     "Model",
+    "Provider",
     "StrictLoader",
     "day_of",
     "image_version",

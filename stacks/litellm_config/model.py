@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import urlsplit
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from stacks.litellm_config.bedrock import (
     BEDROCK_ARN,
@@ -20,15 +19,8 @@ from stacks.litellm_config.catalog import catalog
 from stacks.litellm_config.counting import Counted, counted
 from stacks.litellm_config.variables import resolve
 
-PROVIDERS: Final = ("azure", "bedrock", "vertex_ai")
-"""The prefixes of `litellm_params.model` for which the task has credentials and a way out."""
-
-VERTEX: Final = {
-    "vertex_project": ("vertex_project", "vertex_ai_project"),
-    "vertex_location": ("vertex_location", "vertex_ai_location"),
-    "vertex_credentials": ("vertex_credentials", "vertex_ai_credentials"),
-}
-"""What Vertex AI needs, and the names that LiteLLM takes it by, the first before the second."""
+if TYPE_CHECKING:
+    from stacks.litellm_config.provider import Address, Provider
 
 PRICES_FROM: Final = "prices_from"
 """The key of `model_info` for prices with a day from which they hold; see stacks/litellm_config/prices.py."""
@@ -39,12 +31,13 @@ class Model:
     """One entry of `model_list`: one deployment of a provider that answers for a model name."""
 
     name: str  # model_name, what callers ask for; entries that share it share its load
-    provider: str  # one of PROVIDERS
+    provider: str  # LiteLLM's prefix for it
     model: str  # litellm_params.model, with the provider's prefix
     region: str | None  # that of aws_region_name; None if not Bedrock
     parameters: Mapping[str, Any]  # litellm_params, with those of the credential that they name
     info: Mapping[str, Any]  # model_info
     entry: str  # how messages name it
+    row: Provider  # its provider's, of stacks/litellm_config/providers.py
     role: str | None = None  # the ARN of the role that the task's role assumes to call it; None if it does not
     external_id: str | None = None  # with which it does
 
@@ -66,8 +59,12 @@ class Model:
     @property
     def by_role(self) -> bool:
         """Whether it is called with the credentials of the task's role, and so in the environment's own account."""
-        own = ("aws_access_key_id", "api_key", "aws_role_name")
-        return self.provider == "bedrock" and not any(key in self.parameters for key in own)
+        return self.row.by_role(self)
+
+    def of_its_account(self) -> Model:
+        """The same as it is called in its role's account, by a role there."""
+        parameters = {key: value for key, value in self.parameters.items() if key != "aws_role_name"}
+        return replace(self, parameters=parameters, role=None, external_id=None)
 
     @property
     def _split(self) -> tuple[tuple[str, ...], str]:
@@ -96,11 +93,8 @@ class Model:
     @property
     def counted(self) -> Counted | None:
         """The model, and its region, with which LiteLLM has Bedrock count this entry's tokens."""
-        return self.counts_with if self.by_role else None
-
-    @property
-    def counts_with(self) -> Counted | None:
-        """As `counted`, whoever calls."""
+        if not self.by_role:
+            return None
         base_model = str(self.info.get("base_model") or self.parameters.get("base_model") or "")
         return counted(self.id, base_model, self.region or "", self.info)
 
@@ -114,24 +108,23 @@ class Model:
         """The first of these parameters that it has; "" if none."""
         return next((str(self.parameters[name]) for name in names if name in self.parameters), "")
 
+    def called_at(self, variables: Mapping[str, str]) -> tuple[Address, ...]:
+        """Where its calls go; nothing if only a secret names it."""
+        return tuple(self.row.hosts(self, variables))
+
+    def addresses(self, variables: Mapping[str, str]) -> tuple[Address, ...]:
+        """Everywhere that calling this entry reaches: the provider, and where its credentials are made a token."""
+        return (*self.called_at(variables), *self.row.sign_in(self))
+
     def hosts(self, variables: Mapping[str, str]) -> Iterator[str]:
-        """Yield the hosts that calling this entry reaches; not one that a secret names."""
-        if self.provider == "bedrock":
-            endpoint = self.parameter("aws_bedrock_runtime_endpoint")
-            yield from _host(endpoint or f"https://bedrock-runtime.{self.region}.amazonaws.com", variables)
-        elif self.provider == "azure":
-            yield from _host(self.parameter("api_base"), variables)
-            if {"client_secret", "azure_password"} & self.parameters.keys():
-                yield "login.microsoftonline.com"
-        else:
-            yield "oauth2.googleapis.com"
-            location = resolve(self.parameter(*VERTEX["vertex_location"]), variables)
-            if location == "global":
-                yield "aiplatform.googleapis.com"
-            elif "-" in location:
-                yield f"{location}-aiplatform.googleapis.com"
-            elif location:  # the multi-regions eu and us
-                yield f"aiplatform.{location}.rep.googleapis.com"
+        """Yield the hosts of `addresses`."""
+        yield from (each.host for each in self.addresses(variables))
+
+    def place(self, variables: Mapping[str, str]) -> str:
+        """Where it is called, as records and bills name the place: a region, or its address's first label."""
+        if self.row.region:
+            return self.region or resolve(self.parameter(*self.row.region), variables)
+        return next((each.host.partition(".")[0] for each in self.called_at(variables)), "")
 
     def is_priced(self) -> bool:
         """Whether LiteLLM can tell what a call costs."""
@@ -164,20 +157,7 @@ class Model:
         """Yield under which names the list may have it, what the entry says itself first."""
         if base := self.info.get("base_model"):
             yield from (str(base), f"{self.provider}/{base}")
-        if self.provider != "bedrock":  # Azure's may have a route before it, as in azure/responses/gpt-6.1-sol
-            yield from (self.model, f"{self.provider}/{self.id.rpartition('/')[2]}", self.id)
-        elif self.path_region:  # by which LiteLLM asks the list first
-            yield from (f"bedrock/{self.path_region}/{self.id}", self.id)
-        else:
-            for name in (str(self.parameters.get("model_id") or self.id), self.id, self.base):
-                yield from (f"bedrock/{self.region}/{name}", name, f"bedrock/{name}", geography_of(name)[1])
-            if arn := BEDROCK_ARN.fullmatch(self.id):  # of which it takes the last part, without the geography
-                yield geography_of(arn["id"])[1]
-
-
-def _host(address: str, variables: Mapping[str, str]) -> Iterator[str]:
-    if host := urlsplit(resolve(address, variables)).hostname:
-        yield host
+        yield from self.row.listed(self)
 
 
 def _split_bedrock(rest: str) -> tuple[tuple[str, ...], str]:

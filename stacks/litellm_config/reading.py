@@ -66,6 +66,7 @@ def load_config(
     named, alerting, needs = callbacks.check(reading)
     models.check_charged(reading, found)
     pool_limit, request_timeout = settings.check(reading)
+    needs = {**needs, **models.needs(found)}
     secrets, plain = references.secrets_and_variables(reading, needs)  # last: it leaves out what is refused already
     findings.check()
     models.notices(reading, found)

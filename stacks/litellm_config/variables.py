@@ -49,14 +49,6 @@ SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIAL
 """A variable whose name ends like this is a secret; every other one is plain."""
 
 
-PROVIDER_SETTINGS: Final = {
-    "AZURE_API_BASE": "azure_api_base",
-    "VERTEXAI_LOCATION": "vertexai_project",  # which has a location by default
-    "VERTEXAI_PROJECT": "vertexai_project",
-}
-"""The settings of an environment's `providers` that give a plain variable."""
-
-
 class Needs(NamedTuple):
     """What a callback or a kind of alerting reads from the environment by itself, and whom it calls."""
 

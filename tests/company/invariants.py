@@ -17,7 +17,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from ops.assembly import Template
-from stacks.litellm_config import BEDROCK_ACTIONS, SECRET_SUFFIXES, LiteLlmConfig
+from stacks.litellm_config import SECRET_SUFFIXES, LiteLlmConfig
 from stacks.settings import (
     FARGATE_MEMORY,
     MOST_TAGS,
@@ -313,13 +313,10 @@ def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
     """The service's role may call the Bedrock models of config.yaml, count their tokens, ask its guardrails and assume
     its roles, each by its ARN, and has nothing of Bedrock and STS beside that; none of it if the file lists none.
     """
-    where_ = {"partition": "PARTITION", "account": deployed.environment.account}
-    config = deployed.config
-    permitted = dict.fromkeys(BEDROCK_ACTIONS, config.bedrock_resources(**where_))
-    permitted |= config.counting_resources(**where_) | config.guardrail_resources(**where_) | config.assuming_resources
     wanted = {
         (action, re.sub(r"^arn:[^:]+:", "", arn))  # the file may have whole ARNs, of one partition
-        for action, arns in permitted.items()
+        for actions, arns in deployed.config.permissions(partition="PARTITION", account=deployed.environment.account)
+        for action in actions
         for arn in arns
     }
     found: set[tuple[str, str]] = set()

@@ -93,7 +93,8 @@ def test_tokens_are_counted_before_a_call(gateway: LocalGateway, outside: Outsid
     runtime, mantle = model_calls(outside)
     assert (runtime.provider, runtime.operation, runtime.status) == ("bedrock", "count-tokens", 400)
     assert (mantle.provider, mantle.operation, mantle.status) == ("bedrock-mantle", "count_tokens", 200)
-    permitted = gateway.config.counting_resources(partition="aws", account="1")
+    statements = gateway.config.permissions(partition="aws", account="1")
+    permitted = {action: arns for actions, arns in statements for action in actions}
     assert f"arn:aws:bedrock:{runtime.region}::foundation-model/{runtime.model}" in permitted["bedrock:CountTokens"]
     assert f"arn:aws:bedrock-mantle:{mantle.region}:1:project/default" in permitted["bedrock-mantle:CountTokens"]
 

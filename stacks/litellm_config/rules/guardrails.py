@@ -8,7 +8,7 @@ from typing import Any, Final
 from stacks.litellm_config.bedrock import bedrock_regions
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.model import Model
-from stacks.litellm_config.roles import Guardrail
+from stacks.litellm_config.routes import Guardrail
 from stacks.litellm_config.rules.bedrock import check_guardrail
 from stacks.litellm_config.rules.modules import check_module
 from stacks.litellm_config.rules.reading import Reading

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from stacks.litellm_config.catalog import catalog
 from stacks.litellm_config.file import Place
-from stacks.litellm_config.model import PRICES_FROM, PROVIDERS, Model
+from stacks.litellm_config.model import PRICES_FROM, Model
 from stacks.litellm_config.prices import CALLBACK, problem
-from stacks.litellm_config.rules import azure, bedrock, vertex
+from stacks.litellm_config.providers import BY_NAME, PROVIDERS
+from stacks.litellm_config.rules import bedrock, rows
 from stacks.litellm_config.rules.credentials import with_credential
 from stacks.litellm_config.rules.reading import Reading
 from stacks.litellm_config.rules.roles import assumed
+from stacks.litellm_config.variables import Needs
 from stacks.litellm_config.words import closest
-
-CHECKS: Final[Mapping[str, Callable[[Reading, Place, Model], None]]] = {
-    "azure": azure.check,
-    "bedrock": bedrock.check,
-    "vertex_ai": vertex.check,
-}
-"""What is asked of an entry of each provider."""
 
 _TEXTS: Final = ("api_base", "api_key", "api_version", "aws_region_name", "model", "model_id", "custom_llm_provider")
 """The settings of `litellm_params` that are asked for as text, beside a provider's own."""
@@ -80,12 +75,13 @@ def _model(reading: Reading, index: int, entry: object) -> Model | None:
     provider = _provider(reading, place, full, parameters)
     if provider is None:
         return None
-    region = parameters.get("aws_region_name") if provider == "bedrock" else None
+    row = BY_NAME[provider]
+    region = parameters.get("aws_region_name") if "aws_region_name" in row.region else None
     role = assumed(reading, (*place, "litellm_params"), parameters) if provider == "bedrock" else None
     external_id = reading.value(parameters.get("aws_external_id")) if role else None
-    entry = reading.findings.file.label(place)
-    model = Model(name, provider, full, reading.value(region), parameters, info, entry, role, external_id)
-    CHECKS[provider](reading, place, model)
+    label = reading.findings.file.label(place)
+    model = Model(name, provider, full, reading.value(region), parameters, info, label, row, role, external_id)
+    rows.check(reading, place, model)
     if wrong := problem(model):
         reading.refuse((*place, *wrong[0]), wrong[1])
     return model if reading.findings.count == before else None
@@ -200,6 +196,11 @@ def notices(reading: Reading, found: tuple[Model, ...]) -> None:
         if own and all(model.is_free() for _, model in own):
             told = f"no model of {provider} costs anything, so the smoke test, which looks for what it spent, fails"
             reading.warn(("model_list", own[0][0]), f"{told}: give one a price")
+
+
+def needs(found: tuple[Model, ...]) -> Mapping[tuple[Place, str], Needs]:
+    """The variables that LiteLLM takes by itself for what an entry leaves out, by the entry."""
+    return {(("model_list", index), ""): rows.needs(model) for index, model in enumerate(found)}
 
 
 def _as_text_of(value: object) -> str:

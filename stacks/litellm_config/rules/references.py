@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from stacks.litellm_config.file import Place
+from stacks.litellm_config.providers import PROVIDER_SETTINGS
 from stacks.litellm_config.rules.reading import Reading
 from stacks.litellm_config.variables import (
     CORE_SECRETS,
     OVERWRITTEN,
-    PROVIDER_SETTINGS,
     REFERENCE,
     SECRET_SUFFIXES,
     SECRET_VALUE,

@@ -4,6 +4,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sqs as sqs
 
+from stacks.litellm_config import ROWS
 from stacks.observability.alarms.making import NAMESPACE, Alarms
 from stacks.settings import Bill
 
@@ -15,18 +16,15 @@ def usage(alarms: Alarms, undelivered: sqs.IQueue) -> None:
 
 def bill(alarms: Alarms, bill: Bill, environment: str) -> None:
     """The difference between LiteLLM's costs and the bill, for each provider whose bill is compared."""
-    compared = {"Bedrock": "bedrock"}
-    if bill.azure:
-        compared["Azure"] = "azure"
-    if bill.google:
-        compared["VertexAi"] = "vertex_ai"
-    for construct_id, provider in compared.items():
+    for row in ROWS:
+        if not row.bill or (row.bill.setting and not getattr(bill, row.bill.setting)):
+            continue
         alarms.make(
-            f"{construct_id}Bill",
+            f"{row.bill.alarm}Bill",
             cloudwatch.Metric(
                 namespace=NAMESPACE,
                 metric_name="BillDifferencePercent",
-                dimensions_map={"Environment": environment, "Provider": provider},
+                dimensions_map={"Environment": environment, "Provider": row.name},
                 statistic="Maximum",
                 period=Duration.days(1),
             ),

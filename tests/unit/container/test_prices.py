@@ -17,6 +17,7 @@ from stacks import CHECKOUT
 from stacks.company import EXAMPLE
 from stacks.litellm_config import CATALOG, load_config
 from stacks.litellm_config.model import Model
+from stacks.litellm_config.providers import BY_NAME
 from tests.unit.container.loading import CONTAINER, loaded, stand_in
 from tests.unit.litellm_config.documents import VARIABLES
 
@@ -178,7 +179,8 @@ def test_synth_and_container_agree_on_the_list(prices: types.ModuleType, monkeyp
     ):
         region = "us-west-2" if model.startswith("bedrock") else None
         given = {"model": model, "aws_region_name": region, **parameters}
-        models.append(Model("m", model.partition("/")[0], model, region, given, info, "entry"))
+        provider = model.partition("/")[0]
+        models.append(Model("m", provider, model, region, given, info, "entry", BY_NAME[provider]))
     for each in models:
         assert prices.listed({"model": each.model, **each.parameters}, each.info) == each.listed_prices(), each.model
     assert {bool(each.listed_prices()) for each in models} == {True, False}

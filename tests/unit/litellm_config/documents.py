@@ -70,3 +70,9 @@ def bedrock(model: str, region: str, **entry: object) -> dict[str, Any]:
     """The smallest document with only this Bedrock model."""
     parameters = {"model": model, "aws_region_name": region}
     return changed(model_list=[{"model_name": "m", "litellm_params": parameters, **entry}])
+
+
+def permitted(config: LiteLlmConfig) -> dict[str, tuple[str, ...]]:
+    """What the task's role may do, by action, and on what."""
+    statements = config.permissions(partition="aws", account="111122223333")
+    return {action: resources for actions, resources in statements for action in actions}

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from stacks import CHECKOUT
-from stacks.litellm_config import BEDROCK_ACTIONS, ConfigError, load_config
-from tests.unit.litellm_config.documents import CLAUDE, VARIABLES, Load, bedrock, changed
+from stacks.litellm_config import ConfigError, load_config
+from tests.unit.litellm_config.documents import CLAUDE, VARIABLES, Load, bedrock, changed, permitted
 
 INSTALLED = next(CHECKOUT.glob(".tools/litellm/lib/python*/site-packages/litellm"), None)
 
@@ -17,8 +17,8 @@ def test_no_bedrock_permission_without_a_bedrock_model(load: Load) -> None:
     document = changed()
     del document["model_list"][0]
     config = load(document)
-    assert config.bedrock_actions == config.bedrock_regions == ()
-    assert config.bedrock_resources(partition="aws", account="111122223333") == ()
+    assert config.bedrock_regions == ()
+    assert permitted(config) == {}
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,8 @@ def test_no_bedrock_permission_without_a_bedrock_model(load: Load) -> None:
     ],
 )
 def test_bedrock_resources_are_exact(load: Load, document: dict[str, Any], arns: list[str]) -> None:
-    config = load(document)
-    assert config.bedrock_actions == BEDROCK_ACTIONS
-    assert list(config.bedrock_resources(partition="aws", account="111122223333")) == arns
+    found = permitted(load(document))
+    assert list(found["bedrock:InvokeModel"]) == list(found["bedrock:InvokeModelWithResponseStream"]) == arns
 
 
 def test_the_regions_own_name_is_taken_where_the_file_leaves_it_to_the_environment(tmp_path: Path) -> None:
@@ -152,7 +151,7 @@ def test_the_regions_own_name_is_taken_where_the_file_leaves_it_to_the_environme
     config = load_config(file, region="eu-west-3")
     assert config.bedrock_regions == ("eu-west-3",)
     assert "bedrock-runtime.eu-west-3.amazonaws.com" in config.hosts({})
-    arns = config.bedrock_resources(partition="aws", account="111122223333")
+    arns = permitted(config)["bedrock:InvokeModel"]
     assert "arn:aws:bedrock:eu-west-3:111122223333:inference-profile/eu.anthropic.claude-sonnet-5-5" in arns
     with pytest.raises(ConfigError, match="cannot be called from 'us-east-1'"):
         load_config(file, region="us-east-1")
@@ -172,9 +171,7 @@ def test_the_role_is_permitted_nothing_for_what_is_called_with_other_credentials
     document = bedrock(CLAUDE, "us-west-2")
     document["model_list"][0]["litellm_params"] |= parameters
     config = load(document)
-    assert config.bedrock_actions == ()
-    assert config.bedrock_resources(partition="aws", account="111122223333") == ()
-    assert config.counting_resources(partition="aws", account="111122223333") == {}
+    assert permitted(config) == {}
     assert config.hosts({}) == ("bedrock-runtime.us-west-2.amazonaws.com",)
     assert {name.removeprefix("os.environ/") for name in parameters.values()} <= set(config.secrets)
 
@@ -189,8 +186,7 @@ def test_a_guardrail_that_a_call_names_may_be_applied(load: Load, named: str) ->
         "guardrailIdentifier": named,
         "guardrailVersion": "1",
     }
-    permitted = load(document).guardrail_resources(partition="aws", account="111122223333")
-    assert permitted == {"bedrock:ApplyGuardrail": (GUARDRAIL,)}
+    assert permitted(load(document))["bedrock:ApplyGuardrail"] == (GUARDRAIL,)
 
 
 def test_a_guardrail_of_litellms_own_may_be_applied_without_a_model_of_bedrocks(load: Load) -> None:
@@ -204,15 +200,12 @@ def test_a_guardrail_of_litellms_own_may_be_applied_without_a_model_of_bedrocks(
     document = changed(guardrails=[{"guardrail_name": "content", "litellm_params": parameters}])
     del document["model_list"][0]
     config = load(document)
-    assert config.bedrock_actions == ()
-    assert config.guardrail_resources(partition="aws", account="111122223333") == {
-        "bedrock:ApplyGuardrail": (GUARDRAIL,)
-    }
+    assert permitted(config) == {"bedrock:ApplyGuardrail": (GUARDRAIL,)}
     assert "bedrock-runtime.us-west-2.amazonaws.com" in config.hosts(VARIABLES)
 
 
 def test_no_guardrail_needs_no_permission(load: Load) -> None:
-    assert load(changed()).guardrail_resources(partition="aws", account="111122223333") == {}
+    assert "bedrock:ApplyGuardrail" not in permitted(load(changed()))
 
 
 def test_an_application_of_entra_id_signs_in_elsewhere(load: Load) -> None:
@@ -297,7 +290,8 @@ COUNTED: list[tuple[dict[str, Any], str, str, str]] = [
 def test_tokens_are_counted_with_a_model_that_bedrock_counts_for(
     load: Load, document: dict[str, Any], model: str, region: str
 ) -> None:
-    assert load(document).counting_resources(partition="aws", account="111122223333") == {
+    found = {action: arns for action, arns in permitted(load(document)).items() if action.endswith("CountTokens")}
+    assert found == {
         "bedrock:CountTokens": (f"arn:aws:bedrock:{region}::foundation-model/{model}",),
         "bedrock-mantle:CountTokens": (f"arn:aws:bedrock-mantle:{region}:111122223333:project/default",),
     }
@@ -312,7 +306,7 @@ def test_tokens_are_counted_with_a_model_that_bedrock_counts_for(
     ids=["another maker's", "an ARN that does not tell it"],
 )
 def test_bedrock_counts_for_anthropics_models_only(load: Load, document: dict[str, Any]) -> None:
-    assert load(document).counting_resources(partition="aws", account="111122223333") == {}
+    assert not [action for action in permitted(load(document)) if action.endswith("CountTokens")]
 
 
 @pytest.mark.skipif(INSTALLED is None, reason="LiteLLM is not installed in .tools/litellm; `make setup` installs it")

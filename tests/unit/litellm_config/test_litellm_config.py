@@ -9,7 +9,7 @@ import yaml
 
 from stacks.company import EXAMPLE
 from stacks.litellm_config import CORE_SECRETS, ConfigError, load_config
-from tests.unit.litellm_config.documents import SMALLEST, VARIABLES, Load, bedrock, changed
+from tests.unit.litellm_config.documents import SMALLEST, VARIABLES, Load, bedrock, changed, permitted
 
 CONFIG = EXAMPLE / "config.yaml"
 
@@ -65,6 +65,7 @@ def test_hosts_are_the_ones_that_the_task_calls() -> None:
     assert load_config(CONFIG, provided=VARIABLES).hosts(VARIABLES) == (
         "acme.openai.azure.com",
         "aiplatform.googleapis.com",
+        "bedrock-mantle.us-east-1.api.aws",
         "bedrock-runtime.us-east-1.amazonaws.com",
         "bedrock-runtime.us-east-2.amazonaws.com",
         "bedrock-runtime.us-west-2.amazonaws.com",
@@ -90,7 +91,7 @@ def test_vertex_ai_has_a_host_per_location(location: str, host: str) -> None:
 
 def test_no_resource_of_the_default_config_has_a_wildcard() -> None:
     config = load_config(CONFIG, provided=VARIABLES)
-    arns = config.bedrock_resources(partition="aws", account="111122223333")
+    arns = [arn for resources in permitted(config).values() for arn in resources]
     assert arns
     assert not [arn for arn in arns if "*" in arn]
 
@@ -286,12 +287,12 @@ REFUSALS = [
     ),
     (
         changed(gpt__litellm_params__api_base=None),
-        "model_list entry 2 (gpt): litellm_params has no api_base: azure needs it, as in os.environ/NAME",
+        "model_list entry 2 (gpt): litellm_params has no api_base: azure needs it, as in os.environ/AZURE_API_BASE",
     ),
     (
         changed(gpt__litellm_params__model="vertex_ai/gemini-3.8-flash"),
         "model_list entry 2 (gpt): litellm_params has no vertex_project, vertex_location, vertex_credentials: "
-        "vertex_ai needs it, as in os.environ/NAME",
+        "vertex_ai needs it, as in os.environ/VERTEXAI_PROJECT",
     ),
     (
         changed(model_list=[SMALLEST["model_list"][0], SMALLEST["model_list"][0]]),

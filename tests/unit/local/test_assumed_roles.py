@@ -109,8 +109,8 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
     iam = operator.client("iam", endpoint_url=emulator.endpoint)
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}, "Action": "sts:AssumeRole"}
     permitted = [
-        {"Effect": "Allow", "Action": action, "Resource": list(arns)}
-        for action, arns in config.assuming_resources.items()
+        {"Effect": "Allow", "Action": list(actions), "Resource": list(arns)}
+        for actions, arns in config.permissions(partition="aws", account=OWN)
     ]
     for name in (task_role.replace("*", "E98524A1-AbCdEfGhIjKl"), "another"):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
@@ -132,7 +132,8 @@ def test_the_task_calls_the_model_of_the_other_account_and_no_other(accounts: Ac
 
 
 def test_the_task_itself_may_call_nothing_for_it(accounts: Accounts) -> None:
-    assert accounts.config.bedrock_actions == ()
+    permitted = accounts.config.permissions(partition="aws", account=OWN)
+    assert permitted == ((("sts:AssumeRole",), (ROLE,)), (("sts:TagSession",), (ROLE,)))
     assert "bedrock:InvokeModel" in accounts.converse(accounts.task, HAIKU)
 
 

@@ -1,0 +1,152 @@
+"""Every provider that the gateway serves, a row each.
+
+What an entry must have, whom it reaches, by whose credentials, how its price is found and whether its bill is compared
+follows from its provider's row: for the reader, the task's secrets, the picture, the smoke test and the comparison with
+the bill. What an operation takes, of AWS above all, is in stacks/litellm_config/routes.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
+from stacks.litellm_config.model import Model
+from stacks.litellm_config.provider import Address, Bill, Provider, Way, address
+from stacks.litellm_config.rules import bedrock, vertex
+from stacks.litellm_config.variables import resolve
+
+# --- Amazon Bedrock -------------------------------------------------------------------------------------------------
+
+_OWN_CREDENTIALS: Final = ("aws_access_key_id", "api_key", "aws_role_name")
+
+
+def _bedrock_by_role(model: Model) -> bool:
+    return not any(key in model.parameters for key in _OWN_CREDENTIALS)
+
+
+def _bedrock_hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Address]:
+    endpoint = model.parameter("aws_bedrock_runtime_endpoint")
+    yield from address(endpoint or f"https://bedrock-runtime.{model.region}.amazonaws.com", variables)
+
+
+def _bedrock_listed(model: Model) -> Iterator[str]:
+    if model.path_region:  # by which LiteLLM asks the list first
+        yield from (f"bedrock/{model.path_region}/{model.id}", model.id)
+        return
+    for name in (str(model.parameters.get("model_id") or model.id), model.id, model.base):
+        yield from (f"bedrock/{model.region}/{name}", name, f"bedrock/{name}", geography_of(name)[1])
+    if arn := BEDROCK_ARN.fullmatch(model.id):  # of which it takes the last part, without the geography
+        yield geography_of(arn["id"])[1]
+
+
+# --- Azure OpenAI ---------------------------------------------------------------------------------------------------
+
+_ENTRA: Final = Way(("tenant_id", "client_id", "client_secret"), "an application of Entra ID")
+_PASSWORDS: Final = frozenset({"client_secret", "azure_password"})
+
+
+def _azure_sign_in(model: Model) -> Iterator[Address]:
+    if _PASSWORDS & model.parameters.keys():
+        yield Address("login.microsoftonline.com")
+
+
+def _azure_listed(model: Model) -> Iterator[str]:
+    """An id may have a route before it, as in azure/responses/gpt-6.1-sol."""
+    yield from (model.model, f"{model.provider}/{model.id.rpartition('/')[2]}", model.id)
+
+
+# --- Google Vertex AI -----------------------------------------------------------------------------------------------
+
+_LOCATION: Final = ("vertex_location", "vertex_ai_location")
+_CREDENTIALS: Final = ("vertex_credentials", "vertex_ai_credentials")
+
+
+def _vertex_hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Address]:
+    location = resolve(model.parameter(*_LOCATION), variables)
+    if location == "global":
+        yield Address("aiplatform.googleapis.com")
+    elif "-" in location:
+        yield Address(f"{location}-aiplatform.googleapis.com")
+    elif location:  # the multi-regions eu and us
+        yield Address(f"aiplatform.{location}.rep.googleapis.com")
+
+
+def _vertex_sign_in(model: Model) -> Iterator[Address]:
+    del model
+    yield Address("oauth2.googleapis.com")
+
+
+# --- The table ------------------------------------------------------------------------------------------------------
+
+ROWS: Final = (
+    Provider(
+        name="bedrock",
+        title="Amazon Bedrock",
+        ways=(),  # the task's role, unless an entry has credentials of its own
+        secrets=(),
+        variables={},
+        settings={},
+        addresses=("aws_bedrock_runtime_endpoint",),
+        check=bedrock.check,
+        hosts=_bedrock_hosts,
+        by_role=_bedrock_by_role,
+        region=("aws_region_name",),
+        priced_as=("bedrock", "bedrock_converse"),
+        listed=_bedrock_listed,
+        folders=("anthropic", "bedrock"),
+        parameters=("guardrailConfig", "model_id", "performanceConfig"),
+        bill=Bill("AWS (Bedrock)", "Bedrock"),
+    ),
+    Provider(
+        name="azure",
+        title="Azure OpenAI",
+        needs=(("api_base",),),
+        # https://docs.litellm.ai/docs/providers/azure
+        ways=(
+            Way(("api_key",)),
+            Way(("azure_ad_token",)),
+            _ENTRA,
+            Way(("azure_username", "azure_password", "client_id")),
+        ),
+        variables={"api_key": "AZURE_API_KEY", "api_base": "AZURE_API_BASE"},
+        settings={"AZURE_API_BASE": "azure_api_base"},
+        texts=("azure_scope",),
+        sign_in=_azure_sign_in,
+        priced_as=("azure", "azure_text"),
+        listed=_azure_listed,
+        bill=Bill("Azure (OpenAI)", "Azure", setting="azure"),
+    ),
+    Provider(
+        name="vertex_ai",
+        title="Vertex AI",
+        needs=(("vertex_project", "vertex_ai_project"), _LOCATION, _CREDENTIALS),
+        ways=(),
+        secrets=_CREDENTIALS,
+        variables={
+            "vertex_credentials": "VERTEX_CREDENTIALS",
+            "vertex_project": "VERTEXAI_PROJECT",
+            "vertex_location": "VERTEXAI_LOCATION",
+        },
+        # The location has a default; it is given where there is a project.
+        settings={"VERTEXAI_LOCATION": "vertexai_project", "VERTEXAI_PROJECT": "vertexai_project"},
+        addresses=(),
+        check=vertex.check,
+        hosts=_vertex_hosts,
+        sign_in=_vertex_sign_in,
+        region=_LOCATION,
+        priced_as=("vertex_ai",),
+        parameters=("safety_settings",),
+        bill=Bill("Google (Vertex AI)", "VertexAi", setting="google"),
+    ),
+)
+"""In the order in which people are told of them."""
+
+BY_NAME: Final[Mapping[str, Provider]] = {name: row for row in ROWS for name in row.names}
+"""The row of each prefix that an entry's model may begin with."""
+
+PROVIDERS: Final = tuple(sorted(BY_NAME))
+"""Those prefixes."""
+
+PROVIDER_SETTINGS: Final = {name: setting for row in ROWS for name, setting in row.settings.items()}
+"""The settings of an environment's `providers` that give a plain variable."""
