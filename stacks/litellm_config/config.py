@@ -30,6 +30,7 @@ class LiteLlmConfig:
     database_pool_limit: int  # connections to the database of one worker
     request_timeout: int  # seconds
     guardrails: tuple[Guardrail, ...]
+    has_files: bool  # it says where files are kept, beside the models
     warnings: tuple[str, ...]
 
     @property
@@ -41,6 +42,11 @@ class LiteLlmConfig:
     def access_groups(self) -> frozenset[str]:
         """The names under which a key or a team may use several models at once."""
         return frozenset(group for model in self.models for group in model.info.get("access_groups") or ())
+
+    @property
+    def llm_routes(self) -> tuple[str, ...]:
+        """The routes that callers may ask, as patterns of the path: those that one of the models may serve."""
+        return routes.patterns(routes.opened(self.models, has_files=self.has_files))
 
     def permissions(self, *, partition: str, account: str) -> tuple[Permission, ...]:
         """What the task's role is to be permitted, a statement each; `partition` and `account` may be CDK tokens."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
 from stacks.litellm_config.model import Model
-from stacks.litellm_config.provider import Address, Bill, Provider, Way, address
+from stacks.litellm_config.provider import Address, Bill, Provider, Way, address, always
 from stacks.litellm_config.rules import bedrock, vertex
 from stacks.litellm_config.variables import resolve
 
@@ -113,6 +113,7 @@ ROWS: Final = (
         settings={"AZURE_API_BASE": "azure_api_base"},
         texts=("azure_scope",),
         sign_in=_azure_sign_in,
+        keeps_files=always,
         priced_as=("azure", "azure_text"),
         listed=_azure_listed,
         bill=Bill("Azure (OpenAI)", "Azure", setting="azure"),
