@@ -39,6 +39,7 @@ from local.account import add_certificate, add_hosted_zone, add_quotas, add_role
 from local.apis import mend_apis
 from local.aws import ACCOUNT, DECISIONS, GRANTS, IMAGES, NOT_EMULATED, Settings
 from local.balancer import Balancer
+from local.bedrock import mend_bedrock
 from local.cloudformation import mend_cloudformation
 from local.docker_client import LocalDocker, containers_in
 from local.ecs import Services, definition_of, image_of, ministack
@@ -96,6 +97,7 @@ def install(settings: Settings, state: Path, preloaded: Preloaded) -> tuple[Loca
     mend_services(decisions)
     mend_events(decisions)
     mend_cloudformation(services, Ledger(state / NOT_EMULATED), web_acls)
+    mend_bedrock()
     mend_refusals()
     return docker, balancer
 

@@ -17,7 +17,8 @@ from stacks.litellm_config.bedrock import (
 )
 from stacks.litellm_config.catalog import catalog, modes
 from stacks.litellm_config.counting import Counted, counted
-from stacks.litellm_config.variables import resolve
+from stacks.litellm_config.made import PROFILE_SUFFIX
+from stacks.litellm_config.variables import REFERENCE, resolve
 
 if TYPE_CHECKING:
     from stacks.litellm_config.provider import Address, Provider
@@ -73,10 +74,19 @@ class Model:
             return (), rest
         return _split_bedrock(rest)
 
+    @property
+    def made_profile(self) -> str | None:
+        """The variable with the ARN of the application inference profile that the deployment makes for it."""
+        given = str(self.parameters.get("model_id", ""))
+        named = given.startswith(REFERENCE) and given.endswith(PROFILE_SUFFIX)
+        return given.removeprefix(REFERENCE) if named else None
+
     def bedrock_resources(self, *, partition: str, account: str) -> Iterator[str]:
         """Yield the ARNs that calling this Bedrock entry needs; `partition` and `account` may be CDK tokens."""
         invoked = str(self.parameters.get("model_id") or self.id)
-        if arn := BEDROCK_ARN.fullmatch(invoked):
+        if self.made_profile:  # which the stack permits by its ARN
+            invoked = self.base
+        elif arn := BEDROCK_ARN.fullmatch(invoked):
             yield invoked
             if arn["kind"] not in ("inference-profile", "application-inference-profile"):
                 return

@@ -8,6 +8,7 @@ from pathlib import Path
 from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.file import StrictLoader, read
 from stacks.litellm_config.findings import Findings
+from stacks.litellm_config.made import NOTHING_MADE, Made
 from stacks.litellm_config.rules import (
     budgets,
     callbacks,
@@ -30,7 +31,12 @@ __all__ = ["StrictLoader", "load_config"]
 
 
 def load_config(
-    path: Path, *, provided: Collection[str] = (), licensed: bool = False, region: str | None = None
+    path: Path,
+    *,
+    provided: Collection[str] = (),
+    licensed: bool = False,
+    region: str | None = None,
+    made: Made = NOTHING_MADE,
 ) -> LiteLlmConfig:
     """Read and check the file.
 
@@ -45,6 +51,8 @@ def load_config(
         Whether the company holds a LiteLLM licence, which some callbacks need in production.
     region
         The environment's.
+    made
+        What the deployment makes of Bedrock for the file to refer to.
 
     Raises
     ------
@@ -54,7 +62,7 @@ def load_config(
     """
     findings = Findings(read(path))
     variables = dict(provided) if isinstance(provided, Mapping) else dict.fromkeys(provided)
-    reading = Reading(findings, variables, licensed, region)
+    reading = Reading(findings, variables, licensed, region, made)
     keys.check_sections(reading)
     credentials.check(reading)
     found = models.models(reading)
@@ -69,6 +77,7 @@ def load_config(
     needs = {**needs, **models.needs(found)}
     secrets, plain = references.secrets_and_variables(reading, needs)  # last: it leaves out what is refused already
     findings.check()
+    references.unused(reading, plain)
     models.notices(reading, found)
     conversations.check(reading, found)
     budgets.check(reading, named)

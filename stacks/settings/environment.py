@@ -17,12 +17,16 @@ from stacks.litellm_config import (
     LiteLlmConfig,
     load_config,
 )
+from stacks.litellm_config.bedrock import GEOGRAPHIES, geography_of
+from stacks.litellm_config.made import Made, setting_of
+from stacks.settings.bedrock import Bedrock
 from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway, Providers
 from stacks.settings.network import HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog
 from stacks.settings.onboarding import Email, Onboarding
 from stacks.settings.usage import Bill, Report
 from stacks.settings.values import (
+    MOST_TAGS,
     RETENTION_DAYS,
     AccountId,
     HostName,
@@ -77,6 +81,7 @@ class Environment(Settings):
     gateway: Gateway = Gateway()
     database: Database = Database()
     providers: Providers = Providers()
+    bedrock: Bedrock = Bedrock()
     variables: dict[VariableName, VariableValue] = {}  # noqa: RUF012 - pydantic copies it for each
     email: Email = Email()
     onboarding: Onboarding | None = None
@@ -108,6 +113,7 @@ class Environment(Settings):
         self._check_names()
         self._check_ingress()
         self._check_variables()
+        self._check_profiles()
         if self.bill and self.bill.google and not self.providers.vertexai_project:
             raise ValueError("bill.google has no project to look for in the export: set providers.vertexai_project")
         return self
@@ -151,6 +157,8 @@ class Environment(Settings):
     def _check_variables(self) -> None:
         """Refuse a variable that the gateway sets itself, or that is to be a secret."""
         for name, value in self.variables.items():
+            if setting := setting_of(name):
+                raise ValueError(f"variables has {name}, which {setting} gives the task: use another name")
             if name in PROVIDER_SETTINGS:
                 raise ValueError(f"variables has {name}: set providers.{PROVIDER_SETTINGS[name]} instead")
             if name.endswith(SECRET_SUFFIXES) or SECRET_VALUE.search(value):
@@ -161,6 +169,21 @@ class Environment(Settings):
             if name in TASK_VARIABLES | OVERWRITTEN or name in self._own_variables:
                 raise ValueError(f"variables has {name}, which the gateway sets itself: use another name")
 
+    def _check_profiles(self) -> None:
+        """Refuse an inference profile that cannot be made in the environment's region."""
+        for profile in self.bedrock.inference_profiles:
+            geography, model = geography_of(profile.model)
+            if geography and not self.region.startswith(GEOGRAPHIES[geography].callers):
+                raise ValueError(
+                    f"bedrock.inference_profiles: {profile.name} is of {profile.model}, which cannot be called from "
+                    f"{self.region}, where it would be made: use the profile of that geography, or global.{model}"
+                )
+            if len(self.tags | profile.tags) > MOST_TAGS:
+                raise ValueError(
+                    f"bedrock.inference_profiles: {profile.name} has {len(self.tags | profile.tags)} tags with those "
+                    f"of the environment, and AWS takes 50 with its own: keep to {MOST_TAGS}"
+                )
+
     def litellm_config(self, file: Path) -> LiteLlmConfig:
         """The company's config.yaml, read as this environment has it: its plain variables, its licence.
 
@@ -169,7 +192,13 @@ class Environment(Settings):
         ConfigError
             The file has a mistake, or asks for what the environment does not provide.
         """
-        return load_config(file, provided=self.plain_variables, licensed=self.litellm_license, region=self.region)
+        return load_config(
+            file,
+            provided=self.plain_variables,
+            licensed=self.litellm_license,
+            region=self.region,
+            made=Made(self.bedrock.personal_data is not None, self.bedrock.profiles),
+        )
 
     def check_models(self, models: Collection[str], groups: Collection[str] = ()) -> None:
         """Refuse accounts and plans for models that there are not.

@@ -9,6 +9,7 @@ from typing import Any
 from stacks import CHECKOUT
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.findings import Findings
+from stacks.litellm_config.made import NOTHING_MADE, Made
 from stacks.litellm_config.variables import REFERENCE
 from stacks.litellm_config.words import suggestion
 
@@ -21,6 +22,7 @@ class Reading:
     provided: Mapping[str, str | None]  # plain variables of the task, by name; None: the value is not known
     licensed: bool
     region: str | None  # the environment's; None if it is read for none
+    made: Made = NOTHING_MADE  # what the deployment makes for the file to refer to
 
     @property
     def document(self) -> dict[str, Any]:
