@@ -6,19 +6,14 @@ They are refused as Bedrock would refuse them: by its API's own model, and by wh
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 from local import shapes
 from local.ecs import Json, Provisioned, ministack
 from local.inert import Handler
+from local.outside.guardrails import regex
 from stacks.litellm_config import GEOGRAPHIES
 from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
-
-BEYOND: Final = re.compile(r"\(\?(?!:)|\\[1-9kKGZz]|[+*?}]\+|\\u|\\p|\\Q|\(\?>")
-"""What the regular expressions of a guardrail may not have. Lookaround is refused ("Remove PII from conversations by
-using sensitive information filters"); which engine it is, and what else it takes, is not known: what engines without
-lookaround do not have in common is refused too."""
 
 
 def mend_bedrock() -> None:
@@ -38,22 +33,6 @@ def mend_bedrock() -> None:
         return status, headers, json.dumps(found).encode()
 
     bedrock._get_guardrail = get
-
-
-def regex(pattern: str) -> re.Pattern[str]:
-    r"""A guardrail's regular expression as Python has it: \x{3012} is a character in Bedrock's way of writing.
-
-    Raises
-    ------
-    ValueError
-        It is none, or one that Bedrock is not known to take.
-    """
-    if found := BEYOND.search(pattern):
-        raise ValueError(f"The regular expression has {found[0]!r}, which is not supported: {pattern}")
-    try:
-        return re.compile(re.sub(r"\\x\{([0-9A-Fa-f]{4})\}", r"\\u\1", pattern))
-    except re.error as error:
-        raise ValueError(f"The regular expression is not valid ({error}): {pattern}") from error
 
 
 def _camel(value: Any) -> Any:  # noqa: ANN401 - any JSON

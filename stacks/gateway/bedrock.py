@@ -78,6 +78,6 @@ class BedrockResources(Construct):
             ),
         )
         for key, value in profile.tags.items():
-            Tags.of(made).add(key, value, priority=300)  # above the environment's, of a tag that both have
+            Tags.of(made).add(key, value)
         self.variables[profile.variable] = made.attr_inference_profile_arn
         self._permitted[profile.variable] = (BEDROCK_ACTIONS, made.attr_inference_profile_arn)

@@ -178,6 +178,11 @@ class Environment(Settings):
                     f"bedrock.inference_profiles: {profile.name} is of {profile.model}, which cannot be called from "
                     f"{self.region}, where it would be made: use the profile of that geography, or global.{model}"
                 )
+            if both := sorted(self.tags.keys() & profile.tags.keys()):
+                raise ValueError(
+                    f"bedrock.inference_profiles: {profile.name} has the tag {both[0]}, which tags of the environment "
+                    "has too: use another key"
+                )
             if len(self.tags | profile.tags) > MOST_TAGS:
                 raise ValueError(
                     f"bedrock.inference_profiles: {profile.name} has {len(self.tags | profile.tags)} tags with those "

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.aws import REGION, Emulator
-from local.bedrock import regex
+from local.outside.guardrails import regex
 from local.ports import free_ports
 from tests.unit.local.test_emulator import OWN, aws, deploy, get_att
 from tests.unit.local.test_functions import resource
