@@ -1,6 +1,6 @@
 """What an AWS account has before anything is deployed to it, and ministack does not know.
 
-Quotas, Bedrock's models, and what an operator has made: a hosted zone and a certificate. The quotas are AWS's
+Quotas, Bedrock's models, and what an operator has made: a hosted zone, a certificate and roles. The quotas are AWS's
 published defaults. Of models the account has those that LiteLLM's list of prices knows at Bedrock
 (`stacks/litellm_config/catalog.json`), their terms accepted: a model that is not there is as unknown as it is at AWS.
 """
@@ -84,3 +84,23 @@ def add_certificate(place: Place, arn: str) -> None:
     responses, acm = ministack("core.responses"), ministack("services.acm")
     with responses.request_scope(place.account, place.region), mock.patch.object(acm, "_cert_arn", return_value=arn):
         acm._request_certificate({"DomainName": place.domain})
+
+
+def add_role(place: Place, arn: str) -> None:
+    """Make a role that an operator has made before a deployment, in its account: `make about` prints its policies."""
+    iam, account, name = ministack("services.iam"), arn.split(":")[4], arn.partition(":role/")[2]
+    path, _, own = f"/{name}".rpartition("/")
+    trust, policy = map(json.dumps, place.roles[arn])
+    with ministack("core.responses").request_scope(account, place.region):
+        if own in iam._roles:  # another environment's as well: the trust of the one that came first is not enough
+            trust = json.dumps(_both(json.loads(iam._roles[own]["AssumeRolePolicyDocument"]), json.loads(trust)))
+            iam._IAM_HANDLERS["UpdateAssumeRolePolicy"]({"RoleName": own, "PolicyDocument": trust})
+        else:
+            made = {"RoleName": own, "Path": f"{path}/", "AssumeRolePolicyDocument": trust}
+            iam._IAM_HANDLERS["CreateRole"](made)
+        written = {"RoleName": own, "PolicyName": place.parameter_prefix.rpartition("/")[2], "PolicyDocument": policy}
+        iam._IAM_HANDLERS["PutRolePolicy"](written)
+
+
+def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {**one, "Statement": [*one["Statement"], *other["Statement"]]}

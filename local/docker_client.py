@@ -188,6 +188,7 @@ class LocalDocker:
                 environment[name] = value
         differences: dict[str, str | None] = {
             "AWS_ENDPOINT_URL": None,  # of the emulator, not of ECS: it would send calls for Bedrock to it
+            "AWS_ENDPOINT_URL_STS": handed_over.get("AWS_ENDPOINT_URL"),  # the emulator's: roles are assumed there
             "HOST": "127.0.0.1",  # LiteLLM's listening address: never beyond this machine
             "TMPDIR": str(_inside(container.folder, "/tmp")),  # noqa: S108 - a path inside the container
             **self._differences_of(handed_over),

@@ -35,10 +35,11 @@ from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
 from local import waf
-from local.account import add_certificate, add_hosted_zone, add_quotas, mend_models
+from local.account import add_certificate, add_hosted_zone, add_quotas, add_role, mend_models
 from local.apis import mend_apis
 from local.aws import ACCOUNT, DECISIONS, GRANTS, IMAGES, NOT_EMULATED, Settings
 from local.balancer import Balancer
+from local.bedrock import mend_bedrock
 from local.cloudformation import mend_cloudformation
 from local.docker_client import LocalDocker, containers_in
 from local.ecs import Services, definition_of, image_of, ministack
@@ -96,6 +97,7 @@ def install(settings: Settings, state: Path, preloaded: Preloaded) -> tuple[Loca
     mend_services(decisions)
     mend_events(decisions)
     mend_cloudformation(services, Ledger(state / NOT_EMULATED), web_acls)
+    mend_bedrock()
     mend_refusals()
     return docker, balancer
 
@@ -196,6 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             add_hosted_zone(place, *place.hosted_zone)
         if place.certificate:
             add_certificate(place, place.certificate)
+        for role in place.roles:
+            add_role(place, role)
 
     def finish() -> None:
         used.write(state / GRANTS)

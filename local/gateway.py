@@ -187,6 +187,10 @@ class LocalGateway:
             parameter_prefix=self.environment.parameter_prefix,
             hosted_zone=(zone.id, zone.name),
             certificate=self.environment.certificate_arn,
+            roles={
+                role.arn: (role.trust(self.environment.account, self.environment.task_role), role.policy())
+                for role in self.config.assumed_roles
+            },
             callers=callers(map(str, ingress.cidrs), map(str, ingress.management_cidrs)),
             containers=self._differences(),
             # The first is a private name in the VPC.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,9 @@ class Place:
         Id and name of the zone that is there before the first deployment; None for none.
     certificate
         The ARN of the certificate that is there before the first deployment; None for none.
+    roles
+        The roles of other accounts that an operator has made before the first deployment, by ARN: the trust policy and
+        the policy of each.
     callers
         The networks that the loopback addresses stand for (`local.callers`); where there are none, each is itself.
     containers
@@ -39,6 +43,7 @@ class Place:
     parameter_prefix: str
     hosted_zone: tuple[str, str] | None = None
     certificate: str | None = None
+    roles: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
     callers: Mapping[str, str] = field(default_factory=dict)
     containers: Mapping[str, str | None] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)

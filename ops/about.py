@@ -12,6 +12,7 @@ Exit codes: 0 printed; 2 a mistake in the settings, in one sentence.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -108,6 +109,10 @@ def _environment(own: Company, one: Environment, facts: Facts) -> Iterator[str]:
     for model in config.models:
         models.setdefault((model.name, model.provider), []).extend([model.region] if model.region else [])
     yield from _titled("Models", [[name, provider, ", ".join(regions)] for (name, provider), regions in models.items()])
+    for role in config.assumed_roles:
+        yield from ("", f"Role {role.arn}: its trust policy, and what it has to permit")
+        for document in (role.trust(one.account, one.task_role), role.policy()):
+            yield from (f"  {line}" for line in json.dumps(document, indent=2).splitlines())
     secrets = [[name, known(name).description] for name in required_secrets(one, own.config)]
     yield from _titled(f"Secrets in {one.parameter_prefix}/, which make secrets asks for or makes", secrets)
     alarms = [[name, *_alarm(alarm)] for name, alarm in sorted(_alarms(facts).items())]

@@ -67,6 +67,12 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "providers.servers[].port": "Its port, which the tasks are let out to",
     "providers.servers[].security_group_id": "Security group of the server or its load balancer",
     "providers.servers[].cidr": "Or the range of its addresses",
+    "bedrock.personal_data.kinds": "What the guardrail that the deployment makes masks, in English and Japanese; "
+    "[config.yaml](config.md#personal-data) refers to it",
+    "bedrock.inference_profiles[].name": "An application inference profile that the deployment makes; "
+    "[config.yaml](config.md#whose-use-it-was) refers to it by its name",
+    "bedrock.inference_profiles[].model": "The model, or the inference profile, that it is of",
+    "bedrock.inference_profiles[].tags": "Tags of it beside the environment's, by which AWS's bill tells its use",
     "variables": "Plain variables of the task that config.yaml refers to as `os.environ/NAME`, beside the providers'",
     "email.reply_to": "Where answers to the gateway's mails go",
     "email.dmarc_policy": "What receivers are asked to do with forged mails of the domain",
@@ -145,6 +151,8 @@ EFFECTS: Final[Mapping[str, tuple[Effect, str]]] = {
     "providers.azure_ai_api_base": ("new tasks", ""),
     "providers.vertexai_project": ("new tasks", ""),
     "providers.vertexai_location": ("new tasks", ""),
+    "bedrock.personal_data.kinds": ("replaces", "the guardrail's version, which holds no data; new tasks"),
+    "bedrock.inference_profiles": ("in place", "but for another name or model: that profile is replaced; new tasks"),
     "variables": ("new tasks", ""),
     "onboarding.command": ("new tasks", "they tell it to whose budget is used up"),
     "gateway.cpu": ("new tasks", ""),

@@ -117,6 +117,7 @@ class Decisions:
 def mend_iam(decisions: Decisions) -> None:
     """Put into the imported ministack what its IAM leaves out, and have it write its decisions down."""
     _mend_transport()
+    _mend_principals()
     _mend_resources()
     evaluator = ministack("core.iam_evaluator")
     enforce = evaluator.enforce
@@ -152,6 +153,25 @@ def _mend_transport() -> None:
     application = ministack("app")
     pin = application.pin_request_origin
     application.pin_request_origin = lambda address, _: pin(address, True)
+
+
+def _mend_principals() -> None:
+    """Have aws:PrincipalArn of a session be its role's ARN, as in AWS, and not that of the session.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+    """
+    evaluator = ministack("core.iam_evaluator")
+    resolve = evaluator._resolve_condition_key
+
+    def resolve_condition_key(key: str, context: Any) -> Any:  # noqa: ANN401 - ministack's
+        value = resolve(key, context)
+        if key.lower() != "aws:principalarn" or ":assumed-role/" not in str(value):
+            return value
+        account, name = str(value).split(":")[4], evaluator._role_name_from_assumed_arn(value)
+        role = ministack("services.iam")._roles.get_scoped(account, None, name) or {}
+        return role.get("Arn", value)
+
+    evaluator._resolve_condition_key = resolve_condition_key
 
 
 def _mend_words() -> None:

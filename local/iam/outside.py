@@ -1,5 +1,7 @@
 """The answer to a service that is simulated outside the emulated AWS: may whoever signed a request do what it asks?
 
+A question with a `guardrail`, its id or ARN and its `version`, is answered with what was deployed of it as well.
+
 Asked by `local.outside.permissions`. The question is the request as it came, with what it does in the header QUESTION:
 its `method`, `path` and `headers`, the `region`, and the `checks`, each an action and a resource, in whose ARN ACCOUNT
 stands for the caller's. A mail by SMTP has no signature: its question has the `key` that is the sender's user name, and
@@ -36,7 +38,7 @@ def answering(application: Application) -> Application:
     return serve
 
 
-def refusal(question: Json, body: bytes) -> dict[str, str]:
+def refusal(question: Json, body: bytes) -> dict[str, Any]:
     """The code and message with which AWS refuses, and nothing if it does not."""
     return _of_mail(question) if "mail" in question else _of_request(question, body)
 
@@ -58,7 +60,7 @@ def _of_mail(question: Json) -> dict[str, str]:
         return _worded(refused, action, f"identity/{identity}") if refused is not None else {}
 
 
-def _of_request(question: Json, body: bytes) -> dict[str, str]:
+def _of_request(question: Json, body: bytes) -> dict[str, Any]:
     evaluator, responses = ministack("core.iam_evaluator"), ministack("core.responses")
     headers: dict[str, str] = question["headers"]
     key = ministack("core.router").extract_access_key_id(headers, {}) or ""
@@ -73,7 +75,14 @@ def _of_request(question: Json, body: bytes) -> dict[str, str]:
             refused = evaluator.enforce(key, action, service, question["region"], resource_arn=arn)
             if refused is not None:
                 return _worded(refused, action, arn)
-    return {}
+        return _guardrail(question["guardrail"], question["version"]) if "guardrail" in question else {}
+
+
+def _guardrail(identifier: str, version: str) -> dict[str, Any]:
+    """A guardrail of the caller's account and region, as Bedrock's API answers it; nothing if there is none."""
+    name = identifier.rpartition("/")[2]
+    status, _, body = ministack("services.bedrock")._get_guardrail(name, {"guardrailVersion": [version]})
+    return {"guardrail": json.loads(body) if status < 300 else None}
 
 
 def _worded(refused: Any, action: str, arn: str) -> dict[str, str]:  # noqa: ANN401 - ministack's

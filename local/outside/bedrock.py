@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from local.outside import openai_format
+from local.outside import guardrails, openai_format
 from local.outside.anthropic_format import (
     SIGNED,
     inlined_schema,
@@ -50,10 +50,17 @@ from local.outside.prompt_cache import check_marks, marked_prefixes
 from local.outside.records import Json, Usage
 from local.outside.told import Event, Turn
 from stacks.endpoints import regions_of
-from stacks.litellm_config.bedrock import BEDROCK_ARN, GEOGRAPHIES, geography_of, profile_or_model
+from stacks.litellm_config.bedrock import (
+    BEDROCK_ARN,
+    GEOGRAPHIES,
+    GUARDRAIL_ACTION,
+    geography_of,
+    profile_or_model,
+)
 
 _HOST = re.compile(r"bedrock-runtime\.([a-z0-9-]+)\.amazonaws\.com")
 _PATH = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
+_GUARDRAIL_PATH = re.compile(r"/guardrail/(?P<name>.+)/version/(?P<version>[^/]+)/apply")
 _CHAT_PATH = "/openai/v1/chat/completions"
 _SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/, ]+/(?P<date>\d{8})/(?P<region>[^/, ]+)/(?P<service>[^/, ]+)/aws4_request,"
@@ -125,6 +132,8 @@ class Bedrock:
         if request.path == _CHAT_PATH:
             body = request.json()
             return Target("chat/completions", body.get("model", ""), region, bool(body.get("stream")))
+        if _GUARDRAIL_PATH.fullmatch(request.path):
+            return Target("apply-guardrail", region=region)
         match = _PATH.fullmatch(request.path)
         if request.method != "POST" or match is None:
             raise ApiError(404, code="UnknownOperationException", message="The operation is not known.")
@@ -133,6 +142,8 @@ class Bedrock:
     def answer(self, request: Request, target: Target) -> Answer:
         """Answer one call that is signed for this region and for the service bedrock."""
         check_signature(request, target.region)
+        if asked := _GUARDRAIL_PATH.fullmatch(request.path):
+            return self._guard(request, target.region, unquote(asked["name"]), asked["version"])
         action = ACTIONS.get(target.operation, "bedrock:InvokeModel")
         self._permissions.check(request, target.region, [(action, arn) for arn in self._resources(target)])
         body = request.json()
@@ -150,6 +161,15 @@ class Bedrock:
                 raise ApiError(400, message="The provided model doesn't support counting tokens.")
             return Answer.of_json({"inputTokens": _count(target.model, body["input"])})
         return self._invoke(request.host, target, body)
+
+    def _guard(self, request: Request, region: str, name: str, version: str) -> Answer:
+        """Answer ApplyGuardrail by what was deployed."""
+        arn = name if name.startswith("arn:") else f"arn:aws:bedrock:{region}:{ACCOUNT}:guardrail/{name}"
+        definition = self._permissions.guardrail(request, region, (GUARDRAIL_ACTION, arn), name, version)
+        if definition is None:
+            message = "The guardrail identifier or version provided in the request does not exist."
+            raise ApiError(404, message=message)
+        return Answer.of_json(guardrails.apply(definition, request.json()))
 
     def _resources(self, target: Target) -> list[str]:
         """The ARNs of what a call uses: for an inference profile that, and the model wherever it may be sent to.

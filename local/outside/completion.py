@@ -7,6 +7,7 @@
   the same request has the same text, and no answer repeats a word of its prompt but the last result of a tool in this
   turn, of which it has the first `RESULT_CHARACTERS`.
 - A tool is called if the request demands one, or if the prompt's own words say so (`local/outside/told.py`).
+- `say backwards: …` has the rest of its line said the other way round: what a prompt must not have, an answer can.
 - Where a request asks for a JSON Schema the answer is a value of it (`local/outside/json_schema.py`).
 - The model thinks first if the request turns thinking on in its format. It thinks for 64 to 319 tokens, which are
   output, and shows fewer, as with the providers: what is shown is a summary, what is billed is the whole.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ JSON_MODE: Json = {"type": "object", "properties": {"answer": {"type": "string"}
 SCHEMA_TOOL = "json_tool_call"
 """What LiteLLM calls the tool by which it asks for a schema where it knows no other way (RESPONSE_FORMAT_TOOL_NAME of
 its constants). A model that takes no `tool_choice` gets it as the one tool there is, and calls it."""
+_BACKWARDS = re.compile(r"say backwards: (.+)", re.IGNORECASE)
 _FILLER = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 _CHUNK_CHARACTERS = 16
 # Under these keys of a message are texts, or parts with texts; media are under others.
@@ -198,6 +201,8 @@ def _text(prompt: Prompt, told: Told | None, number: str) -> str:
         return f"{head}: there is no such tool among {', '.join(tool.name for tool in prompt.tools)}."
     if prompt.turn.results:
         return f"{head}, by the tool's result: {prompt.turn.results[-1][:RESULT_CHARACTERS]}"
+    if backwards := _BACKWARDS.search(prompt.turn.asked):
+        return f"{head}: {backwards[1][::-1]}"
     first, count = int(number[:4], 16), int(number[4:8], 16) % 24
     return f"{head}:{''.join(f' {_FILLER[(first + i) % 8]}' for i in range(count))}."
 

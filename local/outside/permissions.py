@@ -39,18 +39,22 @@ class Permissions:
         ApiError
             Not so; with AWS's code and words.
         """
+        if self.endpoint:
+            self._ask(_question(request, region, checks), request.body)
+
+    def guardrail(self, request: Request, region: str, check: Check, name: str, version: str) -> Json | None:
+        """Check as `check` does; the guardrail that was deployed, by its id or ARN and version, None if there is none.
+
+        Raises
+        ------
+        ApiError
+            Whoever signed may not ask it; with AWS's code and words.
+        """
         if not self.endpoint:
-            return
-        self._ask(
-            {
-                "method": request.method,
-                "path": request.path,
-                "headers": dict(request.headers),
-                "region": region,
-                "checks": list(checks),
-            },
-            request.body,
-        )
+            return None
+        question = _question(request, region, [check]) | {"guardrail": name, "version": version}
+        found: Json | None = self._ask(question, request.body)["guardrail"]
+        return found
 
     def check_mail(self, key: str, region: str, sender: str) -> None:
         """Check that the user whose access key this is may send from an address by SMTP.
@@ -63,8 +67,20 @@ class Permissions:
         if self.endpoint:
             self._ask({"key": key, "region": region, "mail": {"FromEmailAddress": sender}}, b"")
 
-    def _ask(self, question: Json, body: bytes) -> None:
+    def _ask(self, question: Json, body: bytes) -> Json:
         asked = {QUESTION: json.dumps(question), "content-type": "application/octet-stream"}
         answer = self._http.post(f"{self.endpoint}{PATH}", content=body, headers=asked)
-        if refusal := answer.raise_for_status().json():
-            raise ApiError(403, code=refusal["code"], message=refusal["message"])
+        answered: Json = answer.raise_for_status().json()
+        if "code" in answered:
+            raise ApiError(403, code=answered["code"], message=answered["message"])
+        return answered
+
+
+def _question(request: Request, region: str, checks: Iterable[Check]) -> Json:
+    return {
+        "method": request.method,
+        "path": request.path,
+        "headers": dict(request.headers),
+        "region": region,
+        "checks": list(checks),
+    }

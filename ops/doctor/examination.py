@@ -18,6 +18,7 @@ from ops.doctor.models import model_access
 from ops.doctor.network import endpoints_of_existing_vpc, existing_vpc, zones
 from ops.doctor.quotas import QUOTAS, functions_at_once
 from ops.doctor.region import credentials, region, services
+from ops.doctor.roles import assumed_roles
 from ops.doctor.secrets import secrets
 from stacks.litellm_config import ConfigError
 from stacks.settings import SettingsError
@@ -40,6 +41,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     **{f"quota: {quota.what}": quota for quota in QUOTAS},
     "quota: Lambda concurrency": functions_at_once,
     "Bedrock": model_access,
+    "roles": assumed_roles,
 }
 """Every check by what it looks at, in the order of the lines."""
 

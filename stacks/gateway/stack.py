@@ -17,6 +17,7 @@ from constructs import Construct
 
 from stacks import CHECKOUT
 from stacks.constructs.parameter_secret import ParameterSecret
+from stacks.gateway.bedrock import BedrockResources
 from stacks.gateway.capacity import Capacity
 from stacks.gateway.edge import Edge
 from stacks.gateway.migration import Migration
@@ -124,6 +125,7 @@ class GatewayStack(Stack):
             if "SMTP_USERNAME" in config.secrets
             else None
         )
+        self._bedrock = BedrockResources(self, "Bedrock", environment=environment)
         migration = Migration(
             self,
             "Migration",
@@ -220,7 +222,8 @@ class GatewayStack(Stack):
     def _variables(self) -> dict[str, str]:
         """The task's plain variables, but for the one that tells a migration from the service."""
         environment, state = self._environment, WRITABLE["state"]
-        needed = {name: environment.plain_variables[name] for name in self._config.variables}
+        given = environment.plain_variables | self._bedrock.variables
+        needed = {name: given[name] for name in self._config.variables}
         if self._smtp:
             # LiteLLM does not read it. Tasks read secrets when they start: another key starts new ones.
             needed["SMTP_CREDENTIALS_LABEL"] = self._smtp.label
@@ -254,6 +257,7 @@ class GatewayStack(Stack):
 
     def _permit(self, task: ecs.FargateTaskDefinition) -> None:
         """Let the service do what the models and guardrails of config.yaml take, and nothing else."""
+        self._bedrock.permit(task, self._config.variables)
         for actions, resources in self._config.permissions(partition=self.partition, account=self._environment.account):
             task.add_to_task_role_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
 

@@ -15,6 +15,7 @@ from stacks.litellm_config.prices import COMING, day_of, in_force
 from stacks.litellm_config.provider import Address, Provider
 from stacks.litellm_config.providers import BILLS, PROVIDER_SETTINGS, PROVIDERS, ROWS
 from stacks.litellm_config.reading import StrictLoader, load_config
+from stacks.litellm_config.roles import AssumedRole
 from stacks.litellm_config.variables import (
     ALERTING,
     CORE_SECRETS,
@@ -45,6 +46,7 @@ __all__ = [
     "SERVED_AS",
     "TASK_VARIABLES",
     "Address",
+    "AssumedRole",
     "ConfigError",
     "LiteLlmConfig",
     "Model",

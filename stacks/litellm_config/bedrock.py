@@ -45,6 +45,14 @@ GUARDRAIL_ACTION: Final = "bedrock:ApplyGuardrail"
 """Needed on a guardrail that a call names, or that LiteLLM asks by itself.
 https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-permissions-id.html"""
 
+ASSUME_ACTION: Final = "sts:AssumeRole"
+"""Needed on a role of another account that calls Bedrock there. LiteLLM asks STS for a session of `aws_role_name` with
+the credentials of the task, and calls with that (`get_credentials` in its llms/bedrock/base_aws_llm.py)."""
+
+TAG_ACTION: Final = "sts:TagSession"
+"""Needed beside it where `aws_session_tags` are handed over, of who assumes and in the role's trust.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_permissions-required"""
+
 
 class Geography(NamedTuple):
     """Where an inference profile may be called, and the regions of its models beside the calling region."""

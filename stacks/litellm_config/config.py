@@ -12,6 +12,7 @@ from stacks.litellm_config.features import McpServer, PassThrough
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.prices import notices
 from stacks.litellm_config.provider import Address, address
+from stacks.litellm_config.roles import AssumedRole, assumed_roles
 from stacks.litellm_config.routes import Account, Guardrail, Permission
 from stacks.litellm_config.variables import ALERTING, CALLBACKS
 
@@ -66,6 +67,11 @@ class LiteLlmConfig:
         hosts = (host.format_map(variables) for need in needs for host in need.hosts)
         found |= {each for host in hosts for each in address(f"https://{host}", variables)}
         return tuple(sorted(found))
+
+    @property
+    def assumed_roles(self) -> tuple[AssumedRole, ...]:
+        """The roles that the task's role assumes, sorted by ARN."""
+        return assumed_roles(self.models, self.guardrails)
 
     def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:
         """The names of the hosts of `addresses`."""

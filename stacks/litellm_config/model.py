@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stacks.litellm_config.bedrock import (
@@ -17,7 +17,8 @@ from stacks.litellm_config.bedrock import (
 )
 from stacks.litellm_config.catalog import catalog, modes
 from stacks.litellm_config.counting import Counted, counted
-from stacks.litellm_config.variables import resolve
+from stacks.litellm_config.made import PROFILE_SUFFIX
+from stacks.litellm_config.variables import REFERENCE, resolve
 
 if TYPE_CHECKING:
     from stacks.litellm_config.provider import Address, Provider
@@ -38,6 +39,8 @@ class Model:
     info: Mapping[str, Any]  # model_info
     entry: str  # how messages name it
     row: Provider  # its provider's, of stacks/litellm_config/providers.py
+    role: str | None = None  # the ARN of the role that the task's role assumes to call it; None if it does not
+    external_id: str | None = None  # with which it does
 
     @property
     def id(self) -> str:
@@ -59,6 +62,11 @@ class Model:
         """Whether it is called with the credentials of the task's role, and so in the environment's own account."""
         return self.row.by_role(self)
 
+    def of_its_account(self) -> Model:
+        """The same as it is called in its role's account, by a role there."""
+        parameters = {key: value for key, value in self.parameters.items() if key != "aws_role_name"}
+        return replace(self, parameters=parameters, role=None, external_id=None)
+
     @property
     def _split(self) -> tuple[tuple[str, ...], str]:
         _, _, rest = self.model.partition("/")
@@ -66,10 +74,19 @@ class Model:
             return (), rest
         return _split_bedrock(rest)
 
+    @property
+    def made_profile(self) -> str | None:
+        """The variable with the ARN of the application inference profile that the deployment makes for it."""
+        given = str(self.parameters.get("model_id", ""))
+        named = given.startswith(REFERENCE) and given.endswith(PROFILE_SUFFIX)
+        return given.removeprefix(REFERENCE) if named else None
+
     def bedrock_resources(self, *, partition: str, account: str) -> Iterator[str]:
         """Yield the ARNs that calling this Bedrock entry needs; `partition` and `account` may be CDK tokens."""
         invoked = str(self.parameters.get("model_id") or self.id)
-        if arn := BEDROCK_ARN.fullmatch(invoked):
+        if self.made_profile:  # which the stack permits by its ARN
+            invoked = self.base
+        elif arn := BEDROCK_ARN.fullmatch(invoked):
             yield invoked
             if arn["kind"] not in ("inference-profile", "application-inference-profile"):
                 return

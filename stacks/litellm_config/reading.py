@@ -9,6 +9,7 @@ from types import MappingProxyType
 from stacks.litellm_config.config import LiteLlmConfig
 from stacks.litellm_config.file import StrictLoader, read
 from stacks.litellm_config.findings import Findings
+from stacks.litellm_config.made import NOTHING_MADE, Made
 from stacks.litellm_config.provider import Address
 from stacks.litellm_config.rules import (
     budgets,
@@ -41,6 +42,7 @@ def load_config(
     region: str | None = None,
     opened: Collection[str] = (),
     servers: Mapping[Address, bool] = MappingProxyType({}),
+    made: Made = NOTHING_MADE,
 ) -> LiteLlmConfig:
     """Read and check the file.
 
@@ -59,6 +61,8 @@ def load_config(
         The features beyond models whose routes everybody may call whom the load balancer lets in.
     servers
         Those of the environment that are on a port of their own, and whether the way to each is private.
+    made
+        What the deployment makes of Bedrock for the file to refer to.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def load_config(
     """
     findings = Findings(read(path))
     variables = dict(provided) if isinstance(provided, Mapping) else dict.fromkeys(provided)
-    reading = Reading(findings, variables, licensed, region, servers, opened)
+    reading = Reading(findings, variables, licensed, region, servers, opened, made)
     keys.check_sections(reading)
     credentials.check(reading)
     found = models.models(reading)
@@ -84,6 +88,7 @@ def load_config(
     needs = {**needs, **models.needs(found)}
     secrets, plain = references.secrets_and_variables(reading, needs)  # last: it leaves out what is refused already
     findings.check()
+    references.unused(reading, plain)
     models.notices(reading, found)
     conversations.check(reading, found)
     budgets.check(reading, named)

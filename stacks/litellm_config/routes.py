@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, COUNT_ACTION, GUARDRAIL_ACTION, MANTLE_COUNT_ACTION
+from stacks.litellm_config.bedrock import (
+    ASSUME_ACTION,
+    BEDROCK_ACTIONS,
+    COUNT_ACTION,
+    GUARDRAIL_ACTION,
+    MANTLE_COUNT_ACTION,
+    TAG_ACTION,
+)
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.provider import Address
 
@@ -34,6 +41,8 @@ class Guardrail(NamedTuple):
 
     name: str  # its id or ARN
     region: str
+    role: str | None = None  # the ARN of the role that the task's role assumes to ask it; None if it does not
+    external_id: str | None = None  # with which it does
 
 
 def _nowhere(model: Model) -> Iterator[Address]:
@@ -90,9 +99,19 @@ def _counted_at(model: Model) -> Iterator[Address]:
 
 def _applied(guardrail: Guardrail, account: Account) -> Iterator[Permission]:
     """A guardrail, which is permitted by itself, whoever asks it: LiteLLM, or a call that names it."""
-    name, region = guardrail
-    arn = f"arn:{account.partition}:bedrock:{region}:{account.id}:guardrail/{name}"
-    yield Permission((GUARDRAIL_ACTION,), (name if name.startswith("arn:") else arn,))
+    name = guardrail.name
+    arn = f"arn:{account.partition}:bedrock:{guardrail.region}:{account.id}:guardrail/{name}"
+    if not guardrail.role:
+        yield Permission((GUARDRAIL_ACTION,), (name if name.startswith("arn:") else arn,))
+
+
+def _assumed(models: Iterable[Model], guardrails: Iterable[Guardrail]) -> Iterator[Permission]:
+    """The roles of other accounts, which are all that calling there takes of the task's own."""
+    models = tuple(models)
+    for role in sorted({each.role for each in (*models, *guardrails) if each.role}):
+        yield Permission((ASSUME_ACTION,), (role,))
+    for role in sorted({each.role for each in models if each.role and each.parameters.get("aws_session_tags")}):
+        yield Permission((TAG_ACTION,), (role,))
 
 
 # --- The table ------------------------------------------------------------------------------------------------------
@@ -202,10 +221,12 @@ def _pattern(form: str, routes: Sequence[str]) -> str:
 
 def permissions(models: Iterable[Model], guardrails: Iterable[Guardrail], account: Account) -> tuple[Permission, ...]:
     """What the task's role needs, a statement for all that the same actions are needed on."""
+    models, guardrails = tuple(models), tuple(guardrails)
     found: dict[tuple[str, ...], set[str]] = {}
     needed = [
         *(each for take, model in _taken(models) for each in take.permissions(model, account)),
         *(each for guardrail in guardrails for each in _applied(guardrail, account)),
+        *_assumed(models, guardrails),
     ]
     for actions, resources in needed:
         found.setdefault(actions, set()).update(resources)
@@ -215,7 +236,7 @@ def permissions(models: Iterable[Model], guardrails: Iterable[Guardrail], accoun
 def addresses(models: Iterable[Model], guardrails: Iterable[Guardrail]) -> frozenset[Address]:
     """Where operations go beside the entries' own addresses."""
     by_models = {each for take, model in _taken(models) for each in take.hosts(model)}
-    return frozenset(by_models | {Address(f"bedrock-runtime.{region}.amazonaws.com") for _, region in guardrails})
+    return frozenset(by_models | {Address(f"bedrock-runtime.{each.region}.amazonaws.com") for each in guardrails})
 
 
 def _taken(models: Iterable[Model]) -> Iterator[tuple[Take, Model]]:

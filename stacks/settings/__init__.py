@@ -4,6 +4,7 @@ Every model is frozen and refuses unknown names. A value that cannot work is ref
 sentence that names the environment, the setting and what to do.
 """
 
+from stacks.settings.bedrock import Bedrock, InferenceProfile, PersonalData
 from stacks.settings.environment import SECURITY_GROUP_RULES, Environment
 from stacks.settings.gateway import (
     DATABASE_NAME,
@@ -52,6 +53,7 @@ __all__ = [
     "Alarms",
     "AnthropicBill",
     "AzureBill",
+    "Bedrock",
     "Bill",
     "Cidr",
     "Database",
@@ -63,11 +65,13 @@ __all__ = [
     "GoogleBill",
     "HostName",
     "HostedZone",
+    "InferenceProfile",
     "Ingress",
     "Listeners",
     "Network",
     "Onboarding",
     "OpenAiBill",
+    "PersonalData",
     "Plan",
     "Providers",
     "Region",

@@ -18,6 +18,9 @@ from stacks.litellm_config import (
     LiteLlmConfig,
     load_config,
 )
+from stacks.litellm_config.bedrock import GEOGRAPHIES, geography_of
+from stacks.litellm_config.made import Made, setting_of
+from stacks.settings.bedrock import Bedrock
 from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway
 from stacks.settings.network import HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog
@@ -25,6 +28,7 @@ from stacks.settings.onboarding import Email, Onboarding
 from stacks.settings.providers import Providers
 from stacks.settings.usage import Bill, Report
 from stacks.settings.values import (
+    MOST_TAGS,
     RETENTION_DAYS,
     AccountId,
     HostName,
@@ -79,6 +83,7 @@ class Environment(Settings):
     gateway: Gateway = Gateway()
     database: Database = Database()
     providers: Providers = Providers()
+    bedrock: Bedrock = Bedrock()
     variables: dict[VariableName, VariableValue] = {}  # noqa: RUF012 - pydantic copies it for each
     email: Email = Email()
     onboarding: Onboarding | None = None
@@ -110,6 +115,7 @@ class Environment(Settings):
         self._check_names()
         self._check_ingress()
         self._check_variables()
+        self._check_profiles()
         if self.bill and self.bill.google and not self.providers.vertexai_project:
             raise ValueError("bill.google has no project to look for in the export: set providers.vertexai_project")
         return self
@@ -153,6 +159,8 @@ class Environment(Settings):
     def _check_variables(self) -> None:
         """Refuse a variable that the gateway sets itself, or that is to be a secret."""
         for name, value in self.variables.items():
+            if setting := setting_of(name):
+                raise ValueError(f"variables has {name}, which {setting} gives the task: use another name")
             if name in PROVIDER_SETTINGS:
                 raise ValueError(f"variables has {name}: set providers.{PROVIDER_SETTINGS[name]} instead")
             if name.endswith(SECRET_SUFFIXES) or SECRET_VALUE.search(value):
@@ -162,6 +170,26 @@ class Environment(Settings):
                 )
             if name in TASK_VARIABLES | OVERWRITTEN or name in self._own_variables:
                 raise ValueError(f"variables has {name}, which the gateway sets itself: use another name")
+
+    def _check_profiles(self) -> None:
+        """Refuse an inference profile that cannot be made in the environment's region."""
+        for profile in self.bedrock.inference_profiles:
+            geography, model = geography_of(profile.model)
+            if geography and not self.region.startswith(GEOGRAPHIES[geography].callers):
+                raise ValueError(
+                    f"bedrock.inference_profiles: {profile.name} is of {profile.model}, which cannot be called from "
+                    f"{self.region}, where it would be made: use the profile of that geography, or global.{model}"
+                )
+            if both := sorted(self.tags.keys() & profile.tags.keys()):
+                raise ValueError(
+                    f"bedrock.inference_profiles: {profile.name} has the tag {both[0]}, which tags of the environment "
+                    "has too: use another key"
+                )
+            if len(self.tags | profile.tags) > MOST_TAGS:
+                raise ValueError(
+                    f"bedrock.inference_profiles: {profile.name} has {len(self.tags | profile.tags)} tags with those "
+                    f"of the environment, and AWS takes 50 with its own: keep to {MOST_TAGS}"
+                )
 
     def litellm_config(self, file: Path) -> LiteLlmConfig:
         """The company's config.yaml, read as this environment has it: its plain variables, its licence.
@@ -178,6 +206,7 @@ class Environment(Settings):
             region=self.region,
             opened=self.ingress.also_open,
             servers={Address(each.host, each.port): each.private for each in self.providers.servers},
+            made=Made(self.bedrock.personal_data is not None, self.bedrock.profiles),
         )
 
     def check_models(self, models: Collection[str], groups: Collection[str] = ()) -> None:
@@ -231,6 +260,13 @@ class Environment(Settings):
     def log_retention(self) -> str:
         """The name in `aws_logs.RetentionDays` of how long logs are kept."""
         return RETENTION_DAYS[self.log_retention_days]
+
+    @property
+    def task_role(self) -> str:
+        """How the name of the task's role begins, which CloudFormation makes of the stack's name and its own, and a
+        star: a policy of another account names it so.
+        """
+        return f"litellm-{self.name}-gateway-TaskTaskRole*"
 
     @property
     def mail_sender(self) -> str:

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from ops.assembly import Template
 from stacks.litellm_config import SECRET_SUFFIXES, LiteLlmConfig
+from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, GUARDRAIL_ACTION
+from stacks.litellm_config.made import GUARDRAIL_ID
 from stacks.settings import (
     FARGATE_MEMORY,
     MOST_TAGS,
@@ -323,8 +325,8 @@ def nobody_else_is_trusted(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
-    """The service's role may call the Bedrock models of config.yaml, count their tokens and ask its guardrails, each by
-    its ARN, and has nothing of Bedrock beside that; none of it if the file lists none.
+    """The service's role may call the Bedrock models of config.yaml, count their tokens, ask its guardrails and assume
+    its roles, each by its ARN, and has nothing of Bedrock and STS beside that; none of it if the file lists none.
     """
     wanted = {
         (action, re.sub(r"^arn:[^:]+:", "", arn))  # the file may have whole ARNs, of one partition
@@ -332,9 +334,10 @@ def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
         for action in actions
         for arn in arns
     }
+    wanted |= _made(deployed)
     found: set[tuple[str, str]] = set()
     for where, statement in _identity_statements(deployed):
-        actions = {action for action in _actions(statement) if action.startswith("bedrock")}
+        actions = {action for action in _actions(statement) if action.startswith(("bedrock", "sts"))}
         if actions and not where.startswith("Gateway: Task"):
             yield f"{where} may call models"
         elif actions:
@@ -342,6 +345,22 @@ def tasks_call_the_listed_models_only(deployed: Deployed) -> Iterator[str]:
             found |= {(action, arn) for action in actions for arn in arns}
     if found != wanted:
         yield f"Gateway: the task's role has {sorted(found ^ wanted)} otherwise than config.yaml"
+
+
+def _made(deployed: Deployed) -> set[tuple[str, str]]:
+    """What config.yaml refers to of Bedrock's that the stack makes: the actions on each, by its reference."""
+    referred, found = deployed.config.variables, set[tuple[str, str]]()
+    profiles = {
+        f"litellm-{deployed.environment.name}-{profile.name}": profile.variable
+        for profile in deployed.environment.bedrock.inference_profiles
+    }
+    for logical_id, resource in deployed.templates["Gateway"]["Resources"].items():
+        kind, properties = resource["Type"], resource.get("Properties", {})
+        if kind == "AWS::Bedrock::Guardrail" and GUARDRAIL_ID in referred:
+            found.add((GUARDRAIL_ACTION, f"<{logical_id}.GuardrailArn>"))
+        elif profiles.get(properties.get("InferenceProfileName")) in referred:
+            found |= {(action, f"<{logical_id}.InferenceProfileArn>") for action in BEDROCK_ACTIONS}
+    return found
 
 
 def _identity_statements(deployed: Deployed) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -999,7 +1018,8 @@ def _closed_too_soon(deployed: Deployed, load_balancer: str, idle: int) -> Itera
 
 NOT_TAGGABLE: Final = {
     *("AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
-    *("AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::Athena::NamedQuery", "AWS::Budgets::Budget"),
+    *("AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::Athena::NamedQuery", "AWS::Bedrock::GuardrailVersion"),
+    "AWS::Budgets::Budget",
     *("AWS::EC2::Route", "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"),
     *("AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCGatewayAttachment"),
     *("AWS::ECS::ClusterCapacityProviderAssociations", "AWS::Glue::Database", "AWS::Glue::Table"),

@@ -14,9 +14,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy, composite
 
-from stacks.endpoints import regions_of
+from stacks.endpoints import partition_of, regions_of
 from stacks.litellm_config import ALERTING, CATALOG, GEOGRAPHIES
 from stacks.settings import FARGATE_MEMORY, RETENTION_DAYS, WORKER_CPU, WORKER_MEMORY
+from stacks.settings.bedrock import KINDS
 
 Written = dict[str, Any]
 """Settings as they are written: what `Environment` and the like are made of."""
@@ -249,6 +250,20 @@ def groups(models: tuple[str, ...]) -> SearchStrategy[Written]:
             azure_ai_api_base=st.just("https://example-ai.services.ai.azure.com"),
             servers=st.lists(servers(), max_size=3, unique_by=lambda each: (each["host"], each["port"])).map(tuple),
         ),
+        bedrock=some(
+            personal_data=some(kinds=several(st.sampled_from(KINDS), 1, len(KINDS))),
+            inference_profiles=st.lists(
+                st.fixed_dictionaries(
+                    {
+                        "name": st.from_regex(r"[a-z](-?[a-z0-9]){0,39}", fullmatch=True),
+                        "model": st.sampled_from(("global.anthropic.claude-sonnet-5-5", "amazon.nova-2-lite-v1:0")),
+                    },
+                    optional={"tags": st.dictionaries(st.sampled_from(("llm-team", "cost-centre")), st.just("a"))},
+                ),
+                max_size=3,
+                unique_by=lambda profile: profile["name"],
+            ).map(tuple),
+        ),
         variables=st.dictionaries(
             st.sampled_from(("AZURE_OTHER_BASE", "TEAM", "X2")),
             st.one_of(lower.map(BASE_URL.format), st.sampled_from(('a "b" c', "x" * 1024))),
@@ -334,6 +349,7 @@ def bedrock_entries(draw: DrawFn) -> Written:
     name = f"{geography}.{vendor}" if geography else vendor
     profile = f"arn:aws:bedrock:{region}:123456789012:inference-profile/{name}"
     application = f"arn:aws:bedrock:{region}:123456789012:application-inference-profile/abc123def456"
+    role = f"arn:{partition_of(region)}:iam::210987654321:role/{draw(st.sampled_from(('caller', 'teams/caller')))}"
     guardrail: Written = {"guardrailIdentifier": "abc123def456", "guardrailVersion": "1"}
     entries: tuple[tuple[Written, Written], ...] = (
         ({"model": f"bedrock/{name}"}, {}),
@@ -346,6 +362,8 @@ def bedrock_entries(draw: DrawFn) -> Written:
         ({"model": f"bedrock/qwen3/arn:aws:bedrock:{region}:123456789012:imported-model/abc123"}, {}),
         ({"model": f"bedrock/{name}", "guardrailConfig": guardrail}, {"access_groups": ["research"]}),
         ({"model": f"bedrock/{name}", "api_key": "os.environ/BEDROCK_API_KEY"}, {}),
+        ({"model": f"bedrock/{name}", "aws_role_name": role, "aws_external_id": "acme"}, {}),
+        ({"model": f"bedrock/{name}", "aws_role_name": role, "aws_session_tags": [{"Key": "a", "Value": "b"}]}, {}),
     )
     parameters, info = draw(st.sampled_from(entries))
     return {"litellm_params": {**parameters, "aws_region_name": region}, "model_info": info}

@@ -52,6 +52,10 @@ CHANGED: dict[str, dict[str, Any]] = {
         "providers.vertexai_project": "other-project",
         "providers.vertexai_location": "us-central1",
         "providers.dd_site": "us5.datadoghq.com",
+        "bedrock.personal_data.kinds": ("email",),
+        "bedrock.inference_profiles": (
+            {"name": "legal", "model": "global.anthropic.claude-sonnet-5-5", "tags": {"llm-team": "other"}},
+        ),
         "variables": {"AZURE_OTHER_BASE": "https://other-2.openai.azure.com"},
         "email.reply_to": "other@example.com.au",
         "email.dmarc_policy": "none",

@@ -16,6 +16,7 @@ from stacks.litellm_config.bedrock import (
 )
 from stacks.litellm_config.catalog import catalog
 from stacks.litellm_config.file import Place
+from stacks.litellm_config.made import GUARDRAIL_ID, GUARDRAIL_VERSION
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.rules.addresses import check_address
 from stacks.litellm_config.rules.reading import Reading
@@ -49,6 +50,9 @@ def check(reading: Reading, place: Place, model: Model) -> None:
         )
         return
     if _asks_for_more(reading, place, model):
+        return
+    if model.made_profile:
+        _check_made_profile(reading, place, model, model.made_profile)
         return
     if model.id.startswith("arn:") and "model_id" in model.parameters:
         reading.refuse(
@@ -88,14 +92,6 @@ def _check_credentials(reading: Reading, place: Place, model: Model) -> None:
             "a Bedrock API key: remove it, the task's role calls Bedrock; or name it so that it is a secret, as in "
             "os.environ/BEDROCK_API_KEY",
             at=("litellm_params", "api_key"),
-        )
-    if "aws_role_name" in given:
-        reading.refuse(
-            place,
-            "the task's role may assume no other role, so aws_role_name fails on every call: list models of the "
-            "environment's own account; for another account it would take sts:AssumeRole in stacks/gateway/stack.py "
-            "and this role's trust",
-            at=("litellm_params", "aws_role_name"),
         )
     if "aws_profile_name" in given:
         reading.refuse(
@@ -220,6 +216,35 @@ def _check_application_profile(reading: Reading, place: Place, model: Model, at:
         )
 
 
+def _check_made_profile(reading: Reading, place: Place, model: Model, variable: str) -> None:
+    """Check an entry against the profile that the deployment makes; that there is one is told with the variables."""
+    at, made = ("litellm_params", "model_id"), reading.made.profiles.get(variable)
+    if made is not None and model.base != made:
+        reading.refuse(
+            place,
+            f"{variable} is a profile of {made} (bedrock.inference_profiles), and model names {model.base}: write "
+            f"bedrock/{made}, by which it is priced and permitted",
+            at=at,
+        )
+    if not model.by_role:
+        reading.refuse(
+            place,
+            f"{variable} is of the environment's own account, which the task's role calls: remove the others",
+            at=at,
+        )
+    _check_own_region(reading, place, model.region, f"{variable} is")
+
+
+def _check_own_region(reading: Reading, place: Place, region: str | None, what: str, at: Place = ()) -> None:
+    """Refuse another region than the environment's, in which the deployment makes what it makes."""
+    if reading.region and region and region != reading.region:
+        reading.refuse(
+            place,
+            f"{what} in the environment's region {reading.region}: write aws_region_name: {REFERENCE}AWS_REGION",
+            at=at or ("litellm_params", "aws_region_name"),
+        )
+
+
 def _profiles_of(model: str, region: str | None) -> list[str]:
     """The inference profiles of a model that may be called from a region, as far as LiteLLM's list has them."""
     return [
@@ -259,11 +284,38 @@ def check_guardrail(reading: Reading, place: Place, given: object, key: str = "g
     if given is None:
         return
     mapping: dict[str, Any] = reading.mapping(place, given)
-    if mapping and not reading.value(mapping.get(key)):
+    if mapping.get(key) == f"{REFERENCE}{GUARDRAIL_ID}":
+        _check_made_guardrail(reading, place, mapping)
+    elif mapping and not reading.value(mapping.get(key)):
         reading.refuse(
             place,
             f"it has no {key} that is known here, and the role is permitted one guardrail: write its id itself",
             at=(key,),
+        )
+
+
+def _check_made_guardrail(reading: Reading, place: Place, given: dict[str, Any]) -> None:
+    """Check what refers to the guardrail that the deployment makes; that there is one is told with the variables."""
+    version = f"{REFERENCE}{GUARDRAIL_VERSION}"
+    if given.get("guardrailVersion") != version:
+        reading.refuse(
+            place,
+            f"guardrailVersion is to be {version}: another version goes when the setting changes",
+            at=("guardrailVersion",),
+        )
+    if "aws_role_name" in given:
+        reading.refuse(
+            place, "this guardrail is of the environment's own account: remove aws_role_name", at=("aws_role_name",)
+        )
+    region = reading.value(given.get("aws_region_name"))
+    _check_own_region(reading, place, region, "this guardrail is", at=("aws_region_name",))
+    modes = given.get("mode")
+    if "mode" in given and "pre_call" not in (modes if isinstance(modes, list) else [modes]):
+        reading.warn(
+            place,
+            "without pre_call no prompt is masked: during_call looks at it while the model has it already; write "
+            "mode: [pre_call, post_call]",
+            at=("mode",),
         )
 
 

@@ -12,6 +12,7 @@ from stacks.litellm_config.routes import Guardrail
 from stacks.litellm_config.rules.bedrock import check_guardrail
 from stacks.litellm_config.rules.modules import check_module
 from stacks.litellm_config.rules.reading import Reading
+from stacks.litellm_config.rules.roles import assumed
 from stacks.litellm_config.words import closest, suggestion
 
 GUARDRAILS: Final = {
@@ -29,15 +30,17 @@ GUARDRAILS: Final = {
 def check(reading: Reading, models: Iterable[Model]) -> tuple[Guardrail, ...]:
     """The guardrails of Bedrock that calls are checked by, sorted."""
     _check_names(reading)
-    return tuple(sorted({*_bedrock(reading), *_of_models(reading, models)}))
+    found = {*_bedrock(reading), *_of_models(reading, models)}
+    return tuple(sorted(found, key=lambda each: tuple(part or "" for part in each)))
 
 
 def _of_models(reading: Reading, models: Iterable[Model]) -> Iterator[Guardrail]:
-    """Those that an entry's calls name."""
+    """Those that an entry's calls name: whoever calls the model, asks them."""
     for model in models:
         given = model.parameters.get("guardrailConfig")
-        if model.by_role and isinstance(given, dict) and (name := reading.value(given.get("guardrailIdentifier"))):
-            yield Guardrail(name, str(model.region))
+        called = model.by_role or model.role
+        if called and isinstance(given, dict) and (name := reading.value(given.get("guardrailIdentifier"))):
+            yield Guardrail(name, str(model.region), model.role, model.external_id)
 
 
 def _bedrock(reading: Reading) -> Iterator[Guardrail]:
@@ -67,9 +70,12 @@ def _bedrock(reading: Reading) -> Iterator[Guardrail]:
             )
             reading.findings.settle((*place, "litellm_params"))
         elif _has_all(reading, place, kind, parameters) and kind == "bedrock":
+            role = assumed(reading, (*place, "litellm_params"), parameters)
             yield Guardrail(
                 str(reading.value(parameters["guardrailIdentifier"])),
                 str(reading.value(parameters["aws_region_name"])),
+                role,
+                reading.value(parameters.get("aws_external_id")) if role else None,
             )
 
 

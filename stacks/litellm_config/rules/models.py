@@ -13,6 +13,7 @@ from stacks.litellm_config.providers import BY_NAME, PROVIDERS
 from stacks.litellm_config.rules import bedrock, rows
 from stacks.litellm_config.rules.credentials import with_credential
 from stacks.litellm_config.rules.reading import Reading
+from stacks.litellm_config.rules.roles import assumed
 from stacks.litellm_config.variables import Needs
 from stacks.litellm_config.words import closest
 
@@ -76,8 +77,10 @@ def _model(reading: Reading, index: int, entry: object) -> Model | None:
         return None
     row = BY_NAME[provider]
     region = parameters.get("aws_region_name") if "aws_region_name" in row.region else None
+    role = assumed(reading, (*place, "litellm_params"), parameters) if provider == "bedrock" else None
+    external_id = reading.value(parameters.get("aws_external_id")) if role else None
     label = reading.findings.file.label(place)
-    model = Model(name, provider, full, reading.value(region), parameters, info, label, row)
+    model = Model(name, provider, full, reading.value(region), parameters, info, label, row, role, external_id)
     rows.check(reading, place, model)
     if wrong := problem(model):
         reading.refuse((*place, *wrong[0]), wrong[1])

@@ -9,6 +9,7 @@ from typing import Any
 from stacks import CHECKOUT
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.findings import Findings
+from stacks.litellm_config.made import NOTHING_MADE, Made
 from stacks.litellm_config.provider import Address
 from stacks.litellm_config.variables import REFERENCE
 from stacks.litellm_config.words import suggestion
@@ -24,6 +25,7 @@ class Reading:
     region: str | None  # the environment's; None if it is read for none
     servers: Mapping[Address, bool]  # on ports of their own, each with whether the way to it is private
     opened: Collection[str] = ()  # features beyond models that everybody may reach; see features.py
+    made: Made = NOTHING_MADE  # what the deployment makes for the file to refer to
 
     @property
     def document(self) -> dict[str, Any]:

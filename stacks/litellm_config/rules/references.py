@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from stacks.litellm_config.file import Place
+from stacks.litellm_config.made import GUARDRAIL_ID, setting_of
 from stacks.litellm_config.providers import PROVIDER_SETTINGS
 from stacks.litellm_config.rules.reading import Reading
 from stacks.litellm_config.variables import (
@@ -43,7 +44,7 @@ def secrets_and_variables(
             continue
         is_secret = name in CORE_SECRETS or name.endswith(SECRET_SUFFIXES)
         (secrets if is_secret else variables).add(name)
-        if not is_secret and name not in TASK_VARIABLES and name not in reading.provided:
+        if not is_secret and name not in TASK_VARIABLES and not _is_given(reading, name):
             reading.refuse(place, f"nothing provides {name}: {_provision(name, key)}")
     for (place, of), need in needs.items():
         if missing := [name for name in need.variables if name not in reading.provided]:
@@ -51,6 +52,23 @@ def secrets_and_variables(
         secrets.update(need.secrets)
         variables.update(need.variables)
     return tuple(sorted(secrets)), tuple(sorted(variables - secrets - TASK_VARIABLES))
+
+
+def unused(reading: Reading, variables: Iterable[str]) -> None:
+    """Warn of what the deployment makes and the file does not use: a guardrail that nothing refers to masks nothing."""
+    left = reading.made.variables - set(variables)
+    if GUARDRAIL_ID in left:
+        reading.warn(
+            (),
+            "bedrock.personal_data makes a guardrail, and no guardrail of this file refers to it, so nothing is "
+            f"masked: add one with guardrailIdentifier: {REFERENCE}{GUARDRAIL_ID} (docs/config.md)",
+        )
+    for variable in sorted(left & reading.made.profiles.keys()):
+        reading.warn(
+            (),
+            f"bedrock.inference_profiles makes a profile of {reading.made.profiles[variable]}, and no model is called "
+            f"by it: give one model_id: {REFERENCE}{variable}",
+        )
 
 
 def _reference(reading: Reading, place: Place, key: str, value: object) -> str | None:
@@ -102,8 +120,14 @@ def _is_number(value: str) -> bool:
     return True
 
 
+def _is_given(reading: Reading, name: str) -> bool:
+    return name in reading.provided or name in reading.made.variables
+
+
 def _provision(name: str, key: str) -> str:
     """Where the value of a plain variable is to be written, or what else the name may be meant for."""
+    if made := setting_of(name):
+        return f"the deployment makes it where {made} of the environment in company/environments.py says so"
     if setting := PROVIDER_SETTINGS.get(name):
         return f"set providers.{setting} of the environment in company/environments.py"
     endings = ", ".join(SECRET_SUFFIXES)

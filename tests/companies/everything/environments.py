@@ -7,6 +7,7 @@ from stacks.settings import (
     Alarms,
     AnthropicBill,
     AzureBill,
+    Bedrock,
     Bill,
     Database,
     Datadog,
@@ -16,10 +17,12 @@ from stacks.settings import (
     Gateway,
     GoogleBill,
     HostedZone,
+    InferenceProfile,
     Ingress,
     Network,
     Onboarding,
     OpenAiBill,
+    PersonalData,
     Plan,
     Providers,
     Releases,
@@ -47,6 +50,20 @@ def providers(name: str) -> Providers:
     )
 
 
+def bedrock() -> Bedrock:
+    """What config.yaml refers to of Bedrock's: it is one file for all environments, in whichever region."""
+    return Bedrock(
+        personal_data=PersonalData(kinds=("name", "email", "phone", "national_id")),
+        inference_profiles=(
+            InferenceProfile(
+                name="legal",
+                model="global.anthropic.claude-sonnet-5-5",
+                tags={"llm-team": "legal", "cost-centre": "4711"},
+            ),
+        ),
+    )
+
+
 def small(name: str, number: int, region: str = SYDNEY, account: str = SHARED) -> Environment:
     """One of those that are alike; the `number` keeps its addresses apart from those of the others."""
     return Environment(
@@ -59,6 +76,7 @@ def small(name: str, number: int, region: str = SYDNEY, account: str = SHARED) -
         ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,)),
         gateway=Gateway(spot=True),
         providers=providers(name),
+        bedrock=bedrock(),
         variables={"AZURE_OTHER_BASE": f"https://example-{name}-2.openai.azure.com"},
         litellm_license=True,
         deletion_protection=False,
@@ -135,6 +153,7 @@ def everyone12() -> Environment:
         ),
         database=Database(min_capacity=1.5, max_capacity=32, reader=True, backup_days=35),
         providers=providers("everyone"),
+        bedrock=bedrock(),
         variables={"AZURE_OTHER_BASE": "https://example-everyone-2.openai.azure.com"},
         email=Email(
             reply_to="help@example.com.au",

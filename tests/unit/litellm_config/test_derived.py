@@ -315,3 +315,73 @@ def test_litellm_goes_on_to_mantle_only_where_counting_is_permitted() -> None:
     assert INSTALLED
     source = (INSTALLED / "llms" / "bedrock" / "count_tokens" / "bedrock_token_counter.py").read_text()
     assert "_RUNTIME_FALLBACK_STATUSES: Final = frozenset({400, 404})" in source
+
+
+ROLE = "arn:aws:iam::222233334444:role/bedrock-caller"
+
+
+def test_a_role_of_another_account_is_assumed_and_calls_there(load: Load) -> None:
+    document = bedrock(CLAUDE, "us-west-2")
+    document["model_list"][0]["litellm_params"] |= {"aws_role_name": ROLE, "aws_external_id": "acme"}
+    config = load(document)
+    assert config.permissions(partition="aws", account="111122223333") == ((("sts:AssumeRole",), (ROLE,)),)
+    (role,) = config.assumed_roles
+    (trusted,) = role.trust("111122223333", "task-*")["Statement"]
+    assert trusted["Principal"] == {"AWS": "arn:aws:iam::111122223333:root"}
+    assert trusted["Condition"] == {
+        "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/task-*"},
+        "StringEquals": {"sts:ExternalId": ["acme"]},
+    }
+    del document["model_list"][0]["litellm_params"]["aws_role_name"]
+    assert role.permissions == load(document).permissions(partition="aws", account="222233334444")
+
+
+def test_a_role_that_one_entry_assumes_without_an_external_id_is_not_asked_for_it(load: Load) -> None:
+    document = bedrock(CLAUDE, "us-west-2")
+    first = document["model_list"][0]["litellm_params"]
+    first |= {"aws_role_name": ROLE, "aws_external_id": "acme"}
+    second = {key: value for key, value in first.items() if key != "aws_external_id"}
+    document["model_list"].append({"model_name": "second", "litellm_params": second})
+    (role,) = load(document).assumed_roles
+    assert "StringEquals" not in role.trust("111122223333", "task-*")["Statement"][0]["Condition"]
+
+
+def test_tags_are_permitted_on_both_sides(load: Load) -> None:
+    document = bedrock(CLAUDE, "us-west-2")
+    tags = [{"Key": "team", "Value": "research"}]
+    document["model_list"][0]["litellm_params"] |= {"aws_role_name": ROLE, "aws_session_tags": tags}
+    config = load(document)
+    permitted = config.permissions(partition="aws", account="111122223333")
+    assert [actions for actions, _ in permitted] == [("sts:AssumeRole",), ("sts:TagSession",)]
+    (role,) = config.assumed_roles
+    assert [each["Action"] for each in role.trust("111122223333", "task-*")["Statement"]] == [
+        "sts:AssumeRole",
+        "sts:TagSession",
+    ]
+
+
+def test_a_guardrail_of_another_account_is_asked_by_its_role(load: Load) -> None:
+    parameters = {
+        "guardrail": "bedrock",
+        "mode": "pre_call",
+        "guardrailIdentifier": "abc123",
+        "guardrailVersion": "1",
+        "aws_region_name": "us-west-2",
+        "aws_role_name": ROLE,
+    }
+    document = changed(guardrails=[{"guardrail_name": "content", "litellm_params": parameters}])
+    del document["model_list"][0]
+    config = load(document)
+    assert config.permissions(partition="aws", account="111122223333") == ((("sts:AssumeRole",), (ROLE,)),)
+    (role,) = config.assumed_roles
+    arn = "arn:aws:bedrock:us-west-2:222233334444:guardrail/abc123"
+    assert role.permissions == ((("bedrock:ApplyGuardrail",), (arn,)),)
+
+
+def test_a_role_that_keys_assume_takes_no_permission(load: Load) -> None:
+    document = bedrock(CLAUDE, "us-west-2")
+    keys = {"aws_access_key_id": "os.environ/OTHER_ACCESS_KEY", "aws_secret_access_key": "os.environ/OTHER_SECRET_KEY"}
+    document["model_list"][0]["litellm_params"] |= {"aws_role_name": ROLE, **keys}
+    config = load(document)
+    assert config.permissions(partition="aws", account="111122223333") == ()
+    assert config.assumed_roles == ()

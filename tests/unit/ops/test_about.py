@@ -1,6 +1,8 @@
 """What is printed of a company: all that it has, nothing that it has not, for any company."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +66,27 @@ def test_environments_stand_side_by_side() -> None:
 def test_another_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert about.main(["--env", "production"]) == 2
     assert "there is no environment production" in capsys.readouterr().err
+
+
+def test_the_policies_of_a_role_of_another_account_are_printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = load(CHECKOUT / "tests" / "companies" / "two-accounts")
+    any_templates = synthesize("dev")
+    monkeypatch.setattr(about, "synthesize", lambda _: any_templates)
+    config = tmp_path / "config.yaml"
+    role = "arn:aws:iam::222233334444:role/bedrock-caller"
+    entry = f"{{model: bedrock/us.anthropic.claude-haiku-5-5, aws_region_name: us-west-2, aws_role_name: '{role}'}}"
+    config.write_text(
+        f"model_list:\n  - model_name: haiku\n    litellm_params: {entry}\n"
+        "litellm_settings: {request_timeout: 600}\ngeneral_settings: {database_connection_pool_limit: 10}\n"
+    )
+    monkeypatch.setattr(type(own), "config", config)
+    text = "\n".join(about.about(own, [own.environments["dev"]]))
+    printed = text.partition(f"Role {role}: its trust policy, and what it has to permit\n")[2]
+    decoder = json.JSONDecoder()
+    trust, end = decoder.raw_decode(printed.lstrip())
+    policy, _ = decoder.raw_decode(printed.lstrip()[end:].lstrip())
+    assert trust["Statement"][0]["Condition"]["ArnLike"]["aws:PrincipalArn"].endswith(
+        ":role/litellm-dev-gateway-TaskTaskRole*"
+    )
+    resources = {arn for statement in policy["Statement"] for arn in statement["Resource"]}
+    assert "arn:aws:bedrock:us-west-2:222233334444:inference-profile/us.anthropic.claude-haiku-5-5" in resources

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ops.access import Access
-from ops.doctor import bootstrap, domain, models
+from ops.doctor import bootstrap, domain, models, roles
 from ops.doctor.__main__ import main
 from ops.doctor.account import Account
 from ops.doctor.bootstrap import LINKED_ROLES, LinkedRole
@@ -699,3 +699,46 @@ def test_the_pipeline_asks_by_the_lookup_role() -> None:
     aws = FakeAws(well())
     (found,) = credentials(Account(Access(DEV, aws.session, by_roles=True), aws.session))
     assert found.detail.endswith("by the account's lookup role")
+
+
+OWN_ROLE, THEIR_ROLE = (f"arn:aws:iam::{number}:role/bedrock-caller" for number in (DEV.account, "222233334444"))
+
+
+def looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: Answers, *named: str) -> list[Finding]:
+    """What is found of roles in an account that answers so."""
+    entries = "".join(
+        f"  - model_name: m{number}\n    litellm_params: {{model: bedrock/us.anthropic.claude-haiku-5-5, "
+        f"aws_region_name: us-west-2, aws_role_name: '{arn}', aws_external_id: acme}}\n"
+        for number, arn in enumerate(named)
+    )
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"model_list:\n{entries}litellm_settings: {{request_timeout: 600}}\n"
+        "general_settings: {database_connection_pool_limit: 10}\n"
+    )
+    monkeypatch.setattr(roles, "config_file", lambda: file)
+    return list(roles.assumed_roles(account(DEV, answers)))
+
+
+@pytest.mark.parametrize(
+    ("arn", "answers", "mark", "said"),
+    [
+        (OWN_ROLE, {("iam", "get_role"): role(f"arn:aws:iam::{DEV.account}:root")}, Mark.WELL, "names this account"),
+        (OWN_ROLE, {("iam", "get_role"): role("arn:aws:iam::333333333333:root")}, Mark.PROBLEM, "does not name"),
+        (OWN_ROLE, {("iam", "get_role"): refusal("NoSuchEntity")}, Mark.PROBLEM, "there is no such role"),
+        (OWN_ROLE, {("iam", "get_role"): refusal("AccessDenied")}, Mark.UNKNOWN, "AccessDenied"),
+        (THEIR_ROLE, {("sts", "assume_role"): {}}, Mark.WELL, "as you were"),
+        (THEIR_ROLE, {("sts", "assume_role"): refusal("AccessDenied")}, Mark.UNKNOWN, "`make about ENV=dev` prints"),
+        (THEIR_ROLE, {("sts", "assume_role"): refusal("RegionDisabledException")}, Mark.UNKNOWN, "RegionDisabled"),
+    ],
+)
+def test_a_role_of_config_yaml_is_looked_at_or_tried(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arn: str, answers: Answers, mark: Mark, said: str
+) -> None:
+    (found,) = looked_at(monkeypatch, tmp_path, answers, arn)
+    assert (found.what, found.mark) == (f"role {arn}", mark)
+    assert said in found.detail
+
+
+def test_without_a_role_nothing_is_said_of_any() -> None:
+    assert not [found for found in findings(well()) if found.what.startswith("role arn:")]
