@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from local.others import keys
 from local.outside import anthropic, gemini, mistral, openai
 from local.outside.bills import Deployment
 from local.outside.credentials import Credentials
