@@ -350,7 +350,11 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
         "slack.workspase: there is no such question: did you mean workspace",
     ),
     (one(slack=True), "slack.workspace: it is not answered, and has no default: Id of the workspace"),
-    (one(bedrock=False), "vertex: no provider is left: say yes to one of bedrock, azure and vertex"),
+    (
+        one(bedrock=False),
+        "mistral: no provider is left: say yes to one of bedrock, azure, vertex, anthropic, openai, gemini, azure_ai and "
+        "mistral",
+    ),
     (
         one(bedrock={"models": ["gpt-17"]}),
         "bedrock.models: 'gpt-17' is no model that Bedrock is known to have: write NAME=ID, with the id that `aws "
