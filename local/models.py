@@ -16,7 +16,8 @@ from stacks.litellm_config import PRICES_FROM, ROWS, LiteLlmConfig, Model
 from stacks.litellm_config.variables import resolve
 
 _OWN_HOSTS = {"anthropic": anthropic.HOST, "gemini": gemini.HOST, "mistral": mistral.HOST, "openai": openai.HOST}
-_SERVERS = ("hosted_vllm", "ollama_chat")
+# Those with a simulated service; another row's models are on a server at its address, which speaks OpenAI's format.
+_SIMULATED = ("azure", "azure_ai", "bedrock", "vertex_ai", *_OWN_HOSTS)
 _REFERENCE = "os.environ/"
 _PRICE = re.compile(r"((in|out)put_cost_per|cache_(creation|read)_input)_\w+")
 
@@ -56,10 +57,11 @@ def servers(config: LiteLlmConfig, variables: Mapping[str, str]) -> tuple[Server
 
 
 def _is_on_a_server(model: Model, variables: Mapping[str, str]) -> bool:
-    """Whether it is called at an address of its own, and not at its provider's."""
-    own = _OWN_HOSTS.get(model.row.name)
-    host = _host(model, variables)
-    return model.row.name in _SERVERS or bool(own and host and host != own and not host.endswith(f".{own}"))
+    """Whether it is called at an address that no service of its provider's is simulated at."""
+    if model.row.name not in _SIMULATED:
+        return True
+    own, host = _OWN_HOSTS.get(model.row.name), _host(model, variables)
+    return bool(own and host and host != own and not host.endswith(f".{own}"))
 
 
 def _host(model: Model, variables: Mapping[str, str]) -> str:

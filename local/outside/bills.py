@@ -161,6 +161,8 @@ class Bills:
         price = _price({**free, **listed, **deployment.prices, **in_force(deployment.prices_from, since)}, kind)
         # A model of Vertex AI may cost more in a region than by the global endpoint.
         dearer = float(listed.get("regional_endpoint_uplift_multiplier", 1.0)) if place != "global" else 1.0
+        # And one of OpenAI's by the host of a region, eu.api.openai.com.
+        dearer *= float(listed.get(f"regional_processing_uplift_multiplier_{place}", 1.0))
         return price if price is None else price * dearer
 
 

@@ -1,5 +1,6 @@
 """What the simulated world is told of a company's config.yaml."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from local.models import credentials_of, deployments, profiles, servers
 from local.outside.bills import Deployment
 from local.outside.credentials import Credentials
 from local.outside.servers import Server
+from stacks import CHECKOUT
 from stacks.litellm_config import Address, LiteLlmConfig, load_config
+from stacks.litellm_config.providers import BY_NAME, PROVIDERS, _of_api
+from stacks.litellm_config.rules import models
 
 ARN = "arn:aws:bedrock:eu-central-1:111111111111:application-inference-profile/a1b2c3d4"
 CONFIG = f"""
@@ -121,3 +125,24 @@ def test_a_key_has_whatever_name_the_company_gives_it(config: LiteLlmConfig) -> 
         **dict.fromkeys(("VLLM_KEY", "RENTED_KEY"), credentials.server_api_key),
     }
     assert len(unknown) == 32
+
+
+def test_a_provider_that_is_a_row_and_no_more_answers_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In OpenAI's format, at its own host, for its key: the row is that of docs/providers.md."""
+    row = _of_api("deepseek", "DeepSeek", "api.deepseek.com")
+    for page in ("providers.md", "providers.ja.md"):
+        text = (CHECKOUT / "docs" / page).read_text("utf-8")
+        assert '_of_api("deepseek", "DeepSeek", "api.deepseek.com"),' in text
+        assert f'"{row.variables["api_key"]}": Secret(' in text
+    monkeypatch.setattr(models, "BY_NAME", {**BY_NAME, "deepseek": row})
+    monkeypatch.setattr(models, "PROVIDERS", (*PROVIDERS, "deepseek"))
+    file = tmp_path / "config.yaml"
+    entry = {"model_name": "m", "litellm_params": {"model": "deepseek/deepseek-chat", "api_key": "os.environ/OUR_KEY"}}
+    limits = {"general_settings": {"database_connection_pool_limit": 10}, "litellm_settings": {"request_timeout": 600}}
+    file.write_text(json.dumps({"model_list": [entry], **limits}))
+    config = load_config(file)
+    assert servers(config, {}) == (
+        Server("api.deepseek.com", 443, False, "deepseek", frozenset({"deepseek-chat"}), keyed=True),
+    )
+    credentials = Credentials.generate()
+    assert credentials_of(config, ("OUR_KEY",), credentials, {}) == {"OUR_KEY": credentials.server_api_key}

@@ -187,6 +187,14 @@ class TestOpenAI:
         assert len(client.embeddings.create(model="text-embedding-3-large", input="hello").data[0].embedding) == 3072
         assert {call.provider for call in world.calls()} == {"openai"}
 
+    def test_a_region_costs_more(self, world: OutsideWorld, http: httpx.Client) -> None:
+        for host in ("api.openai.com", "eu.api.openai.com"):
+            url = f"https://{host}/v1/chat/completions"
+            assert http.post(url, headers=headers_of(world)[URLS[1]], json=body_of(URLS[1])).is_success
+        usual, european = (world.bills.cost(call) for call in world.calls())
+        assert usual
+        assert european == pytest.approx(1.1 * usual)
+
     @pytest.mark.parametrize(
         ("path", "body", "status", "code"),
         [
