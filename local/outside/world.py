@@ -103,7 +103,7 @@ class OutsideWorld:
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
         self._providers = Dispatcher(
             (
-                Bedrock(profiles, self.permissions),
+                Bedrock(profiles, self.permissions, self.bills.learn),
                 BedrockMantle(self.permissions),
                 AzureOpenAI(self.credentials.azure_api_key),
                 GoogleTokens(vertex, billing),
