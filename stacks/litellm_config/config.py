@@ -10,7 +10,7 @@ from pathlib import Path
 from stacks.litellm_config import routes
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.prices import notices
-from stacks.litellm_config.provider import Address
+from stacks.litellm_config.provider import Address, address
 from stacks.litellm_config.roles import AssumedRole, assumed_roles
 from stacks.litellm_config.routes import Account, Guardrail, Permission
 from stacks.litellm_config.variables import ALERTING, CALLBACKS
@@ -59,7 +59,8 @@ class LiteLlmConfig:
         found = {each for model in self.models for each in model.addresses(variables)}
         found |= routes.addresses(self.models, self.guardrails)
         needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
-        found |= {Address(host.format_map(variables)) for need in needs for host in need.hosts}
+        hosts = (host.format_map(variables) for need in needs for host in need.hosts)
+        found |= {each for host in hosts for each in address(f"https://{host}", variables)}
         return tuple(sorted(found))
 
     @property

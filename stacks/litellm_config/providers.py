@@ -139,6 +139,8 @@ ROWS: Final = (
         priced_as=("vertex_ai",),
         parameters=("safety_settings",),
         bill=Bill("Google (Vertex AI)", "VertexAi", setting="google"),
+        # Google's bills are of Pacific time: Cloud Billing, Structure of Standard data export, `invoice.month`.
+        zone="America/Los_Angeles",
     ),
 )
 """In the order in which people are told of them."""
