@@ -1,17 +1,17 @@
-"""Azure OpenAI: chat completions, responses and embeddings of any deployment."""
+"""Azure OpenAI: chat completions, responses, embeddings and images of any deployment."""
 
 from __future__ import annotations
 
 import re
 from http import HTTPStatus
 
-from local.outside import openai_format
+from local.outside import images, openai_format
 from local.outside.completion import Model
 from local.outside.exchange import Answer, ApiError, Request, Target, same
 
 _HOST = re.compile(r"[a-z0-9-]+\.(openai|cognitiveservices|services\.ai)\.azure\.com")
 _PATH = re.compile(r"/openai/(?:v1|deployments/(?P<deployment>[^/]+))?/?(?P<operation>[a-z/]+)")
-_OPERATIONS = {"chat/completions", "responses", "embeddings"}
+_OPERATIONS = {"chat/completions", "responses", "embeddings", "images/generations"}
 _ERRORS = {
     400: ("BadRequest", "The request is not valid."),
     403: ("Forbidden", "Access denied due to Virtual Network/Firewall rules."),
@@ -62,6 +62,8 @@ class AzureOpenAI:
         body = request.json()
         if target.operation == "embeddings":
             return openai_format.embeddings_answer(target.model, body, 3072 if "3-large" in target.model else 1536)
+        if target.operation == "images/generations":
+            return images.openais(body)
         if target.operation == "responses":
             prompt = openai_format.responses_prompt(body)
             completion, usage = self._model.answer(request.host, prompt)

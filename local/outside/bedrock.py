@@ -1,4 +1,4 @@
-"""Amazon Bedrock's runtime API: Converse, InvokeModel (Anthropic, Titan and Cohere embeddings), OpenAI's chat.
+"""Amazon Bedrock's runtime API: Converse, InvokeModel (Anthropic, embeddings, images), OpenAI's chat, ApplyGuardrail.
 
 Formats: the API reference of Bedrock Runtime, its botocore model, and Anthropic's Messages API. Binary streams: the
 event stream encoding of AWS (a prelude with two lengths and its CRC, headers, payload, CRC of the whole).
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from local.outside import guardrails, openai_format
+from local.outside import guardrails, images, openai_format
 from local.outside.anthropic_format import (
     SIGNED,
     inlined_schema,
@@ -216,13 +216,15 @@ class Bedrock:
                 if target.streamed
                 else _anthropic(prompt, completion, usage)
             )
+        if not target.streamed and images.is_bedrocks(model):
+            return images.bedrocks(model, body)
         if not target.streamed and "titan-embed" in model:
             return _titan(model, body)
         if not target.streamed and "cohere.embed" in model:
             return _cohere(model, body)
         message = (
             f"The simulated Bedrock answers {target.operation} of Anthropic's models and, without a stream, of Titan's"
-            f" and Cohere's embeddings, not for {target.model}."
+            f" and Cohere's embeddings and of images, not for {target.model}."
         )
         raise ApiError(400, message=message)
 

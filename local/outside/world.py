@@ -18,6 +18,7 @@ from local.outside.authority import Authority
 from local.outside.azure import AzureOpenAI
 from local.outside.bedrock import Bedrock
 from local.outside.bedrock_mantle import BedrockMantle
+from local.outside.bedrock_rerank import BedrockRerank
 from local.outside.bigquery import BigQuery
 from local.outside.bills import BilledJournal, Bills, Deployments
 from local.outside.connect import ConnectProxy
@@ -105,6 +106,7 @@ class OutsideWorld:
             (
                 Bedrock(profiles, self.permissions, self.bills.learn),
                 BedrockMantle(self.permissions),
+                BedrockRerank(self.permissions),
                 AzureOpenAI(self.credentials.azure_api_key),
                 GoogleTokens(vertex, billing),
                 VertexAI(vertex),

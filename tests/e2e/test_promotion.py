@@ -24,6 +24,7 @@ import pytest
 from aws_cdk import App, BootstraplessSynthesizer
 
 from local.gateway import LocalGateway, outside_of, start_emulator
+from local.outside.images import PIXEL
 from local.outside.records import Fault
 from local.refusals import ROLES
 from ops.secrets import required_secrets
@@ -348,6 +349,23 @@ def test_a_profile_that_the_deployment_made_is_called(company: Company, history:
     called = [call for call in company.outside.journal.calls() if call.model == arn]
     assert called
     assert company.outside.bills.cost(called[-1])
+
+
+def test_documents_are_reranked_and_paid_for(company: Company, history: History) -> None:
+    documents = ["A cat sleeps.", "The capital of Japan is Tokyo.", "Tokyo is large."]
+    body = {"model": "cohere-rerank-v3-5", "query": "capital of Japan", "documents": documents, "top_n": 2}
+    answer = company.gateways["prod"].api("POST", "/v1/rerank", json=body)
+    assert answer.is_success, answer.text
+    assert [each["index"] for each in answer.json()["results"]] == [1, 0]
+    assert float(answer.headers["x-litellm-response-cost"]) > 0
+
+
+@pytest.mark.parametrize("model", ["nova-canvas", "gpt-image-1"])
+def test_an_image_is_made_and_paid_for(company: Company, history: History, model: str) -> None:
+    answer = company.gateways["prod"].api("POST", "/v1/images/generations", json={"model": model, "prompt": "A pixel"})
+    assert answer.is_success, answer.text
+    assert answer.json()["data"][0]["b64_json"] == PIXEL
+    assert float(answer.headers["x-litellm-response-cost"]) > 0
 
 
 def told(answer: str) -> str:
