@@ -1,6 +1,7 @@
 """The answer to a service that is simulated outside the emulated AWS: may whoever signed a request do what it asks?
 
-A question with a `guardrail`, its id or ARN and its `version`, is answered with what was deployed of it as well.
+A question with a `guardrail`, its id or ARN and its `version`, is answered with what was deployed of it as well. One
+that is about a `profile` alone, an application inference profile by its ARN, with the `model` that it is of.
 
 Asked by `local.outside.permissions`. The question is the request as it came, with what it does in the header QUESTION:
 its `method`, `path` and `headers`, the `region`, and the `checks`, each an action and a resource, in whose ARN ACCOUNT
@@ -40,6 +41,8 @@ def answering(application: Application) -> Application:
 
 def refusal(question: Json, body: bytes) -> dict[str, Any]:
     """The code and message with which AWS refuses, and nothing if it does not."""
+    if "profile" in question:
+        return _profile(question["profile"])
     return _of_mail(question) if "mail" in question else _of_request(question, body)
 
 
@@ -76,6 +79,14 @@ def _of_request(question: Json, body: bytes) -> dict[str, Any]:
             if refused is not None:
                 return _worded(refused, action, arn)
         return _guardrail(question["guardrail"], question["version"]) if "guardrail" in question else {}
+
+
+def _profile(arn: str) -> dict[str, str]:
+    """The id of what an application inference profile is of, a model or a profile; nothing if there is none."""
+    _, _, _, region, account, name = arn.split(":", 5)
+    known = ministack("services.bedrock")._inference_profiles_apps
+    found = known.get_scoped(account, region, name.rpartition("/")[2])
+    return {"model": found["Models"][0]["ModelArn"].rpartition("/")[2]} if found else {}
 
 
 def _guardrail(identifier: str, version: str) -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""Azure OpenAI: chat completions, responses and embeddings of any deployment."""
+"""Azure OpenAI: chat completions, responses, embeddings and images of any deployment."""
 
 from __future__ import annotations
 
 import re
 from http import HTTPStatus
 
-from local.outside import openai_format
+from local.outside import images, openai_format
 from local.outside.completion import Model
 from local.outside.exchange import Answer, ApiError, Request, Target, same
 
 _HOST = re.compile(r"[a-z0-9-]+\.(openai|cognitiveservices|services\.ai)\.azure\.com")
 _PATH = re.compile(r"/openai/(?:v1|deployments/(?P<deployment>[^/]+))?/?(?P<operation>[a-z/]+)")
-_OPERATIONS = {"chat/completions", "responses", "embeddings"}
+_OPERATIONS = {"chat/completions", "responses", "embeddings", "images/generations"}
 _ERRORS = {
     400: ("BadRequest", "The request is not valid."),
     403: ("Forbidden", "Access denied due to Virtual Network/Firewall rules."),
@@ -59,6 +59,8 @@ class AzureOpenAI:
             raise ApiError(401)
         if "/v1/" not in request.path and "api-version" not in request.query:
             raise ApiError(404)
+        if target.operation == "images/generations":
+            return images.openais(request.json())
         return openai_format.answer_of(self._model, request, target, azure=True)
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:

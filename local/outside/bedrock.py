@@ -1,4 +1,4 @@
-"""Amazon Bedrock's runtime API: Converse, InvokeModel (Anthropic, Titan and Cohere embeddings), OpenAI's chat.
+"""Amazon Bedrock's runtime API: Converse, InvokeModel (Anthropic, embeddings, images), OpenAI's chat, ApplyGuardrail.
 
 Formats: the API reference of Bedrock Runtime, its botocore model, and Anthropic's Messages API. Binary streams: the
 event stream encoding of AWS (a prelude with two lengths and its CRC, headers, payload, CRC of the whole).
@@ -12,11 +12,11 @@ import re
 import struct
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from local.outside import guardrails, openai_format
+from local.outside import guardrails, images, openai_format
 from local.outside.anthropic_format import (
     SIGNED,
     inlined_schema,
@@ -112,12 +112,20 @@ class Bedrock:
         The model behind an ARN that does not tell it: an application inference profile's.
     permissions
         Of those who call; if not given, whoever signs may do everything.
+    learned
+        Is told of each profile that was deployed, when it is first called: its region, its ARN and its model.
     """
 
     name = "bedrock"
 
-    def __init__(self, profiles: Mapping[str, str] | None = None, permissions: Permissions | None = None) -> None:
-        self._profiles = profiles or {}
+    def __init__(
+        self,
+        profiles: Mapping[str, str] | None = None,
+        permissions: Permissions | None = None,
+        learned: Callable[[str, str, str], None] | None = None,
+    ) -> None:
+        self._profiles = dict(profiles or {})
+        self._learned = learned
         self._permissions = permissions or Permissions()
         self._model = Model()
 
@@ -178,7 +186,7 @@ class Bedrock:
         """
         region, called = target.region, target.model
         arn = BEDROCK_ARN.fullmatch(called)
-        named = profile_or_model(called) or self._profiles.get(called, called)
+        named = profile_or_model(called) or self._behind(called, region)
         geography, model = geography_of(named)
         if geography is None:
             used = [] if arn is None or arn["kind"] == "foundation-model" else [called]
@@ -187,8 +195,19 @@ class Bedrock:
         regions = dict.fromkeys([region, *GEOGRAPHIES[geography].destinations])
         return [profile, *(f"arn:aws:bedrock:{place}::foundation-model/{model}" for place in regions)]
 
+    def _behind(self, called: str, region: str) -> str:
+        """The model behind an ARN that does not tell it; any other name is its own."""
+        if ":application-inference-profile/" in called and called not in self._profiles:
+            model = self._permissions.model_of(called)
+            if model is None:
+                raise ApiError(400, message="The provided model identifier is invalid.")
+            self._profiles[called] = model
+            if self._learned:
+                self._learned(region, called, model)
+        return self._profiles.get(called, called)
+
     def _invoke(self, host: str, target: Target, body: Json) -> Answer:
-        model = self._profiles.get(target.model, target.model)
+        model = self._behind(target.model, target.region)
         if "anthropic." in model:
             prompt = messages_prompt(target.model, body)
             completion, usage = self._model.answer(host, prompt)
@@ -197,13 +216,15 @@ class Bedrock:
                 if target.streamed
                 else _anthropic(prompt, completion, usage)
             )
+        if not target.streamed and images.is_bedrocks(model):
+            return images.bedrocks(model, body)
         if not target.streamed and "titan-embed" in model:
             return _titan(model, body)
         if not target.streamed and "cohere.embed" in model:
             return _cohere(model, body)
         message = (
             f"The simulated Bedrock answers {target.operation} of Anthropic's models and, without a stream, of Titan's"
-            f" and Cohere's embeddings, not for {target.model}."
+            f" and Cohere's embeddings and of images, not for {target.model}."
         )
         raise ApiError(400, message=message)
 

@@ -111,6 +111,11 @@ class Bills:
             for kind, count in _counted(call).items():
                 self._tokens[day, since, call.provider, _place(call), call.model, kind] += count
 
+    def learn(self, region: str, profile: str, model: str) -> None:
+        """Bill an application inference profile of Bedrock's as the model that it is of."""
+        with self._lock:
+            self.deployments = {**self.deployments, ("bedrock", region, profile): Deployment(base=model)}
+
     def cost(self, call: Call) -> float | None:
         """Return what an answered call is billed, in US dollars; None if nothing prices its model."""
         since = self._since(call)

@@ -18,6 +18,7 @@ from local.outside.slack_workspace import BOT_USER, Message
 HOSTS = (
     ("bedrock-runtime.<region>.amazonaws.com", "Amazon Bedrock, in the regions given"),
     ("bedrock-mantle.<region>.api.aws", "Amazon Bedrock, where LiteLLM counts the tokens of Claude's newer models"),
+    ("bedrock-agent-runtime.<region>.amazonaws.com", "Amazon Bedrock, where documents are reranked"),
     ("<resource>.openai.azure.com", "Azure OpenAI; also .cognitiveservices.azure.com"),
     ("<resource>.services.ai.azure.com", "Azure AI Foundry; also <name>.<region>.models.ai.azure.com"),
     ("<location>-aiplatform.googleapis.com", "Vertex AI; also aiplatform.googleapis.com and aiplatform.{us,eu}.rep"),

@@ -56,6 +56,10 @@ class Permissions:
         found: Json | None = self._ask(question, request.body)["guardrail"]
         return found
 
+    def model_of(self, profile: str) -> str | None:
+        """The model behind an application inference profile that was deployed, by its ARN; None if it was not."""
+        return self._ask({"profile": profile}, b"").get("model") if self.endpoint else None
+
     def check_mail(self, key: str, region: str, sender: str) -> None:
         """Check that the user whose access key this is may send from an address by SMTP.
 

@@ -21,6 +21,7 @@ from local.outside.azure import AzureOpenAI
 from local.outside.azure_ai import AzureAI
 from local.outside.bedrock import Bedrock
 from local.outside.bedrock_mantle import BedrockMantle
+from local.outside.bedrock_rerank import BedrockRerank
 from local.outside.bigquery import BigQuery
 from local.outside.bills import BilledJournal, Bills, Deployments
 from local.outside.connect import ConnectProxy
@@ -124,8 +125,9 @@ class OutsideWorld:
         key = self.credentials.server_api_key
         self._providers = Dispatcher(
             (
-                Bedrock(profiles, self.permissions),
+                Bedrock(profiles, self.permissions, self.bills.learn),
                 BedrockMantle(self.permissions),
+                BedrockRerank(self.permissions),
                 AzureAI(self.credentials.azure_api_key, azure),
                 azure,
                 GoogleTokens(vertex, billing),

@@ -214,7 +214,7 @@ class GatewayStack(Stack):
             ),
             Acknowledgment(
                 id="AwsSolutions-IAM5[Resource::*]",
-                reason="ecr:GetAuthorizationToken, which starting a task needs, knows no resources",
+                reason="ecr:GetAuthorizationToken, which starting a task needs, and bedrock:Rerank know no resources",
             ),
         )
         return task

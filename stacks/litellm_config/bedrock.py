@@ -45,6 +45,11 @@ GUARDRAIL_ACTION: Final = "bedrock:ApplyGuardrail"
 """Needed on a guardrail that a call names, or that LiteLLM asks by itself.
 https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-permissions-id.html"""
 
+RERANK_ACTION: Final = "bedrock:Rerank"
+"""Needed to rerank, beside bedrock:InvokeModel on the model; it knows no resources.
+https://docs.aws.amazon.com/bedrock/latest/userguide/rerank-prereq.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html"""
+
 ASSUME_ACTION: Final = "sts:AssumeRole"
 """Needed on a role of another account that calls Bedrock there. LiteLLM asks STS for a session of `aws_role_name` with
 the credentials of the task, and calls with that (`get_credentials` in its llms/bedrock/base_aws_llm.py)."""

@@ -75,6 +75,12 @@ class Model:
         return _split_bedrock(rest)
 
     @property
+    def reranks(self) -> bool:
+        """Whether it is a model of Bedrock's that reranks, and answers nothing else."""
+        names = (self.id, self.base)
+        return self.provider == "bedrock" and (self.info.get("mode") == "rerank" or any("rerank" in n for n in names))
+
+    @property
     def made_profile(self) -> str | None:
         """The variable with the ARN of the application inference profile that the deployment makes for it."""
         given = str(self.parameters.get("model_id", ""))

@@ -16,6 +16,7 @@ from stacks.litellm_config.bedrock import (
     COUNT_ACTION,
     GUARDRAIL_ACTION,
     MANTLE_COUNT_ACTION,
+    RERANK_ACTION,
     TAG_ACTION,
 )
 from stacks.litellm_config.model import Model
@@ -77,9 +78,23 @@ https://docs.aws.amazon.com/waf/latest/developerguide/limits.html"""
 
 def _invoked(model: Model, account: Account) -> Iterator[Permission]:
     """What is invoked, in every region that it routes to."""
-    if model.by_role:
+    if model.by_role and not model.reranks:
         arns = model.bedrock_resources(partition=account.partition, account=account.id)
         yield Permission(BEDROCK_ACTIONS, tuple(arns))
+
+
+def _reranked(model: Model, account: Account) -> Iterator[Permission]:
+    """The model that Bedrock invokes for Rerank, and Rerank itself, which is permitted as such."""
+    if model.by_role and model.reranks:
+        arns = model.bedrock_resources(partition=account.partition, account=account.id)
+        yield Permission((BEDROCK_ACTIONS[0],), tuple(arns))
+        yield Permission((RERANK_ACTION,), ("*",))
+
+
+def _reranked_at(model: Model) -> Iterator[Address]:
+    """Where LiteLLM asks for it (`_prepare_request` in its llms/bedrock/rerank/handler.py)."""
+    if model.reranks:
+        yield Address(f"bedrock-agent-runtime.{model.region}.amazonaws.com")
 
 
 def _counted(model: Model, account: Account) -> Iterator[Permission]:
@@ -178,7 +193,12 @@ OPERATIONS: Final = (
         takes=_INVOKE,
     ),
     Operation(name="moderations", routes={PLAIN: ("moderations",)}, modes=("moderation",)),
-    Operation(name="reranking", routes={PLAIN: ("rerank",)}, modes=("rerank",)),
+    Operation(
+        name="reranking",
+        routes={PLAIN: ("rerank",)},
+        modes=("rerank",),
+        takes={"bedrock": Take(_reranked, _reranked_at)},
+    ),
     Operation(
         name="images",
         routes={PLAIN: ("images/(generations|edits)",)},

@@ -252,6 +252,7 @@ def administration_is_for_management_ranges(deployed: Deployed) -> Iterator[str]
 # --- Who may do what -------------------------------------------------------------------------------------------------
 
 ON_EVERYTHING: Final = {
+    "bedrock:Rerank": "knows no resources; the model that it invokes is permitted by its ARN",
     "ecr:GetAuthorizationToken": "knows no resources; a task cannot start without it",
     "ce:GetCostAndUsage": "Cost Explorer's figures are no resources",
     "cloudwatch:DescribeAlarms": "a list, which knows no resources",

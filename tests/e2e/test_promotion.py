@@ -24,12 +24,12 @@ import pytest
 from aws_cdk import App, BootstraplessSynthesizer
 
 from local.gateway import LocalGateway, outside_of, start_emulator
+from local.outside.images import PIXEL
 from local.outside.records import Fault
 from local.refusals import ROLES
 from ops.secrets import required_secrets
 from stacks import CHECKOUT
 from stacks.company import load
-from stacks.litellm_config import load_config
 from stacks.releases.image import REPOSITORY, ImageStack, build_context
 from stacks.settings import Environment
 from tests.checkout import copy_checkout
@@ -37,6 +37,8 @@ from tests.e2e.conftest import callers
 
 OWN = "tests/companies/two-accounts"
 RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
+ELSEWHERE = "arn:aws:iam::444444444444:role/bedrock-caller"
+PROFILE = "litellm-prod-data-eng"
 
 REGION = "ap-northeast-1"
 CDK = ("node", str(CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"))
@@ -98,7 +100,7 @@ class Company:
         self._folder = folder
         own = load(CHECKOUT / OWN)
         settings = own.environments
-        config = load_config(own.config, provided=settings["dev"].plain_variables)
+        config = settings["dev"].litellm_config(own.config)
         self.outside = outside_of(settings["dev"], config, folder / "outside")
         self.gateways = {
             name: LocalGateway(
@@ -317,6 +319,107 @@ def test_no_request_is_lost(history: History) -> None:
     answers = {environment: {*statuses} for environment, statuses in history.statuses.items()}
     assert answers == {"dev": {200}, "stg": {200}, "prod": {200}}
     assert all(len(statuses) > 50 for statuses in history.statuses.values())
+
+
+def asked(gateway: LocalGateway, model: str, text: str = "Hello", **more: Any) -> str:  # noqa: ANN401 - any JSON
+    body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
+    answer = gateway.api("POST", "/v1/chat/completions", json=body)
+    assert answer.is_success, answer.text
+    return answer.text
+
+
+@pytest.mark.parametrize("environment", EVERYWHERE)
+def test_a_model_of_another_account_is_called_by_its_role(company: Company, history: History, environment: str) -> None:
+    asked(company.gateways[environment], "nova-2-lite-elsewhere")
+    decided = [json.loads(line) for line in company.emulator.decisions.read_text().splitlines()]
+    own = company.gateways[environment].environment
+    assumed = {
+        one["principal"].split("/")[1]
+        for one in decided
+        if (one["action"], one["resource"]) == ("sts:AssumeRole", ELSEWHERE) and one["allowed"]
+    }
+    assert [name for name in assumed if name.startswith(own.task_role.rstrip("*"))]
+
+
+def test_a_profile_that_the_deployment_made_is_called(company: Company, history: History) -> None:
+    gateway = company.gateways["prod"]
+    asked(gateway, "nova-2-lite-data-eng")
+    profiles = gateway.client("bedrock").list_inference_profiles(typeEquals="APPLICATION")["inferenceProfileSummaries"]
+    (arn,) = (each["inferenceProfileArn"] for each in profiles if each["inferenceProfileName"] == PROFILE)
+    called = [call for call in company.outside.journal.calls() if call.model == arn]
+    assert called
+    assert company.outside.bills.cost(called[-1])
+
+
+def test_documents_are_reranked_and_paid_for(company: Company, history: History) -> None:
+    documents = ["A cat sleeps.", "The capital of Japan is Tokyo.", "Tokyo is large."]
+    body = {"model": "cohere-rerank-v3-5", "query": "capital of Japan", "documents": documents, "top_n": 2}
+    answer = company.gateways["prod"].api("POST", "/v1/rerank", json=body)
+    assert answer.is_success, answer.text
+    assert [each["index"] for each in answer.json()["results"]] == [1, 0]
+    assert float(answer.headers["x-litellm-response-cost"]) > 0
+
+
+@pytest.mark.parametrize("model", ["nova-canvas", "gpt-image-1"])
+def test_an_image_is_made_and_paid_for(company: Company, history: History, model: str) -> None:
+    answer = company.gateways["prod"].api("POST", "/v1/images/generations", json={"model": model, "prompt": "A pixel"})
+    assert answer.is_success, answer.text
+    assert answer.json()["data"][0]["b64_json"] == PIXEL
+    assert float(answer.headers["x-litellm-response-cost"]) > 0
+
+
+def told(answer: str) -> str:
+    """The text of an answer, of a stream put together."""
+    lines = [line.removeprefix("data: ") for line in answer.splitlines() if line.startswith("data: {")]
+    events = [json.loads(line) for line in lines] if lines else [json.loads(answer)]
+    return "".join(text for event in events for text in _texts(event))
+
+
+def _texts(node: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if key in ("content", "text") and isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            yield from _texts(value)
+    for value in node if isinstance(node, list) else ():
+        yield from _texts(value)
+
+
+def number(answer: str) -> str:
+    """The number in the simulated provider's answer."""
+    found = re.search(r"number ([0-9a-f]{12})", told(answer))
+    assert found, answer
+    return found[1]
+
+
+MASKED = {
+    "chat": ("/v1/chat/completions", {}),
+    "chat, streamed": ("/v1/chat/completions", {"stream": True}),
+    "messages": ("/v1/messages", {"max_tokens": 100}),
+    "messages, streamed": ("/v1/messages", {"max_tokens": 100, "stream": True}),
+    "responses": ("/v1/responses", {}),
+}
+
+
+@pytest.mark.parametrize("shape", MASKED)
+def test_personal_data_reaches_neither_a_model_nor_a_caller(company: Company, history: History, shape: str) -> None:
+    """An answer's number is made of the prompt: that of a masked one is that of the same prompt with the mask."""
+    gateway, (route, more) = company.gateways["prod"], MASKED[shape]
+
+    def answer(text: str, **guarded: Any) -> str:  # noqa: ANN401 - any JSON
+        prompt = {"input": text} if route.endswith("responses") else {"messages": [{"role": "user", "content": text}]}
+        done = gateway.api("POST", route, json={"model": "nova-2-lite", **prompt, **more, **guarded})
+        assert done.is_success, done.text
+        return done.text
+
+    personal, mask = "電話は03-1234-5678, mail taro@example.com", "電話は{JAPANESE_PHONE}, mail {EMAIL}"
+    guarded = {"guardrails": ["personal-data"]}
+    assert number(answer(personal, **guarded)) == number(answer(mask))
+    assert number(answer(personal)) != number(answer(mask))
+    backwards = "Say backwards: moc.elpmaxe@orat"
+    assert "taro@example.com" in told(answer(backwards))
+    assert "taro@example.com" not in told(answer(backwards, **guarded))
+    assert "{EMAIL}" in told(answer(backwards, **guarded))
 
 
 @pytest.mark.parametrize(

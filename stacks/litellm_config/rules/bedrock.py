@@ -142,9 +142,9 @@ def _region(reading: Reading, place: Place, model: Model) -> str | None:
 def _asks_for_more(reading: Reading, place: Place, model: Model) -> bool:
     """Whether it is a kind of model that takes permissions of its own, which is refused."""
     name, mode, at = model.base or model.id, model.info.get("mode"), ("litellm_params", "model")
-    if "rerank" in name or "rerank" in model.id or mode == "rerank":
-        reading.refuse(place, f"reranking calls bedrock:Rerank, {_NOT_GIVEN}", at=at)
-    elif "sonic" in name or mode == "realtime":
+    if model.reranks:
+        return not _check_rerank(reading, place, model)
+    if "sonic" in name or mode == "realtime":
         reading.refuse(place, f"speech calls bedrock:InvokeModelWithBidirectionalStream, {_NOT_GIVEN}", at=at)
     elif batch := next((key for key in _BATCHES if key in model.parameters), None):
         reading.refuse(
@@ -156,6 +156,24 @@ def _asks_for_more(reading: Reading, place: Place, model: Model) -> bool:
     else:
         return False
     return True
+
+
+def _check_rerank(reading: Reading, place: Place, model: Model) -> bool:
+    """Whether a model that reranks is named as LiteLLM hands it on: as the modelArn, whatever stands there."""
+    arn = BEDROCK_ARN.fullmatch(model.id)
+    if model.parameters.get("api_key"):
+        reading.refuse(place, "reranking takes no API key of Bedrock: remove api_key", at=("litellm_params", "api_key"))
+        return False
+    if arn and arn["kind"] == "foundation-model" and "model_id" not in model.parameters and not model.routes:
+        return True
+    partition, name = partition_of(model.region or "us-east-1"), geography_of(model.base or model.id)[1]
+    reading.refuse(
+        place,
+        f"a model that reranks is named by its ARN alone: write bedrock/arn:{partition}:bedrock:{model.region}"
+        f"::foundation-model/{name.rpartition('/')[2]}",
+        at=("litellm_params", "model_id" if "model_id" in model.parameters else "model"),
+    )
+    return False
 
 
 def _check_arn(reading: Reading, place: Place, model: Model, invoked: str) -> bool:

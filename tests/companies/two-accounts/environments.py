@@ -1,6 +1,17 @@
 """Three small environments in two accounts: dev is in that where releases are made, stg and prod share another."""
 
-from stacks.settings import Environment, Gateway, HostedZone, Ingress, Network, Providers, Releases
+from stacks.settings import (
+    Bedrock,
+    Environment,
+    Gateway,
+    HostedZone,
+    InferenceProfile,
+    Ingress,
+    Network,
+    PersonalData,
+    Providers,
+    Releases,
+)
 
 RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
 OFFICE = "203.0.113.0/24"
@@ -17,6 +28,12 @@ def environment(name: str, number: int, account: str, *, azure: str = "example-l
         ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,)),
         gateway=Gateway(max_tasks=1),
         providers=Providers(azure_api_base=f"https://{azure}.openai.azure.com", vertexai_project="example-llm"),
+        bedrock=Bedrock(
+            personal_data=PersonalData(),
+            inference_profiles=(
+                InferenceProfile(name="data-eng", model="jp.amazon.nova-2-lite-v1:0", tags={"team": "data-eng"}),
+            ),
+        ),
         deletion_protection=False,
         tags={"service": "litellm-gateway", "environment": name},
     )

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from local.outside.completion import COMPLETION_PHRASE, IMAGE_TOKENS, count_tokens
+from local.outside.images import PIXEL
 from local.outside.records import Fault, Usage
 from local.outside.told import TOOL_MARKER
 from local.outside.world import OutsideWorld
@@ -30,7 +31,6 @@ VERTEX = "https://us-central1-aiplatform.googleapis.com"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 ARGUMENTS = {"city": "example", "days": 1}
 LONG = "word " * 1200
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
 
 def bedrock(world: OutsideWorld, region: str = "us-west-2", endpoint_region: str = "") -> Any:  # noqa: ANN401  # no stubs of it are installed
@@ -261,6 +261,69 @@ class TestBedrock:
         with pytest.raises(ClientError) as error:
             bedrock(world).invoke_model(modelId=CLAUDE, body=json.dumps({"prompt": "old style"}))
         assert error.value.response["Error"]["Code"] == "ValidationException"
+
+
+RERANKER = "arn:aws:bedrock:us-west-2::foundation-model/cohere.rerank-v3-5:0"
+
+
+def agent_runtime(world: OutsideWorld) -> Any:  # noqa: ANN401  # no stubs of it are installed
+    return boto3.client(
+        "bedrock-agent-runtime",
+        region_name="us-west-2",
+        aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="example",
+        verify=str(world.ca_file),
+        config=Config(proxies={"https": world.proxy_url}, retries={"total_max_attempts": 1}),
+    )
+
+
+def reranking(model: str, *texts: str, most: int) -> dict[str, Any]:
+    configuration = {"modelConfiguration": {"modelArn": model}, "numberOfResults": most}
+    documents = ({"type": "TEXT", "textDocument": {"text": text}} for text in texts)
+    return {
+        "queries": [{"type": "TEXT", "textQuery": {"text": "capital of Japan"}}],
+        "sources": [{"type": "INLINE", "inlineDocumentSource": document} for document in documents],
+        "rerankingConfiguration": {
+            "type": "BEDROCK_RERANKING_MODEL",
+            "bedrockRerankingConfiguration": configuration,
+        },
+    }
+
+
+class TestBedrockRerank:
+    def test_what_has_more_of_the_query_comes_first(self, world: OutsideWorld) -> None:
+        texts = ("A cat sleeps.", "The capital of Japan is Tokyo.", "Japan is an island.")
+        results = agent_runtime(world).rerank(**reranking(RERANKER, *texts, most=2))["results"]
+        assert [each["index"] for each in results] == [1, 2]
+
+    @pytest.mark.parametrize("other", [("us-west-2", "us-east-1"), ("foundation-model", "custom-model")])
+    def test_a_model_that_is_not_there_is_refused(self, world: OutsideWorld, other: tuple[str, str]) -> None:
+        model = RERANKER.replace(*other)
+        with pytest.raises(ClientError, match="ValidationException"):
+            agent_runtime(world).rerank(**reranking(model, "a", most=1))
+
+
+class TestImages:
+    def test_bedrocks_models_make_as_many_as_are_asked_for(self, world: OutsideWorld) -> None:
+        body = {
+            "taskType": "TEXT_IMAGE",
+            "textToImageParams": {"text": "A pixel"},
+            "imageGenerationConfig": {"numberOfImages": 2},
+        }
+        request = {"modelId": "amazon.nova-canvas-v1:0", "body": json.dumps(body)}
+        assert json.loads(bedrock(world).invoke_model(**request)["body"].read())["images"] == [PIXEL, PIXEL]
+        stable = {"modelId": "stability.sd3-5-large-v1:0", "body": json.dumps({"prompt": "A pixel"})}
+        assert json.loads(bedrock(world).invoke_model(**stable)["body"].read())["images"] == [PIXEL]
+        with pytest.raises(ClientError, match="ValidationException"):
+            bedrock(world).invoke_model(modelId="amazon.nova-canvas-v1:0", body=json.dumps({"prompt": "A pixel"}))
+
+    def test_azures_deployments_do_and_count_tokens(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        answer = azure(world, sdk).images.generate(model="gpt-image-1", prompt="A pixel", n=2)
+        assert [each.b64_json for each in answer.data or []] == [PIXEL, PIXEL]
+        assert answer.usage
+        assert answer.usage.output_tokens == 2 * IMAGE_TOKENS
+        with pytest.raises(openai.BadRequestError):
+            azure(world, sdk).images.generate(model="gpt-image-1", prompt="A pixel", n=11)
 
 
 MANTLE = "https://bedrock-mantle.us-west-2.api.aws/anthropic/v1/messages/count_tokens"
