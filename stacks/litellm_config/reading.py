@@ -80,6 +80,7 @@ def load_config(
     secrets, plain = references.secrets_and_variables(reading, needs)  # last: it leaves out what is refused already
     findings.check()
     models.notices(reading, found)
+    closed.check_modes(reading, found)
     conversations.check(reading, found)
     budgets.check(reading, named)
     return LiteLlmConfig(

@@ -173,7 +173,10 @@ def test_credentials_have_the_names_of_the_secrets_and_hide_their_values(tmp_pat
     secrets = credentials.as_secrets()
     slack = {"SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"}
     bills = {"AZURE_BILLING_SECRET", "GOOGLE_BILLING_CREDENTIALS"}
-    assert set(secrets) == {"AZURE_API_KEY", "VERTEX_CREDENTIALS", "DD_API_KEY", "DD_APP_KEY"} | slack | bills
+    assert (
+        set(secrets)
+        == {"AZURE_API_KEY", "VERTEX_CREDENTIALS", "DD_API_KEY", "DD_APP_KEY", "OTHERS_KEY"} | slack | bills
+    )
     assert json.loads(secrets["VERTEX_CREDENTIALS"])["project_id"] == "acme"
     assert "\n" in json.loads(secrets["VERTEX_CREDENTIALS"])["private_key"]
     assert not any(value in repr(credentials) for value in secrets.values())
