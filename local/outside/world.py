@@ -103,6 +103,7 @@ class OutsideWorld:
         self.datadog_objects = DatadogObjects()
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
         self.permissions = Permissions()
+        self.services = Services(services)
         self.mailbox = Mailbox(self._authority.context(_LOOPBACK, "localhost"), self.permissions)
         vertex = GoogleAccount(self.credentials.vertex_credentials)
         billing = GoogleAccount(self.credentials.google_billing_credentials)
@@ -124,7 +125,7 @@ class OutsideWorld:
                 SlackApi(self.slack_workspace, self.credentials.slack_bot_token),
                 SlackUploads(self.slack_workspace.uploads),
                 McpServers(mcp_servers),
-                Services(services),
+                self.services,
             ),
             self.journal,
         )
