@@ -17,7 +17,7 @@ CONFIG = EXAMPLE / "config.yaml"
 
 
 def test_the_default_config_loads_without_a_warning() -> None:
-    config = load_config(CONFIG, provided=VARIABLES)
+    config = load_config(CONFIG, provided=VARIABLES, opened=("mcp",))
     assert config.warnings == ()
     assert config.callbacks == ("affinity.conversations", "masking.datadog", "prices.dated", "budgets.refusals")
     assert config.licensed_callbacks == ()
