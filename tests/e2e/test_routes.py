@@ -3,6 +3,7 @@ signed with the same role's credentials, which the deployed policies refuse.
 """
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -97,14 +98,15 @@ def as_task(gateway: LocalGateway) -> Iterator[Callable[[Signed], httpx.Response
     headers = {"Authorization": variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
     given = httpx.get(variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=headers, trust_env=False).json()
     credentials = Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["Token"])
-    ca = str(gateway.outside.ca_file)
-    with httpx.Client(proxy=gateway.outside.proxy_url, verify=ca, trust_env=False, timeout=60) as http:
+    trusted = ssl.create_default_context(cafile=str(gateway.outside.ca_file))
+    with httpx.Client(proxy=gateway.outside.proxy_url, verify=trusted, trust_env=False, timeout=60) as http:
 
         def ask(signed: Signed) -> httpx.Response:
             own = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
-            request = AWSRequest("POST", f"https://{signed.host}{signed.path}", own, json.dumps(signed.body))
+            url = f"https://{signed.host}{signed.path}"
+            request = AWSRequest("POST", url, own, json.dumps(signed.body))
             SigV4Auth(credentials, "bedrock", signed.region).add_auth(request)
-            return http.post(request.url, content=request.body, headers=dict(request.headers.items()))
+            return http.post(url, content=request.body, headers=dict(request.headers.items()))
 
         yield ask
 
