@@ -59,25 +59,25 @@ class _Session:
 
 
 class McpServers:
-    """Answers for the servers that there are, each at its host."""
+    """Answers for the servers that there are, each at its address."""
 
     name = "MCP"
 
     def __init__(self, servers: Collection[McpServer] = ()) -> None:
-        self._servers = {server.host: server for server in servers}
+        self._servers = {(server.host, path): server for server in servers for path in (server.path, _messages(server))}
         self._sessions: dict[tuple[str, str], _Session] = {}
 
     def serves(self, host: str) -> bool:
         """Return whether there is a server at this host."""
-        return host in self._servers
+        return any(known == host for known, _ in self._servers)
 
     def target(self, request: Request) -> Target:
         """Return the method of the message, or that of HTTP where there is no message."""
-        server = self._servers[request.host]
-        paths = {server.path: ("GET",), _messages(server): ("POST",)} if server.is_older else {server.path: ()}
-        if request.path not in paths:
+        server = self._servers.get((request.host, request.path))
+        is_stream = server is not None and request.path == server.path
+        if server is None or not (server.is_older or is_stream):
             raise ApiError(404)
-        if server.is_older and request.method not in paths[request.path]:
+        if server.is_older and request.method != ("GET" if is_stream else "POST"):
             raise ApiError(405)
         if request.method != "POST":
             return Target(f"{request.method} {request.path}", streamed=request.method == "GET")
@@ -89,7 +89,7 @@ class McpServers:
 
     def answer(self, request: Request, target: Target) -> Answer:
         """Check who asks, and answer one message."""
-        server = self._servers[request.host]
+        server = self._servers[request.host, request.path]
         if server.header and not same(request.headers.get(server.header, ""), server.value):
             raise ApiError(401)
         if "origin" in request.headers:  # of a browser, whose page may be anybody's

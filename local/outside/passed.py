@@ -27,7 +27,11 @@ class Services:
     name = "Service"
 
     def __init__(self, services: Collection[Service] = ()) -> None:
-        self._services = tuple(services)
+        self._services = list(services)
+
+    def add(self, service: Service) -> None:
+        """Have one more."""
+        self._services.append(service)
 
     def serves(self, host: str) -> bool:
         """Return whether there is a service at this host."""

@@ -75,8 +75,8 @@ class WebAcl(Construct):
     It closes some routes to everyone, opens LLM and self-service routes to whom the load balancer lets in, with those
     that are `also_open`, and all others to the management ranges only, limits each address (sign-ins more tightly), and
     keeps out known bad addresses and inputs. It never looks into, or limits, the body of a request to `routes`, which
-    are those of models, or to what is `also_open`: prompts, and what tools are given, are long and full of code. What is
-    blocked is logged, without the headers that carry keys.
+    are those of models, or to what is `also_open`: prompts, and what tools are given, are long and full of code.
+    Blocked requests are logged, without the headers that carry keys.
     """
 
     def __init__(

@@ -90,6 +90,7 @@ def load_config(
     findings.check()
     references.unused(reading, plain)
     models.notices(reading, found)
+    closed.check_modes(reading, found)
     conversations.check(reading, found)
     budgets.check(reading, named)
     return LiteLlmConfig(

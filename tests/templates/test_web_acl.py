@@ -10,10 +10,16 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Template as Assertions
 
 from stacks import CHECKOUT
-from stacks.company import environments
+from stacks.company import config_file, environments
 from stacks.gateway.web_acl import SIGN_IN_ROUTES, SIGN_INS_PER_ADDRESS
+from stacks.gateway.web_acl import WebAcl as Built
+from stacks.litellm_config import FEATURES
+from stacks.litellm_config.features import McpServer, PassThrough
+from stacks.litellm_config.features import routes as features_open
 from stacks.settings import Environment
 from tests.templates.conftest import Template, only
 from tests.templates.synthesis import text
@@ -32,9 +38,6 @@ OFFICE = str(
         if not any(address in cidr for cidr in PROD.ingress.management_cidrs)
     )
 )
-
-# Of the local environment, which has one address for management.
-VISITOR = str(next(address for address in ENVIRONMENTS["local"].ingress.cidrs[0].hosts() if address.packed[-1] > 100))
 
 # 1 MB that rules for SQL injection, cross-site scripting, file inclusion and code execution would all refuse.
 PROMPT = "'; DROP TABLE users; -- <script>alert(1)</script> ../../etc/passwd ${jndi:ldap://x/a} $(rm -rf /) " * 10_000
@@ -168,7 +171,7 @@ MANAGEMENT_ROUTES = (
     # Straight through to a provider: without the model list, its prices, and what each key may use.
     *("/bedrock/model/x/invoke", "/vertex_ai/v1/projects/p", "/gemini/v1beta/models", "/anthropic/v1/messages"),
     *("/openai/v1/chat/completions", "/azure/openai", "/openai_passthrough/v1/files", "/vllm/v1/models"),
-    *("/mcp", "/mcp/sse", "/mcp-rest/tools/call", "/v1/mcp/server", "/a2a/x", "/v1/agents", "/v1/vector_stores"),
+    *("/v1/mcp/server", "/mcp-rest/tools", "/a2a/x", "/v1/agents", "/v1/vector_stores"),
     *("/guardrails/list", "/prompts", "/pass-through/x", "/public/model_hub", "/.well-known/litellm-ui-config"),
     "/a-route-that-a-later-version-brings",
 )
@@ -200,7 +203,7 @@ CLOSED_ROUTES = (
     *("/guardrails/test_custom_code", "/guardrails/test_custom_code/", "/guardrails/%74est_custom_code"),
     *("/mcp-rest/test/connection", "/mcp-rest/test/tools/list", "/mcp-rest/test", "/MCP-REST/test/connection"),
 )
-# What `ingress.also_open` opens of the example's config.yaml: in its first environment, which the local one is as.
+# What `ingress.also_open` opens of a config.yaml with an MCP server, wiki, and a pass-through endpoint, /house.
 ALSO_OPEN = (
     *("/mcp", "/mcp/", "/mcp/wiki", "/mcp/wiki,other", "/mcp/proxy", "/mcp/sse", "/mcp/sse/messages", "/wiki/mcp"),
     *("/toolset/night/mcp", "/mcp-rest/tools/list", "/mcp-rest/tools/call", "/house", "/h%6fuse", "//house"),
@@ -331,32 +334,54 @@ def test_what_the_ui_does_without_stays_with_management(web_acl: WebAcl, path: s
 # What is also open
 
 
+def with_open(*features: str) -> WebAcl:
+    """The web ACL with these open, of an environment that is otherwise as prod."""
+    wiki = McpServer("wiki", ("wiki",), "https://mcp.example.com/mcp", "http", "", "", "", ())
+    house = PassThrough("/house", has_subpaths=False, target="https://house.example.com", headers={})
+    stack = Stack(App(), "Gateway")
+    also_open = features_open(features, [wiki], [house])
+    config = PROD.litellm_config(config_file())
+    Built(stack, "WebAcl", environment=PROD, routes=config.llm_routes, also_open=also_open)
+    return WebAcl(Assertions.from_stack(stack).to_json())
+
+
 @pytest.fixture(scope="module")
-def wider(templates: Templates) -> WebAcl:
-    """The web ACL of an environment with all of it open, and one address for management."""
-    return WebAcl(templates["local"]["Gateway"])
+def closed() -> WebAcl:
+    return with_open()
+
+
+@pytest.fixture(scope="module")
+def wider() -> WebAcl:
+    return with_open(*FEATURES)
 
 
 @pytest.mark.parametrize("path", ALSO_OPEN)
-def test_what_is_also_open_answers_everyone_and_nothing_looks_into_it(
-    web_acl: WebAcl, wider: WebAcl, path: str
-) -> None:
+def test_what_is_also_open_answers_everyone_and_nothing_looks_into_it(closed: WebAcl, wider: WebAcl, path: str) -> None:
     """What tools are given is as much a text of people's as a prompt is."""
-    request = Request(path, VISITOR, body=PROMPT)
+    request = Request(path, OFFICE, body=PROMPT)
     assert wider.verdict(request) == Verdict()
     assert wider.body_inspectors(request) == set()
-    assert web_acl.verdict(Request(path, OFFICE)) == Verdict(403, "ManagementRoutes")
-    assert web_acl.verdict(Request(path, OPERATOR)) == Verdict()
+    assert closed.verdict(request) == Verdict(403, "ManagementRoutes")
+    assert closed.verdict(Request(path, OPERATOR)) == Verdict()
+
+
+def test_each_is_opened_by_its_name(web_acl: WebAcl) -> None:
+    for feature, own, other in (("mcp", "/wiki/mcp", "/house"), ("pass_through", "/house", "/wiki/mcp")):
+        opened = with_open(feature)
+        assert opened.verdict(Request(own, OFFICE)) == Verdict()
+        assert opened.verdict(Request(other, OFFICE)) == Verdict(403, "ManagementRoutes")
+    assert PROD.ingress.also_open == ("mcp",)  # of the example
+    assert web_acl.verdict(Request("/wiki/mcp", OFFICE)) == Verdict()
 
 
 @pytest.mark.parametrize("path", BESIDE_ALSO_OPEN)
 def test_what_is_also_open_is_narrow(wider: WebAcl, path: str) -> None:
-    assert wider.verdict(Request(path, VISITOR)) == Verdict(403, "ManagementRoutes")
+    assert wider.verdict(Request(path, OFFICE)) == Verdict(403, "ManagementRoutes")
 
 
 @pytest.mark.parametrize("path", [*CLOSED_ROUTES, *WAYS_BACK, "/mcp/../house", "/house/../user/new"])
 def test_what_is_closed_stays_closed(wider: WebAcl, path: str) -> None:
-    assert wider.verdict(Request(path, VISITOR)).status == 403
+    assert wider.verdict(Request(path, OFFICE)).status == 403
 
 
 # Routes that answer nobody
@@ -385,13 +410,8 @@ def test_ranges_are_those_of_the_settings(templates: Templates, environment: Env
 
 @in_every_environment
 def test_rules_are_the_same_in_every_environment(templates: Templates, environment: Environment) -> None:
-    """But for what an environment opens, of which a rule tells and another one lets the bodies be."""
     found = WebAcl(templates[environment.name]["Gateway"])
-    others = WebAcl(templates["prod"]["Gateway"]).rules
-    assert [rule["Name"] for rule in found.rules] == [rule["Name"] for rule in others]
-    differ = {rule["Name"] for rule, other in zip(found.rules, others, strict=True) if rule != other}
-    opens = {"ManagementRoutes", "AWSManagedRulesKnownBadInputsRuleSet"}
-    assert differ == (opens if environment.ingress.also_open else set())
+    assert found.rules == WebAcl(templates["prod"]["Gateway"]).rules
     assert "Allow" in found.acl["DefaultAction"]  # what none of them refuses
 
 
@@ -455,9 +475,9 @@ def test_rate_of_sign_ins(web_acl: WebAcl, method: str, path: str, counted: bool
     assert web_acl.matches(rate["ScopeDownStatement"], Request(path, OFFICE, method=method)) is counted
 
 
-def test_capacity(web_acl: WebAcl, wider: WebAcl) -> None:
+def test_capacity(closed: WebAcl, wider: WebAcl) -> None:
     """At most 1500 units, what a web ACL has without further cost (AWS WAF pricing and quotas)."""
-    assert web_acl.capacity() < wider.capacity() <= 1500
+    assert closed.capacity() < wider.capacity() <= 1500
 
 
 def _rule(web_acl: WebAcl, name: str) -> dict[str, Any]:
@@ -469,7 +489,7 @@ def _rule(web_acl: WebAcl, name: str) -> dict[str, Any]:
 def test_regular_expressions_are_within_the_limits(templates: Templates) -> None:
     """https://docs.aws.amazon.com/waf/latest/developerguide/limits.html and …/waf-regex-pattern-support.html."""
     unsupported = re.compile(r"\\[1-9CRK]|\(\?[>(|&RP!=<]|\(\*|[*+?}]\+")
-    template = templates["local"]["Gateway"]
+    template = templates["prod"]["Gateway"]
     patterns = only(template, "AWS::WAFv2::RegexPatternSet")["RegularExpressionList"]
     assert 1 <= len(patterns) <= 10
     rules = json.dumps(only(template, "AWS::WAFv2::WebACL"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from stacks.litellm_config.file import Place
+from stacks.litellm_config.model import Model
+from stacks.litellm_config.routes import OPERATIONS
 from stacks.litellm_config.rules.addresses import check_address
 from stacks.litellm_config.rules.reading import Reading
 
@@ -39,6 +42,18 @@ def check(reading: Reading) -> None:
                 place, "a knowledge base is asked by bedrock:Retrieve, which the task's role is not given: remove it"
             )
         _check_address(reading, place, store, ("litellm_params",))
+
+
+def check_modes(reading: Reading, models: Iterable[Model]) -> None:
+    """Warn of a model that is for what no open route serves, as one that people talk to (`realtime`)."""
+    served = {mode for operation in OPERATIONS for mode in operation.modes}
+    for index, model in enumerate(models):
+        if model.mode is not None and model.mode not in served:
+            reading.warn(
+                ("model_list", index),
+                f"the web ACL keeps the routes of its mode, {model.mode}, for the management ranges: others who call "
+                "get 403",
+            )
 
 
 def _list(reading: Reading, key: str) -> list[Any]:

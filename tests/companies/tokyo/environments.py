@@ -66,7 +66,7 @@ def dev() -> Environment:
         hosted_zone=HostedZone(id="Z0111111DEVEXAMPLE", name="dev.example.com"),
         domain="llm.dev.example.com",
         network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.10.0.0/16"),
-        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,), also_open=("mcp", "pass_through")),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,), also_open=("mcp",)),
         providers=Providers(
             azure_api_base="https://example-llm-dev.openai.azure.com",
             vertexai_project="example-llm-dev",
@@ -90,7 +90,7 @@ def stg() -> Environment:
         hosted_zone=HostedZone(id="Z0222222STGEXAMPLE", name="stg.example.com"),
         domain="llm.stg.example.com",
         network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.20.0.0/16"),
-        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,)),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,), also_open=("mcp",)),
         gateway=Gateway(min_tasks=2, max_tasks=4),
         database=Database(max_capacity=4),
         providers=Providers(
@@ -120,7 +120,7 @@ def prod() -> Environment:
             # A task must start while the way to the internet is down: its image, its secrets and its log.
             interface_endpoints=("ecr.api", "ecr.dkr", "ssm", "logs"),
         ),
-        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,)),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,), also_open=("mcp",)),
         gateway=Gateway(min_tasks=3, max_tasks=12),
         database=Database(min_capacity=1, max_capacity=16, reader=True, backup_days=35),
         providers=Providers(

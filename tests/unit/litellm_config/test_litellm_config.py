@@ -17,7 +17,7 @@ CONFIG = EXAMPLE / "config.yaml"
 
 
 def test_the_default_config_loads_without_a_warning() -> None:
-    config = load_config(CONFIG, provided=VARIABLES)
+    config = load_config(CONFIG, provided=VARIABLES, opened=("mcp",))
     assert config.warnings == ()
     assert config.callbacks == ("affinity.conversations", "masking.datadog", "prices.dated", "budgets.refusals")
     assert config.licensed_callbacks == ()
@@ -49,6 +49,7 @@ def test_the_default_config_names_its_secrets_and_variables() -> None:
         "SMTP_USERNAME",
         "UI_PASSWORD",
         "VERTEX_CREDENTIALS",
+        "WIKI_MCP_TOKEN",
     )
     assert config.variables == tuple(sorted(VARIABLES))
 
@@ -72,6 +73,7 @@ def test_hosts_are_the_ones_that_the_task_calls() -> None:
         "email-smtp.ap-northeast-1.amazonaws.com",
         "hooks.slack.com",
         "http-intake.logs.ap1.datadoghq.com",
+        "mcp.example.com",
         "oauth2.googleapis.com",
     )
 

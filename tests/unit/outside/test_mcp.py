@@ -17,6 +17,7 @@ from stacks import CHECKOUT
 
 PYTHON = CHECKOUT / ".tools/litellm/bin/python"
 WIKI = McpServer("wiki.example.com", "/mcp", "authorization", "Bearer a-token")
+NEXT = McpServer("wiki.example.com", "/next/mcp")
 OLD = McpServer("old.example.com", "/sse", "x-api-key", "a-key", is_older=True)
 URL = f"https://{WIKI.host}{WIKI.path}"
 SENT = {"accept": "application/json, text/event-stream", "content-type": "application/json", WIKI.header: WIKI.value}
@@ -25,7 +26,7 @@ BEGIN = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"na
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideWorld]:
-    with OutsideWorld(tmp_path_factory.mktemp("outside"), mcp_servers=(WIKI, OLD)) as world:
+    with OutsideWorld(tmp_path_factory.mktemp("outside"), mcp_servers=(WIKI, NEXT, OLD)) as world:
         yield world
 
 
@@ -117,6 +118,15 @@ def test_nothing_is_answered_before_it_has_begun(http: httpx.Client) -> None:
 def test_it_offers_its_newest_version_to_who_asks_for_another(http: httpx.Client) -> None:
     begun = post(http, message("initialize", **(BEGIN | {"protocolVersion": "1.0"})))
     assert begun.json()["result"]["protocolVersion"] == "2025-11-25"
+
+
+def test_a_host_may_have_several_and_no_others(http: httpx.Client) -> None:
+    host = f"https://{NEXT.host}"
+    body, headers = message("initialize", **BEGIN), {name: value for name, value in SENT.items() if name != WIKI.header}
+    assert http.post(f"{host}{NEXT.path}", json=body, headers=headers).status_code == 200
+    assert http.post(URL, json=body, headers=headers).status_code == 401
+    assert http.post(f"{host}/other/mcp", json=body, headers=headers).status_code == 404
+    assert http.post(f"{host}{NEXT.path}/messages", json=body, headers=headers).status_code == 404
 
 
 def test_it_has_nothing_to_say_by_itself(http: httpx.Client) -> None:
