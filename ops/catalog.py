@@ -11,6 +11,8 @@ Its source is read, not run. The file holds:
 - `sent_on`: parameters of an entry that LiteLLM reads where it speaks to the gateway's providers, or sends to them;
 - `providers`: the prefixes of LiteLLM's providers, also of those that this gateway does not serve;
 - `prices`: the models of the gateway's providers that have a price, with their prices in US dollars;
+- `modes`: what those of them are for that are not for chats, as in image_generation;
+- `mode_names`: every mode that the list has;
 - `price_names`: every name of a price that the list or an entry may have;
 - `token_count_models`: the model of Bedrock's, and if need be the region, with which LiteLLM counts another's tokens.
 """
@@ -97,6 +99,12 @@ def catalog(site_packages: Path) -> dict[str, Any]:
             for name, model in sorted(prices.items())
             if _is_ours(model) and _is_priced(model)
         },
+        "modes": {
+            name: mode
+            for name, model in sorted(prices.items())
+            if _is_ours(model) and (mode := _mode(model)) not in ("", "chat")
+        },
+        "mode_names": _sorted(filter(None, map(_mode, prices.values()))),
         "price_names": _sorted(
             (name for name in _fields(types, "CustomPricingLiteLLMParams") if PRICE.search(name)),
             (name for model in prices.values() for name in model if PRICE.search(name) and _is_number(model[name])),
@@ -115,6 +123,12 @@ def _sorted(*names: Iterable[str]) -> list[str]:
 
 def _is_ours(model: dict[str, Any]) -> bool:
     return str(model.get("litellm_provider")).partition("-")[0] in PROVIDERS
+
+
+def _mode(model: dict[str, Any]) -> str:
+    """What a model is for: a word; the first entry of the list, which explains the others, has a sentence."""
+    mode = str(model.get("mode") or "")
+    return mode if mode.isidentifier() else ""
 
 
 def _is_priced(model: dict[str, Any]) -> bool:

@@ -1,5 +1,7 @@
 """The edge: what stands between a caller and LiteLLM. A load balancer, its certificate and name, and a web ACL."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -29,7 +31,7 @@ class Edge(Construct):
     """An HTTPS load balancer with the environment's name and certificate, behind a web ACL.
 
     It answers for its own host name only (403 otherwise), redirects HTTP, logs every access to a bucket, and keeps a
-    connection as long as the longest request.
+    connection as long as the longest request. The web ACL opens `routes`, those of models, to everyone it lets in.
 
     Public and internal load balancers are two, each with a target group, since `ingress.public` may change where this
     is deployed: AWS cannot move a load balancer, and a target group belongs to one at a time ("cannot be associated
@@ -46,6 +48,7 @@ class Edge(Construct):
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         timeouts: Timeouts,
+        routes: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment = environment
@@ -65,7 +68,7 @@ class Edge(Construct):
             record_name=f"{environment.domain}.",
             target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
         )
-        self.web_acl = WebAcl(self, "WebAcl", environment=environment)
+        self.web_acl = WebAcl(self, "WebAcl", environment=environment, routes=routes)
         wafv2.CfnWebACLAssociation(
             self,
             "WebAclAssociation",

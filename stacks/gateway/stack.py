@@ -87,6 +87,7 @@ class GatewayStack(Stack):
             vpc=vpc,
             security_group=as_it_is(self, "LoadBalancerGroup", load_balancer_group),
             timeouts=self._timeouts,
+            routes=config.llm_routes,
         )
         self.cluster = ecs.Cluster(
             self,

@@ -8,18 +8,15 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-from stacks.litellm_config.routes import patterns
 from stacks.settings import Environment
 
-# What everyone who may reach the load balancer may call, with any method: the routes of LiteLLM's operations, in the
-# formats of OpenAI, Anthropic and Google, and its health routes. Besides these and the self-service routes, everything
-# (accounts, teams, models, settings, routes that a later version brings) answers only from the management ranges.
+# What everyone who may reach the load balancer may call, with any method, beside the routes of models: LiteLLM's health
+# routes. Besides these and the self-service routes, everything (accounts, teams, models, settings, routes that no model
+# of config.yaml can serve, routes that a later version brings) answers only from the management ranges.
 # Matched after decoding and normalizing the path.
-LLM_ROUTES = (
-    *patterns(),
-    # Claude Code asks for the last when it starts, to have a connection before it needs one: LiteLLM's 404 will do.
-    r"^/(health/(liveliness|liveness|readiness)|api/hello)$",
-)
+#
+# Claude Code asks for the last when it starts, to have a connection before it needs one: LiteLLM's 404 will do.
+HEALTH_ROUTES = r"^/(health/(liveliness|liveness|readiness)|api/hello)$"
 # What LiteLLM's UI needs to let people look after themselves, for everyone who may reach the load balancer: open an
 # invitation, sign in and out, change one's password, make, list and delete one's own keys (also for one's teams), see
 # one's usage and the models, and try them. LiteLLM checks whose data it is. The UI asks for more (banners, its license,
@@ -77,11 +74,11 @@ class WebAcl(Construct):
 
     It closes some routes to everyone, opens LLM and self-service routes to whom the load balancer lets in and all
     others to the management ranges only, limits each address (its sign-ins more tightly), and keeps out known bad
-    addresses and inputs. It never looks into, or limits, the body of a request to `LLM_ROUTES`: prompts are long and
-    full of code. Blocked requests are logged, without the headers that carry keys.
+    addresses and inputs. It never looks into, or limits, the body of a request to `routes`, which are those of models:
+    prompts are long and full of code. Blocked requests are logged, without the headers that carry keys.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, environment: Environment) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, environment: Environment, routes: Sequence[str]) -> None:
         super().__init__(scope, construct_id)
         management = wafv2.CfnIPSet(
             self,
@@ -92,7 +89,7 @@ class WebAcl(Construct):
         )
         from_management = _Statement(ip_set_reference_statement={"arn": management.attr_arn})
         # The one pattern set, as several rules refer to it: an account has ten of them in a region, and environments.
-        llm_route = _path_in(self._patterns("LlmRoutes", LLM_ROUTES))
+        llm_route = _path_in(self._patterns("LlmRoutes", [*routes, HEALTH_ROUTES]))
         closed_route = _path_among(CLOSED_ROUTES, "LOWERCASE")
         self_service = _any(
             _all(_method("^(GET|HEAD)$"), _path_among(SELF_SERVICE_READS)),

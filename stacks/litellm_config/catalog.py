@@ -25,6 +25,14 @@ def catalog() -> dict[str, Any]:
     return catalog
 
 
+def modes() -> frozenset[str]:
+    """The words for what a model is for: those of LiteLLM's list, and those that only its health check has.
+
+    `HealthCheckHelpers.get_mode_handlers` in its litellm_core_utils/health_check_helpers.py.
+    """
+    return frozenset({*catalog()["mode_names"], "anthropic_messages", "batch", "decisions"})
+
+
 def priced_models() -> frozenset[str]:
     """The models of the gateway's providers that the pinned LiteLLM knows a price of, by LiteLLM's names for them."""
     return frozenset(catalog()["prices"])

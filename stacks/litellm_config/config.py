@@ -10,7 +10,7 @@ from pathlib import Path
 from stacks.litellm_config import routes
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.prices import notices
-from stacks.litellm_config.provider import Address
+from stacks.litellm_config.provider import Address, address
 from stacks.litellm_config.routes import Account, Guardrail, Permission
 from stacks.litellm_config.variables import ALERTING, CALLBACKS
 
@@ -29,6 +29,7 @@ class LiteLlmConfig:
     database_pool_limit: int  # connections to the database of one worker
     request_timeout: int  # seconds
     guardrails: tuple[Guardrail, ...]
+    has_files: bool  # it says where files are kept, beside the models
     warnings: tuple[str, ...]
 
     @property
@@ -41,6 +42,11 @@ class LiteLlmConfig:
         """The names under which a key or a team may use several models at once."""
         return frozenset(group for model in self.models for group in model.info.get("access_groups") or ())
 
+    @property
+    def llm_routes(self) -> tuple[str, ...]:
+        """The routes that callers may ask, as patterns of the path: those that one of the models may serve."""
+        return routes.patterns(routes.opened(self.models, has_files=self.has_files))
+
     def permissions(self, *, partition: str, account: str) -> tuple[Permission, ...]:
         """What the task's role is to be permitted, a statement each; `partition` and `account` may be CDK tokens."""
         return routes.permissions(self.models, self.guardrails, Account(partition, account))
@@ -52,7 +58,8 @@ class LiteLlmConfig:
         found = {each for model in self.models for each in model.addresses(variables)}
         found |= routes.addresses(self.models, self.guardrails)
         needs = (*(CALLBACKS[name] for name in self.callbacks), *(ALERTING[name] for name in self.alerting))
-        found |= {Address(host.format_map(variables)) for need in needs for host in need.hosts}
+        hosts = (host.format_map(variables) for need in needs for host in need.hosts)
+        found |= {each for host in hosts for each in address(f"https://{host}", variables)}
         return tuple(sorted(found))
 
     def hosts(self, variables: Mapping[str, str]) -> tuple[str, ...]:

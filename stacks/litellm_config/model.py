@@ -15,7 +15,7 @@ from stacks.litellm_config.bedrock import (
     bedrock_regions,
     geography_of,
 )
-from stacks.litellm_config.catalog import catalog
+from stacks.litellm_config.catalog import catalog, modes
 from stacks.litellm_config.counting import Counted, counted
 from stacks.litellm_config.variables import resolve
 
@@ -136,6 +136,15 @@ class Model:
         prices = {name: given.get(name) for name in catalog()["price_names"]}
         # YAML takes 3e-06 for text, and LiteLLM makes a number of it.
         return {name: float(price) for name, price in prices.items() if isinstance(price, int | float | str)}
+
+    @property
+    def mode(self) -> str | None:
+        """What it is for, in LiteLLM's words, as chat or embedding; None if nobody says so."""
+        if own := self.info.get("mode"):
+            return str(own) if own in modes() else None
+        listed = catalog()
+        name = next((name for name in self._names() if name in listed["modes"] or name in listed["prices"]), None)
+        return None if name is None else listed["modes"].get(name, "chat")
 
     def listed_as(self) -> str | None:
         """LiteLLM's name for it in its list of prices; None if it is not there."""

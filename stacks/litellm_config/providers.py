@@ -12,7 +12,7 @@ from typing import Final
 
 from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
 from stacks.litellm_config.model import Model
-from stacks.litellm_config.provider import Address, Bill, Provider, Way, address
+from stacks.litellm_config.provider import Address, Bill, Provider, Way, address, always
 from stacks.litellm_config.rules import bedrock, vertex
 from stacks.litellm_config.variables import resolve
 
@@ -77,6 +77,11 @@ def _vertex_sign_in(model: Model) -> Iterator[Address]:
     yield Address("oauth2.googleapis.com")
 
 
+def _vertex_keeps_files(model: Model) -> bool:
+    """In a bucket that the entry names: the task has no variable for one."""
+    return "gcs_bucket_name" in model.parameters
+
+
 # --- The table ------------------------------------------------------------------------------------------------------
 
 ROWS: Final = (
@@ -113,6 +118,7 @@ ROWS: Final = (
         settings={"AZURE_API_BASE": "azure_api_base"},
         texts=("azure_scope",),
         sign_in=_azure_sign_in,
+        keeps_files=always,
         priced_as=("azure", "azure_text"),
         listed=_azure_listed,
         bill=Bill("Azure (OpenAI)", "Azure", setting="azure"),
@@ -134,10 +140,13 @@ ROWS: Final = (
         check=vertex.check,
         hosts=_vertex_hosts,
         sign_in=_vertex_sign_in,
+        keeps_files=_vertex_keeps_files,
         region=_LOCATION,
         priced_as=("vertex_ai",),
         parameters=("safety_settings",),
         bill=Bill("Google (Vertex AI)", "VertexAi", setting="google"),
+        # Google's bills are of Pacific time: Cloud Billing, Structure of Standard data export, `invoice.month`.
+        zone="America/Los_Angeles",
     ),
 )
 """In the order in which people are told of them."""

@@ -83,5 +83,6 @@ def load_config(
         database_pool_limit=pool_limit,
         request_timeout=request_timeout,
         guardrails=asked,
+        has_files=bool(reading.document.get("files_settings")),
         warnings=findings.warnings(),
     )

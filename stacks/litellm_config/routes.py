@@ -50,22 +50,18 @@ class Take(NamedTuple):
 
 # --- Routes ---------------------------------------------------------------------------------------------------------
 # Patterns of the path, in which {} are the routes of every open operation of this form. Matched after decoding and
-# normalizing. AWS WAF takes ten patterns in a set, and 200 characters in each (stacks/gateway/web_acl.py).
+# normalizing.
 
-PLAIN: Final = "plain"
-KEPT: Final = "kept"  # what is kept has an id, and may be looked at
-MEDIA: Final = "media"
-DEPLOYMENTS: Final = "deployments"  # Azure's SDK
-MESSAGES: Final = "messages"  # Anthropic's
-GOOGLE: Final = "google"
-FORMS: Final[Mapping[str, str]] = {
-    PLAIN: r"^/(v1/)?({})$",
-    KEPT: r"^/(v1/)?({})(/[^/]+(/(input_items|cancel|content))?)?$",
-    MEDIA: r"^/(v1/)?({})$",
-    DEPLOYMENTS: r"^/(openai/deployments|engines)/[^/]+/({})$",
-    MESSAGES: r"^/v1/{}$",
-    GOOGLE: r"^/(v1beta/)?models/[^/]+:({})$",
-}
+PLAIN: Final = r"^/(v1/)?({})$"
+KEPT: Final = r"^/(v1/)?({})(/[^/]+(/(input_items|cancel|content))?)?$"  # what is kept has an id, and may be looked at
+DEPLOYMENTS: Final = r"^/(openai/deployments|engines)/[^/]+/({})$"  # of Azure's SDK
+ANTHROPIC: Final = r"^/v1/({})$"
+GOOGLE: Final = r"^/(v1beta/)?models/[^/]+:({})$"
+FORMS: Final = (PLAIN, KEPT, DEPLOYMENTS, ANTHROPIC, GOOGLE)
+
+LONGEST: Final = 200
+"""Characters of a pattern that AWS WAF takes at most.
+https://docs.aws.amazon.com/waf/latest/developerguide/limits.html"""
 
 # --- What Bedrock takes ---------------------------------------------------------------------------------------------
 
@@ -110,13 +106,26 @@ class Operation:
     routes: Mapping[str, tuple[str, ...]]
     """The routes, by one of FORMS."""
     modes: tuple[str, ...] = ()
-    """`model_info.mode` of the models that serve it, as in LiteLLM's list of prices; none if it needs no model."""
+    """What a model that serves it is for, as in `model_info.mode` and LiteLLM's list of prices."""
+    serves: Callable[[Model], bool] | None = None
+    """Whether a model serves it, if its mode does not tell."""
     takes: Mapping[str, Take] = field(default_factory=dict)
     """What it takes beside the entry's own address and credentials, by the provider's name."""
 
+    def is_open(self, models: Iterable[Model]) -> bool:
+        """Whether one of the models may serve it, or it needs none. What nobody says the mode of may serve anything."""
+        if self.serves:
+            return any(map(self.serves, models))
+        return not self.modes or any(model.mode is None or model.mode in self.modes for model in models)
+
+
+def _keeps_files(model: Model) -> bool:
+    return model.row.keeps_files(model)
+
 
 _INVOKE: Final = {"bedrock": Take(_invoked)}
-_TEXT: Final = ("chat", "completion", "responses")
+# LiteLLM's list has models that make images in a chat as image_generation.
+_TEXT: Final = ("chat", "completion", "responses", "anthropic_messages", "image_generation")
 
 OPERATIONS: Final = (
     Operation(
@@ -129,14 +138,14 @@ OPERATIONS: Final = (
         takes=_INVOKE,
     ),
     Operation(name="responses", routes={KEPT: ("responses",)}, modes=_TEXT, takes=_INVOKE),
-    # LiteLLM asks the provider to count, or counts by itself.
+    # LiteLLM has the provider count, or counts by itself.
     Operation(
         name="counting tokens",
-        routes={MESSAGES: ("messages(/count_tokens)?",), GOOGLE: ("countTokens",)},
+        routes={ANTHROPIC: ("messages/count_tokens",), GOOGLE: ("countTokens",)},
         modes=_TEXT,
         takes={"bedrock": Take(_counted, _counted_at)},
     ),
-    Operation(name="messages", routes={MESSAGES: ("messages(/count_tokens)?",)}, modes=_TEXT, takes=_INVOKE),
+    Operation(name="messages", routes={ANTHROPIC: ("messages",)}, modes=_TEXT, takes=_INVOKE),
     Operation(
         name="generating content",
         routes={GOOGLE: ("generateContent", "streamGenerateContent")},
@@ -151,26 +160,44 @@ OPERATIONS: Final = (
     ),
     Operation(name="moderations", routes={PLAIN: ("moderations",)}, modes=("moderation",)),
     Operation(name="reranking", routes={PLAIN: ("rerank",)}, modes=("rerank",)),
-    Operation(name="models", routes={PLAIN: ("models(/[^/]+)?", "model/info")}),
-    Operation(name="batches", routes={KEPT: ("batches",)}),
-    Operation(name="files", routes={KEPT: ("files",)}),
-    Operation(name="images", routes={MEDIA: ("images/(generations|edits)",)}, modes=("image_generation", "image_edit")),
     Operation(
-        name="audio",
-        routes={MEDIA: ("audio/(speech|transcriptions)",)},
-        modes=("audio_speech", "audio_transcription"),
+        name="images",
+        routes={PLAIN: ("images/(generations|edits)",)},
+        modes=("image_generation", "image_edit"),
+        takes=_INVOKE,
     ),
+    Operation(name="speech", routes={PLAIN: ("audio/speech",)}, modes=("audio_speech",)),
+    Operation(name="transcriptions", routes={PLAIN: ("audio/transcriptions",)}, modes=("audio_transcription",)),
+    Operation(name="files and batches", routes={KEPT: ("files", "batches")}, serves=_keeps_files),
+    # A name may have a colon, so this is Google's form without v1beta too.
+    Operation(name="models", routes={PLAIN: ("models(/[^/]+)?", "model/info")}),
 )
 """In the order in which the role's statements come."""
 
 
-def patterns(operations: Sequence[Operation] = OPERATIONS) -> tuple[str, ...]:
-    """The patterns of the paths that these operations are asked for by."""
+def opened(models: Sequence[Model], *, has_files: bool = False) -> tuple[Operation, ...]:
+    """The operations that one of the models may serve; `has_files`: the file says where files are kept otherwise."""
+    return tuple(each for each in OPERATIONS if each.is_open(models) or (has_files and each.serves is _keeps_files))
+
+
+def patterns(operations: Iterable[Operation]) -> tuple[str, ...]:
+    """The patterns of the paths that these operations are asked for by, each as long as AWS WAF takes it."""
     routes: dict[str, dict[str, None]] = {form: {} for form in FORMS}
     for operation in operations:
         for form, own in operation.routes.items():
             routes[form] |= dict.fromkeys(own)
-    return tuple(FORMS[form].replace("{}", "|".join(own)) for form, own in routes.items() if own)
+    return tuple(pattern for form, own in routes.items() for pattern in _patterns(form, list(own)))
+
+
+def _patterns(form: str, routes: Sequence[str]) -> Iterator[str]:
+    while routes:
+        count = next(n for n in range(len(routes), 0, -1) if n == 1 or len(_pattern(form, routes[:n])) <= LONGEST)
+        yield _pattern(form, routes[:count])
+        routes = routes[count:]
+
+
+def _pattern(form: str, routes: Sequence[str]) -> str:
+    return form.replace("{}", "|".join(routes))
 
 
 def permissions(models: Iterable[Model], guardrails: Iterable[Guardrail], account: Account) -> tuple[Permission, ...]:
@@ -196,5 +223,5 @@ def _taken(models: Iterable[Model]) -> Iterator[tuple[Take, Model]]:
     models = tuple(models)
     for operation in OPERATIONS:
         for model in models:
-            if take := operation.takes.get(model.row.name):
+            if (take := operation.takes.get(model.row.name)) and operation.is_open((model,)):
                 yield take, model

@@ -54,14 +54,14 @@ class Needs(NamedTuple):
 
     secrets: tuple[str, ...]
     variables: tuple[str, ...]
-    hosts: tuple[str, ...]  # with {VARIABLE} in them
+    hosts: tuple[str, ...]  # with {VARIABLE} in them, and with their port if it is another than that of HTTPS
     licensed: bool = False
 
 
 _SMTP: Final = Needs(
     ("SMTP_PASSWORD", "SMTP_USERNAME"),
     ("SMTP_HOST", "SMTP_PORT", "SMTP_SENDER_EMAIL", "SMTP_TLS"),
-    ("{SMTP_HOST}",),
+    ("{SMTP_HOST}:{SMTP_PORT}",),
 )
 CALLBACKS: Final = {
     # container/affinity.py: a conversation stays in the region whose prompt cache has it.

@@ -210,6 +210,19 @@ def only_known_ways_lead_out(deployed: Deployed) -> Iterator[str]:
             yield f"{where} leads to more than it needs"
 
 
+@invariant
+def what_is_called_is_let_out(deployed: Deployed) -> Iterator[str]:
+    """The tasks' security group has a rule for the port of every address that config.yaml leads to."""
+    ports = {
+        rule.get("FromPort")
+        for where, rule in _rules(deployed, "Egress")
+        if "GatewayGroup" in where and "ToGatewayGroup" not in where
+    }
+    for address in deployed.config.addresses(deployed.environment.plain_variables):
+        if address.port not in ports:
+            yield f"Network: {address.host} is called on port {address.port}, which nothing lets the tasks out to"
+
+
 def _rules(deployed: Deployed, direction: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every rule of a security group, with the group's place."""
     for where, it in deployed.of("AWS::EC2::SecurityGroup"):

@@ -217,6 +217,10 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         put(GROUP, "SecurityGroupEgress", 0, "FromPort", value=22, start="FunctionsGroup"),
         put("Network: AWS::EC2::SecurityGroupEgress", "ToPort", value=65535),
     ),
+    "what_is_called_is_let_out": (
+        put(GROUP, "SecurityGroupEgress", 0, "FromPort", value=8443, start="GatewayGroup"),
+        put(GROUP, "SecurityGroupEgress", 1, "FromPort", value=25, start="GatewayGroup"),
+    ),
     "administration_is_for_management_ranges": (
         put("Gateway: AWS::WAFv2::IPSet", "Addresses", value=["203.0.113.0/24"]),
         without("Gateway: AWS::WAFv2::WebACLAssociation"),

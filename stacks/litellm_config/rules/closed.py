@@ -17,8 +17,8 @@ ROUTES: Final = {
     ("search_tools",): "/v1/search",
     ("vector_store_registry",): "/v1/vector_stores",
 }
-"""Parts of the file whose routes answer from the management ranges alone; LLM_ROUTES in stacks/gateway/web_acl.py has
-those that are open."""
+"""Parts of the file whose routes answer from the management ranges alone; OPERATIONS in stacks/litellm_config/routes.py
+has those that are open."""
 
 
 def check(reading: Reading) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stacks.litellm_config.catalog import catalog
+from stacks.litellm_config.catalog import catalog, modes
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.model import PRICES_FROM, Model
 from stacks.litellm_config.prices import CALLBACK, problem
@@ -124,6 +124,11 @@ def _check_info(reading: Reading, place: Place, info: Mapping[str, Any]) -> None
     for key in info.keys() - effective - set(catalog()["settings"]["model_info"]):
         if close := closest(key, effective):
             reading.warn((*place, "model_info"), f"{key!r} has no effect: did you mean {close!r}", at=(key,))
+    mode = info.get("mode")
+    if mode is not None and mode not in modes():
+        told = f"LiteLLM {catalog()['litellm']} knows no mode {mode!r}, so no route is closed for want of a model"
+        advice = f": did you mean {close!r}" if (close := closest(str(mode), modes())) else ""
+        reading.warn((*place, "model_info"), told + advice, at=("mode",))
     if info.get("supported_environments") is not None:
         reading.refuse(
             (*place, "model_info"),

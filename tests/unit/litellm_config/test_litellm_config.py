@@ -76,6 +76,13 @@ def test_hosts_are_the_ones_that_the_task_calls() -> None:
     )
 
 
+def test_an_address_has_its_port() -> None:
+    found = load_config(CONFIG, provided=VARIABLES).addresses(VARIABLES)
+    assert {address.host: address.port for address in found if address.port != 443} == {
+        "email-smtp.ap-northeast-1.amazonaws.com": 587
+    }
+
+
 @pytest.mark.parametrize(
     ("location", "host"),
     [
