@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as draw
 
 from ops.access import OpsError
+from ops.importing import mending
 from ops.importing.__main__ import begun, config_text, main, preview
 from ops.importing.answering import unknown_variables
 from ops.importing.bringing import Bringing
@@ -22,7 +23,7 @@ from ops.importing.report import Report
 from ops.importing.tree import Tree, scalars
 from stacks import CHECKOUT
 from stacks.company import load
-from stacks.litellm_config import LiteLlmConfig, load_config
+from stacks.litellm_config import LiteLlmConfig, Refusal, load_config
 from tests.unit.litellm_config.documents import VARIABLES
 
 CORPUS = sorted((CHECKOUT / "tests/unit/litellm_config/corpus").glob("*.yaml"))
@@ -466,3 +467,17 @@ def test_a_folder_and_no_file_at_all(tmp_path: Path, capsys: pytest.CaptureFixtu
         f"import: {tmp_path}: it is a folder: name the file in it.\n"
         "import: name the file that is to be brought over: make import FILE=config.yaml.\n"
     )
+
+
+def test_a_name_that_does_not_say_whose_it_is_is_whose_litellm_takes_it_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mending, "PROVIDERS", ("openai",))
+    bringing = begun(put(tmp_path, one(entry={"model": "gpt-4o"}))).bringing
+    place = ("model_list", 1, "litellm_params", "model")
+    assert mending.mended(bringing, Refusal(place, "'gpt-4o' does not say whose model it is: begin it"), place)
+    assert bringing.tree.get(place) == "openai/gpt-4o"
+    monkeypatch.setattr(mending, "PROVIDERS", ("bedrock",))
+    bringing = begun(put(tmp_path, one(entry={"model": "gpt-4o"}))).bringing
+    assert mending.mended(bringing, Refusal(place, "'gpt-4o' does not say whose model it is: begin it"), place)
+    assert list(told(bringing, Fate.DECIDE)) == ["model_list entry 2 (other)"]
