@@ -23,7 +23,7 @@ from ops.importing.report import Report
 from ops.importing.tree import Tree, scalars
 from stacks import CHECKOUT
 from stacks.company import load
-from stacks.litellm_config import LiteLlmConfig, Refusal, load_config
+from stacks.litellm_config import PROVIDER_SETTINGS, LiteLlmConfig, Refusal, load_config
 from tests.unit.litellm_config.documents import VARIABLES
 
 CORPUS = sorted((CHECKOUT / "tests/unit/litellm_config/corpus").glob("*.yaml"))
@@ -114,7 +114,8 @@ def test_each_is_accepted_or_refused_in_sentences_and_nothing_goes_without_a_wor
             refused += 1
             continue
         result = put(tmp_path, text)
-        load_config(result, provided={**VARIABLES, **dict.fromkeys(unknown_variables(bringing))}, region=None)
+        names = (*unknown_variables(bringing), *PROVIDER_SETTINGS)
+        load_config(result, provided={**dict.fromkeys(names), **VARIABLES})
         assert not lost(path, text, bringing), path.name
         assert all(entry.why for entry in bringing.ledger.entries), path.name
         for fate in (Fate.CHANGED, Fate.DROPPED, Fate.DECIDE):
