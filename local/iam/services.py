@@ -118,6 +118,16 @@ def _mend_function_roles(decisions: Decisions) -> None:
     handlers["AWS::Lambda::Function"] = {**handler, "create": create}
 
 
+def task_variables(task: str) -> dict[str, str]:
+    """What ECS sets for every task on Fargate by itself, beside its metadata and credentials: by the task's ARN.
+
+    Amazon ECS developer guide, "Amazon ECS environment variables".
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-environment-variables.html
+    """
+    region = task.split(":")[3]
+    return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE"}
+
+
 def _mend_task_role(decisions: Decisions) -> None:
     """Have a task's containers get sessions of the task's role, and none where it has no role that trusts ECS's tasks.
 
@@ -130,6 +140,8 @@ def _mend_task_role(decisions: Decisions) -> None:
     def register_metadata(task: str, cluster: str, definition: Json, container: Json, *rest: Any) -> Any:  # noqa: ANN401
         registered = register(task, cluster, definition, container, *rest)
         variables: dict[str, str] = rest[1]
+        for name, value in task_variables(task).items():
+            variables.setdefault(name, value)
         role, identity = definition.get("taskRoleArn"), task.rpartition("/")[2]
         if role and not decisions.of_trust(role, TASKS):
             url, token = variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"], variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]

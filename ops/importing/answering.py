@@ -14,35 +14,29 @@ from ops.init.dialogue import Answering
 from ops.init.kinds import RefusedError
 from ops.init.meaning import environment_of
 from ops.init.questions.question import Context, Question
-from stacks.litellm_config import CORE_SECRETS, MAX_IN_FLIGHT, PROVIDER_SETTINGS, SECRET_SUFFIXES, TASK_VARIABLES
+from stacks.litellm_config import CORE_SECRETS, MAX_IN_FLIGHT, PROVIDER_SETTINGS, ROWS, SECRET_SUFFIXES, TASK_VARIABLES
 from stacks.litellm_config.variables import REFERENCE
 from stacks.settings import Providers
 
-_ASKED: Final = {
-    "AZURE_API_BASE": "azure_api_base",
-    "VERTEXAI_PROJECT": "vertex_project",
-    "VERTEXAI_LOCATION": "vertex.location",
-}
-"""The question whose answer gives a variable."""
-_SETTING: Final = {"vertex_project": "vertexai_project", "vertex.location": "vertexai_location"}
+_PART: Final = {"vertex_ai": "vertex"}
+"""The part of the answers that is called otherwise than its provider."""
+_QUESTION: Final = {"VERTEXAI_PROJECT": "vertex_project", "VERTEXAI_LOCATION": "vertex.location"}
+"""The question whose answer gives a variable, where that is called otherwise than the setting."""
 
 
 def settled(bringing: Bringing) -> dict[str, Any]:
     """The answers that the file gives, and nobody is asked for."""
     referred = bringing.references()
-    return {
-        "own_config": True,
-        "azure": "AZURE_API_BASE" in referred,
-        "vertex": bool({"VERTEXAI_PROJECT", "VERTEXAI_LOCATION"} & referred),
-    }
+    parts = {_PART.get(row.name, row.name): bool(row.settings.keys() & referred) for row in ROWS}
+    return {"own_config": True, **parts}
 
 
 def write_out_misfits(bringing: Bringing) -> None:
     """Write the value of a variable into config.yaml where the setting that gives it takes no such value."""
-    for name, question in _ASKED.items():
+    for name in PROVIDER_SETTINGS:
         if name in bringing.references() and (value := bringing.variables.value(name)):
             try:
-                Providers.model_validate({_SETTING.get(question, question): value})
+                Providers.model_validate({name.lower(): value})
             except ValidationError:
                 _write_out(bringing, name, value)
 
@@ -50,9 +44,9 @@ def write_out_misfits(bringing: Bringing) -> None:
 def propose(bringing: Bringing) -> None:
     """Propose what the files tell, once it is known what of config.yaml is brought over."""
     proposals, variables = bringing.presets, bringing.variables
-    for name, question in _ASKED.items():
+    for name in PROVIDER_SETTINGS:
         if name in bringing.references() and (value := variables.value(name)):
-            proposals[question] = value
+            proposals[_QUESTION.get(name, name.lower())] = value
     if region := variables.region():
         proposals["region"] = region
     if DATADOG in (bringing.tree.get(("litellm_settings", "callbacks")) or ()):

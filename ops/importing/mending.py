@@ -12,7 +12,7 @@ from typing import Final
 
 from ops.importing.bringing import SECTIONS, Bringing
 from ops.importing.variables import RENAMED
-from stacks.litellm_config import Refusal
+from stacks.litellm_config import PROVIDERS, Refusal
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.providers import BY_NAME
 from stacks.litellm_config.rules.settings import MAX_CONNECTIONS, MAX_REQUEST_TIMEOUT
@@ -20,6 +20,10 @@ from stacks.litellm_config.variables import REFERENCE
 
 Found = re.Match[str]
 _ALIASES: Final = ("router_settings", "model_group_alias")
+
+_INFERRED: Final = ((r"(gpt|chatgpt|o\d|text-embedding-(3|ada))-?", "openai"), (r"claude-", "anthropic"))
+"""Whose model LiteLLM takes a name for that does not say it: its lists by provider (`get_llm_provider` in its
+litellm_core_utils/get_llm_provider_logic.py)."""
 
 Mend = Callable[[Bringing, Place, Refusal, Found], None]
 
@@ -136,6 +140,18 @@ def _provider_in_front(bringing: Bringing, place: Place, refusal: Refusal, found
         bringing.drop((*entry, "custom_llm_provider"), refusal.problem)
 
 
+def _whose(bringing: Bringing, place: Place, refusal: Refusal, _: Found) -> None:
+    """Begin a model's name with the provider that LiteLLM takes it for, where this gateway serves that."""
+    model = str(bringing.tree.get(place))
+    provider = next((name for pattern, name in _INFERRED if re.match(pattern, model)), None)
+    if provider not in PROVIDERS:
+        bringing.decide(place[:2], refusal.problem)
+        return
+    bringing.change(
+        place, f"{provider}/{model}", f"{refusal.problem}; LiteLLM takes it for {provider}'s", f"{provider}/{model}"
+    )
+
+
 def _number(bringing: Bringing, place: Place, refusal: Refusal, _: Found) -> None:
     """Write the nearest number that can be."""
     most, usual = (MAX_CONNECTIONS, 10) if place[-1] == "database_connection_pool_limit" else (MAX_REQUEST_TIMEOUT, 600)
@@ -219,6 +235,7 @@ MENDS: Final[tuple[tuple[str, Mend], ...]] = (
     (r"names a file that the image does not have", _key_file),
     (r"^LiteLLM sets (?P<name>\w+) itself", _version),
     (r"begin model with the provider, as in (?P<provider>\w+)/", _provider_in_front),
+    (r"does not say whose model it is", _whose),
     (r"must be a whole number from|^it is not set: add it, a whole number", _number),
     (r"^it must be a list, as in", _in_list),
     (r"^what .+ falls back to must be a list", _fallbacks_in_list),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
@@ -132,4 +132,5 @@ def _shown(section: str, key: str) -> str:
 
 
 def _text() -> str:
-    return SETTINGS.format(callbacks="", budget=100, alerting="")
+    """Without what follows from the answers."""
+    return SETTINGS.format_map(defaultdict(str, budget="100"))

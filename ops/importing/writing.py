@@ -9,7 +9,8 @@ import yaml
 
 from ops.importing.bringing import SECTIONS
 from ops.importing.needed import NEEDED, reason_of
-from ops.init.config_file import WIDTH, comment, head
+from ops.init.comments import WIDTH, comment
+from ops.init.config_file import head
 
 _HEAD: Final = "Brought over by `make import`; import.md beside this file says what became of each part of it."
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
 
 from ops.init.answers import Answers
+from ops.init.comments import comment as _comment
 from ops.init.models import APIS, NO_PROFILE, Deployment, deployments, fallbacks
 from stacks.litellm_config import COMING, PRICES_FROM
 from stacks.litellm_config.providers import BY_NAME
-
-WIDTH: Final = 120
 
 _HEAD: Final = (
     "The one list of models, in LiteLLM's own format (https://docs.litellm.ai/docs/proxy/configs), the same in every "
@@ -163,7 +161,7 @@ def written(answers: Answers) -> str:
 
 def head() -> list[str]:
     """What the file says of itself at its top."""
-    return [*comment(_HEAD[0]), "#", *comment(_HEAD[1])]
+    return [*_comment(_HEAD[0]), "#", *_comment(_HEAD[1])]
 
 
 def _callbacks(*, datadog: bool, dated: bool, several: bool) -> Iterator[str]:
@@ -179,23 +177,11 @@ def _callbacks(*, datadog: bool, dated: bool, several: bool) -> Iterator[str]:
     yield f"  callbacks: [{', '.join(names)}]\n"
 
 
-def comment(text: str, indent: str = "") -> list[str]:
-    """A text as lines of a comment."""
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=f"{indent}# ",
-        subsequent_indent=f"{indent}# ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
 def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -> Iterator[str]:
     if provider == "bedrock":
         yield from _bedrock(found, company.get("bedrock.geography", NO_PROFILE))
     elif provider == "azure":
-        yield from comment(
+        yield from _comment(
             "Azure OpenAI. The part after azure/ is the deployment's name. A deployment that is not named like its "
             "model takes its price from model_info: {base_model: azure/…}. Not os.environ/AZURE_API_VERSION: LiteLLM's "
             "command line sets that variable itself once it runs, and then drops every entry that refers to it.",
@@ -208,7 +194,7 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
         yield from _comment(f"{row.title}.", "  ")
         yield from _entries(found, *(f"{name}: os.environ/{variable}" for name, variable in row.variables.items()))
     else:
-        yield from comment(
+        yield from _comment(
             "Google Vertex AI. VERTEX_CREDENTIALS is the whole JSON of a service account's key, which LiteLLM takes as "
             "it is.",
             "  ",
@@ -231,7 +217,7 @@ def _bedrock(found: list[Deployment], geography: str) -> Iterator[str]:
             f"{_RESIDENCE[geography]}. https://docs.aws.amazon.com/bedrock/latest/userguide/"
             "models-region-compatibility.html"
         )
-    yield from comment(text, "  ")
+    yield from _comment(text, "  ")
     for number, name in enumerate(dict.fromkeys(each.name for each in found)):
         if number:
             yield ""
@@ -260,7 +246,7 @@ def _info(each: Deployment) -> Iterator[str]:
         return
     yield "    model_info:"
     yield from (f"      {key}: {_scalar(value)}" for key, value in each.info.items())
-    yield from comment(
+    yield from _comment(
         "What changes on a day that the provider has announced, and LiteLLM's list does not know: US dollars per token "
         "(docs/costs.md).",
         "      ",
@@ -288,7 +274,7 @@ def _router(names: Iterable[str]) -> Iterator[str]:
     yield "  routing_strategy: simple-shuffle"
     yield "  # A retry goes to a region that is not left out."
     yield "  num_retries: 3"
-    yield from comment(
+    yield from _comment(
         "Seconds that a region which answered 429 is left out, unless its Retry-After says another time. Do not set "
         "allowed_fails or allowed_fails_policy: LiteLLM would then count failures first, where now one 429 is enough.",
         "  ",

@@ -1,5 +1,7 @@
 """The checkout is taken over as a company does it: its files laid in, accepted by the commands, and its suite passes.
 
+Files of a LiteLLM that ran elsewhere are brought over by `make import`, and answer.
+
 Each company of `tests/companies` is one, but for the example, whose suite is run anyway, and that of the promotion,
 which has a test of its own. Two of them run their gateway too. The others are spared the rules of the local
 environment, which take as long as those of a deployed one and are of the same stacks.
@@ -11,9 +13,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from local.gateway import LocalGateway
 from ops import remembered
-from stacks.company import EXAMPLE
+from stacks import CHECKOUT
+from stacks.company import EXAMPLE, load
 from tests.checkout import copy_checkout
 
 COMPANIES = EXAMPLE.parent
@@ -80,3 +85,54 @@ def test_before_it_is_accepted_the_suite_says_how(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "make snapshots accepts them as they are now" in done.stdout
     assert "the record is to be renewed (make stateful)" in done.stdout
+
+
+PUBLISHED = CHECKOUT / "tests" / "unit" / "ops" / "imported" / "published.yaml"
+CORPUS = CHECKOUT / "tests" / "unit" / "litellm_config" / "corpus"
+BROUGHT = (
+    *("bedrock-keys-of-the-standard-names", "bedrock-region-of-a-shell", "azure-version-as-a-day"),
+    *("vertex-with-a-region-of-aws", "entry-provider-by-parameter", "whole-of-a-container-service"),
+)
+"""Each of the reader's corpus is refused as it is, for another reason; together they are one file here."""
+ANSWERS = {
+    "environments": {
+        "prod": {
+            "account": "111111111111",
+            "region": "us-west-2",
+            "hosted_zone": "example.com",
+            "hosted_zone_id": "Z0111111EXAMPLE",
+            "cidrs": ["203.0.113.0/24"],
+            "azure_api_base": "https://example-llm.openai.azure.com",
+            "vertex_project": "example-llm",
+        }
+    }
+}
+
+
+def from_elsewhere() -> dict[str, dict[str, list[str]]]:
+    """The published set-up with the entries and the settings of the others; the names of models tell whose they are."""
+    document = yaml.safe_load(PUBLISHED.read_text("utf-8"))
+    for name in BROUGHT:
+        other = yaml.safe_load((CORPUS / f"{name}.yaml").read_text("utf-8"))
+        for entry in other.pop("model_list"):
+            document["model_list"].append({**entry, "model_name": f"{name}-{entry['model_name']}"})
+        for section, settings in other.items():
+            document[section] = {**settings, **document.get(section, {})}
+    return dict(document)
+
+
+def test_files_from_elsewhere_are_brought_over_and_answer(tmp_path: Path) -> None:
+    config, answers, folder = tmp_path / "config.yaml", tmp_path / "answers.yaml", tmp_path / "company"
+    config.write_text(yaml.safe_dump(from_elsewhere(), sort_keys=False), "utf-8")
+    answers.write_text(yaml.safe_dump(ANSWERS), "utf-8")
+    printed = well(make(CHECKOUT, "import", f"FILE={config}", f"ARGS=--answers {answers} --into {folder}"))
+    assert " 0 to decide" in printed
+    with LocalGateway(tmp_path / "state", own=load(folder), report=lambda _: None) as gateway:
+        key = gateway.user_key("brought@example.com")
+        names = dict.fromkeys(model.name.replace("*", "-5") for model in gateway.config.models)
+        assert len(names) == 3 + len(BROUGHT) + 1
+        body = {"messages": [{"role": "user", "content": "Hello"}]}
+        answered = {
+            name: gateway.api("POST", "/v1/chat/completions", key=key, json={"model": name, **body}) for name in names
+        }
+    assert {name: answer.text for name, answer in answered.items() if answer.status_code != 200} == {}

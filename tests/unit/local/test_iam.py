@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.aws import REGION, Emulator
+from local.iam.services import task_variables
 from local.outside.bedrock import Bedrock
 from local.outside.exchange import ApiError, Request
 from local.outside.permissions import Permissions
@@ -409,3 +410,10 @@ def converse(session: boto3.Session) -> Request:
 def decided(emulator: Emulator) -> set[tuple[str, str, bool]]:
     lines = Path(emulator.decisions).read_text().splitlines()
     return {(one["principal"], one["action"], one["allowed"]) for one in map(json.loads, lines)}
+
+
+def test_a_task_is_told_where_it_runs_as_ecs_does() -> None:
+    """So that config.yaml may refer to os.environ/AWS_REGION, which no task definition has."""
+    told = task_variables("arn:aws:ecs:eu-central-1:000000000000:task/litellm/0123456789abcdef")
+    assert told["AWS_REGION"] == told["AWS_DEFAULT_REGION"] == "eu-central-1"
+    assert told["AWS_EXECUTION_ENV"] == "AWS_ECS_FARGATE"

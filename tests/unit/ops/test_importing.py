@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as draw
 
 from ops.access import OpsError
+from ops.importing import mending
 from ops.importing.__main__ import begun, config_text, main, preview
 from ops.importing.answering import unknown_variables
 from ops.importing.bringing import Bringing
@@ -21,7 +23,7 @@ from ops.importing.report import Report
 from ops.importing.tree import Tree, scalars
 from stacks import CHECKOUT
 from stacks.company import load
-from stacks.litellm_config import LiteLlmConfig, load_config
+from stacks.litellm_config import PROVIDER_SETTINGS, LiteLlmConfig, Refusal, load_config
 from tests.unit.litellm_config.documents import VARIABLES
 
 CORPUS = sorted((CHECKOUT / "tests/unit/litellm_config/corpus").glob("*.yaml"))
@@ -47,33 +49,10 @@ def _without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 def article() -> dict[str, Any]:
     """A set-up as it is published: names of callbacks, and a file of credentials that its entrypoint writes."""
-    opus = "bedrock/us.anthropic.claude-opus-4-20250514-v1:0"
-    regions = ("us-west-2", "us-east-1", "us-east-2")
-    o3 = {
-        "model": "azure/o3",
-        "api_base": "https://example.openai.azure.com/openai/deployments/o3/",
-        "api_key": "os.environ/AZURE_OPENAI_API_KEY",
-        "api_version": "2025-01-01-preview",
-    }
-    gemini = {
-        "model": "vertex_ai/gemini-2.5-pro",
-        "vertex_project": "example-gemini",
-        "vertex_location": "global",
-        "vertex_credentials": "/app/application_credentials.json",
-    }
-    return {
-        "model_list": [
-            *({"model_name": "opus", "litellm_params": {"model": opus, "aws_region_name": each}} for each in regions),
-            {"model_name": "azure-openai-o3", "litellm_params": o3},
-            {"model_name": "gemini-2.5-pro", "litellm_params": gemini},
-        ],
-        "general_settings": {
-            "master_key": "os.environ/LITELLM_MASTER_KEY",
-            "store_model_in_db": True,
-            "alerting": ["slack"],
-        },
-        "litellm_settings": {"callbacks": ["smtp_email", "datadog"], "turn_off_message_logging": True},
-    }
+    document: dict[str, Any] = yaml.safe_load(
+        (Path(__file__).with_name("imported") / "published.yaml").read_text("utf-8")
+    )
+    return document
 
 
 def put(folder: Path, document: object, name: str = "config.yaml") -> Path:
@@ -135,7 +114,8 @@ def test_each_is_accepted_or_refused_in_sentences_and_nothing_goes_without_a_wor
             refused += 1
             continue
         result = put(tmp_path, text)
-        load_config(result, provided={**VARIABLES, **dict.fromkeys(unknown_variables(bringing))}, region=None)
+        names = (*unknown_variables(bringing), *PROVIDER_SETTINGS)
+        load_config(result, provided={**dict.fromkeys(names), **VARIABLES})
         assert not lost(path, text, bringing), path.name
         assert all(entry.why for entry in bringing.ledger.entries), path.name
         for fate in (Fate.CHANGED, Fate.DROPPED, Fate.DECIDE):
@@ -388,6 +368,22 @@ def test_it_writes_a_company_that_make_init_goes_on_with(tmp_path: Path, capsys:
     assert own.config.read_text("utf-8") == before
 
 
+def test_the_page_is_followed_from_its_file_to_a_company(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (CHECKOUT / "docs" / "import.md").read_text("utf-8")
+    config, answers = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert yaml.safe_load(config) == article()
+    path = put(tmp_path, config)
+    folder = tmp_path / "company"
+    assert main([str(path), "--answers", str(put(tmp_path, answers, "answers.yaml"))], folder=folder) == 0
+    printed = capsys.readouterr().out.replace(str(folder), "company")
+    (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    assert shown in printed
+    report = (folder / "import.md").read_text("utf-8")
+    headings = re.findall(r"^## (.+)$", report, re.MULTILINE)
+    explained = page.partition("## What the report says")[2].partition("\n## ")[0]
+    assert headings == re.findall(r"^\| ([A-Z][\w ]+) \| ", explained, re.MULTILINE)[1:]
+
+
 def test_what_is_there_is_written_anew_only_if_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = put(tmp_path, article())
     assert bring(tmp_path, path) == 0
@@ -472,3 +468,17 @@ def test_a_folder_and_no_file_at_all(tmp_path: Path, capsys: pytest.CaptureFixtu
         f"import: {tmp_path}: it is a folder: name the file in it.\n"
         "import: name the file that is to be brought over: make import FILE=config.yaml.\n"
     )
+
+
+def test_a_name_that_does_not_say_whose_it_is_is_whose_litellm_takes_it_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mending, "PROVIDERS", ("openai",))
+    bringing = begun(put(tmp_path, one(entry={"model": "gpt-4o"}))).bringing
+    place = ("model_list", 1, "litellm_params", "model")
+    assert mending.mended(bringing, Refusal(place, "'gpt-4o' does not say whose model it is: begin it"), place)
+    assert bringing.tree.get(place) == "openai/gpt-4o"
+    monkeypatch.setattr(mending, "PROVIDERS", ("bedrock",))
+    bringing = begun(put(tmp_path, one(entry={"model": "gpt-4o"}))).bringing
+    assert mending.mended(bringing, Refusal(place, "'gpt-4o' does not say whose model it is: begin it"), place)
+    assert list(told(bringing, Fate.DECIDE)) == ["model_list entry 2 (other)"]
