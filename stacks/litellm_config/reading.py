@@ -14,6 +14,8 @@ from stacks.litellm_config.rules import (
     closed,
     conversations,
     credentials,
+    errors,
+    faults,
     guardrails,
     keys,
     models,
@@ -71,6 +73,8 @@ def load_config(
     models.notices(reading, found)
     conversations.check(reading, found)
     budgets.check(reading, named)
+    faults.check(reading, named)
+    errors.check(reading, named)
     return LiteLlmConfig(
         path=path,
         models=found,

@@ -21,7 +21,7 @@ NEEDED = {
     "vertex_location": "global",
     "vertex_credentials": "os.environ/VERTEX_CREDENTIALS",
 }
-CHARGED = ["prices.dated", "budgets.refusals"]
+CHARGED = ["prices.dated", "budgets.refusals", "faults.attributed", "errors.told"]
 
 
 def entry(model: str = ARGON, parameters: Mapping[str, object] | None = None, **info: object) -> dict[str, Any]:
