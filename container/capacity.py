@@ -1,8 +1,13 @@
-"""Says in the log, once a minute, how much this worker has to do, and how much it has refused.
+"""Has a worker take no more than it can do, and say in the log, once a minute, how much that was.
 
 LiteLLM refuses what comes beyond `general_settings.max_in_flight_requests_per_worker`, with 503 and Retry-After, before
-it reads the body; health checks are let through. It counts both, and tells nobody but Prometheus. Here the counts
-become lines of the log, of which CloudWatch makes the figures that the service is scaled by and an alarm looks at
+it reads the body; health checks are let through. But a count knows neither how long answers take nor what a vCPU can
+do: where that is less, the event loop is late at everything long before the count is reached, at refusing too. So here
+the loop is watched. As long as it is late, the places that are free are taken out of LiteLLM's own semaphore, and given
+back bit by bit when it is in time again: what has begun goes on, and what comes is refused by LiteLLM as ever.
+
+LiteLLM counts what is in hand and what it refuses, and tells nobody but Prometheus. Here the counts become lines of the
+log, of which CloudWatch makes the figures that the service is scaled by and an alarm looks at
 (stacks/gateway/capacity.py).
 
 LITELLM_WORKER_STARTUP_HOOKS names `capacity:begin`, which LiteLLM calls in each worker when it starts (its
@@ -11,20 +16,66 @@ documentation, "Worker Startup Hooks"): nothing of this is on the way of a reque
 
 import asyncio
 import json
+import time
 
-from litellm.proxy.middleware.admission_control_middleware import get_admission_control_stats
+from litellm.proxy.middleware.admission_control_middleware import (
+    admission_control_state,
+    get_admission_control_settings,
+    get_admission_control_stats,
+)
 from litellm.proxy.middleware.in_flight_requests_middleware import get_in_flight_requests
 
 SAMPLES = 60  # in a line, so that a moment does not stand for a minute
 SAMPLE_SECONDS = 1.0
+
+LOOK_SECONDS = 0.1
+# How much the newest look counts: a single stop, as of a collection of garbage, is no overload.
+WEIGHT = 0.2
+LATE_SECONDS = 0.5  # on average: a request takes some ten turns of the loop
+IN_TIME_SECONDS = 0.25
+FEWEST = 20  # places that are never taken: so few are under way where the machine itself is slow for a moment
+GIVEN_BACK = 0.1  # of what is taken, in a look
 
 # What runs beside the requests; asyncio itself keeps no hold of a task.
 _running: set[asyncio.Task[None]] = set()
 
 
 async def begin() -> None:
-    """Begin to count, beside whatever this worker does."""
-    _running.add(asyncio.create_task(_report()))
+    """Begin to watch and to count, beside whatever this worker does."""
+    _running.update((asyncio.create_task(_watch()), asyncio.create_task(_report())))
+
+
+class Places:
+    """The places of a worker, of which some are taken while it is late."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._late = 0.0  # seconds, on average
+
+    async def look(self, late: float, limit: int) -> None:
+        """Take all that are free, or give some back, after another look; `limit` is how many places there are."""
+        self._late += WEIGHT * (late - self._late)
+        places = admission_control_state.get_semaphore(limit)
+        if self._late > LATE_SECONDS:
+            while not places.locked() and limit - self.taken > FEWEST:
+                await places.acquire()  # one is free, so that this does not wait
+                self.taken += 1
+        elif self._late < IN_TIME_SECONDS and self.taken:
+            for _ in range(max(1, int(GIVEN_BACK * self.taken))):
+                places.release()
+                self.taken -= 1
+
+
+async def _watch() -> None:
+    from litellm.proxy import proxy_server  # it is being imported while this module is
+
+    places = Places()
+    while True:
+        begun = time.monotonic()
+        await asyncio.sleep(LOOK_SECONDS)
+        late = time.monotonic() - begun - LOOK_SECONDS
+        if settings := get_admission_control_settings(proxy_server.general_settings):
+            await places.look(late, settings.max_in_flight_requests)
 
 
 async def _report() -> None:

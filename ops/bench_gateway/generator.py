@@ -7,6 +7,8 @@ of callers, each of whom takes the lane's next request. Where a request has a ti
 it is sent then, whatever became of those before it, as long as a caller is free: an open loop, in which the time of an
 answer counts from when it should have been asked for. Where it has none, it is sent as soon as a caller is free.
 
+A request takes a connection that is idle, whoever had it, and opens one only if none is: as a load balancer does.
+
 It runs in Locust's own environment (`locust.in`), and imports nothing of the project.
 """
 
@@ -48,12 +50,18 @@ class Caller(User):  # type: ignore[misc]
     lanes: Iterator[deque[dict[str, Any]]]
     answers: list[dict[str, Any]]
     clock: list[float]  # when the first request is due, once that is known
+    idle: list[HTTPClient]  # the connections that nobody has at the moment
     patience: float
 
     def on_start(self) -> None:
         """Take a place in a lane."""
         self.lane = next(self.lanes)
-        self.http = HTTPClient.from_url(
+
+    def connection(self) -> HTTPClient:
+        """Take the one that was in use last, or open another."""
+        if self.idle:
+            return self.idle.pop()
+        return HTTPClient.from_url(
             self.target["url"],
             connection_timeout=self.patience,
             network_timeout=self.patience,
@@ -61,10 +69,6 @@ class Caller(User):  # type: ignore[misc]
             proxy_host=self.target.get("proxy_host"),
             proxy_port=self.target.get("proxy_port"),
         )
-
-    def on_stop(self) -> None:
-        """Close the connection."""
-        self.http.close()
 
     @task  # type: ignore[untyped-decorator]
     def ask(self) -> None:
@@ -78,11 +82,14 @@ class Caller(User):  # type: ignore[misc]
         if "at" in request:
             gevent.sleep(max(0.0, begin + request["at"] - time.perf_counter()))
         noted = {"lane": request["lane"], "at": request.get("at"), "sent": time.perf_counter() - begin, "events": []}
+        http = self.connection()
         try:
-            answer = self.http.request("POST", request["path"], body, request["headers"])
+            answer = http.request("POST", request["path"], body, request["headers"])
             noted |= {"status": answer.status_code, "retry_after": answer.get("retry-after")}
             noted["text"] = self._read(answer, noted["events"], begin)
+            self.idle.append(http)
         except Exception as error:
+            http.close()
             noted |= {"status": 0, "text": f"{type(error).__name__}: {error}"}
         noted["end"] = time.perf_counter() - begin
         self.answers.append(noted)
@@ -118,11 +125,13 @@ def run(plan: dict[str, Any]) -> list[dict[str, Any]]:
         lanes += [queue] * min(lane["callers"], len(queue))
     answers: list[dict[str, Any]] = []
     clock: list[float] = []
+    idle: list[HTTPClient] = []
     own = {
         "target": plan["target"],
         "lanes": iter(lanes),
         "answers": answers,
         "clock": clock,
+        "idle": idle,
         "patience": plan["patience"],
     }
     environment = Environment(user_classes=[type("BenchCaller", (Caller,), own)])
@@ -136,6 +145,8 @@ def run(plan: dict[str, Any]) -> list[dict[str, Any]]:
     while len(answers) < wanted and time.perf_counter() < end:
         gevent.sleep(POLL)
     runner.quit()
+    for http in idle:
+        http.close()
     return list(answers)
 
 

@@ -45,6 +45,8 @@ litellm_settings:
   redact_messages_in_exceptions: true
   # A caller cannot keep a call out of the records with no-log.
   global_disable_no_log_param: true
+  # Nor does an answer tell which models fall back to which.
+  expose_router_debug_in_errors: false
   # One JSON object per line, for CloudWatch Logs Insights.
   json_logs: true
   # Seconds. LiteLLM's default of 6000 would keep a connection open long after the load balancer has given up.
@@ -110,7 +112,8 @@ _KEPT: Final = """\
 """
 
 _REFUSALS: Final = """\
-  # budgets.py beside this file in the image says what to do when a budget is used up.
+  # Beside this file in the image budgets.py says what to do when a budget is used up, faults.py leaves out a deployment
+  # whose provider fails, and keeps a caller's mistake with the caller, and errors.py says in a sentence what failed.
 """
 
 _MAIL: Final = """\
@@ -173,7 +176,7 @@ def _callbacks(*, datadog: bool, dated: bool, several: bool) -> Iterator[str]:
         yield _KEPT
     yield _REFUSALS
     names = ["affinity.conversations"] * several + ["masking.datadog"] * datadog + ["prices.dated"] * dated
-    names += ["budgets.refusals"]
+    names += ["budgets.refusals", "faults.attributed", "errors.told"]
     yield f"  callbacks: [{', '.join(names)}]\n"
 
 
@@ -275,11 +278,15 @@ def _router(names: Iterable[str]) -> Iterator[str]:
     yield "  # A retry goes to a region that is not left out."
     yield "  num_retries: 3"
     yield from _comment(
-        "Seconds that a region which answered 429 is left out, unless its Retry-After says another time. Do not set "
-        "allowed_fails or allowed_fails_policy: LiteLLM would then count failures first, where now one 429 is enough.",
-        "  ",
+        "Seconds that a region which answered 429 is left out, unless its Retry-After says another time.", "  "
     )
     yield "  cooldown_time: 30"
+    yield from _comment(
+        "LiteLLM's own rule for leaving a region out goes by the status: one caller's 404 would switch a model off for "
+        "everybody. faults.attributed (below) goes by whose fault it is.",
+        "  ",
+    )
+    yield "  disable_cooldowns: true"
     if pairs := list(fallbacks(names)):
         yield "  # When every deployment of a model fails: a model of about the same price elsewhere."
         yield "  fallbacks:"

@@ -17,6 +17,8 @@ from stacks.litellm_config.rules import (
     closed,
     conversations,
     credentials,
+    errors,
+    faults,
     guardrails,
     keys,
     mcp,
@@ -93,6 +95,8 @@ def load_config(
     closed.check_modes(reading, found)
     conversations.check(reading, found)
     budgets.check(reading, named)
+    faults.check(reading, named)
+    errors.check(reading, named)
     return LiteLlmConfig(
         path=path,
         models=found,

@@ -72,6 +72,10 @@ CALLBACKS: Final = {
     ),
     # container/budgets.py: what is said to whom a budget refuses.
     "budgets.refusals": Needs((), (), ()),
+    # container/errors.py: what a caller is told of a failure.
+    "errors.told": Needs((), (), ()),
+    # container/faults.py: what leaves a deployment out, and what no other model is asked for.
+    "faults.attributed": Needs((), (), ()),
     # container/prices.py: the prices that an entry has in model_info.prices_from, from their days on.
     "prices.dated": Needs((), (), ()),
     # Lives in litellm-enterprise, whose licence allows production use to subscribers only.

@@ -406,7 +406,10 @@ def vertex_entries(draw: DrawFn) -> Written:
 @composite
 def callbacks_of(draw: DrawFn, model_list: list[Written]) -> Written:
     """None, or some; the one that charges prices with a day wherever an entry has them."""
-    known = ("affinity.conversations", "budgets.refusals", "masking.datadog", "prices.dated", "smtp_email")
+    known = (
+        *("affinity.conversations", "budgets.refusals", "errors.told", "faults.attributed", "masking.datadog"),
+        *("prices.dated", "smtp_email"),
+    )
     chosen: Written = draw(some(callbacks=several(st.sampled_from(known)).map(list)))
     if any("prices_from" in entry.get("model_info", {}) for entry in model_list):
         chosen["callbacks"] = list({**dict.fromkeys(chosen.get("callbacks", ())), "prices.dated": None})

@@ -170,6 +170,30 @@ def test_another_model_steps_in_when_every_region_is_throttled(client: openai.Op
     assert model_calls(outside)[-1].model == "gpt-6.1-sol"
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_one_callers_mistake_hurts_nobody_else(
+    gateway: LocalGateway, client: openai.OpenAI, outside: OutsideWorld, status: int
+) -> None:
+    """Azure says it of one request, which goes to another vendor only if another model may take it."""
+    outside.set_fault("*.openai.azure.com", Fault(status=status, count=1))
+    try:
+        ask(client, AZURE)
+    except openai.BadRequestError:
+        assert status == 400
+        assert {call.provider for call in model_calls(outside)} == {"azure"}
+    outside.clear("calls")
+    assert ask(sdk(gateway, gateway.user_key(f"ben-{uuid.uuid4()}")), AZURE).startswith(COMPLETION_PHRASE)
+    assert [call.model for call in model_calls(outside)] == [AZURE]
+
+
+@pytest.mark.parametrize("model", [BEDROCK, AZURE, VERTEX])
+def test_what_cannot_be_read_is_told_in_a_sentence(client: openai.OpenAI, model: str) -> None:
+    wrong: Any = "Hello"
+    with pytest.raises(openai.BadRequestError, match="its format is not that of this operation") as refused:
+        client.chat.completions.create(model=model, messages=wrong)
+    assert not any(word in str(refused.value) for word in ("Traceback", ".py", "attribute"))
+
+
 def test_a_wrong_key_is_refused(gateway: LocalGateway, outside: OutsideWorld) -> None:
     with pytest.raises(openai.AuthenticationError):
         ask(sdk(gateway, "sk-nobody"), BEDROCK)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import pytest
 
@@ -15,7 +17,7 @@ from ops.bench_gateway import prompts
 
 STANDING_IN: dict[str, dict[str, object]] = {
     "gevent": {},
-    "geventhttpclient": {"HTTPClient": object},
+    "geventhttpclient": {"HTTPClient": type("HTTPClient", (), {})},
     "locust": {"User": object, "task": lambda function: function},
     "locust.env": {"Environment": object},
     "locust.exception": {"StopUser": StopIteration},
@@ -38,7 +40,7 @@ class Response:
     def __init__(self, kind: str, *lines: bytes) -> None:
         self._kind, self._lines = kind, list(lines)
 
-    def get(self, name: str, default: str) -> str:
+    def get(self, name: str, default: str = "") -> str:
         return self._kind if name == "content-type" else default
 
     def readline(self, end: bytes) -> bytes:
@@ -69,6 +71,48 @@ def test_of_another_answer_the_beginning_is_kept(generator: ModuleType) -> None:
     events: list[float] = []
     assert generator.Caller._read(Response("application/json", b"x" * 900), events, 0.0) == "x" * 400
     assert events == []
+
+
+class Connection:
+    """One of geventhttpclient's: it answers, or breaks."""
+
+    breaks = False
+    closed = False
+
+    def request(self, *_: object) -> Response:
+        if self.breaks:
+            raise ConnectionError
+        return Response("application/json", b"{}")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_connection_is_opened_only_if_none_is_idle(
+    generator: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[Connection] = []
+
+    def open_one(*_: object, **__: object) -> Connection:
+        opened.append(Connection())
+        return opened[-1]
+
+    monkeypatch.setattr(generator.HTTPClient, "from_url", open_one, raising=False)
+    monkeypatch.setattr(Response, "status_code", 200, raising=False)
+    (tmp_path / "body").write_bytes(b"{}")
+    request = {"path": "/", "body": str(tmp_path / "body"), "headers": {}, "number": 1, "lane": "plain"}
+    caller = generator.Caller()
+    caller.target, caller.patience, caller.clock = {"url": "http://127.0.0.1"}, 1.0, [0.0]
+    caller.idle, caller.answers, caller.lane = [], [], deque([request] * 4)
+    caller.environment = mock.MagicMock()
+    for _ in range(2):
+        caller.ask()
+    assert (len(opened), caller.idle) == (1, opened)
+    opened[0].breaks = True
+    caller.ask()
+    assert (opened[0].closed, caller.idle, caller.answers[-1]["status"]) == (True, [], 0)
+    caller.ask()
+    assert len(opened) == 2
 
 
 def test_the_numbers_place_is_that_of_the_bodies(generator: ModuleType, tmp_path: Path) -> None:

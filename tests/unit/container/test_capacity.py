@@ -15,7 +15,7 @@ LIMIT = 3
 # LiteLLM's middleware around an application that answers when it is told to. Each request is what uvicorn makes of one
 # whose body has not come yet: who reads of it waits for ever.
 PROBE = """
-import asyncio, contextlib, importlib, json, os, sys
+import asyncio, contextlib, importlib, json, os, sys, types
 from litellm.proxy.middleware import admission_control_middleware as admission
 from litellm.proxy.middleware.in_flight_requests_middleware import InFlightRequestsMiddleware
 
@@ -23,6 +23,7 @@ settings = {
     "max_in_flight_requests_per_worker": os.environ["MAX_IN_FLIGHT_REQUESTS"],
     "max_queued_requests_per_worker": 0,
 }
+sys.modules["litellm.proxy.proxy_server"] = types.SimpleNamespace(general_settings=settings)
 answer = asyncio.Event()
 
 async def application(scope, receive, send):
@@ -60,11 +61,31 @@ async def main():
     health = [await ask(path) for path in ("/health/liveliness", "/health/readiness")]
     await getattr(capacity, hook)()
     line = await printed
+    places, limit = capacity.Places(), int(os.environ["MAX_IN_FLIGHT_REQUESTS"])
+    capacity.WEIGHT, capacity.GIVEN_BACK, taken = 1, 0.6, []
+
+    async def look(late, fewest=1):
+        capacity.FEWEST = fewest
+        await places.look(late, limit)
+        taken.append(places.taken)
+
+    await look(9)  # none is free
     answer.set()
+    finished = await asyncio.gather(*held)
+    await look(9, fewest=9)
+    await look(9)
+    with_one_place = await ask("/v1/messages")
+    await look(0.3)  # neither late nor in time
+    await look(9, fewest=0)
+    late = [await ask("/v1/messages"), await ask("/health/liveliness")]
+    while places.taken:
+        await look(0)
     print(json.dumps({
         "refused": refused,
         "health": health,
-        "held": await asyncio.gather(*held),
+        "held": finished,
+        "taken": taken,
+        "late": [with_one_place, *late],
         "after": await ask("/v1/messages"),
         "line": json.loads(line),
     }))
@@ -102,3 +123,9 @@ def test_what_was_let_in_goes_on_and_makes_room(found: Any) -> None:  # noqa: AN
 def test_a_worker_says_what_it_has_in_hand_and_refused(found: Any) -> None:  # noqa: ANN401
     assert found["line"]["capacity"] == {"in_flight": LIMIT, "refused": 1}
     assert found["line"]["level"] == "INFO"  # what has no level is taken for what LiteLLM prints while it starts
+
+
+def test_a_worker_that_is_late_takes_nothing_more_until_it_is_in_time_again(found: Any) -> None:  # noqa: ANN401
+    """It takes the places that are free, but for a few, and gives them back bit by bit."""
+    assert found["taken"] == [0, 0, 2, 2, 3, 2, 1, 0]
+    assert [status for status, _, _ in found["late"]] == [200, 503, 200]

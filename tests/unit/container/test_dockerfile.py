@@ -76,7 +76,9 @@ def test_signals_reach_the_command() -> None:
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
 
 
-MODULES = {"affinity.py", "budgets.py", "capacity.py", "masking.py", "prices.py", "records.py"}
+MODULES = {
+    *("affinity.py", "budgets.py", "capacity.py", "errors.py", "faults.py", "masking.py", "prices.py", "records.py"),
+}
 
 
 def compiling() -> list[str]:

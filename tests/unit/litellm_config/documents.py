@@ -47,8 +47,10 @@ SMALLEST: dict[str, Any] = {
     "litellm_settings": {
         "request_timeout": 600,
         "budget_exceeded_status_code": 400,
-        "callbacks": ["budgets.refusals"],
+        "callbacks": ["budgets.refusals", "faults.attributed", "errors.told"],
+        "expose_router_debug_in_errors": False,
     },
+    "router_settings": {"disable_cooldowns": True},
     "general_settings": {
         "database_connection_pool_limit": 10,
         "disable_budget_reservation": True,

@@ -39,6 +39,9 @@ ADVICE = (
     "budget_exceeded_status_code: it is not 400",
     "there is no budgets.refusals",
     "there is no masking.datadog",
+    "disable_cooldowns: it is not true",
+    "expose_router_debug_in_errors: it is not false",
+    "there is no errors.told",
 )
 """What every file is told that comes from elsewhere, in words of the sentences: `test_litellm_config.py` has them."""
 

@@ -19,7 +19,10 @@ CONFIG = EXAMPLE / "config.yaml"
 def test_the_default_config_loads_without_a_warning() -> None:
     config = load_config(CONFIG, provided=VARIABLES, opened=("mcp",))
     assert config.warnings == ()
-    assert config.callbacks == ("affinity.conversations", "masking.datadog", "prices.dated", "budgets.refusals")
+    assert config.callbacks == (
+        *("affinity.conversations", "masking.datadog", "prices.dated", "budgets.refusals", "faults.attributed"),
+        "errors.told",
+    )
     assert config.licensed_callbacks == ()
     assert config.alerting == ("slack", "email")
     assert config.request_timeout == 600
@@ -120,13 +123,38 @@ def test_a_variable_that_the_task_always_has_may_be_referred_to(load: Load) -> N
     assert config.variables == ("AZURE_API_BASE",)
 
 
+REST = ["budgets.refusals", "faults.attributed", "errors.told"]
+"""The callbacks that every file is asked for."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"router_settings__disable_cooldowns": None}, "one caller's mistake, as a call that gets 404, leaves a model"),
+        ({"litellm_settings__callbacks": [REST[0], REST[2]]}, "nothing leaves out a deployment whose provider"),
+        (
+            {"router_settings__allowed_fails": 3},
+            "router_settings.allowed_fails: with disable_cooldowns LiteLLM does not",
+        ),
+        ({"router_settings__allowed_fails_policy": {}}, "LiteLLM does not look at it: remove it"),
+        ({"litellm_settings__expose_router_debug_in_errors": None}, "tells how models fall back to which"),
+        ({"litellm_settings__callbacks": REST[:2]}, "can hold a stack trace, paths and variables' names"),
+    ],
+)
+def test_what_lets_one_caller_hurt_others_or_tells_of_the_inside_is_warned_of(
+    load: Load, changes: dict[str, object], words: str
+) -> None:
+    (warning,) = load(changed(**changes)).warnings
+    assert words in warning
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"general_settings__disable_budget_reservation": False}, "counts the tokens of every prompt"),
         ({"general_settings__apply_user_budget_to_team_keys": None}, "may spend as much as they like"),
         ({"litellm_settings__budget_exceeded_status_code": 422}, "is not 400: tools try again"),
-        ({"litellm_settings__callbacks": []}, "there is no budgets.refusals"),
+        ({"litellm_settings__callbacks": REST[1:]}, "there is no budgets.refusals"),
     ],
 )
 def test_what_makes_budgets_dear_or_their_end_a_riddle_is_warned_of(
@@ -162,7 +190,7 @@ def test_what_nothing_keeps_together_is_warned_of(load: Load, tmp_path: Path) ->
     titan = "bedrock/amazon.titan-embed-text-v2:0"  # has no prompt cache
     document = several(
         *(SONNET, titan),
-        router_settings={"optional_pre_call_checks": ["router_budget_limiting"]},
+        router_settings__optional_pre_call_checks=["router_budget_limiting"],
         litellm_settings__success_callback=["affinity.conversations"],  # it would not be asked
     )
     (warning,) = load(document).warnings
@@ -176,8 +204,8 @@ def test_what_nothing_keeps_together_is_warned_of(load: Load, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "document",
     [
-        several(SONNET, litellm_settings__callbacks=["affinity.conversations", "budgets.refusals"]),
-        several(SONNET, router_settings={"optional_pre_call_checks": ["session_affinity"]}),
+        several(SONNET, litellm_settings__callbacks=["affinity.conversations", *REST]),
+        several(SONNET, router_settings__optional_pre_call_checks=["session_affinity"]),
         bedrock(SONNET, "us-west-2"),
     ],
 )
@@ -331,7 +359,8 @@ REFUSALS = [
     (
         changed(litellm_settings__callbacks=["langfuse"]),
         "litellm_settings.callbacks: 'langfuse' is not set up in this gateway: use one of "
-        "affinity.conversations, budgets.refusals, masking.datadog, prices.dated, smtp_email",
+        "affinity.conversations, budgets.refusals, errors.told, faults.attributed, masking.datadog, prices.dated, "
+        "smtp_email",
     ),
     (
         changed(litellm_settings__callbacks="datadog"),

@@ -21,7 +21,7 @@ NEEDED = {
     "vertex_location": "global",
     "vertex_credentials": "os.environ/VERTEX_CREDENTIALS",
 }
-CHARGED = ["prices.dated", "budgets.refusals"]
+CHARGED = ["prices.dated", "budgets.refusals", "faults.attributed", "errors.told"]
 
 
 def entry(model: str = ARGON, parameters: Mapping[str, object] | None = None, **info: object) -> dict[str, Any]:
@@ -34,7 +34,13 @@ def read(folder: Path, *entries: dict[str, Any], callbacks: list[str] = CHARGED,
     """The file with these entries, read."""
     document = {
         "model_list": entries,
-        "litellm_settings": {"request_timeout": 600, "budget_exceeded_status_code": 400, "callbacks": callbacks},
+        "litellm_settings": {
+            "request_timeout": 600,
+            "budget_exceeded_status_code": 400,
+            "callbacks": callbacks,
+            "expose_router_debug_in_errors": False,
+        },
+        "router_settings": {"disable_cooldowns": True},
         "general_settings": {
             "database_connection_pool_limit": 10,
             "disable_budget_reservation": True,

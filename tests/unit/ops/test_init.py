@@ -116,7 +116,10 @@ def test_everything_in_three_accounts(tmp_path: Path) -> None:
     assert prod.report and [plan.name for plan in prod.report.plans] == ["Claude Team Premium", "ChatGPT Business"]
     assert prod.bill and prod.bill.azure and prod.bill.google
     assert own.releases and own.releases.approved == ("prod",)
-    assert config.callbacks == ("affinity.conversations", "masking.datadog", "prices.dated", "budgets.refusals")
+    assert config.callbacks == (
+        *("affinity.conversations", "masking.datadog", "prices.dated", "budgets.refusals", "faults.attributed"),
+        "errors.told",
+    )
     assert config.alerting == ("slack", "email")
     assert {model.provider for model in config.models} == {"bedrock", "azure", "vertex_ai"}
 
@@ -137,6 +140,8 @@ def test_what_is_not_wanted_is_not_there(tmp_path: Path) -> None:
         (
             "affinity.conversations",
             "budgets.refusals",
+            "faults.attributed",
+            "errors.told",
         ),
         ("email",),
     )

@@ -1,0 +1,179 @@
+"""Whose fault a failed attempt is: on a stand-in for LiteLLM, and what follows of it on the pinned LiteLLM's Router."""
+
+import asyncio
+import json
+import subprocess
+import types
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stacks import CHECKOUT
+from stacks.litellm_config.rules.faults import CALLBACK
+from tests.unit.container.loading import CONTAINER, loaded, stand_in
+from tests.unit.container.regions import SLOW, regions
+
+PYTHON = CHECKOUT / ".tools/litellm/bin/python"
+REGIONS = {"us-west-2", "us-east-1", "us-east-2"}
+Json = dict[str, Any]
+
+OFTEN = {"times": 6}  # more often than what leaves a deployment out, if others see it too
+# Each way in which a caller can make a call fail, as the Router gets it of the proxy: what fails, and with which class
+# of error. LiteLLM's proxy refuses the rest before: mock_testing_*, mock_timeout and mock_response, api_base.
+WRONG: dict[str, tuple[Json, str]] = {
+    "404": ({"prompt": "answer 404: no file of that name", **OFTEN}, "NotFoundError"),
+    "parameter": ({"prompt": "answer 400: temperature: range: 0..1"}, "BadRequestError"),
+    "too large": ({"prompt": "answer 413: Request exceeds the maximum size"}, "BadRequestError"),
+    "too long": ({"prompt": "answer 400: prompt is too long: 1000001 > 1000000"}, "ContextWindowExceededError"),
+    "filter": ({"prompt": "answer 400: Output blocked by content filtering policy"}, "ContentPolicyViolationError"),
+    "not theirs": ({"prompt": "answer 403: You have no access to this file", **OFTEN}, "PermissionDeniedError"),
+    "strange": ({"prompt": "answer 500: Internal server error", **OFTEN}, "InternalServerError"),
+    "time-out": ({"prompt": SLOW, "timeout": 0.05, "client_side_timeout": True, **OFTEN}, "Timeout"),
+    "leaves": ({"prompt": SLOW, "leaves": True}, "CancelledError"),
+    "operation": ({"operation": "aembedding"}, "LiteLLMUnknownProvider"),
+    "own key": ({"api_key": "not a key"}, "AuthenticationError"),
+    "retries": ({"prompt": "answer 500: x", "num_retries": 9, "models": ["claude"], **OFTEN}, "InternalServerError"),
+    "for how long": ({"prompt": "answer 404: x", "cooldown_time": 9999}, "NotFoundError"),
+    "another's": ({"prompt": "answer 404: x", "model_info": {"id": "elsewhere"}}, "NotFoundError"),
+}
+NO_MATTER_OF_THE_REQUEST = {"404", "too long", "not theirs", "strange", "time-out", "own key", "retries"}
+"""Those that a fallback may answer: it could, or nobody can tell."""
+
+DOWN: dict[str, tuple[Json, Json]] = {
+    "throttled": ({"status": 429, "people": ["ana"] * 3}, {"us-east-1": 30}),
+    "throttled for long": ({"status": 429, "people": ["ana"] * 3, "retry_after": 7}, {"us-east-1": 7}),
+    "refused": ({"status": 401, "people": ["ana"] * 3}, {"us-east-1": 30}),
+    "out": ({"status": 500, "people": ["ana", "ben"] * 4}, {"us-east-1": 30}),
+    "out for one": ({"status": 500, "people": ["ana"] * 8}, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def held() -> Json:
+    """What became of the calls that `mistakes.py` has fail."""
+    if not PYTHON.exists():
+        pytest.skip("LiteLLM is not installed in .tools/litellm; `make setup` installs it")
+    asked = {
+        "wrong": {name: way for name, (way, _) in WRONG.items()},
+        "down": {name: case for name, (case, _) in DOWN.items()},
+    }
+    with regions() as url:
+        done = subprocess.run(
+            [PYTHON, CHECKOUT / "tests/unit/container/mistakes.py"],
+            input=json.dumps({"url": url, **asked}),
+            env={"PYTHONPATH": str(CONTAINER), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    assert done.returncode == 0, done.stderr
+    found: Json = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_by_litellms_own_rule_anyone_can_switch_a_model_off(held: Json) -> None:
+    """What this is for; if it holds no longer, LiteLLM's own rule may do."""
+    assert set(held["by LiteLLM"]["ben"]["only"]) == {"RouterRateLimitError"}
+    assert set(held["by LiteLLM"]["ben"]["claude"]) == {"RouterRateLimitError"}
+
+
+@pytest.mark.parametrize("way", WRONG)
+def test_one_callers_mistake_hurts_nobody_else(held: Json, way: str) -> None:
+    found = held["wrong"][way]
+    assert found["ana"] == [WRONG[way][1]]
+    assert found["out"] == {}
+    assert set(found["ben"]["claude"]) <= REGIONS
+    assert set(found["ben"].get("only", ["alone"])) == {"alone"}
+
+
+@pytest.mark.parametrize("way", sorted(set(WRONG) - NO_MATTER_OF_THE_REQUEST - {"for how long", "another's"}))
+def test_what_is_wrong_with_a_request_goes_to_no_other_vendor(held: Json, way: str) -> None:
+    assert "elsewhere" not in held["wrong"][way]["asked"]
+
+
+def test_what_another_model_may_take_does(held: Json) -> None:
+    assert "elsewhere" in held["wrong"]["too long"]["asked"]
+
+
+@pytest.mark.parametrize("case", DOWN)
+def test_what_a_provider_says_of_itself_leaves_its_deployment_out(held: Json, case: str) -> None:
+    """But never the only one of a model, which fails here in the same way."""
+    assert held["down"][case] == DOWN[case][1]
+
+
+# On a stand-in for LiteLLM
+
+
+class BadRequestError(Exception):
+    def __init__(self, **_: object) -> None:
+        super().__init__()
+
+
+ROUTER = SimpleNamespace(content_policy_fallbacks=None)
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    tracked = "litellm.router_utils.router_callbacks.track_deployment_metrics"
+    parts: dict[str, dict[str, Any]] = {
+        "litellm": {"BadRequestError": BadRequestError},
+        "litellm.integrations": {},
+        "litellm.integrations.custom_logger": {"CustomLogger": object},
+        "litellm.proxy": {"proxy_server": SimpleNamespace(llm_router=ROUTER)},
+        "litellm.router_utils": {},
+        "litellm.router_utils.router_callbacks": {},
+        tracked: {"get_deployment_successes_for_current_minute": lambda *_: 0},
+    }
+    stand_in(monkeypatch, parts)
+    yield loaded("faults")
+
+
+def came(kind: str, words: str = "", model: str = "claude", notes: str = "metadata") -> Json:
+    return {notes: {"previous_models": [{"exception_type": kind, "exception_string": words, "model_group": model}]}}
+
+
+def test_the_callback_is_the_one_that_the_reader_asks_for(faults: types.ModuleType) -> None:
+    module, name = CALLBACK.split(".")
+    assert module == faults.__name__
+    assert isinstance(getattr(faults, name), faults.Attributed)
+
+
+@pytest.mark.parametrize("notes", ["metadata", "litellm_metadata"])
+def test_a_fallback_has_no_deployment_for_a_wrong_request(faults: types.ModuleType, notes: str) -> None:
+    request = came("BadRequestError", notes=notes)
+    with pytest.raises(BadRequestError):
+        asyncio.run(faults.attributed.async_filter_deployments("gpt", [1], None, request))
+    assert asyncio.run(faults.attributed.async_filter_deployments("claude", [1], None, request)) == [1]  # another order
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"metadata": None},
+        {"metadata": {"previous_models": ["claude"]}},
+        {"metadata": {"previous_models": []}},
+        came("RateLimitError"),
+        came("ContextWindowExceededError"),
+        came("BadRequestError", "Your credit balance is too low to access the Anthropic API."),
+    ],
+)
+def test_everything_else_has(faults: types.ModuleType, request_: Json) -> None:
+    assert asyncio.run(faults.attributed.async_filter_deployments("gpt", [1], None, request_)) == [1]
+
+
+def test_a_filters_own_fallbacks_are_the_companys(faults: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faults.is_mistaken("gpt", came("ContentPolicyViolationError"))
+    monkeypatch.setattr(ROUTER, "content_policy_fallbacks", [{"claude": ["gpt"]}])
+    assert not faults.is_mistaken("gpt", came("ContentPolicyViolationError"))
+
+
+def test_nothing_of_it_keeps_a_request_from_its_answer(
+    faults: types.ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = SimpleNamespace(status_code=429)
+    asyncio.run(faults.attributed.async_post_call_failure_deployment_hook({"model_info": {"id": "a"}}, error, None))
+    assert "could not be found out" in caplog.text
