@@ -82,7 +82,7 @@ def load_config(
     modules.check(reading)
     redis.check(reading)
     closed.check(reading)
-    servers, endpoints = mcp.check(reading), pass_through.check(reading)
+    tools, endpoints = mcp.check(reading), pass_through.check(reading)
     asked = guardrails.check(reading, found)
     named, alerting, needs = callbacks.check(reading)
     models.check_charged(reading, found)
@@ -108,7 +108,7 @@ def load_config(
         database_pool_limit=pool_limit,
         request_timeout=request_timeout,
         guardrails=asked,
-        mcp_servers=servers,
+        mcp_servers=tools,
         pass_through=endpoints,
         has_files=bool(reading.document.get("files_settings")),
         warnings=findings.warnings(),
