@@ -616,7 +616,7 @@ class TestHandler:
     def test_the_bills_of_openai_and_anthropic(
         self, deployed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Each with its settings and its key; of Bedrock, which LiteLLM has no deployment of, nobody is asked."""
+        """Each with its settings and its key; of AWS and Azure, which LiteLLM has no deployment of, nobody is asked."""
         gpt, claude = "openai/gpt-5.5", "anthropic/claude-opus-5-5"
         asked = []
 
@@ -630,10 +630,11 @@ class TestHandler:
         deployed.setattr(openai_bill, "read", read("gpt-5.5", 10.0))
         deployed.setattr(anthropic_bill, "read", read("claude-opus-5-5", 20.0))
         deployed.setattr(aws_bill, "read", lambda *_: pytest.fail("nothing is of AWS"))
+        deployed.setattr(azure_bill, "read", lambda *_: pytest.fail("nothing is of Azure"))
         settings = environment.Bill(
             tolerance_percent=3,
             profile_tag=None,
-            azure=None,
+            azure=environment.AzureBill(tenant="t", client="c", subscription="s"),
             google=None,
             openai=environment.OpenAiBill(projects=("proj_1",)),
             anthropic=environment.AnthropicBill(workspaces=()),
@@ -658,6 +659,7 @@ class TestHandler:
         (_, _, blocks), _ = POSTED
         assert "*Models on servers of one's own* is not compared: nobody bills their tokens" in blocks
         assert "Bedrock" not in blocks
+        assert "Azure" not in blocks
 
     def test_wrong_events_and_settings(self, deployed: pytest.MonkeyPatch) -> None:
         with pytest.raises(ValueError, match="must be as in 2026-12-05"):
