@@ -24,7 +24,7 @@ import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
 PRICES_FROM = "prices_from"
-# In whose zone a provider's day begins, if not in UTC; stacks/litellm_config/prices.py has the sources.
+# In whose zone a provider's day begins, if not in UTC; stacks/litellm_config/providers.py has the sources.
 ZONES = {"vertex_ai": ZoneInfo("America/Los_Angeles")}
 # What of an entry of LiteLLM's list is a price, or decides how one is used.
 PRICE = re.compile(r"cost|uplift_multiplier|tiered_pricing|off_peak_pricing|billing_unit")

@@ -12,8 +12,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 UNKNOWN = "unknown"
+GLOBAL = "global"  # as Google calls what is nowhere in particular
 REGION_TAG = "region:"
 # Of a call and of a refused request these are always there: a sum over the values of one is the sum over all.
 TEXTS = ("user", "team", "key", "model", "deployment", "provider", "region", "call_type", "call_id")
@@ -22,11 +24,15 @@ NAME = re.compile(r"[\w.:@+-]{1,128}")
 # Where a URL says it: Amazon's and Azure's in the host's name, Google's in the path.
 REGIONS = (
     re.compile(r"//bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\."),
-    re.compile(r"//([a-z0-9-]+)\.[a-z.]*azure\.com\b"),
+    re.compile(r"//([a-z0-9-]+)\.[a-z0-9.]*azure\.com\b"),
     re.compile(r"googleapis\.com/.*/locations/([a-z0-9-]+)"),
 )
+# The first words of hosts that are a provider's whole API, and tell no place.
+APIS = ("api", "generativelanguage")
 # Where the providers say by which number they know a request, Azure's API gateway before the model behind it.
-REQUEST_ID_HEADERS = ("x-amzn-requestid", "apim-request-id", "x-request-id", "request-id")
+REQUEST_ID_HEADERS = (*("x-amzn-requestid", "apim-request-id", "x-request-id", "request-id", "mistral-correlation-id"),)
+# Of which LiteLLM makes up the number of an answer, as they send none.
+UNNUMBERED = ("bedrock", "ollama", "ollama_chat")
 
 Json = dict[str, Any]
 Part = Callable[[], Mapping[str, Any]]
@@ -163,18 +169,35 @@ def tag_region(request: Mapping[str, Any]) -> None:
 
 
 def region(parameters: Mapping[str, Any], deployment: str) -> str:
-    """Return where a deployment runs: Amazon's region, Google's location, the name of Azure's resource.
+    """Return where a deployment runs: Amazon's region, Google's location, the name of Azure's resource or of a server.
 
-    `parameters` are its litellm_params.
+    What is called at its provider's one address is `GLOBAL`. `parameters` are its litellm_params.
     """
     provider = parameters.get("custom_llm_provider") or deployment.partition("/")[0]
     named = {"bedrock": "aws_region_name", "vertex_ai": "vertex_location"}.get(provider)
-    return str((named and parameters.get(named)) or _region_of_url(parameters.get("api_base")) or UNKNOWN)
+    if named or provider == "azure":
+        return str((named and parameters.get(named)) or _region_of_url(parameters.get("api_base")) or UNKNOWN)
+    return _region_of_url(parameters.get("api_base")) or GLOBAL
 
 
 def _region_of_url(url: object) -> str | None:
     found = (pattern.search(str(url)) for pattern in REGIONS)
-    return next((match[1] for match in found if match), None)
+    return next((match[1] for match in found if match), None) or _server(url)
+
+
+def _server(url: object) -> str | None:
+    """Return the first word of a host's name, as of vllm-1.corp.internal, or a whole IPv4 address.
+
+    None if it is a provider's API; Amazon's and Google's hosts have theirs by the patterns alone.
+    """
+    try:
+        host = urlsplit(str(url)).hostname or ""
+    except ValueError:  # no address at all
+        return None
+    if re.fullmatch(r"[\d.]+", host):
+        return host
+    name, _, domain = host.partition(".")
+    return None if name in APIS or domain.endswith(("amazonaws.com", "googleapis.com")) else _name(name)
 
 
 def _tagged_region(tags: object) -> str | None:
@@ -276,11 +299,11 @@ def _name(text: object) -> str | None:
 def _request_id(payload: Mapping[str, Any]) -> str | None:
     """Return the provider's number of a request; if it sends none, its number of the answer.
 
-    Bedrock's answers and embeddings have none: LiteLLM makes one up.
+    Bedrock's and Ollama's answers and embeddings have none: LiteLLM makes one up.
     """
     sent = payload["hidden_params"]["additional_headers"] or {}
     found = _header([{str(name).removeprefix("llm_provider-"): value for name, value in sent.items()}])
-    made_up = payload["custom_llm_provider"] == "bedrock" or payload["id"] == payload["litellm_call_id"]
+    made_up = payload["custom_llm_provider"] in UNNUMBERED or payload["id"] == payload["litellm_call_id"]
     return found or (None if made_up else _name(payload["id"]))
 
 

@@ -13,7 +13,8 @@ from typing import Final
 OPERATOR: Final = "127.0.0.1"
 OFFICE: Final = "127.0.0.2"
 STRANGER: Final = "127.0.0.3"
-_ELSEWHERE: Final = ("192.0.2.1", "198.51.100.1", "203.0.113.1")  # RFC 5737: addresses for documentation
+# Addresses for documentation (RFC 5737) and, where a company lets all of them in, for measurements (RFC 2544).
+_ELSEWHERE: Final = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1")
 
 
 def callers(cidrs: Iterable[str], management: Iterable[str]) -> dict[str, str]:

@@ -25,7 +25,7 @@ from local import postgres
 from local.aws import Emulator, Settings
 from local.callers import callers
 from local.litellm_venv import process_environment
-from local.models import credentials_of, deployments, profiles
+from local.models import credentials_of, deployments, profiles, servers
 from local.outside.credentials import Credentials
 from local.outside.page import Parts
 from local.outside.slack_workspace import ExampleWorkspace
@@ -235,7 +235,7 @@ class LocalGateway:
         known = {name: known[name] for name in known.keys() - MADE_BY_DEPLOYMENT}  # an older start had these
         needed = required_secrets(self.environment, self.company.config)
         asked = [name for name in needed if name not in KNOWN or not KNOWN[name].make]  # the command makes the others
-        given = credentials_of(self.config, asked, self.outside.credentials)
+        given = credentials_of(self.config, asked, self.outside.credentials, self.environment.plain_variables)
         given |= {name: known[name] for name in needed if name in known}
         command = [sys.executable, "-m", "ops.secrets", "--env", self.environment.name, "--file", "-"]
         self._run(command, log="secrets.log", stdin=json.dumps(given))
@@ -310,6 +310,7 @@ def outside_of(environment: Environment, config: LiteLlmConfig, folder: Path) ->
         credentials=credentials,
         deployments=deployments(config, environment.plain_variables),
         profiles=profiles(config),
+        servers=servers(config, environment.plain_variables),
         slack_workspace=environment.onboarding or ExampleWorkspace(mail_domains=(mail_domain(environment),)),
         parts=parts(environment, config),
     )

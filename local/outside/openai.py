@@ -66,8 +66,8 @@ class OpenAI:
         self._model = Model()
 
     def serves(self, host: str) -> bool:
-        """Return whether the host is the API's."""
-        return host == HOST
+        """Return whether the host is the API's, or that of a region of it, as eu.api.openai.com is."""
+        return host == HOST or host.endswith(f".{HOST}")
 
     def target(self, request: Request) -> Target:
         """Return the operation and the model."""

@@ -268,8 +268,8 @@ class Servers:
         database: Database,
     ) -> Configuration:
         config = self._config
-        own = {**credentials_of(config, config.secrets, outside.credentials), **configurations.keys()}
         plain = dict(self.company.local.plain_variables)
+        own = {**credentials_of(config, config.secrets, outside.credentials, plain), **configurations.keys()}
         datadog = {name: value for name, value in plain.items() if name.startswith("DD_")}
         datadog |= {"DD_API_KEY": outside.credentials.dd_api_key, "DD_SITE": datadog.get("DD_SITE", "datadoghq.com")}
         if name == configurations.OURS:

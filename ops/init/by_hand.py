@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from ops.doctor.bootstrap import bootstrap_command
 from ops.init.answers import Answers
-from ops.init.models import deployments
-from ops.secrets import required_secrets
+from ops.init.models import APIS, deployments
+from ops.secrets import KNOWN, required_secrets
 from stacks.company import Company
+from stacks.litellm_config.providers import BY_NAME
 from stacks.settings import Environment, Releases
 
 
@@ -101,6 +102,22 @@ def _models(answers: Answers, environments: tuple[Environment, ...]) -> Iterator
         )
     if "vertex" in used:
         yield from _vertex(environments)
+    for provider in APIS:
+        if provider in used:
+            yield _api(provider, tuple(model.partition("/")[2] for model in used[provider]), environments)
+
+
+def _api(provider: str, ids: tuple[str, ...], environments: tuple[Environment, ...]) -> Step:
+    row = BY_NAME[provider]
+    secret = row.variables["api_key"]
+    if provider == "azure_ai":
+        bases = ", ".join(dict.fromkeys(str(each.providers.azure_ai_api_base) for each in environments))
+        return Step(f"{row.title}: make these deployments in {bases}; the key of each resource is {secret}.", ids)
+    return Step(
+        f"{row.title}: a key for each environment that may call these models, and a limit of what it may spend a month;"
+        f" it is the secret {secret}{KNOWN[secret].hint}.",
+        ids,
+    )
 
 
 def _vertex(environments: tuple[Environment, ...]) -> Iterator[Step]:

@@ -11,8 +11,9 @@ from typing import Any, Final
 import yaml
 
 from ops.init.answers import Answers
-from ops.init.models import NO_PROFILE, Deployment, deployments, fallbacks
+from ops.init.models import APIS, NO_PROFILE, Deployment, deployments, fallbacks
 from stacks.litellm_config import COMING, PRICES_FROM
+from stacks.litellm_config.providers import BY_NAME
 
 WIDTH: Final = 120
 
@@ -196,6 +197,10 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
         )
         parameters = ("api_base: os.environ/AZURE_API_BASE", "api_key: os.environ/AZURE_API_KEY")
         yield from _entries(found, *parameters, f'api_version: "{_AZURE_VERSION}"')
+    elif provider in APIS:
+        row = BY_NAME[provider]
+        yield from _comment(f"{row.title}.", "  ")
+        yield from _entries(found, *(f"{name}: os.environ/{variable}" for name, variable in row.variables.items()))
     else:
         yield from _comment(
             "Google Vertex AI. VERTEX_CREDENTIALS is the whole JSON of a service account's key, which LiteLLM takes as "

@@ -115,6 +115,7 @@ def _providers(company: Mapping[str, Any], own: Mapping[str, Any]) -> Tree:
     location, site = company.get("vertex.location"), company.get("datadog.site")
     return _given(
         azure_api_base=own.get("azure_api_base"),
+        azure_ai_api_base=own.get("azure_ai_api_base"),
         vertexai_project=own.get("vertex_project"),
         vertexai_location=location if location != "global" else None,
         dd_site=site,

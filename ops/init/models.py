@@ -16,6 +16,14 @@ NO_PROFILE: Final = "none"
 BEDROCK: Final = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "nova-2-lite", "titan-embed-text-v2")
 AZURE: Final = ("gpt-6.1-sol", "gpt-6-luna", "text-embedding-3-large")
 VERTEX: Final = ("gemini-4-argon", "gemini-3.8-flash")
+APIS: Final[Mapping[str, tuple[str, ...]]] = {
+    "anthropic": ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5"),
+    "openai": AZURE,
+    "gemini": VERTEX,
+    "azure_ai": ("grok-4.7", "deepseek-v4-pro"),
+    "mistral": ("mistral-large-4", "mistral-small-latest"),
+}
+"""By LiteLLM's prefix, those of the providers that ask for a key, and of Azure AI Foundry for an address as well."""
 
 SUBSTITUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "claude-opus-5-5": ("claude-sonnet-5-5",),
@@ -26,6 +34,8 @@ SUBSTITUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "gpt-6-luna": ("claude-haiku-5-5", "gemini-3.8-flash"),
     "gemini-4-argon": ("claude-sonnet-5-5", "gpt-6.1-sol"),
     "gemini-3.8-flash": ("nova-2-lite", "gpt-6-luna", "claude-haiku-5-5"),
+    "grok-4.7": ("claude-sonnet-5-5", "gpt-6.1-sol", "gemini-4-argon"),
+    "mistral-large-4": ("deepseek-v4-pro", "gemini-3.8-flash", "gpt-6-luna"),
 }
 """Models of about the same price or cheaper, elsewhere: the first that there is takes over."""
 
@@ -161,6 +171,19 @@ def vertex(named: Iterable[str]) -> Iterator[Deployment]:
         yield Deployment(name, f"vertex_ai/{id_ or name}")
 
 
+def api(provider: str, named: Iterable[str]) -> Iterator[Deployment]:
+    """The entries of NAME or NAME=ID of a provider with an API of its own.
+
+    Raises
+    ------
+    RefusedError
+        One is not written as a model.
+    """
+    for each in named:
+        name, id_ = _named(each)
+        yield Deployment(name, f"{provider}/{id_ or name}")
+
+
 def _named(written: str) -> tuple[str, str | None]:
     found = _NAMED.fullmatch(written)
     if not found:
@@ -177,6 +200,9 @@ def deployments(company: Mapping[str, Any]) -> Iterator[tuple[str, list[Deployme
         yield "azure", list(azure(company.get("azure.models", ())))
     if company.get("vertex"):
         yield "vertex", list(vertex(company.get("vertex.models", ())))
+    for provider in APIS:
+        if company.get(provider):
+            yield provider, list(api(provider, company.get(f"{provider}.models", ())))
 
 
 def fallbacks(names: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@
       prices_from:
         "2026-12-01": {input_cost_per_token: 4.0e-06, output_cost_per_token: 2.0e-05}
 
-A day is the provider's (`ZONES`), a price US dollars by LiteLLM's name, and what a day does not name stays as it was.
+A day is the provider's (`day_of`), a price US dollars by LiteLLM's name, and what a day does not name stays as it was.
 `container/prices.py` charges them; where it repeats this module, a test compares the two.
 """
 
@@ -13,20 +13,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from stacks.litellm_config.catalog import catalog
 from stacks.litellm_config.model import PRICES_FROM, Model
+from stacks.litellm_config.providers import BY_NAME
 
 CALLBACK: Final = "prices.dated"
 """The callback that charges them; it is container/prices.py."""
-
-ZONES: Final = {"vertex_ai": ZoneInfo("America/Los_Angeles")}
-"""In whose zone a provider's day begins, if not in UTC. An announcement names a day and no hour: it is taken to be a
-day of the bill. Google's are of Pacific time (Cloud Billing, Structure of Standard data export: `invoice.month`),
-Amazon's of UTC (AWS Data Exports: `line_item_usage_start_date`), and Microsoft's are taken to be."""
 
 SOON: Final = timedelta(days=30)
 """How long before its day a change is told: a month's budget is planned with it."""
@@ -81,8 +77,13 @@ def in_force(changes: Mapping[str, Mapping[str, float]], day: str) -> dict[str, 
 
 
 def day_of(provider: str, moment: datetime) -> str:
-    """Which day it is where the provider's days begin, as 2026-12-01."""
-    return f"{moment.astimezone(ZONES.get(provider, UTC)):%Y-%m-%d}"
+    """Which day it is where the provider's days begin, as 2026-12-01.
+
+    An announcement names a day and no hour: it is taken to be a day of the provider's bill. Amazon's are of UTC (AWS
+    Data Exports: `line_item_usage_start_date`), and Microsoft's are taken to be; the rows of the others say theirs.
+    """
+    row = BY_NAME.get(provider)
+    return f"{moment.astimezone(ZoneInfo(row.zone if row else 'UTC')):%Y-%m-%d}"
 
 
 def problem(model: Model) -> tuple[tuple[str, ...], str] | None:

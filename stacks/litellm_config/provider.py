@@ -125,6 +125,8 @@ class Provider:
 
     bill: Bill | None = None
     """None: its bill is not compared."""
+    zone: str = "UTC"
+    """In whose zone its days begin, of prices with a day."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -77,6 +77,11 @@ def _vertex_sign_in(model: Model) -> Iterator[Address]:
     yield Address("oauth2.googleapis.com")
 
 
+def _vertex_keeps_files(model: Model) -> bool:
+    """In a bucket that the entry names: the task has no variable for one."""
+    return "gcs_bucket_name" in model.parameters
+
+
 # --- Providers with an API of their own, and servers ---------------------------------------------------------------
 
 _AZURE_AI_BASE: Final = "AZURE_AI_API_BASE"
@@ -169,10 +174,13 @@ ROWS: Final = (
         check=vertex.check,
         hosts=_vertex_hosts,
         sign_in=_vertex_sign_in,
+        keeps_files=_vertex_keeps_files,
         region=_LOCATION,
         priced_as=("vertex_ai",),
         parameters=("safety_settings",),
         bill=Bill("Google (Vertex AI)", "VertexAi", setting="google"),
+        # Google's bills are of Pacific time: Cloud Billing, Structure of Standard data export, `invoice.month`.
+        zone="America/Los_Angeles",
     ),
     _of_api("anthropic", "Anthropic", "api.anthropic.com", bill=Bill("Anthropic", "Anthropic", setting="anthropic")),
     _of_api(

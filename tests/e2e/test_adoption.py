@@ -21,7 +21,8 @@ WITH_A_TEST_OF_THEIR_OWN = ("tokyo", "two-accounts")
 FOLDERS = sorted(
     file.parent.name for file in COMPANIES.glob("*/environments.py") if file.parent.name not in WITH_A_TEST_OF_THEIR_OWN
 )
-RUNNING = ("azure-only", "europe")  # as different as can be: a public one of Azure, an internal one of Bedrock
+# As different as can be: a public one of Azure alone, an internal one of Bedrock and each provider with its own API.
+RUNNING = ("azure-only", "europe")
 SPARED = "ARGS=--ignore=tests/company/e2e -k 'not hand'"  # `by hand` is the local environment's way in test_rules.py
 # What the product's tests are run with already.
 INSTALLED = ("--old-file=.venv/.done", "--old-file=node_modules/.done", "--old-file=.tools/litellm/.done")

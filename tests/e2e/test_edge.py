@@ -46,6 +46,13 @@ def test_what_manages_answers_to_operators_only(gateway: LocalGateway) -> None:
     assert (refused.status_code, refused.headers["server"]) == (403, AWS)
 
 
+@pytest.mark.parametrize("path", ["/v1/images/generations", "/v1/moderations", "/v1/rerank", "/v1/audio/speech"])
+def test_a_route_that_no_listed_model_serves_is_closed(gateway: LocalGateway, path: str) -> None:
+    """LiteLLM would try a provider that nobody has a key of."""
+    refused = call(gateway, path, OFFICE, method="POST")
+    assert (refused.status_code, refused.headers["server"]) == (403, AWS)
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/ui/../user/list", "/prompts/test"])
 def test_what_is_closed_answers_to_no_one(gateway: LocalGateway, path: str) -> None:
     # A client resolves a way back before it sends, so it is encoded.

@@ -16,6 +16,7 @@ from ops.init.kinds import RefusedError, choice, setting, text, texts
 from ops.init.meaning import environment_of
 from ops.init.questions.question import Context, Default, Question, always, before, given, part
 from stacks.litellm_config import PROVIDER_SETTINGS, ConfigError, load_config
+from stacks.litellm_config.providers import BY_NAME
 from stacks.settings import Providers, Region
 
 
@@ -42,9 +43,13 @@ def _check_listed(key: str) -> Callable[[Context, Any], None]:
     return check_listed
 
 
+_CLOUDS: Final = ("bedrock", "azure", "vertex")
+*_ASKED, _LAST = (*_CLOUDS, *models.APIS)
+
+
 def _check_any_provider(context: Context, value: bool) -> None:
-    if not (value or context.get("bedrock") or context.get("azure")):
-        raise RefusedError("no provider is left: say yes to one of bedrock, azure and vertex")
+    if not (value or any(context.get(name) for name in _ASKED)):
+        raise RefusedError(f"no provider is left: say yes to one of {', '.join(_ASKED)} and {_LAST}")
 
 
 def _models(provider: str, named: str, default: Default, more: str = "") -> Question:
@@ -93,7 +98,6 @@ PROVIDERS: Final = (
         "vertex",
         "Use Google's Vertex AI",
         "A project for each environment, or one for all; the key of a service account is a secret.",
-        check=_check_any_provider,
     ),
     _models("vertex", "ID", always(list(models.VERTEX))),
     Question(
@@ -102,6 +106,19 @@ PROVIDERS: Final = (
         text(setting(Providers, "vertexai_location")),
         "global, eu, us, or a region such as europe-west1.",
         always("global"),
+    ),
+    *(
+        question
+        for name, offered in models.APIS.items()
+        for question in (
+            part(
+                name,
+                f"Use {BY_NAME[name].title}",
+                f"Its key, {BY_NAME[name].variables['api_key']}, is a secret of each environment.",
+                check=_check_any_provider if name == _LAST else lambda _, __: None,
+            ),
+            _models(name, "ID", always(list(offered))),
+        )
     ),
 )
 """Of the company as a whole: which providers, which of their models, and called where."""
@@ -114,6 +131,14 @@ ADDRESSES: Final = (
         "https://NAME.openai.azure.com",
         before("azure_api_base"),
         when=given("azure"),
+    ),
+    Question(
+        "azure_ai_api_base",
+        "Address of the Azure AI Foundry resource",
+        text(setting(Providers, "azure_ai_api_base")),
+        "https://NAME.services.ai.azure.com",
+        before("azure_ai_api_base"),
+        when=given("azure_ai"),
     ),
     Question(
         "vertex_project",

@@ -130,11 +130,10 @@ def test_every_model_answers(asked: Asked) -> None:
 def test_every_deployment_is_called_where_config_yaml_says(gateway: LocalGateway, asked: Asked) -> None:
     variables = gateway.environment.plain_variables
     expected = {
-        (model.name, host)
+        (model.name, address.host)
         for model in gateway.config.models
         if model.name in asked.billed
-        for host in model.hosts(variables)
-        if host != "oauth2.googleapis.com"
+        for address in model.called_at(variables)
     }
     assert asked.places == expected
 

@@ -15,7 +15,7 @@ import pytest
 import stacks.litellm_config.prices as rules
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE
-from stacks.litellm_config import CATALOG, load_config
+from stacks.litellm_config import CATALOG, PROVIDERS, load_config
 from stacks.litellm_config.model import Model
 from stacks.litellm_config.providers import BY_NAME
 from tests.unit.container.loading import CONTAINER, loaded, stand_in
@@ -157,7 +157,7 @@ def test_before_litellm_has_a_router(prices: types.ModuleType) -> None:
 
 
 @pytest.mark.parametrize("moment", [DECEMBER - SECOND, DECEMBER, datetime(2027, 7, 1, 7, tzinfo=UTC) - SECOND, MARCH])
-@pytest.mark.parametrize("provider", ["vertex_ai", "bedrock", "azure"])
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_synth_and_container_agree_on_the_day(prices: types.ModuleType, provider: str, moment: datetime) -> None:
     day = rules.day_of(provider, moment)
     assert prices.day_of(provider, moment) == day

@@ -194,6 +194,7 @@ def test_of_a_retried_request_no_overhead_is_told() -> None:
     [
         ({"id": "answer-7", "custom_llm_provider": "vertex_ai"}, "answer-7"),
         ({"id": "chatcmpl-made-up-by-litellm"}, "unknown"),
+        ({"id": "chatcmpl-made-up-by-litellm", "custom_llm_provider": "ollama_chat"}, "unknown"),
         ({"id": "d0fce946-16dc-4472-8e81-c662a2514f77", "custom_llm_provider": "azure"}, "unknown"),
         ({"hidden_params": {"additional_headers": {"llm_provider-apim-request-id": "a1"}}}, "a1"),
     ],
@@ -225,8 +226,16 @@ def test_the_providers_number_of_a_request(changes: Json, expected: str) -> None
             "two",
         ),
         ({"api_base": None}, "bedrock/nova", "unknown"),
-        ({"api_base": "https://elsewhere.example.com/v1"}, "openai/other", "unknown"),
-        ({"api_base": "http://[broken"}, "openai/other", "unknown"),
+        ({"api_base": None}, "azure/gpt-6-luna", "unknown"),
+        ({}, "anthropic/claude-sonnet-5-5", "global"),
+        ({"api_base": "https://api.openai.com/v1"}, "openai/gpt-6.1-sol", "global"),
+        ({"api_base": "https://eu.api.openai.com/v1"}, "openai/gpt-6.1-sol", "eu"),
+        ({"api_base": None}, "gemini/gemini-3.8-flash", "global"),
+        ({"api_base": "https://acme.services.ai.azure.com/models"}, "azure_ai/grok-4.7", "acme"),
+        ({"api_base": "https://house.eastus2.models.ai.azure.com"}, "azure_ai/house", "house"),
+        ({"api_base": "http://vllm-1.corp.internal:8000/v1"}, "hosted_vllm/qwen3", "vllm-1"),
+        ({"api_base": "http://10.1.2.3:11434"}, "ollama_chat/llama4", "10.1.2.3"),
+        ({"api_base": "http://[broken"}, "openai/other", "global"),
     ],
 )
 def test_regions(parameters: Json, deployment: str, expected: str) -> None:
@@ -257,6 +266,7 @@ def test_the_region_is_the_tags_and_else_the_hosts() -> None:
     assert succeeded(payload(request_tags=["region:us-west-2"]), None)["region"] == "us-west-2"
     assert succeeded(payload(request_tags=["region:unknown"]), None)["region"] == "us-east-2"
     assert succeeded(payload(request_tags=[], api_base=""), None)["region"] == "unknown"
+    assert succeeded(payload(request_tags=["region:global"]), None)["region"] == "global"
 
 
 def refused(error: Exception, **changes: Any) -> Json:  # noqa: ANN401

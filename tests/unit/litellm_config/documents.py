@@ -7,7 +7,6 @@ from typing import Any
 from stacks.litellm_config import Address, LiteLlmConfig
 
 VARIABLES = {
-    "AZURE_AI_API_BASE": "https://acme.services.ai.azure.com",
     "AZURE_API_BASE": "https://acme.openai.azure.com/",
     "DD_ENV": "dev",
     "DD_SERVICE": "litellm-gateway",
@@ -21,6 +20,9 @@ VARIABLES = {
     "VERTEXAI_LOCATION": "global",
     "VERTEXAI_PROJECT": "example-1234",
 }
+
+# Those that an environment with every provider has.
+ALL_VARIABLES = VARIABLES | {"AZURE_AI_API_BASE": "https://acme.services.ai.azure.com"}
 
 # By host and port, whether the way there is private.
 SERVERS = {

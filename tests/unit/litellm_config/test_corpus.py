@@ -22,7 +22,7 @@ import yaml
 
 from stacks import CHECKOUT
 from stacks.litellm_config import CATALOG, SERVED_AS, ConfigError, LiteLlmConfig, load_config
-from tests.unit.litellm_config.documents import SERVERS, VARIABLES
+from tests.unit.litellm_config.documents import ALL_VARIABLES, SERVERS
 
 HERE = Path(__file__).parent
 CORPUS = {file.stem: file for file in sorted((HERE / "corpus").glob("*.yaml"))}
@@ -41,13 +41,13 @@ ADVICE = (
 )
 """What every file is told that comes from elsewhere, in words of the sentences: `test_litellm_config.py` has them."""
 
-NOT_BY_TOKENS = frozenset({"entry-price-of-nothing", "entry-price-of-seconds", "bedrock-image"})
+NOT_BY_TOKENS = frozenset({"provider-ollama", "entry-price-of-nothing", "entry-price-of-seconds", "bedrock-image"})
 """Cases whose tokens cost nothing, though they have a price."""
 
 
 def read(name: str) -> LiteLlmConfig:
     """The file, as the reader has it."""
-    return load_config(CORPUS[name], provided=VARIABLES, region=REGION, servers=SERVERS)
+    return load_config(CORPUS[name], provided=ALL_VARIABLES, region=REGION, servers=SERVERS)
 
 
 @functools.cache
@@ -108,7 +108,7 @@ def test_whatever_stands_anywhere_is_answered_in_sentences(tmp_path: Path, shape
         container[key] = copy.deepcopy(shape)
         path.write_text(yaml.safe_dump(document), "utf-8")
         try:
-            load_config(path, provided=VARIABLES, region=REGION, servers=SERVERS)
+            load_config(path, provided=ALL_VARIABLES, region=REGION, servers=SERVERS)
         except ConfigError as error:
             assert [line for line in str(error).splitlines() if not line.startswith(f"{path}: ")] == [], name
 

@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from ops.init import meaning as meanings
+from ops.init import models
 from ops.init.__main__ import checked, main, texts
 from ops.init.answers import Answers, given_in, stored_in, text_of
 from ops.init.questions import KEYS
@@ -23,7 +24,7 @@ from stacks.litellm_config import COMING, PRICES_FROM, LiteLlmConfig, load_confi
 from stacks.settings import Environment
 
 ANSWERS = Path(__file__).with_name("answers")
-COMPANIES = ("tokyo", "prod", "existing-vpc", "azure", "japan")
+COMPANIES = ("tokyo", "prod", "existing-vpc", "azure", "japan", "apis")
 WRITTEN = ("answers.yaml", "config.yaml", "environments.py")
 
 
@@ -155,6 +156,26 @@ def test_an_existing_vpc_and_a_given_certificate(tmp_path: Path) -> None:
     assert own.releases and own.releases.github_actions and own.releases.oidc_provider
 
 
+def test_providers_with_an_api_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own, config = made(tmp_path, "apis")
+    assert [(model.name, model.model) for model in config.models] == [
+        ("claude-sonnet-5-5", "anthropic/claude-sonnet-5-5"),
+        ("fast", "anthropic/claude-haiku-5-5"),
+        ("gpt-6.1-sol", "openai/gpt-6.1-sol"),
+        ("text-embedding-3-large", "openai/text-embedding-3-large"),
+        ("gemini-3.8-flash", "gemini/gemini-3.8-flash"),
+        ("grok-4.7", "azure_ai/grok-4.7"),
+        ("mistral-large-4", "mistral/mistral-large-4"),
+    ]
+    keys = {f"{name}_API_KEY" for name in ("ANTHROPIC", "AZURE_AI", "GEMINI", "MISTRAL", "OPENAI")}
+    assert keys <= set(config.secrets)
+    assert own.environments["prod"].providers.azure_ai_api_base == "https://example.services.ai.azure.com"
+    by_hand = capsys.readouterr().out
+    assert "Anthropic: a key for each environment" in by_hand
+    assert "make these deployments in https://example.services.ai.azure.com" in by_hand
+    assert "Bedrock" not in by_hand
+
+
 def test_a_deployment_of_another_name_has_its_models_price(tmp_path: Path) -> None:
     _, config = made(tmp_path, "azure")
     assert [(model.name, model.id, dict(model.info)) for model in config.models] == [
@@ -242,6 +263,7 @@ def some_answers(seed: int) -> dict[str, Any]:
 
     names = draw.sample(["dev", "stg", "prod", "eu", "us2", "qa", "class", "report"], draw.randint(1, 4))
     region = draw.choice(["ap-northeast-1", "eu-central-1", "us-east-1", "ap-southeast-2", "sa-east-1", "ca-central-1"])
+    others = [name for name in models.APIS if draw.random() < 0.2]
     bedrock, azure, vertex = draw.choice([each for each in itertools.product([True, False], repeat=3) if any(each)])
     slack, datadog, bill = (draw.random() < 0.5 for _ in range(3))
     onboarding = slack and draw.random() < 0.7
@@ -256,6 +278,7 @@ def some_answers(seed: int) -> dict[str, Any]:
             "cidrs": draw.choice([["203.0.113.0/24"], ["198.51.100.0/24", "203.0.113.0/24"]]),
             **({"azure_api_base": f"https://{name}-llm.openai.azure.com"} if azure else {}),
             **({"vertex_project": "example-llm"} if vertex else {}),
+            **({"azure_ai_api_base": f"https://{name}-ai.services.ai.azure.com"} if "azure_ai" in others else {}),
             **({"report_channel": "C0REPORT89"} if report else {}),
             **perhaps(
                 size=draw.choice(["small", "medium", "large"]),
@@ -269,6 +292,7 @@ def some_answers(seed: int) -> dict[str, Any]:
         "bedrock": bedrock and (perhaps(geography=draw.choice(["global", "none"])) or True),
         "azure": azure,
         "vertex": vertex,
+        **dict.fromkeys(others, True),
         "slack": {"workspace": "T0123456789", **perhaps(alerts=draw.choice([True, False]))} if slack else False,
         "datadog": datadog,
         "bill": bill,
@@ -350,7 +374,11 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
         "slack.workspase: there is no such question: did you mean workspace",
     ),
     (one(slack=True), "slack.workspace: it is not answered, and has no default: Id of the workspace"),
-    (one(bedrock=False), "vertex: no provider is left: say yes to one of bedrock, azure and vertex"),
+    (
+        one(bedrock=False),
+        "mistral: no provider is left: say yes to one of bedrock, azure, vertex, anthropic, openai, gemini, azure_ai "
+        "and mistral",
+    ),
     (
         one(bedrock={"models": ["gpt-17"]}),
         "bedrock.models: 'gpt-17' is no model that Bedrock is known to have: write NAME=ID, with the id that `aws "
