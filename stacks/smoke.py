@@ -85,6 +85,7 @@ class SmokeStack(Stack):
                 "GATEWAY_URL": f"https://{environment.domain}",
                 "LITELLM_VERSION": version,
                 "PROVIDERS": " ".join(providers_to_ask(config)),
+                **({"FREE_PROVIDERS": " ".join(free)} if (free := free_providers(config)) else {}),
             },
             log_group=logs.LogGroup(
                 self,
@@ -110,6 +111,12 @@ class SmokeStack(Stack):
         Validations.of(self.function).acknowledge(
             *(Acknowledgment(id=rule, reason=reason) for rule, reason in reasons.items())
         )
+
+
+def free_providers(config: LiteLlmConfig) -> list[str]:
+    """The providers of config.yaml whose models all have a price of 0, as a server of the company's own may have."""
+    costs = {model.provider for model in config.models if not model.is_free()}
+    return sorted({model.provider for model in config.models} - costs)
 
 
 def providers_to_ask(config: LiteLlmConfig) -> list[str]:

@@ -118,7 +118,12 @@ def handler(_event: object, _context: object) -> dict[str, Any]:
     `version` is of LiteLLM, "" if no completion was answered; `cost` is in US dollars. What the checks before it have
     not found good is reason enough to go back, so that the spend is waited for only after them.
     """
-    smoke = Smoke(os.environ["GATEWAY_URL"], os.environ["LITELLM_VERSION"], os.environ["PROVIDERS"].split())
+    smoke = Smoke(
+        os.environ["GATEWAY_URL"],
+        os.environ["LITELLM_VERSION"],
+        os.environ["PROVIDERS"].split(),
+        os.environ.get("FREE_PROVIDERS", "").split(),
+    )
     smoke.run()
     passed = all(check.passed for check in smoke.checks)
     logger.info("smoke test of %s %s", smoke.url, "passed" if passed else "failed")
@@ -132,12 +137,16 @@ def handler(_event: object, _context: object) -> dict[str, Any]:
 
 
 class Smoke:
-    """One test of the gateway at `url`, which should run `expected` of LiteLLM and have models of `providers`."""
+    """One test of the gateway at `url`, which should run `expected` of LiteLLM and have models of `providers`.
 
-    def __init__(self, url: str, expected: str, providers: list[str]) -> None:
+    Those of the `free` ones all cost nothing, as config.yaml has it.
+    """
+
+    def __init__(self, url: str, expected: str, providers: list[str], free: list[str]) -> None:
         self.url = url
         self._expected = expected
         self._providers = providers
+        self._free = frozenset(free)
         self._key = ""
         self._chosen: list[Choice] = []
         self._spent_before = 0.0
@@ -253,6 +262,8 @@ class Smoke:
             cost=float(headers.get("x-litellm-response-cost") or 0), version=headers.get("x-litellm-version", "")
         )
         self._completions[choice.by] = completion
+        if completion.cost <= 0 and choice.providers <= self._free:
+            return f"{model} answered with {tokens} tokens for nothing, as its price is 0"
         if completion.cost <= 0:
             raise Finding(
                 f"{what} cost nothing by LiteLLM's reckoning, so that its use would not be seen: set "
@@ -276,6 +287,8 @@ class Smoke:
 
     def spend(self) -> str:
         """LiteLLM has written what the completions cost."""
+        if not self.cost:
+            return "nothing was to be spent: each model that was asked has a price of 0"
         start, before, wanted, seen = time.monotonic(), self._spent_before, self.cost, 0.0
         while (waited := time.monotonic() - start) < SPEND_SECONDS:
             now = self._spent()

@@ -124,8 +124,8 @@ class Model:
         return bool(self.own_prices()) or self.listed_as() is not None
 
     def is_free(self) -> bool:
-        """Whether its own prices say that its calls cost nothing."""
-        prices = self.own_prices()
+        """Whether its prices say that its calls cost nothing: its own or, without such, those of LiteLLM's list."""
+        prices = self.own_prices() or self.listed_prices()
         return bool(prices) and not any(prices.values()) and PRICES_FROM not in self.info
 
     def own_prices(self) -> dict[str, float]:

@@ -182,15 +182,15 @@ ROWS: Final = (
         # Google's bills are of Pacific time: Cloud Billing, Structure of Standard data export, `invoice.month`.
         zone="America/Los_Angeles",
     ),
-    _of_api("anthropic", "Anthropic", "api.anthropic.com", bill=Bill("Anthropic", "Anthropic", setting="anthropic")),
     _of_api(
-        "openai",
-        "OpenAI",
-        "api.openai.com",
+        "anthropic",
+        "Anthropic",
+        "api.anthropic.com",
         keeps_files=always,
-        bill=Bill("OpenAI", "OpenAi", setting="openai"),
+        bill=Bill("Anthropic", "Anthropic", setting="anthropic"),
     ),
-    _of_api("gemini", "Gemini (AI Studio)", "generativelanguage.googleapis.com"),
+    _of_api("openai", "OpenAI", "api.openai.com", keeps_files=always, bill=Bill("OpenAI", "OpenAi", setting="openai")),
+    _of_api("gemini", "Gemini (AI Studio)", "generativelanguage.googleapis.com", keeps_files=always),
     Provider(
         name="azure_ai",
         title="Azure AI Foundry",
@@ -210,7 +210,7 @@ ROWS: Final = (
         sign_in=_azure_sign_in,
         priced_as=("azure_ai",),
     ),
-    _of_api("mistral", "Mistral", "api.mistral.ai"),
+    _of_api("mistral", "Mistral", "api.mistral.ai", keeps_files=always),
     # What a company runs itself: at the address that each entry has, with a key or without. A server that speaks
     # OpenAI's format is as well called by openai/ and its own api_key.
     Provider(
@@ -220,6 +220,7 @@ ROWS: Final = (
         variables={"api_key": "HOSTED_VLLM_API_KEY"},
         settings={},
         check=servers.check,
+        keeps_files=always,
         priced_as=(),
     ),
     Provider(

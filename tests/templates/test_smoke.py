@@ -14,7 +14,7 @@ from stacks.gateway.stack import CONTAINER
 from stacks.gateway_stage import GatewayStage
 from stacks.litellm_config import image_version, load_config
 from stacks.settings import Environment, Releases
-from stacks.smoke import LITELLM_ROUTES, providers_to_ask
+from stacks.smoke import LITELLM_ROUTES, free_providers, providers_to_ask
 from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template, only, resources, statements
 from tests.templates.synthesis import plain, resolved, text
 from tests.templates.waf import allows
@@ -193,3 +193,20 @@ def test_a_provider_that_shares_all_its_names_is_not_asked(tmp_path: Path) -> No
     (tmp_path / "config.yaml").write_text(shared)
     config = load_config(tmp_path / "config.yaml", provided=ENVIRONMENTS["dev"].plain_variables)
     assert providers_to_ask(config) == ["azure", "bedrock"]  # azure: of its embedding model, which is not a chat model
+    assert free_providers(config) == []
+
+
+def test_a_provider_is_free_whose_models_all_have_a_price_of_0(tmp_path: Path) -> None:
+    """By config.yaml or LiteLLM's list; one without a price is unknown, and not free."""
+    nothing = "{input_cost_per_token: 0, output_cost_per_token: 0}"
+    entries = [
+        f"{{model_name: a, litellm_params: {{model: hosted_vllm/a, api_base: 'https://a.bc'}}, model_info: {nothing}}}",
+        f"{{model_name: b, litellm_params: {{model: mistral/mistral-large-4}}, model_info: {nothing}}}",
+        "{model_name: c, litellm_params: {model: mistral/mistral-small-latest}}",
+        "{model_name: d, litellm_params: {model: ollama/llama3.1, api_base: 'https://o.bc'}}",
+        "{model_name: e, litellm_params: {model: openai/unknown}}",
+    ]
+    limits = "{database_connection_pool_limit: 10}\nlitellm_settings: {request_timeout: 600}\n"
+    text = f"model_list: [{', '.join(entries)}]\ngeneral_settings: {limits}"
+    (tmp_path / "config.yaml").write_text(text)
+    assert free_providers(load_config(tmp_path / "config.yaml")) == ["hosted_vllm", "ollama"]

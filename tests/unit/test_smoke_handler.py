@@ -70,6 +70,7 @@ class Gateway(ThreadingHTTPServer):
         # Answers by path or model, the last of them for ever; None for the usual one.
         self.instead: dict[str, list[Answer | None]] = {}
         self.headers: dict[str, str] = {}  # other ones of completions
+        self.costs: dict[str, float] = {}  # other ones of a model
 
     def answer(self, path: str, body: dict[str, Any]) -> Answer:
         for place in (path, str(body.get("model"))):
@@ -101,7 +102,7 @@ class Gateway(ThreadingHTTPServer):
             "x-litellm-model-name": maker,
             "x-litellm-attempted-fallbacks": "0",
             "x-litellm-version": VERSION,
-            "x-litellm-response-cost": str(COST),
+            "x-litellm-response-cost": str(self.costs.get(model, COST)),
         }
         answers: dict[str, dict[str, Any]] = {
             "/v1/chat/completions": {
@@ -281,6 +282,29 @@ def test_a_completion_that_costs_nothing(run: Run, gateway: Gateway) -> None:
     failed = _failed(run())
     assert set(failed) == {f"completion by {provider}" for provider in PROVIDERS}
     assert all("cost nothing" in detail and "base_model" in detail for detail in failed.values())
+
+
+def test_a_provider_whose_price_is_0_may_cost_nothing(
+    run: Run, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.costs["flash"] = 0.0
+    assert set(_failed(run())) == {"completion by vertex_ai"}
+    monkeypatch.setenv("FREE_PROVIDERS", "vertex_ai")
+    answer = run()
+    assert answer["passed"], answer
+    detail = {check["name"]: check["detail"] for check in answer["checks"]}
+    assert detail["completion by vertex_ai"] == "flash answered with 2 tokens for nothing, as its price is 0"
+    assert "are in the user's spend" in detail["spend"]
+
+
+def test_where_nothing_costs_anything_no_spend_is_waited_for(
+    run: Run, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.headers = {"x-litellm-response-cost": "0.0"}
+    monkeypatch.setenv("FREE_PROVIDERS", " ".join(PROVIDERS))
+    answer = run()
+    assert answer["passed"], answer
+    assert answer["checks"][-1]["detail"] == "nothing was to be spent: each model that was asked has a price of 0"
 
 
 # The version

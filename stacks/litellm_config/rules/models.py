@@ -184,7 +184,7 @@ def _check_repeats(reading: Reading, entries: list[Any]) -> None:
 
 
 def notices(reading: Reading, found: tuple[Model, ...]) -> None:
-    """Warn of what models cost: nothing that LiteLLM knows of, or nothing at all. Only of a file with no mistakes."""
+    """Warn of models whose price LiteLLM does not know; one of 0 is meant so. Only of a file with no mistakes."""
     for index, model in enumerate(found):
         if not model.is_priced():
             reading.warn(
@@ -194,11 +194,6 @@ def notices(reading: Reading, found: tuple[Model, ...]) -> None:
                 "model_info.base_model",
             )
         bedrock.price_notice(reading, ("model_list", index), model)
-    for provider in PROVIDERS:
-        own = [(index, model) for index, model in enumerate(found) if model.provider == provider]
-        if own and all(model.is_free() for _, model in own):
-            told = f"no model of {provider} costs anything, so the smoke test, which looks for what it spent, fails"
-            reading.warn(("model_list", own[0][0]), f"{told}: give one a price")
 
 
 def needs(found: tuple[Model, ...]) -> Mapping[tuple[Place, str], Needs]:
