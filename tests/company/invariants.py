@@ -203,15 +203,13 @@ def only_known_ways_lead_out(deployed: Deployed) -> Iterator[str]:
     settings; a group that needs none of it has no way out (NetworkStack).
     """
     nowhere = "255.255.255.255/32"
-    servers = {
-        (each.port, each.security_group_id or str(each.cidr)) for each in deployed.environment.providers.servers
-    }
+    servers = {(each.port, each.security_group_id or str(each.cidr)) for each in deployed.environment.providers.servers}
     for where, rule in _rules(deployed, "Egress"):
         known = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort")
         to_all = rule.get("CidrIp") == "0.0.0.0/0" and rule.get("FromPort") in (443, 587)
         peer = rule.get("CidrIp") or rule.get("DestinationSecurityGroupId")
         own = isinstance(peer, dict)  # a group of this template
-        to_server = "GatewayGroup" in where and (rule.get("FromPort"), peer) in servers
+        to_server = not own and "GatewayGroup" in where and (rule.get("FromPort"), peer) in servers
         if peer != nowhere and not (known and (own or to_all or to_server)):
             yield f"{where} leads to more than it needs"
 
