@@ -178,7 +178,7 @@ def _stream_blocks(completion: Completion) -> Iterator[tuple[Json, list[Json]]]:
 
 def _head(prompt: Prompt, completion: Completion) -> Json:
     return {
-        "id": f"msg_bdrk_{completion.id}",
+        "id": f"msg_{'bdrk_' if 'anthropic.' in prompt.model else ''}{completion.id}",
         "type": "message",
         "role": "assistant",
         "model": prompt.model.rpartition("anthropic.")[2],

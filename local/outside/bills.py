@@ -23,7 +23,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from local.outside.price_list import prices as _prices
+from local.outside import price_list
 from local.outside.records import Call, Journal
 from stacks.litellm_config import day_of, in_force
 
@@ -161,6 +161,8 @@ class Bills:
         price = _price({**free, **listed, **deployment.prices, **in_force(deployment.prices_from, since)}, kind)
         # A model of Vertex AI may cost more in a region than by the global endpoint.
         dearer = float(listed.get("regional_endpoint_uplift_multiplier", 1.0)) if place != "global" else 1.0
+        # And one of OpenAI's by the host of a region, eu.api.openai.com.
+        dearer *= float(listed.get(f"regional_processing_uplift_multiplier_{place}", 1.0))
         return price if price is None else price * dearer
 
 
@@ -222,3 +224,7 @@ def _price(found: Mapping[str, Any], kind: str) -> float | None:
         "thoughts": float(found.get("output_cost_per_reasoning_token", output)),
     }
     return prices[kind]
+
+
+def _prices() -> dict[str, dict[str, Any]]:
+    return price_list.prices()

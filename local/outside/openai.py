@@ -17,6 +17,8 @@ from local.outside.price_list import mode_of
 from local.outside.records import Json
 
 HOST = "api.openai.com"
+REGIONAL = ("eu.api.openai.com", "us.api.openai.com")
+"""The hosts of data residency: OpenAI's "Your data", data residency."""
 _OPERATIONS = {f"/v1/{operation}": operation for operation in ("chat/completions", "responses", "embeddings")}
 
 
@@ -67,7 +69,7 @@ class OpenAI:
 
     def serves(self, host: str) -> bool:
         """Return whether the host is the API's, or that of a region of it, as eu.api.openai.com is."""
-        return host == HOST or host.endswith(f".{HOST}")
+        return host in (HOST, *REGIONAL)
 
     def target(self, request: Request) -> Target:
         """Return the operation and the model."""

@@ -11,7 +11,7 @@ from aws_cdk import assertions
 
 from stacks.company import environments
 from stacks.network import NetworkStack
-from stacks.settings import Environment, Network
+from stacks.settings import Environment, Network, Server
 from tests.templates.conftest import Template, only, resources
 from tests.templates.synthesis import VARIANT, plain, text, variant
 
@@ -246,6 +246,25 @@ def test_the_smoke_test_comes_from_the_named_addresses_of_an_existing_vpc() -> N
     rules = set(_rules(_public(nat_addresses=(IPv4Address("198.51.100.7"),))))
     assert ("LoadBalancerGroup", "Ingress", 443, "198.51.100.7/32") in rules
     assert ("LoadBalancerGroup", "Ingress", 443, "FunctionsGroup") not in rules
+
+
+def test_tasks_are_let_out_to_each_server_of_models_and_no_further() -> None:
+    """Once where two servers have a port and a peer in common: AWS refuses a rule that is there already."""
+    group, cidr = "sg-0123456789abcdef0", "10.30.0.0/24"
+    servers = (
+        Server(host="vllm.internal", port=8000, security_group_id=group),
+        Server(host="other.internal", port=8000, security_group_id=group),
+        Server(host="10.30.0.7", port=11434, cidr=cidr),
+    )
+    environment = VARIANT.model_copy(update={"providers": VARIANT.providers.model_copy(update={"servers": servers})})
+    stack = NetworkStack(cdk.App(), "Network", environment=environment)
+    rules = list(_rules(dict(assertions.Template.from_stack(stack).to_json())))
+    assert len(rules) == len(set(rules))
+    assert set(rules) - _permitted(VARIANT) == {
+        ("GatewayGroup", "Egress", 8000, group),
+        ("GatewayGroup", "Egress", 11434, cidr),
+    }
+    assert set(rules) == _permitted(environment)
 
 
 def _kinds(template: Template) -> set[str]:
