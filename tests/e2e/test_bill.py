@@ -20,7 +20,7 @@ from tests.e2e.test_completions import AZURE, BEDROCK, REGIONS, VERTEX, ask, ask
 
 OPUS, USER = "claude-opus-5-5", "bill@example.com"
 PROVIDERS = ("bedrock", "azure", "vertex_ai", "openai", "anthropic")
-# Models that somebody adds in the admin UI: the example's config.yaml has none of these. One of them nobody bills.
+# Models that somebody adds in the admin UI: the example's config.yaml has none of these. Of one nobody shows a bill.
 ADDED = {
     "gpt-of-openai": "openai/gpt-5.5",
     "claude-of-anthropic": "anthropic/claude-opus-5-5",

@@ -403,7 +403,7 @@ class TestTexts:
             ("OpenAI", "set bill.openai in company/environments.py", "$0.00"),
             ("Google (Gemini API)", "Google's bill has it as another service than Vertex AI", "$0.00"),
             ("Mistral", "Mistral shows what was used in its console alone", "$12.50"),
-            ("Models on servers of one's own", "nobody bills their tokens", "$0.00"),
+            ("Servers at their own address", "nobody bills their tokens, or somebody who is not known here", "$0.00"),
             ("cohere", "no interface to its bill is known here", "$0.25"),
         ):
             assert f":white_circle: *{title}* is not compared: {reason}" in lines
@@ -657,7 +657,7 @@ class TestHandler:
         assert asked == [(settings.openai, "OPENAI_ADMIN_KEY"), (settings.anthropic, "ANTHROPIC_ADMIN_KEY")]
         assert {name: value for name, (value, *_) in metrics(capsys.readouterr().out).items()} == result["percent"]
         (_, _, blocks), _ = POSTED
-        assert "*Models on servers of one's own* is not compared: nobody bills their tokens" in blocks
+        assert "*Servers at their own address* is not compared: nobody bills their tokens" in blocks
         assert "Bedrock" not in blocks
         assert "Azure" not in blocks
 
