@@ -132,7 +132,7 @@ def test_a_provider_that_is_a_row_and_no_more_answers_here(tmp_path: Path, monke
     row = _of_api("deepseek", "DeepSeek", "api.deepseek.com")
     for page in ("providers.md", "providers.ja.md"):
         text = (CHECKOUT / "docs" / page).read_text("utf-8")
-        assert '_of_api("deepseek", "DeepSeek", "api.deepseek.com"),' in text
+        assert '_of_api("deepseek", "DeepSeek", "api.deepseek.com")' in text
         assert f'"{row.variables["api_key"]}": Secret(' in text
     monkeypatch.setattr(models, "BY_NAME", {**BY_NAME, "deepseek": row})
     monkeypatch.setattr(models, "PROVIDERS", (*PROVIDERS, "deepseek"))
