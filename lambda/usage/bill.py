@@ -135,14 +135,14 @@ def _readers(period: Period, settings: Bill, account: str) -> dict[str, Reader]:
 def _compare_all(readers: dict[str, Reader], counts: dict[str, Count]) -> tuple[list[Comparison], dict[str, str]]:
     """The comparisons, and the providers whose bill could not be read, with the reason in a sentence.
 
-    The bill of a provider that LiteLLM has no deployment of is read only where a setting asks for it, as AWS's is not.
+    The bill of a provider that LiteLLM has neither a deployment nor a figure of is not read: nothing is to be compared.
     """
     compared, unread = [], {}
     for provider, reader in readers.items():
-        if provider == "bedrock" and provider not in counts:
+        if provider not in counts:
             continue
         try:
-            compared.append(reader(counts.get(provider, Count())))
+            compared.append(reader(counts[provider]))
         except (RefusedError, UnavailableError) as error:
             logger.exception("a bill was not read", extra={"provider": provider})
             unread[provider] = str(error)

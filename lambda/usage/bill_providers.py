@@ -43,7 +43,9 @@ BILLED: Final[Mapping[str, Billed]] = {
         why_not="Google's bill has it as another service than Vertex AI, which is the only one that is read",
     ),
     "mistral": Billed("Mistral", why_not="Mistral shows what was used in its console alone"),
-    "own": Billed("Models on servers of one's own", why_not="nobody bills their tokens"),
+    "own": Billed(
+        "Servers at their own address", why_not="nobody bills their tokens, or somebody who is not known here"
+    ),
 }
 """By name: LiteLLM's for the provider, or for the first of several; or what a part of its models is called here."""
 

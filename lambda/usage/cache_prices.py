@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Models that cache only what a request marks. The others of the three providers find what repeats by themselves.
+# Models that cache only what a request marks. The others find what repeats by themselves (Mistral's if a key is sent).
 # Amazon Bedrock User Guide, "Prompt caching" (explicit: Claude, Nova); Anthropic, "Prompt caching"; Microsoft, "Prompt
 # caching" (automatic); Google, "Context caching" (implicit).
 _MARKED = ("claude", "nova")

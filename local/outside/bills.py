@@ -23,7 +23,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from local.outside.price_list import prices as _prices
+from local.outside import price_list
 from local.outside.records import Call, Journal
 from stacks.litellm_config import day_of, in_force
 
@@ -229,3 +229,7 @@ def _price(found: Mapping[str, Any], kind: str) -> float | None:
         "thoughts": float(found.get("output_cost_per_reasoning_token", output)),
     }
     return prices[kind]
+
+
+def _prices() -> dict[str, dict[str, Any]]:
+    return price_list.prices()

@@ -38,8 +38,8 @@ _DIMENSIONS = {"mistral-embed": 1024}
 _ERRORS = {
     400: ("invalid_request_error", None, "Bad request"),
     429: ("rate_limited", "1300", "Rate limit exceeded"),
-    500: ("internal_server_error", "1000", "Internal server error"),
-    503: ("service_unavailable", "3505", "Service tier capacity exceeded for this model."),
+    500: ("server_error", "1000", "Internal server error"),
+    503: ("server_error", None, "Service unavailable"),
 }
 
 

@@ -189,13 +189,7 @@ ROWS: Final = (
         keeps_files=always,
         bill=Bill("Anthropic", "Anthropic", setting="anthropic"),
     ),
-    _of_api(
-        "openai",
-        "OpenAI",
-        "api.openai.com",
-        keeps_files=always,
-        bill=Bill("OpenAI", "OpenAi", setting="openai"),
-    ),
+    _of_api("openai", "OpenAI", "api.openai.com", keeps_files=always, bill=Bill("OpenAI", "OpenAi", setting="openai")),
     _of_api("gemini", "Gemini (AI Studio)", "generativelanguage.googleapis.com", keeps_files=always),
     Provider(
         name="azure_ai",

@@ -45,6 +45,9 @@ OVERWRITTEN: Final = frozenset({"AZURE_API_VERSION"})
 """Variables that LiteLLM's command line sets itself (seen in 1.106.12): an entry that refers to one changes its
 identity while LiteLLM runs, and is dropped."""
 
+ADMIN_KEYS: Final = frozenset({"ANTHROPIC_ADMIN_KEY", "OPENAI_ADMIN_KEY"})
+"""Secrets with which the comparison reads the bills, that call no models, and that no task is to have."""
+
 SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIALS", "_LICENSE", "_WEBHOOK_URL")
 """A variable whose name ends like this is a secret; every other one is plain."""
 

@@ -201,14 +201,18 @@ def only_named_ranges_come_in(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def only_known_ways_lead_out(deployed: Deployed) -> Iterator[str]:
-    """To everywhere lead HTTPS, and SMTP submission of LiteLLM's mails; a group that needs neither has no way out
-    (NetworkStack).
+    """To everywhere lead HTTPS, and SMTP submission of LiteLLM's mails, and the tasks to each server of models in the
+    settings; a group that needs none of it has no way out (NetworkStack).
     """
     nowhere = "255.255.255.255/32"
+    servers = {(each.port, each.security_group_id or str(each.cidr)) for each in deployed.environment.providers.servers}
     for where, rule in _rules(deployed, "Egress"):
         known = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort")
         to_all = rule.get("CidrIp") == "0.0.0.0/0" and rule.get("FromPort") in (443, 587)
-        if rule.get("CidrIp") != nowhere and not (known and ("DestinationSecurityGroupId" in rule or to_all)):
+        peer = rule.get("CidrIp") or rule.get("DestinationSecurityGroupId")
+        own = isinstance(peer, dict)  # a group of this template
+        to_server = not own and "GatewayGroup" in where and (rule.get("FromPort"), peer) in servers
+        if peer != nowhere and not (known and (own or to_all or to_server)):
             yield f"{where} leads to more than it needs"
 
 

@@ -227,6 +227,10 @@ def listeners(draw: DrawFn) -> Written:
     return {"emails": draw(several(mails)), **place}
 
 
+OWN_SERVER: Written = {"host": "vllm.example.com", "port": 8000, "cidr": "10.0.0.0/8"}
+"""The one that entries of config.yaml call; those that are drawn have other names."""
+
+
 def servers() -> SearchStrategy[Written]:
     """One on a port of its own, behind a security group or in a range."""
     place = {"host": lower.map("{}.models.internal".format), "port": st.sampled_from((80, 8000, 11434))}
@@ -404,6 +408,23 @@ def vertex_entries(draw: DrawFn) -> Written:
 
 
 @composite
+def api_entries(draw: DrawFn) -> Written:
+    """A model of a provider with an API of its own, or of a server."""
+    entries: tuple[Written, ...] = (
+        {"model": "anthropic/claude-sonnet-5-5"},
+        {"model": "openai/gpt-6.1-sol", "api_key": "os.environ/OUR_OPENAI_KEY"},
+        {"model": "openai/house", "api_base": "https://llm.example.com/v1", "api_key": "os.environ/HOUSE_API_KEY"},
+        {"model": "gemini/gemini-3.8-flash", "api_key": "os.environ/GEMINI_API_KEY"},
+        {"model": "mistral/mistral-large-4"},
+        {"model": "azure_ai/grok-4.7"},
+        {"model": "hosted_vllm/qwen3", "api_base": f"http://{OWN_SERVER['host']}:{OWN_SERVER['port']}/v1"},
+        {"model": "ollama_chat/llama4", "api_base": "https://ollama.example.com"},
+    )
+    price = {"input_cost_per_token": 0, "output_cost_per_token": draw(st.sampled_from((0, 1e-6)))}
+    return {"litellm_params": draw(st.sampled_from(entries)), "model_info": draw(st.sampled_from(({}, price)))}
+
+
+@composite
 def callbacks_of(draw: DrawFn, model_list: list[Written]) -> Written:
     """None, or some; the one that charges prices with a day wherever an entry has them."""
     known = (
@@ -419,7 +440,7 @@ def callbacks_of(draw: DrawFn, model_list: list[Written]) -> Written:
 @composite
 def config_files(draw: DrawFn) -> Written:
     """A config.yaml: one provider or all, one model or many, with anything that the gateway knows of beside them."""
-    kinds = draw(several(st.sampled_from((bedrock_entries(), azure_entries(), vertex_entries())), 1, 3))
+    kinds = draw(several(st.sampled_from((bedrock_entries(), azure_entries(), vertex_entries(), api_entries())), 1, 4))
     entries = draw(st.lists(st.one_of(*kinds), min_size=1, max_size=draw(st.sampled_from((1, 4, 40)))))
     names = draw(
         several(
@@ -464,6 +485,10 @@ def served(config: Written, environment: Written) -> Written:
         providers.setdefault("azure_api_base", BASE_URL.format("example-llm"))
     if "VERTEXAI_PROJECT" in text:
         providers.setdefault("vertexai_project", "example-llm-7")
+    if "azure_ai/" in text:
+        providers.setdefault("azure_ai_api_base", "https://example-ai.services.ai.azure.com")
+    if OWN_SERVER["host"] in text:
+        providers["servers"] = (*providers.get("servers", ()), OWN_SERVER)
     variables = dict(environment.get("variables", {}))
     if "AZURE_OTHER_BASE" in text:
         variables["AZURE_OTHER_BASE"] = BASE_URL.format("example-other")

@@ -1,4 +1,4 @@
-"""The figures hold against the bill: real requests, LiteLLM's daily figures, and what each cloud charged for them."""
+"""The figures hold against the bill: real requests, LiteLLM's daily figures, and what each provider charged."""
 
 import csv
 import io
@@ -19,7 +19,13 @@ from tests.e2e.conftest import eventually
 from tests.e2e.test_completions import AZURE, BEDROCK, REGIONS, VERTEX, ask, ask_streamed, model_calls
 
 OPUS, USER = "claude-opus-5-5", "bill@example.com"
-PROVIDERS = ("bedrock", "azure", "vertex_ai")
+PROVIDERS = ("bedrock", "azure", "vertex_ai", "openai", "anthropic")
+# Models that somebody adds in the admin UI: the example's config.yaml has none of these. Of one nobody shows a bill.
+ADDED = {
+    "gpt-of-openai": "openai/gpt-5.5",
+    "claude-of-anthropic": "anthropic/claude-opus-5-5",
+    "mistral": "mistral/mistral-large-latest",
+}
 LONG = "A prefix that is worth a cache. " * 800  # 6400 tokens: Gemini 4 caches from 6,144 on
 # 18 of these prompts of 180,000 tokens cost 14 $: 8 % of it are more than the dollar below which all is noise.
 HUGE, TIMES = "word " * 144_000, 18
@@ -78,8 +84,23 @@ def bill(gateway: LocalGateway, today: date) -> Bill:
 
 
 @pytest.fixture(scope="module")
-def used(gateway: LocalGateway, today: date) -> None:
-    """All three providers, every region of Bedrock, caches written and read, streams, embeddings."""
+def added(gateway: LocalGateway) -> Iterator[None]:
+    """The models of providers whose bill is an organization's, and of one that shows none."""
+    credentials, ids = gateway.outside.credentials, []
+    keys = {"openai": credentials.openai_api_key, "anthropic": credentials.anthropic_api_key}
+    for name, model in ADDED.items():
+        parameters = {"model": model, "api_key": keys.get(model.partition("/")[0], credentials.mistral_api_key)}
+        answer = gateway.api("POST", "/model/new", json={"model_name": name, "litellm_params": parameters})
+        assert answer.is_success, answer.text
+        ids.append(answer.json()["model_info"]["id"])
+    yield
+    for one in ids:
+        assert gateway.api("POST", "/model/delete", json={"id": one}).is_success
+
+
+@pytest.fixture(scope="module")
+def used(gateway: LocalGateway, today: date, added: None) -> None:
+    """Every provider whose bill is compared, every region of Bedrock, caches written and read, streams, embeddings."""
     client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.user_key(USER), max_retries=0, timeout=120)
     outside, before = gateway.outside, requests(gateway, today, "tag", "region:")
     outside.clear("calls")
@@ -87,7 +108,10 @@ def used(gateway: LocalGateway, today: date) -> None:
     for number in range(30):
         content: Any = [*cached, {"type": "text", "text": f"Question {number}"}]
         client.chat.completions.create(model=BEDROCK, messages=[{"role": "user", "content": content}])
-    for model in (AZURE, VERTEX, "gemini-3.8-flash", "nova-2-lite"):
+    for number in range(3):
+        content = [*cached, {"type": "text", "text": f"Question {number}"}]
+        client.chat.completions.create(model="claude-of-anthropic", messages=[{"role": "user", "content": content}])
+    for model in (AZURE, VERTEX, "gemini-3.8-flash", "nova-2-lite", *ADDED):
         for number in range(3):
             ask(client, model, f"{LONG} Question {number}")
         ask_streamed(client, model, f"{LONG} A streamed question")
@@ -124,9 +148,16 @@ def test_the_figures_hold(bill: Bill) -> None:
     answer, message, metric, text = bill()
     assert answer["percent"] == dict.fromkeys(PROVIDERS, 0.0)
     assert metric == dict.fromkeys(PROVIDERS, 0.0)
-    assert message.count(":large_green_circle:") == 3
-    rows = table(text)
-    assert [row for row in rows if row["what"] == "fits no deployment"] == []
+    assert message.count(":large_green_circle:") == len(PROVIDERS)
+    assert ":white_circle: *Mistral* is not compared: Mistral shows what was used in its console alone" in message
+    every = table(text)
+    assert {row["what"] for row in every} == {"model", "not compared"}
+    (other,) = (row for row in every if row["what"] == "not compared")
+    assert (other["provider"], other["deployment"]) == ("mistral", ADDED["mistral"])
+    assert float(other["counted_usd"]) > 0
+    rows = [row for row in every if row["what"] == "model"]
+    of_organizations = {row["deployment"] for row in rows if row["provider"] in ("openai", "anthropic")}
+    assert of_organizations == {model for model in ADDED.values() if not model.startswith("mistral/")}
     by_region = {(row["provider"], row["region"]) for row in rows}
     assert {region for provider, region in by_region if provider == "bedrock"} == {*REGIONS, "all"}
     # To a cent and some tokens, and not only above the floor: earlier tests may have had answers cut off, which are
@@ -145,7 +176,9 @@ def test_a_bill_that_is_eight_percent_higher(bill: Bill, outside: OutsideWorld) 
     answer, message, metric, _ = bill()
     assert metric["bedrock"] == pytest.approx(100 * (1 - 1 / 1.08), abs=0.2)
     assert metric["bedrock"] > TOLERANCE
-    assert (metric["azure"], metric["vertex_ai"]) == (0.0, 0.0)
+    assert {provider: value for provider, value in metric.items() if provider != "bedrock"} == dict.fromkeys(
+        PROVIDERS[1:], 0.0
+    )
     assert answer["percent"]["bedrock"] > TOLERANCE
     assert message.count(":red_circle:") == 1
     assert f"bedrock/us.anthropic.{OPUS} in all regions" in message
@@ -156,9 +189,13 @@ def test_a_bill_that_is_eight_percent_higher(bill: Bill, outside: OutsideWorld) 
 @pytest.mark.usefixtures("used")
 def test_a_bill_that_cannot_be_read(bill: Bill, outside: OutsideWorld) -> None:
     outside.set_fault("management.azure.com", Fault(status=403))
+    outside.set_fault("api.openai.com", Fault(status=403))
     answer, message, metric, text = bill()
     assert "Cost Management Reader" in answer["errorMessage"]
-    assert metric == {"bedrock": 0.0, "vertex_ai": 0.0}
+    assert "Missing scopes: api.usage.read" in answer["errorMessage"]
+    read = ("bedrock", "vertex_ai", "anthropic")
+    assert metric == dict.fromkeys(read, 0.0)
     assert "*Azure (OpenAI)* is not compared" in message
-    assert message.count(":large_green_circle:") == 2
-    assert {row["provider"] for row in table(text)} == {"bedrock", "vertex_ai"}
+    assert "*OpenAI* is not compared" in message
+    assert message.count(":large_green_circle:") == len(read)
+    assert {row["provider"] for row in table(text)} == {*read, "mistral"}

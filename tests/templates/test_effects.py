@@ -56,6 +56,10 @@ CHANGED: dict[str, dict[str, Any]] = {
         "bedrock.inference_profiles": (
             {"name": "legal", "model": "global.anthropic.claude-sonnet-5-5", "tags": {"llm-team": "other"}},
         ),
+        "providers.servers": (
+            {"host": "vllm.models.example.com.au", "port": 8000, "security_group_id": "sg-0999999999999aac9"},
+            {"host": "ollama.models.example.com.au", "port": 11434, "cidr": "10.201.0.0/24"},
+        ),
         "variables": {"AZURE_OTHER_BASE": "https://other-2.openai.azure.com"},
         "email.reply_to": "other@example.com.au",
         "email.dmarc_policy": "none",

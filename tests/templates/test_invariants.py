@@ -216,6 +216,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
         put(GROUP, "SecurityGroupEgress", 0, "FromPort", value=22, start="FunctionsGroup"),
         put("Network: AWS::EC2::SecurityGroupEgress", "ToPort", value=65535),
+        put("Network: AWS::EC2::SecurityGroupEgress", "DestinationSecurityGroupId", value="sg-0123456789abcdef0"),
     ),
     "what_is_called_is_let_out": (
         put(GROUP, "SecurityGroupEgress", 0, "FromPort", value=8443, start="GatewayGroup"),

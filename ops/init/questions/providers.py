@@ -43,8 +43,7 @@ def _check_listed(key: str) -> Callable[[Context, Any], None]:
     return check_listed
 
 
-_CLOUDS: Final = ("bedrock", "azure", "vertex")
-*_ASKED, _LAST = (*_CLOUDS, *models.APIS)
+_ASKED: Final[tuple[str, ...]] = ("bedrock", "azure", "vertex", *models.APIS)
 
 
 def _is_written(context: Context) -> bool:
@@ -54,7 +53,7 @@ def _is_written(context: Context) -> bool:
 
 def _check_any_provider(context: Context, value: bool) -> None:
     if _is_written(context) and not (value or any(context.get(name) for name in _ASKED)):
-        raise RefusedError(f"no provider is left: say yes to one of {', '.join(_ASKED)} and {_LAST}")
+        raise RefusedError(f"no provider is left: say yes to one of {', '.join(_ASKED[:-1])} and {_ASKED[-1]}")
 
 
 def _models(provider: str, named: str, default: Default, more: str = "") -> Question:
@@ -129,7 +128,7 @@ PROVIDERS: Final = (
                 name,
                 f"Use {BY_NAME[name].title}",
                 f"Its key, {BY_NAME[name].variables['api_key']}, is a secret of each environment.",
-                check=_check_any_provider if name == _LAST else lambda _, __: None,
+                check=_check_any_provider if name == _ASKED[-1] else lambda _, __: None,
             ),
             _models(name, "ID", always(list(offered))),
         )

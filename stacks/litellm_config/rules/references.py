@@ -11,6 +11,7 @@ from stacks.litellm_config.made import GUARDRAIL_ID, setting_of
 from stacks.litellm_config.providers import PROVIDER_SETTINGS
 from stacks.litellm_config.rules.reading import Reading
 from stacks.litellm_config.variables import (
+    ADMIN_KEYS,
     CORE_SECRETS,
     OVERWRITTEN,
     REFERENCE,
@@ -83,6 +84,12 @@ def _reference(reading: Reading, place: Place, key: str, value: object) -> str |
             reading.refuse(place, f"{name!r} is no variable's name: use capitals, digits and underscores")
         elif name in OVERWRITTEN:
             reading.refuse(place, f"LiteLLM sets {name} itself and would drop this entry: write the value here")
+        elif name in ADMIN_KEYS:
+            reading.refuse(
+                place,
+                f"{name} is an administrator's key, which calls no models and is for the comparison with the bill "
+                f"alone: use one of a project or a workspace, such as {name.replace('ADMIN', 'API')}",
+            )
         else:
             return name
     elif REFERENCE in value:

@@ -18,7 +18,7 @@ from stacks.litellm_config.catalog import catalog
 from stacks.litellm_config.provider import Address, Way
 from stacks.litellm_config.providers import BILLS, BY_NAME, PROVIDER_SETTINGS, PROVIDERS, ROWS
 from stacks.litellm_config.rules import models
-from stacks.litellm_config.variables import SECRET_SUFFIXES
+from stacks.litellm_config.variables import ADMIN_KEYS, SECRET_SUFFIXES
 from stacks.settings import Bill, Providers
 from stacks.settings.usage import BILL_SECRETS
 from tests.unit.litellm_config.documents import VARIABLES, Load, changed
@@ -89,6 +89,7 @@ def test_the_comparison_with_the_bill_has_the_same_bills() -> None:
     assert compared == {name: (bill.title, bill.setting) for name, bill in BILLS.items()}
     assert {bill.setting for bill in BILLS.values() if bill.setting} == set(BILL_SECRETS) <= set(Bill.model_fields)
     assert set(BILL_SECRETS.values()) <= set(KNOWN)
+    assert {name for name in BILL_SECRETS.values() if name.endswith("_ADMIN_KEY")} == ADMIN_KEYS
 
 
 @each_row

@@ -113,8 +113,8 @@ def test_profiles_that_do_not_tell_their_model(config: LiteLlmConfig) -> None:
 def test_a_key_has_whatever_name_the_company_gives_it(config: LiteLlmConfig) -> None:
     credentials = Credentials.generate()
     names = ("EAST_API_KEY", "WEST_API_KEY", "OUR_VERTEX_CREDENTIALS", "SOMETHING_ELSE_KEY", "SLACK_BOT_TOKEN")
-    names = (*names, "OUR_CLAUDE_KEY", "FOUNDRY_API_KEY", "VLLM_KEY", "RENTED_KEY")
-    found = credentials_of(config, names, credentials, VARIABLES)
+    others = ("OUR_CLAUDE_KEY", "FOUNDRY_API_KEY", "VLLM_KEY", "RENTED_KEY")
+    found = credentials_of(config, (*names, *others), credentials, VARIABLES)
     unknown = found.pop("SOMETHING_ELSE_KEY")
     assert found == {
         **dict.fromkeys(("EAST_API_KEY", "WEST_API_KEY"), credentials.azure_api_key),
@@ -132,7 +132,7 @@ def test_a_provider_that_is_a_row_and_no_more_answers_here(tmp_path: Path, monke
     row = _of_api("deepseek", "DeepSeek", "api.deepseek.com")
     for page in ("providers.md", "providers.ja.md"):
         text = (CHECKOUT / "docs" / page).read_text("utf-8")
-        assert '_of_api("deepseek", "DeepSeek", "api.deepseek.com"),' in text
+        assert '_of_api("deepseek", "DeepSeek", "api.deepseek.com")' in text
         assert f'"{row.variables["api_key"]}": Secret(' in text
     monkeypatch.setattr(models, "BY_NAME", {**BY_NAME, "deepseek": row})
     monkeypatch.setattr(models, "PROVIDERS", (*PROVIDERS, "deepseek"))

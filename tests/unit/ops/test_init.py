@@ -175,7 +175,15 @@ def test_providers_with_an_api_of_their_own(tmp_path: Path, capsys: pytest.Captu
     keys = {f"{name}_API_KEY" for name in ("ANTHROPIC", "AZURE_AI", "GEMINI", "MISTRAL", "OPENAI")}
     assert keys <= set(config.secrets)
     assert own.environments["prod"].providers.azure_ai_api_base == "https://example.services.ai.azure.com"
+    bill = own.environments["prod"].bill
+    assert bill and bill.openai and bill.anthropic
+    assert (bill.openai.projects, bill.anthropic.workspaces) == (
+        ("proj_0123456789abcdef",),
+        ("wrkspc_0123456789abcdef", "default"),
+    )
     by_hand = capsys.readouterr().out
+    assert "restricted to reading usage (platform.openai.com, Organization, Admin keys)" in by_hand
+    assert "which is the secret ANTHROPIC_ADMIN_KEY. It can do more than read" in by_hand
     assert "Anthropic: a key for each environment" in by_hand
     assert "make these deployments in https://example.services.ai.azure.com" in by_hand
     assert "Bedrock" not in by_hand
@@ -805,7 +813,6 @@ def test_every_question_can_be_given(tmp_path: Path) -> None:
         *("size", "zones", "management_cidrs", "slack.alerts", "vertex.models", "slack_command", "local"),
         *("releases.region", "releases.branch", "releases.approved", "releases.emails", "report.hour"),
         *("onboarding.budget_ceiling", "bill.google.location"),
-        *("bill.openai", "bill.openai.projects", "bill.anthropic", "bill.anthropic.workspaces"),
     }
 
 

@@ -13,6 +13,7 @@ import pytest
 from botocore import exceptions as aws
 
 from ops import secrets
+from ops.access import OpsError
 from stacks.company import config_file, environments
 from stacks.litellm_config import CORE_SECRETS, load_config
 
@@ -362,6 +363,28 @@ def test_a_file_with_a_mistake_stores_nothing(
     file.write_text(text)
     assert words in command.refused("--file", str(file))
     assert store.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("OPENAI_ADMIN_KEY", "sk-admin-Hunter_2-x", ""),
+        ("OPENAI_ADMIN_KEY", "sk-proj-hunter2", 'must begin with "sk-admin-": an admin key'),
+        ("OPENAI_ADMIN_KEY", "sk-admin-", 'must begin with "sk-admin-"'),
+        ("ANTHROPIC_ADMIN_KEY", "sk-ant-admin01-Hunter_2-x", ""),
+        ("ANTHROPIC_ADMIN_KEY", "sk-ant-usr01-hunter2", ""),  # of a member, bound to no workspace
+        ("ANTHROPIC_ADMIN_KEY", "sk-ant-api03-hunter2", "one of a workspace (sk-ant-api…) reads no costs"),
+        ("ANTHROPIC_ADMIN_KEY", "hunter2", 'must begin with "sk-ant-admin"'),
+    ],
+)
+def test_a_key_of_an_organization_is_told_from_one_that_calls_models(name: str, value: str, sentence: str) -> None:
+    if not sentence:
+        assert secrets.checked(name, value) == value
+        return
+    with pytest.raises(OpsError) as problem:
+        secrets.checked(name, value)
+    assert sentence in str(problem.value)
+    assert "hunter2" not in str(problem.value)
 
 
 def test_a_file_that_cannot_be_read_is_refused(command: Command, tmp_path: Path) -> None:

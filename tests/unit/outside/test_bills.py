@@ -283,8 +283,8 @@ def test_without_a_price_list_it_says_what_to_do(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(price_list, "CHECKOUT", tmp_path)
-    bills._prices.cache_clear()
+    price_list.prices.cache_clear()
     answered(world, "azure", "", "gpt-6.1-sol")
     with pytest.raises(Exception, match="run make setup"):
         world.bills.charges("azure", "2026-10")
-    bills._prices.cache_clear()
+    price_list.prices.cache_clear()

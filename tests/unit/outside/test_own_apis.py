@@ -24,11 +24,11 @@ def user(text: str) -> list[Any]:
     return [{"role": "user", "content": text}]
 
 
-def claude(sdk: httpx.Client, key: str) -> anthropic.Anthropic:
+def claude(sdk: openai.DefaultHttpxClient, key: str) -> anthropic.Anthropic:
     return anthropic.Anthropic(api_key=key, http_client=sdk, max_retries=0)
 
 
-def gpt(sdk: httpx.Client, key: str, base: str = "https://api.openai.com/v1") -> openai.OpenAI:
+def gpt(sdk: openai.DefaultHttpxClient, key: str, base: str = "https://api.openai.com/v1") -> openai.OpenAI:
     return openai.OpenAI(api_key=key, base_url=base, http_client=sdk, max_retries=0)
 
 
@@ -113,7 +113,7 @@ def test_a_fault_has_the_providers_own_form(world: OutsideWorld, http: httpx.Cli
 
 
 class TestAnthropic:
-    def test_messages_and_their_stream(self, world: OutsideWorld, sdk: httpx.Client) -> None:
+    def test_messages_and_their_stream(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
         client = claude(sdk, world.credentials.anthropic_api_key)
         whole = client.messages.create(model=CLAUDE, max_tokens=100, messages=user("Say hello."))
         with client.messages.stream(model=CLAUDE, max_tokens=100, messages=user("Say hello.")) as stream:
@@ -127,7 +127,9 @@ class TestAnthropic:
             ("anthropic", "messages", CLAUDE)
         ] * 2
 
-    def test_a_marked_prefix_is_written_and_then_read(self, world: OutsideWorld, sdk: httpx.Client) -> None:
+    def test_a_marked_prefix_is_written_and_then_read(
+        self, world: OutsideWorld, sdk: openai.DefaultHttpxClient
+    ) -> None:
         client = claude(sdk, world.credentials.anthropic_api_key)
         system: Any = [{"type": "text", "text": f"Anthropic. {LONG}", "cache_control": {"type": "ephemeral"}}]
         counts = [
@@ -137,7 +139,7 @@ class TestAnthropic:
         assert [count.cache_creation_input_tokens for count in counts] == [1503, 0]
         assert [count.cache_read_input_tokens for count in counts] == [0, 1503]
 
-    def test_tokens_are_counted(self, world: OutsideWorld, sdk: httpx.Client) -> None:
+    def test_tokens_are_counted(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
         client = claude(sdk, world.credentials.anthropic_api_key)
         assert client.messages.count_tokens(model=CLAUDE, messages=user("Say hello.")).input_tokens == 3
 
@@ -171,7 +173,7 @@ class TestAnthropic:
 
 
 class TestOpenAI:
-    def test_every_operation(self, world: OutsideWorld, sdk: httpx.Client) -> None:
+    def test_every_operation(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
         client = gpt(sdk, world.credentials.openai_api_key)
         whole = client.chat.completions.create(model=GPT, messages=user("Say hello."))
         pieces = client.chat.completions.create(

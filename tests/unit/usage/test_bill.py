@@ -403,7 +403,7 @@ class TestTexts:
             ("OpenAI", "set bill.openai in company/environments.py", "$0.00"),
             ("Google (Gemini API)", "Google's bill has it as another service than Vertex AI", "$0.00"),
             ("Mistral", "Mistral shows what was used in its console alone", "$12.50"),
-            ("Models on servers of one's own", "nobody bills their tokens", "$0.00"),
+            ("Servers at their own address", "nobody bills their tokens, or somebody who is not known here", "$0.00"),
             ("cohere", "no interface to its bill is known here", "$0.25"),
         ):
             assert f":white_circle: *{title}* is not compared: {reason}" in lines
@@ -616,7 +616,7 @@ class TestHandler:
     def test_the_bills_of_openai_and_anthropic(
         self, deployed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Each with its settings and its key; of Bedrock, which LiteLLM has no deployment of, nobody is asked."""
+        """Each with its settings and its key; of AWS and Azure, which LiteLLM has no deployment of, nobody is asked."""
         gpt, claude = "openai/gpt-5.5", "anthropic/claude-opus-5-5"
         asked = []
 
@@ -630,10 +630,11 @@ class TestHandler:
         deployed.setattr(openai_bill, "read", read("gpt-5.5", 10.0))
         deployed.setattr(anthropic_bill, "read", read("claude-opus-5-5", 20.0))
         deployed.setattr(aws_bill, "read", lambda *_: pytest.fail("nothing is of AWS"))
+        deployed.setattr(azure_bill, "read", lambda *_: pytest.fail("nothing is of Azure"))
         settings = environment.Bill(
             tolerance_percent=3,
             profile_tag=None,
-            azure=None,
+            azure=environment.AzureBill(tenant="t", client="c", subscription="s"),
             google=None,
             openai=environment.OpenAiBill(projects=("proj_1",)),
             anthropic=environment.AnthropicBill(workspaces=()),
@@ -656,8 +657,9 @@ class TestHandler:
         assert asked == [(settings.openai, "OPENAI_ADMIN_KEY"), (settings.anthropic, "ANTHROPIC_ADMIN_KEY")]
         assert {name: value for name, (value, *_) in metrics(capsys.readouterr().out).items()} == result["percent"]
         (_, _, blocks), _ = POSTED
-        assert "*Models on servers of one's own* is not compared: nobody bills their tokens" in blocks
+        assert "*Servers at their own address* is not compared: nobody bills their tokens" in blocks
         assert "Bedrock" not in blocks
+        assert "Azure" not in blocks
 
     def test_wrong_events_and_settings(self, deployed: pytest.MonkeyPatch) -> None:
         with pytest.raises(ValueError, match="must be as in 2026-12-05"):
