@@ -77,6 +77,11 @@ def _vertex_sign_in(model: Model) -> Iterator[Address]:
     yield Address("oauth2.googleapis.com")
 
 
+def _vertex_keeps_files(model: Model) -> bool:
+    """In a bucket that the entry names: the task has no variable for one."""
+    return "gcs_bucket_name" in model.parameters
+
+
 # --- The table ------------------------------------------------------------------------------------------------------
 
 ROWS: Final = (
@@ -135,6 +140,7 @@ ROWS: Final = (
         check=vertex.check,
         hosts=_vertex_hosts,
         sign_in=_vertex_sign_in,
+        keeps_files=_vertex_keeps_files,
         region=_LOCATION,
         priced_as=("vertex_ai",),
         parameters=("safety_settings",),

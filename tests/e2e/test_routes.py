@@ -103,9 +103,10 @@ def as_task(gateway: LocalGateway) -> Iterator[Callable[[Signed], httpx.Response
 
         def ask(signed: Signed) -> httpx.Response:
             own = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
-            request = AWSRequest("POST", f"https://{signed.host}{signed.path}", own, json.dumps(signed.body))
+            url = f"https://{signed.host}{signed.path}"
+            request = AWSRequest("POST", url, own, json.dumps(signed.body))
             SigV4Auth(credentials, "bedrock", signed.region).add_auth(request)
-            return http.post(request.url, content=request.body, headers=dict(request.headers.items()))
+            return http.post(url, content=request.body, headers=dict(request.headers.items()))
 
         yield ask
 

@@ -43,6 +43,14 @@ def _azure(**info: str) -> dict[str, Any]:
     return document
 
 
+def _vertex(**parameters: str) -> dict[str, Any]:
+    """The smallest document with only a model of Vertex AI."""
+    needed = {"project": "example-1234", "location": "global", "credentials": "os.environ/VERTEX_CREDENTIALS"}
+    given = {f"vertex_{name}": value for name, value in needed.items()}
+    entry = {"model": "vertex_ai/gemini-3.8-flash", **given, **parameters}
+    return changed(model_list=[{"model_name": "m", "litellm_params": entry}])
+
+
 @pytest.mark.parametrize(
     ("document", "found"),
     [
@@ -55,6 +63,8 @@ def _azure(**info: str) -> dict[str, Any]:
         *((_azure(mode=mode), FILES | paths) for mode, paths in OTHERS.items()),
         (_azure(mode="image_edit"), FILES | IMAGES),
         (_azure(mode="realtime"), FILES),
+        (_vertex(), CHAT),
+        (_vertex(gcs_bucket_name="acme-batches"), CHAT | FILES),
         (_azure(mode="batch"), FILES),
         # Of what nobody says what it is for, everything is open, as is of a word that LiteLLM does not know.
         (_azure(), PATHS - ALWAYS),
