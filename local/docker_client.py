@@ -188,7 +188,8 @@ class LocalDocker:
                 environment[name] = value
         differences: dict[str, str | None] = {
             "AWS_ENDPOINT_URL": None,  # of the emulator, not of ECS: it would send calls for Bedrock to it
-            "AWS_ENDPOINT_URL_STS": handed_over.get("AWS_ENDPOINT_URL"),  # the emulator's: roles are assumed there
+            # Roles are assumed there.
+            "AWS_ENDPOINT_URL_STS": handed_over.get("AWS_ENDPOINT_URL", "").replace(DOCKER_HOST, "127.0.0.1") or None,
             "HOST": "127.0.0.1",  # LiteLLM's listening address: never beyond this machine
             "TMPDIR": str(_inside(container.folder, "/tmp")),  # noqa: S108 - a path inside the container
             **self._differences_of(handed_over),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 import botocore.session
 
-_KINDS: Final[dict[str, type | tuple[type, ...]]] = {
+_KINDS: Final[dict[str, Any]] = {
     "boolean": bool,
     "double": (int, float),
     "float": (int, float),
@@ -26,7 +27,7 @@ def _service(name: str) -> Any:  # noqa: ANN401 - botocore has no types
     return botocore.session.get_session().get_service_model(name)
 
 
-def check(service: str, operation: str, request: dict[str, Any]) -> None:
+def check(service: str, operation: str, request: Mapping[str, Any]) -> None:
     """Refuse a request that does not fit the input of an operation.
 
     Raises
@@ -38,7 +39,7 @@ def check(service: str, operation: str, request: dict[str, Any]) -> None:
 
 
 def _check(value: Any, shape: Any, place: str) -> None:  # noqa: ANN401 - any JSON, botocore's shapes
-    kind = shape.type_name
+    kind: str = shape.type_name
     if not isinstance(value, _KINDS[kind]) or (kind != "boolean" and isinstance(value, bool)):
         _refuse(place, f"Member must be a {kind}")
     if kind == "string":

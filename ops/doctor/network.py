@@ -16,7 +16,10 @@ from ops.doctor.finding import Finding, problem, well
 from stacks.network import HTTPS_PORT
 from stacks.settings import ExistingVpc
 
-CALLED: Final = ("bedrock-runtime", "ecr.api", "ecr.dkr", "email", "email-smtp", "logs", "sqs", "ssm")
+CALLED: Final = (
+    *("bedrock-agent-runtime", "bedrock-runtime", "ecr.api", "ecr.dkr", "email", "email-smtp", "logs", "sqs", "ssm"),
+    "sts",
+)
 """Services that tasks and functions in the VPC call, by the names of their endpoints."""
 
 

@@ -228,6 +228,7 @@ class GatewayStack(Stack):
             # LiteLLM does not read it. Tasks read secrets when they start: another key starts new ones.
             needed["SMTP_CREDENTIALS_LABEL"] = self._smtp.label
         return needed | {
+            "AWS_REGION": environment.region,  # to which config.yaml may refer, and whose STS assumes roles
             "PORT": str(GATEWAY_PORT),
             "NUM_WORKERS": str(environment.gateway.workers),
             # Seconds. With several workers uvicorn ends one that has not answered for 5, as one that imports LiteLLM

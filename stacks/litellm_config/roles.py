@@ -87,7 +87,7 @@ def assumed_roles(models: Iterable[Model], guardrails: Iterable[Guardrail]) -> t
 
 def _role(arn: str, models: list[Model], guardrails: list[Guardrail]) -> AssumedRole:
     _, partition, _, _, account, _ = arn.split(":", 5)
-    external = {each.external_id for each in (*models, *guardrails)}
+    external = {*(each.external_id for each in models), *(each.external_id for each in guardrails)}
     own = (each._replace(role=None, external_id=None) for each in guardrails)
     return AssumedRole(
         arn,

@@ -123,7 +123,8 @@ def _applied(guardrail: Guardrail, account: Account) -> Iterator[Permission]:
 def _assumed(models: Iterable[Model], guardrails: Iterable[Guardrail]) -> Iterator[Permission]:
     """The roles of other accounts, which are all that calling there takes of the task's own."""
     models = tuple(models)
-    for role in sorted({each.role for each in (*models, *guardrails) if each.role}):
+    roles = {*(model.role for model in models), *(guardrail.role for guardrail in guardrails)}
+    for role in sorted(filter(None, roles)):
         yield Permission((ASSUME_ACTION,), (role,))
     for role in sorted({each.role for each in models if each.role and each.parameters.get("aws_session_tags")}):
         yield Permission((TAG_ACTION,), (role,))

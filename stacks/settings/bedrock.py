@@ -8,8 +8,16 @@ from stacks.litellm_config.made import GUARDRAIL_ID, GUARDRAIL_VERSION, profile_
 from stacks.settings.values import Settings, Tags, like, once
 
 Kind = Literal[
-    *("name", "address", "phone", "email", "card", "bank_account"),
-    *("national_id", "passport", "driver_license", "residence_card"),
+    "name",
+    "address",
+    "phone",
+    "email",
+    "card",
+    "bank_account",
+    "national_id",
+    "passport",
+    "driver_license",
+    "residence_card",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

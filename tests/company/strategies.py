@@ -265,7 +265,7 @@ def groups(models: tuple[str, ...]) -> SearchStrategy[Written]:
                     optional={"tags": st.dictionaries(st.sampled_from(("llm-team", "cost-centre")), st.just("a"))},
                 ),
                 max_size=3,
-                unique_by=lambda profile: profile["name"],
+                unique_by=lambda profile: str(profile["name"]),
             ).map(tuple),
         ),
         variables=st.dictionaries(

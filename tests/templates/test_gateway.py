@@ -262,6 +262,7 @@ def test_plain_variables(templates: Templates, environment: Environment, task: s
     config = _config(environment)
     assert not [name for name in variables if name in config.secrets or name.endswith(SECRET_SUFFIXES)]
     expected = {name: environment.plain_variables[name] for name in config.variables} | {
+        "AWS_REGION": environment.region,
         "PORT": "4000",
         "NUM_WORKERS": str(environment.gateway.workers),
         "TIMEOUT_WORKER_HEALTHCHECK": "135",

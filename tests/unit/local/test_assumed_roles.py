@@ -26,8 +26,8 @@ from local.outside.exchange import ApiError, Request
 from local.outside.permissions import Permissions
 from local.place import Place
 from local.ports import free_ports
+from stacks.company import environments
 from stacks.litellm_config import LiteLlmConfig, load_config
-from stacks.settings import Environment
 
 OWN, OTHER, REGION = "111111111111", "222233334444", "us-west-2"
 ROLE = f"arn:aws:iam::{OTHER}:role/teams/bedrock-caller"
@@ -76,6 +76,8 @@ class Accounts:
         credentials = session.get_credentials()
         assert credentials
         frozen = credentials.get_frozen_credentials()
+        assert frozen.access_key
+        assert frozen.secret_key
         signed = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
         SigV4Auth(Credentials(frozen.access_key, frozen.secret_key, frozen.token), "bedrock", REGION).add_auth(signed)
         headers = {name.lower(): value for name, value in signed.prepare().headers.items()}
@@ -94,7 +96,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
     file = folder / "config.yaml"
     file.write_text(CONFIG)
     config = load_config(file, region=REGION)
-    task_role = Environment.task_role.fget(Environment.model_construct(name="dev"))  # type: ignore[attr-defined]
+    task_role = environments()["dev"].task_role
     place = Place(
         account=OWN,
         region=REGION,
@@ -122,7 +124,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
     emulator.stop()
 
 
-ASKED = {"ExternalId": EXTERNAL_ID, "Tags": [{"Key": "team", "Value": "a"}]}
+ASKED: dict[str, Any] = {"ExternalId": EXTERNAL_ID, "Tags": [{"Key": "team", "Value": "a"}]}
 
 
 def test_the_task_calls_the_model_of_the_other_account_and_no_other(accounts: Accounts) -> None:
