@@ -437,6 +437,12 @@ def callbacks_of(draw: DrawFn, model_list: list[Written]) -> Written:
     return chosen
 
 
+MCP_SERVERS: tuple[Written, ...] = (
+    {"url": "https://mcp.example.com/mcp", "auth_type": "bearer_token", "auth_value": "os.environ/WIKI_MCP_TOKEN"},
+    {"url": "https://old.example.com/sse", "transport": "sse", "allow_all_keys": True, "access_groups": ["night-2"]},
+)
+
+
 @composite
 def config_files(draw: DrawFn) -> Written:
     """A config.yaml: one provider or all, one model or many, with anything that the gateway knows of beside them."""
@@ -455,8 +461,10 @@ def config_files(draw: DrawFn) -> Written:
         st.fixed_dictionaries({}, optional={name: st.lists(st.sampled_from(names), max_size=2) for name in names[:2]}),
         max_size=2,
     )
+    servers = st.dictionaries(st.sampled_from(("wiki", "logs_2")), st.sampled_from(MCP_SERVERS), max_size=2)
     return {
         "model_list": list(unique.values()),
+        **draw(some(mcp_servers=servers)),
         "router_settings": draw(
             some(
                 num_retries=st.integers(0, 5),

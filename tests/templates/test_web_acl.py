@@ -342,7 +342,7 @@ def with_open(*features: str) -> WebAcl:
     also_open = features_open(features, [wiki], [house])
     config = PROD.litellm_config(config_file())
     Built(stack, "WebAcl", environment=PROD, routes=config.llm_routes, also_open=also_open)
-    return WebAcl(Assertions.from_stack(stack).to_json())
+    return WebAcl(dict(Assertions.from_stack(stack).to_json()))
 
 
 @pytest.fixture(scope="module")

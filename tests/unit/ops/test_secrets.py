@@ -28,6 +28,7 @@ GIVEN = {
     "SLACK_BOT_TOKEN": "xoxb-1-2-hunter2",
     "SLACK_SIGNING_SECRET": "0123456789abcdef" * 2,
     "LITELLM_LICENSE": "license-hunter2",
+    "WIKI_MCP_TOKEN": "hunter2-of-the-wiki",
     "VERTEX_CREDENTIALS": json.dumps(
         {"type": "service_account", "project_id": "p", "private_key": "hunter2\n", "client_email": "a@example.com"}
     ),

@@ -13,7 +13,7 @@ import json
 import sys
 from typing import Any
 
-import httpx2  # type: ignore[import-not-found]
+import httpx2
 from mcp import ClientSession  # type: ignore[import-not-found]
 from mcp.client.sse import sse_client  # type: ignore[import-not-found]
 from mcp.client.streamable_http import streamable_http_client  # type: ignore[import-not-found]
