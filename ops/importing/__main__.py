@@ -164,8 +164,8 @@ def _answered(arguments: argparse.Namespace, bringing: Bringing, stored: Answers
         return aws.of_place(environment_of(answers, name))
 
     def asked(answering: Answering) -> Answers:
-        proposals = {} if stored else bringing.presets
-        return answered(Brought(answering, settled(bringing), proposals), stored, aws, warnings)
+        brought = Brought(answering, settled(bringing), bringing.presets, again=stored is not None)
+        return answered(brought, stored, aws, warnings)
 
     if arguments.answers:
         listed = Listed(str(arguments.answers), kept.given_in(arguments.answers, KEYS), stored)

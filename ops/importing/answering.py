@@ -49,7 +49,8 @@ def propose(bringing: Bringing) -> None:
             proposals[_QUESTION.get(name, name.lower())] = value
     if region := variables.region():
         proposals["region"] = region
-    if DATADOG in (bringing.tree.get(("litellm_settings", "callbacks")) or ()):
+    callbacks = bringing.tree.get(("litellm_settings", "callbacks"))
+    if isinstance(callbacks, list) and DATADOG in callbacks:
         proposals["datadog"] = True
     if site := variables.value("DD_SITE"):
         proposals["datadog.site"] = site
@@ -82,10 +83,14 @@ def unknown_variables(bringing: Bringing) -> list[str]:
 class Brought:
     """Who answers, after the file has: what it settles is not asked, and what it proposes is the default."""
 
-    def __init__(self, answering: Answering, settled: Mapping[str, Any], proposals: Mapping[str, Any]) -> None:
+    def __init__(
+        self, answering: Answering, settled: Mapping[str, Any], proposals: Mapping[str, Any], *, again: bool
+    ) -> None:
+        """Begin; with `again`, what was answered last comes before what the files propose."""
         self._answering = answering
         self._settled = settled
         self._proposals = proposals
+        self._again = again
 
     def heading(self, title: str) -> None:
         """As Answering."""
@@ -99,7 +104,7 @@ class Brought:
         """As Answering."""
         if question.key in self._settled:
             return self._settled[question.key]
-        if question.key in self._proposals:
+        if question.key in self._proposals and not (self._again and proposal is not None):
             try:
                 proposal = question.accepted(context, self._proposals[question.key])
             except RefusedError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +13,9 @@ from ops.importing.tree import Tree
 from ops.importing.variables import Variables
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.variables import REFERENCE
+
+_WORD: Final = r"[\w./:*@ +-]{1,60}"
+"""What an entry or an item may be called for a person to know it by."""
 
 SECTIONS: Final = ("general_settings", "litellm_settings", "router_settings")
 
@@ -48,7 +52,8 @@ class Bringing:
             if isinstance(step, int):
                 item = self.tree.get(place[:end])
                 name = item.get("model_name") if isinstance(item, dict) else item
-                named = name if isinstance(name, str) and name and not self.hidden.has(name) else ""
+                told = isinstance(name, str) and re.fullmatch(_WORD, name) and not self.hidden.has(name)
+                named = name if told else ""
                 text += f" entry {step + 1}" + (f" ({named})" if named else "")
             else:
                 text += f".{step}" if text else str(step)
@@ -76,6 +81,12 @@ class Bringing:
         index = len(items) if isinstance(items, list) else 0
         self.ledger.note(Fate.ADDED, self.file, (*place, index), self.label(place), self.hidden.clean(why), str(value))
         self.tree.append(place, value)
+
+    def complete(self, place: Place, value: Any, why: str) -> None:  # noqa: ANN401
+        """Add an item to a list that has it not; what is there and is no list is left to the reader."""
+        items = self.tree.get(place)
+        if items is None or (isinstance(items, list) and value not in items):
+            self.add(place, value, why)
 
     def move(self, place: Place, to: Place, why: str) -> None:
         """Put a value elsewhere."""

@@ -55,8 +55,6 @@ _STORED: Final = "STORE_MODEL_IN_DB"
 def add_needed(bringing: Bringing) -> None:
     """Add what is missing; what the file says otherwise stays."""
     for section, keys in NEEDED.items():
-        if bringing.tree.get((section,)) is not None and not isinstance(bringing.tree.get((section,)), dict):
-            continue  # the reader has a sentence for it
         for key in keys:
             if bringing.tree.get((section, key)) is None:
                 bringing.change((section, key), value_of(section, key), reason_of(section, key), _shown(section, key))
@@ -69,19 +67,15 @@ def add_needed(bringing: Bringing) -> None:
 
 def _callbacks(bringing: Bringing) -> None:
     place = ("litellm_settings", "callbacks")
-    given = bringing.tree.get(place)
-    if given is not None and not isinstance(given, list):
-        return
     checks = bringing.tree.get(("router_settings", "optional_pre_call_checks"))
     kept = isinstance(checks, list) and CHECKS.intersection(map(str, checks))
     names = Counter(str(entry.get("model_name")) for _, entry in bringing.entries())
-    if max(names.values(), default=0) > 1 and not kept and KEPT not in (given or ()):
+    if max(names.values(), default=0) > 1 and not kept:
         why = (
             "it keeps the turns of a conversation with one deployment of a model, whose prompt cache has its beginning"
         )
-        bringing.add(place, KEPT, why)
-    if REFUSALS not in (given or ()):
-        bringing.add(place, REFUSALS, "it says to people what to do when a budget is used up")
+        bringing.complete(place, KEPT, why)
+    bringing.complete(place, REFUSALS, "it says to people what to do when a budget is used up")
 
 
 def add_coming_prices(bringing: Bringing, config: LiteLlmConfig) -> bool:
@@ -96,8 +90,9 @@ def add_coming_prices(bringing: Bringing, config: LiteLlmConfig) -> bool:
         why = "its provider has announced prices that LiteLLM's list does not know (docs/costs.md)"
         bringing.change(place, {day: dict(prices) for day, prices in changes.items()}, why)
         added = True
-    if added and DATED not in bringing.tree.get(("litellm_settings", "callbacks"), ()):
-        bringing.add(("litellm_settings", "callbacks"), DATED, f"it charges {PRICES_FROM} of an entry from its days on")
+    if added:
+        why = f"it charges {PRICES_FROM} of an entry from its days on"
+        bringing.complete(("litellm_settings", "callbacks"), DATED, why)
     return added
 
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ops.importing import secret
-from ops.importing.bringing import Bringing, Met
+from ops.importing.bringing import SECTIONS, Bringing, Met
 from ops.importing.ledger import Fate
 from ops.importing.variables import REGIONS, RENAMED, STORED, is_secret
 from stacks.litellm_config import CORE_SECRETS, SECRET_SUFFIXES
@@ -39,7 +39,13 @@ def prepare(bringing: Bringing) -> None:
     """Make every change that needs no judge."""
     for key in [key for key in bringing.tree.document() if str(key).startswith("x-")]:
         bringing.tree.remove((key,))  # which `source` has noted
+    for section in SECTIONS:
+        if not isinstance(bringing.tree.get((section,), {}), dict):
+            bringing.decide((section,), "it must be a mapping of names to values")
     _environment_variables(bringing)
+    for place, value in bringing.tree.scalars():  # before anything is said of any of it
+        if secret.secret_in(_key(place), value) and not _is_file(_key(place), str(value)):
+            bringing.hidden.add(value)
     _static_keys(bringing)
     for place, value in bringing.tree.scalars():
         if isinstance(value, str):
@@ -205,11 +211,12 @@ def _name(bringing: Bringing, place: Place, key: str, value: str) -> str:
         own = bringing.tree.get((*place[:2], "litellm_params", "custom_llm_provider"), "")
         provider = str(own or (str(model).partition("/")[0] if "/" in str(model) else ""))
         entry = str(bringing.tree.get((*place[:2], "model_name"), "") or "")
+        entry = "" if bringing.hidden.has(entry) else entry
     usual, other = secret.variable_of(place, key, value, provider=provider, entry=entry or f"entry {place[1:2]}")
     usual = RENAMED.get(usual, usual)
     taken = {*bringing.given.values(), *CORE_SECRETS, *bringing.references()}
     names = (usual, other, *(f"{_stem(other)}_{number}{secret.ending(key, value)}" for number in range(2, 1000)))
-    name = next(each for each in names if each not in taken and not bringing.hidden.has(each.lower()))
+    name = next(each for each in names if each not in taken)
     bringing.given[value] = name
     return name
 
@@ -234,12 +241,10 @@ def _callbacks(bringing: Bringing) -> None:
             elif name == "smtp_email":
                 mail = True
                 bringing.drop((*place, index), f"now email in general_settings.alerting: {_MAIL_WHY}", Fate.CHANGED)
-    callbacks = bringing.tree.get(("litellm_settings", "callbacks"))
-    if datadog and DATADOG not in (callbacks or ()):
-        bringing.add(("litellm_settings", "callbacks"), DATADOG, _DATADOG_WHY)
-    alerting = bringing.tree.get(("general_settings", "alerting"))
-    if mail and "email" not in (alerting or ()):
-        bringing.add(("general_settings", "alerting"), "email", _MAIL_WHY)
+    if datadog:
+        bringing.complete(("litellm_settings", "callbacks"), DATADOG, _DATADOG_WHY)
+    if mail:
+        bringing.complete(("general_settings", "alerting"), "email", _MAIL_WHY)
 
 
 def _key(place: Place) -> str:

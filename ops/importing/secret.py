@@ -17,7 +17,10 @@ from stacks.litellm_config.variables import REFERENCE
 
 HIDDEN: Final = "(not shown)"
 
-_NUMBERS: Final = frozenset({"api_key", "auth_value", "client_secret", "master_key", "password", "secret", "token"})
+_NUMBERS: Final = frozenset(
+    {"api_key", "auth_value", "azure_ad_token", "azure_password", "client_secret", "master_key", "password"}
+    | {"secret", "token"}
+)
 """Where a number is a secret too; elsewhere a name that ends so may be of a count or a price."""
 
 _ENDINGS: Final = (

@@ -45,7 +45,8 @@ README_LINES = 150  # the most: whoever comes here wants to know what it is, and
 # A company's own folder, which the product's repository has not, and the names in it.
 OF_A_COMPANY = {
     OWN.name,
-    *(f"{OWN.name}/{name}" for name in (SETTINGS, "config.yaml", "answers.yaml", "snapshots", "stateful.json")),
+    *(f"{OWN.name}/{name}" for name in (SETTINGS, "config.yaml", "answers.yaml", "import.md")),
+    *(f"{OWN.name}/{name}" for name in ("snapshots", "stateful.json")),
 }
 # Where those files were before version 2.0.0: pages on that version name them.
 MOVED = {"stacks/environments.py", "container/config.yaml", "tests/templates/stateful.json"}
