@@ -86,10 +86,10 @@ async def wrong(way: Json, **settings: object) -> Json:
     return {"ana": sorted(set(got)), "asked": sorted(set(asked)), "ben": ben, "out": await left_out(through)}
 
 
-async def down(status: int, people: list[str], retry_after: int = 0) -> Json:
-    """What is left out once a region, and a model's only place, answer with a status to these people."""
+async def down(status: int, people: list[str], places: list[str], retry_after: int = 0) -> Json:
+    """What is left out once these places answer with a status to these people."""
     through = router(disable_cooldowns=True)
-    for place in ("us-east-1", "alone"):
+    for place in places:
         httpx.put(f"{given['url']}/{place}/fault", content=f"{status} {retry_after}").raise_for_status()
     for person in people:
         await calls(through, [("claude", {}, person)] * 4 + [("only", {}, person)] * 2)
