@@ -16,6 +16,7 @@ documentation, "Worker Startup Hooks"): nothing of this is on the way of a reque
 
 import asyncio
 import json
+import math
 import time
 
 from litellm.proxy.middleware.admission_control_middleware import (
@@ -29,11 +30,10 @@ SAMPLES = 60  # in a line, so that a moment does not stand for a minute
 SAMPLE_SECONDS = 1.0
 
 LOOK_SECONDS = 0.1
-# How much the newest look counts: a single stop, as of a collection of garbage, is no overload.
-WEIGHT = 0.2
-LATE_SECONDS = 0.5  # on average: a request takes some ten turns of the loop
-IN_TIME_SECONDS = 0.25
-FEWEST = 20  # places that are never taken: so few are under way where the machine itself is slow for a moment
+AVERAGED_SECONDS = 1.0  # so that a short stop, as of a collection of garbage, is no overload
+LATE_SECONDS = 0.25  # on average: a request takes some ten turns of the loop, so that this is seconds for a caller
+IN_TIME_SECONDS = 0.1
+FEWEST = 20  # places that are never taken: so few at once are a burst, whatever the machine can do
 GIVEN_BACK = 0.1  # of what is taken, in a look
 
 # What runs beside the requests; asyncio itself keeps no hold of a task.
@@ -54,7 +54,8 @@ class Places:
 
     async def look(self, late: float, limit: int) -> None:
         """Take all that are free, or give some back, after another look; `limit` is how many places there are."""
-        self._late += WEIGHT * (late - self._late)
+        # The longer the loop stood still, the more a single look says.
+        self._late += (late - self._late) * (1 - math.exp(-(LOOK_SECONDS + late) / AVERAGED_SECONDS))
         places = admission_control_state.get_semaphore(limit)
         if self._late > LATE_SECONDS:
             while not places.locked() and limit - self.taken > FEWEST:

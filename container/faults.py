@@ -12,8 +12,9 @@ for how long. (`router_utils/cooldown_handlers.py`, LiteLLM 1.106.12.) So config
 - It stays after any other 4xx, after a time-out that the caller has set, and where there was no answer at all: that is
   LiteLLM's APIConnectionError, which it also makes of a request that it cannot read.
 
-The only deployment of a model is never left out: nothing else could answer. For how long is `cooldown_time` of the
-entry, or the provider's Retry-After, or `router_settings.cooldown_time`.
+The last deployment of a model is never left out: nothing else could answer, and one prompt that is too long for a quota
+has 429 in every region. For how long is `cooldown_time` of the entry, or the provider's Retry-After, or
+`router_settings.cooldown_time`.
 
 A request that a provider has found wrong (400, 413, 422, its filter) is wrong for another model too, and its caller's
 to mend: it goes to no fallback of the model. Too long a prompt does, since another model may take it; so does what a
@@ -73,7 +74,7 @@ class Attributed(CustomLogger):
     ) -> None:
         """Look at an attempt that has failed; LiteLLM calls this for each, also of a retry and of a fallback."""
         try:
-            self._attribute(request_data, exception)
+            await self._attribute(request_data, exception)
         except Exception:
             _log.exception("Whose fault a failed attempt is could not be found out")
 
@@ -98,12 +99,12 @@ class Attributed(CustomLogger):
             raise litellm.BadRequestError(message=words, model=model, llm_provider="")
         return healthy_deployments
 
-    def _attribute(self, request: Mapping[str, Any], error: Exception) -> None:
+    async def _attribute(self, request: Mapping[str, Any], error: Exception) -> None:
         router, status = _router(), getattr(error, "status_code", None)
         deployment = (request.get("model_info") or {}).get("id")
         if router is None or not isinstance(status, int) or not isinstance(deployment, str):
             return
-        if not _is_of(router, deployment, request) or not _has_others(router, deployment):
+        if not _is_of(router, deployment, request) or not await _has_others(router, deployment):
             return
         if status in AT_ONCE or (_is_in_doubt(status, request, error) and self._is_common(router, deployment, request)):
             seconds = _seconds(router, deployment, error)
@@ -156,8 +157,11 @@ def _is_of(router: Any, deployment: str, request: Mapping[str, Any]) -> bool:  #
     return entry is not None and fnmatch.fnmatchcase(str(request.get("model")), entry.litellm_params.model)
 
 
-def _has_others(router: Any, deployment: str) -> bool:  # noqa: ANN401
-    return len(router.get_model_group(id=deployment) or ()) > 1
+async def _has_others(router: Any, deployment: str) -> bool:  # noqa: ANN401
+    """Return whether another deployment of the model can answer, one that is not left out itself."""
+    others = {each["model_info"]["id"] for each in router.get_model_group(id=deployment) or ()} - {deployment}
+    out = await router.cooldown_cache.async_get_active_cooldowns(model_ids=sorted(others), parent_otel_span=None)
+    return bool(others.difference(name for name, _ in out))
 
 
 def _is_in_doubt(status: int, request: Mapping[str, Any], error: Exception) -> bool:

@@ -17,6 +17,7 @@ from tests.e2e.conftest import eventually, sdk
 
 AZURE, GEMINI = "gpt-6-luna", "gemini-3.8-flash"
 MESSAGE: Any = {"role": "user", "content": "Say hello"}
+REFUSED_IN_A_ROW = 20  # whichever worker of a task a connection comes to
 # One of each format, by its route.
 CALLS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": AZURE, "messages": [MESSAGE]},
@@ -36,16 +37,20 @@ def tasks(gateway: LocalGateway) -> list[int]:
 
 
 def fill(gateway: LocalGateway, ports: list[int], key: str, held: ExitStack) -> None:
-    """Have every worker hold as many requests as it may: calls whose bodies do not come, as long as `held` is open."""
+    """Have every worker hold as many requests as it may: calls whose bodies do not come, as long as `held` is open.
+
+    One after another, as a worker that many come to at once is late, and refuses for that alone.
+    """
     body_to_come = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: task\r\nContent-Type: application/json\r\nContent-Length: 9\r\n"
-        f"Authorization: Bearer {key}\r\n\r\n"
+        f"Expect: 100-continue\r\nAuthorization: Bearer {key}\r\n\r\n"
     )
-    settings = gateway.environment.gateway
     for port in ports:
-        for _ in range(settings.workers * settings.max_in_flight_requests):
+        refused = 0
+        while refused < REFUSED_IN_A_ROW:
             connection = held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
             connection.sendall(body_to_come.encode())
+            refused = 0 if connection.recv(1000).startswith(b"HTTP/1.1 100 ") else refused + 1
     assert eventually(lambda: answer(gateway, key, "/v1/responses").status_code == 503)
 
 

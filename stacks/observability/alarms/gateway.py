@@ -150,7 +150,7 @@ def capacity(alarms: Alarms, capacity: Capacity) -> None:
         capacity.refused.with_(period=FIVE_MINUTES),
         1,
         means="Tasks refuse requests with 503 and Retry-After, since they have as many in hand as "
-        "gateway.max_in_flight_requests allows.",
+        "gateway.max_in_flight_requests allows, or more than their processor keeps up with.",
         why="Any in each of three times five minutes: a burst is over by then, or other tasks have started; SDKs try "
         "again by themselves.",
         do="Look at the tasks on the dashboard: if they are as many as gateway.max_tasks, raise it; if a task has CPU "

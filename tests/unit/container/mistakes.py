@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import types
+from collections.abc import Sequence
 from typing import Any
 
 import faults  # type: ignore[import-not-found]
@@ -55,11 +56,13 @@ async def call(through: Router, model: str, way: Json, person: str) -> str:
     if way.get("leaves"):
         await asyncio.sleep(0.05)
         task.cancel()
-    (done,) = await asyncio.gather(task, return_exceptions=True)
-    return type(done).__name__ if isinstance(done, BaseException) else str(done._hidden_params["model_id"])
+    try:
+        return str((await task)._hidden_params["model_id"])
+    except (Exception, asyncio.CancelledError) as error:  # whichever it is: its name is what the test is for
+        return type(error).__name__
 
 
-async def calls(through: Router, wanted: list[tuple[str, Json, str]]) -> list[str]:
+async def calls(through: Router, wanted: Sequence[tuple[str, Json, str]]) -> list[str]:
     """Call so often at once, and wait until what follows an answer is done: LiteLLM's own rule runs in a thread."""
     found = await asyncio.gather(*(call(through, *each) for each in wanted))
     for _ in range(20):
@@ -83,10 +86,10 @@ async def wrong(way: Json, **settings: object) -> Json:
     return {"ana": sorted(set(got)), "asked": sorted(set(asked)), "ben": ben, "out": await left_out(through)}
 
 
-async def down(status: int, people: list[str], retry_after: int = 0) -> Json:
-    """What is left out once a region, and a model's only place, answer with a status to these people."""
+async def down(status: int, people: list[str], places: list[str], retry_after: int = 0) -> Json:
+    """What is left out once these places answer with a status to these people."""
     through = router(disable_cooldowns=True)
-    for place in ("us-east-1", "alone"):
+    for place in places:
         httpx.put(f"{given['url']}/{place}/fault", content=f"{status} {retry_after}").raise_for_status()
     for person in people:
         await calls(through, [("claude", {}, person)] * 4 + [("only", {}, person)] * 2)

@@ -62,7 +62,7 @@ async def main():
     await getattr(capacity, hook)()
     line = await printed
     places, limit = capacity.Places(), int(os.environ["MAX_IN_FLIGHT_REQUESTS"])
-    capacity.WEIGHT, capacity.GIVEN_BACK, taken = 1, 0.6, []
+    capacity.AVERAGED_SECONDS, capacity.GIVEN_BACK, taken = 0.001, 0.6, []
 
     async def look(late, fewest=1):
         capacity.FEWEST = fewest
@@ -75,7 +75,7 @@ async def main():
     await look(9, fewest=9)
     await look(9)
     with_one_place = await ask("/v1/messages")
-    await look(0.3)  # neither late nor in time
+    await look(0.2)  # neither late nor in time
     await look(9, fewest=0)
     late = [await ask("/v1/messages"), await ask("/health/liveliness")]
     while places.taken:

@@ -41,13 +41,15 @@ WRONG: dict[str, tuple[Json, str]] = {
 NO_MATTER_OF_THE_REQUEST = {"404", "too long", "not theirs", "strange", "time-out", "own key", "retries"}
 """Those that a fallback may answer: it could, or nobody can tell."""
 
+ONE = ["us-east-1", "alone"]
 DOWN: dict[str, tuple[Json, Json]] = {
-    "throttled": ({"status": 429, "people": ["ana"] * 3}, {"us-east-1": 30}),
-    "throttled for long": ({"status": 429, "people": ["ana"] * 3, "retry_after": 7}, {"us-east-1": 7}),
-    "refused": ({"status": 401, "people": ["ana"] * 3}, {"us-east-1": 30}),
-    "out": ({"status": 500, "people": ["ana", "ben"] * 4}, {"us-east-1": 30}),
-    "out for one": ({"status": 500, "people": ["ana"] * 8}, {}),
+    "throttled": ({"status": 429, "people": ["ana"] * 3, "places": ONE}, {"us-east-1": 30}),
+    "throttled for long": ({"status": 429, "people": ["ana"] * 3, "places": ONE, "retry_after": 7}, {"us-east-1": 7}),
+    "refused": ({"status": 401, "people": ["ana"] * 3, "places": ONE}, {"us-east-1": 30}),
+    "out": ({"status": 500, "people": ["ana", "ben"] * 4, "places": ONE}, {"us-east-1": 30}),
+    "out for one": ({"status": 500, "people": ["ana"] * 8, "places": ONE}, {}),
 }
+EVERYWHERE = {"throttled everywhere": {"status": 429, "people": ["ana"] * 4, "places": sorted(REGIONS)}}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def held() -> Json:
         pytest.skip("LiteLLM is not installed in .tools/litellm; `make setup` installs it")
     asked = {
         "wrong": {name: way for name, (way, _) in WRONG.items()},
-        "down": {name: case for name, (case, _) in DOWN.items()},
+        "down": {name: case for name, (case, _) in DOWN.items()} | EVERYWHERE,
     }
     with regions() as url:
         done = subprocess.run(
@@ -102,6 +104,12 @@ def test_what_another_model_may_take_does(held: Json) -> None:
 def test_what_a_provider_says_of_itself_leaves_its_deployment_out(held: Json, case: str) -> None:
     """But never the only one of a model, which fails here in the same way."""
     assert held["down"][case] == DOWN[case][1]
+
+
+def test_the_last_deployment_of_a_model_stays(held: Json) -> None:
+    """One prompt that is too long for a quota has 429 in each region: others' calls must have somewhere to go."""
+    (out,) = (held["down"][name] for name in EVERYWHERE)
+    assert len(out) == len(REGIONS) - 1
 
 
 # On a stand-in for LiteLLM
