@@ -38,5 +38,5 @@ def test_their_secrets_have_the_key_that_they_take() -> None:
     credentials = Credentials.generate()
     config = load_config(EVERYTHING / "config.yaml", provided=EVERYWHERE, licensed=True)
     names = ("WIKI_MCP_KEY", "HOUSE_API_KEY", "LITELLM_SALT_KEY")
-    given = credentials_of(config, names, credentials)
+    given = credentials_of(config, names, credentials, EVERYWHERE)
     assert given["WIKI_MCP_KEY"] == given["HOUSE_API_KEY"] == credentials.others_key != given["LITELLM_SALT_KEY"]
