@@ -45,7 +45,9 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
     for entry in config.models:
         if not entry.by_role:  # another provider's, or another account's by its own keys
             continue
-        through: set[Call] = set()
+        # What the deployment makes a profile of is there before it.
+        made = entry.made_profile and geography_of(entry.base)[0]
+        through: set[Call] = {Call(str(entry.region), entry.base)} if made else set()
         ends: set[Call] = set()
         for arn in _invoked(entry, account_id):
             *_, place, _, resource = arn.split(":", 5)

@@ -26,6 +26,7 @@ from ops.doctor.region import credentials
 from ops.secrets import required_secrets
 from stacks.company import environments, promotion
 from stacks.litellm_config import load_config
+from stacks.litellm_config.made import Made
 from stacks.settings import Environment, ExistingVpc
 from tests.unit.fake_aws import Answer, Answers, FakeAws, refusal
 
@@ -679,6 +680,20 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
     assert calls.profiles[Call("us-west-2", "us.amazon.nova-2-lite-v1:0")] == {
         *map(nova, ("us-east-1", "us-east-2", "us-west-2"))
     }
+
+
+def test_what_a_profile_is_made_of_has_to_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    profile = "global.anthropic.claude-opus-5-5"
+    file.write_text(
+        f"model_list:\n  - model_name: m\n    litellm_params: {{model: bedrock/{profile}, "
+        "model_id: os.environ/A_INFERENCE_PROFILE, aws_region_name: eu-west-1}\n"
+        "litellm_settings: {request_timeout: 600}\ngeneral_settings: {database_connection_pool_limit: 10}\n"
+    )
+    made = Made(profiles={"A_INFERENCE_PROFILE": profile})
+    calls = calls_of(load_config(file, region="eu-west-1", made=made), "111111111111")
+    assert calls.models == frozenset()
+    assert calls.profiles.keys() == {Call("eu-west-1", profile)}
 
 
 def test_the_cdk_says_which_bootstrap_version_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
