@@ -18,7 +18,7 @@ from ops.doctor.account import WORKERS, Account, error_code
 from ops.doctor.finding import Finding, Mark
 from stacks.company import config_file
 from stacks.litellm_config import LiteLlmConfig, Model, routes
-from stacks.litellm_config.bedrock import BEDROCK_ACTIONS
+from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, geography_of
 
 
 class Call(NamedTuple):
