@@ -67,7 +67,7 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
 
 def _invoked(entry: Model, account_id: str) -> Iterator[str]:
     for actions, resources in routes.permissions((entry,), (), routes.Account("aws", account_id)):
-        if actions == BEDROCK_ACTIONS:
+        if BEDROCK_ACTIONS[0] in actions:  # a model that reranks has no stream
             yield from resources
 
 

@@ -659,6 +659,7 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
         "model: 'bedrock/us.amazon.nova-2-lite-v1:0', aws_region_name: us-west-2",
         "model: 'bedrock/amazon.titan-embed-text-v2:0', aws_region_name: us-east-1",
         f"model: 'bedrock/amazon.nova-2-lite-v1:0', model_id: '{own}:provisioned-model/a', aws_region_name: us-west-2",
+        "model: 'bedrock/arn:aws:bedrock:us-west-2::foundation-model/cohere.rerank-v3-5:0', aws_region_name: us-west-2",
         # With a key of its own, and so of whatever account: nothing to look at in this one.
         "model: bedrock/us.anthropic.claude-haiku-5-5, api_key: os.environ/OTHER_KEY, aws_region_name: us-west-2",
     )
@@ -669,7 +670,10 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
         "general_settings: {master_key: os.environ/LITELLM_MASTER_KEY, database_connection_pool_limit: 10}\n"
     )
     calls = calls_of(load_config(file), "111111111111")
-    assert calls.models == {Call("us-east-1", "amazon.titan-embed-text-v2:0")}
+    assert calls.models == {
+        Call("us-east-1", "amazon.titan-embed-text-v2:0"),
+        Call("us-west-2", "cohere.rerank-v3-5:0"),
+    }
     assert calls.others == {f"{own}:provisioned-model/a"}
     assert not [call for call in calls.profiles if "haiku" in call.name]
     assert calls.profiles[Call("eu-west-1", "global.anthropic.claude-opus-5-5")] == {
