@@ -18,7 +18,7 @@ from ops.doctor.account import WORKERS, Account, error_code
 from ops.doctor.finding import Finding, Mark
 from stacks.company import config_file
 from stacks.litellm_config import LiteLlmConfig, Model, routes
-from stacks.litellm_config.bedrock import BEDROCK_ACTIONS
+from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, geography_of
 
 
 class Call(NamedTuple):
@@ -45,7 +45,9 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
     for entry in config.models:
         if not entry.by_role:  # another provider's, or another account's by its own keys
             continue
-        through: set[Call] = set()
+        # What the deployment makes a profile of is there before it.
+        made = entry.made_profile and geography_of(entry.base)[0]
+        through: set[Call] = {Call(str(entry.region), entry.base)} if made else set()
         ends: set[Call] = set()
         for arn in _invoked(entry, account_id):
             *_, place, _, resource = arn.split(":", 5)
@@ -65,7 +67,7 @@ def calls_of(config: LiteLlmConfig, account_id: str) -> Calls:
 
 def _invoked(entry: Model, account_id: str) -> Iterator[str]:
     for actions, resources in routes.permissions((entry,), (), routes.Account("aws", account_id)):
-        if actions == BEDROCK_ACTIONS:
+        if BEDROCK_ACTIONS[0] in actions:  # a model that reranks has no stream
             yield from resources
 
 

@@ -253,6 +253,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             start="TaskTaskRole",
         ),
         put("Usage: AWS::IAM::Policy", *STATEMENT, "Action", value=["bedrock:InvokeModel"]),
+        put("Gateway: AWS::IAM::Policy", *STATEMENT, "Action", value=["sts:AssumeRole"], start="TaskTaskRole"),
     ),
     "no_secret_is_in_a_template": (
         put("Usage: AWS::Lambda::Function", "Description", value="xoxb-0123456789-abcdef"),

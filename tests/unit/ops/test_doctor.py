@@ -26,6 +26,7 @@ from ops.doctor.region import credentials
 from ops.secrets import required_secrets
 from stacks.company import environments, promotion
 from stacks.litellm_config import load_config
+from stacks.litellm_config.made import Made
 from stacks.settings import Environment, ExistingVpc
 from tests.unit.fake_aws import Answer, Answers, FakeAws, refusal
 
@@ -658,6 +659,7 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
         "model: 'bedrock/us.amazon.nova-2-lite-v1:0', aws_region_name: us-west-2",
         "model: 'bedrock/amazon.titan-embed-text-v2:0', aws_region_name: us-east-1",
         f"model: 'bedrock/amazon.nova-2-lite-v1:0', model_id: '{own}:provisioned-model/a', aws_region_name: us-west-2",
+        "model: 'bedrock/arn:aws:bedrock:us-west-2::foundation-model/cohere.rerank-v3-5:0', aws_region_name: us-west-2",
         # With a key of its own, and so of whatever account: nothing to look at in this one.
         "model: bedrock/us.anthropic.claude-haiku-5-5, api_key: os.environ/OTHER_KEY, aws_region_name: us-west-2",
     )
@@ -668,7 +670,10 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
         "general_settings: {master_key: os.environ/LITELLM_MASTER_KEY, database_connection_pool_limit: 10}\n"
     )
     calls = calls_of(load_config(file), "111111111111")
-    assert calls.models == {Call("us-east-1", "amazon.titan-embed-text-v2:0")}
+    assert calls.models == {
+        Call("us-east-1", "amazon.titan-embed-text-v2:0"),
+        Call("us-west-2", "cohere.rerank-v3-5:0"),
+    }
     assert calls.others == {f"{own}:provisioned-model/a"}
     assert not [call for call in calls.profiles if "haiku" in call.name]
     assert calls.profiles[Call("eu-west-1", "global.anthropic.claude-opus-5-5")] == {
@@ -679,6 +684,20 @@ def test_what_config_yaml_calls(tmp_path: Path) -> None:
     assert calls.profiles[Call("us-west-2", "us.amazon.nova-2-lite-v1:0")] == {
         *map(nova, ("us-east-1", "us-east-2", "us-west-2"))
     }
+
+
+def test_what_a_profile_is_made_of_has_to_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    profile = "global.anthropic.claude-opus-5-5"
+    file.write_text(
+        f"model_list:\n  - model_name: m\n    litellm_params: {{model: bedrock/{profile}, "
+        "model_id: os.environ/A_INFERENCE_PROFILE, aws_region_name: eu-west-1}\n"
+        "litellm_settings: {request_timeout: 600}\ngeneral_settings: {database_connection_pool_limit: 10}\n"
+    )
+    made = Made(profiles={"A_INFERENCE_PROFILE": profile})
+    calls = calls_of(load_config(file, region="eu-west-1", made=made), "111111111111")
+    assert calls.models == frozenset()
+    assert calls.profiles.keys() == {Call("eu-west-1", profile)}
 
 
 def test_the_cdk_says_which_bootstrap_version_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
