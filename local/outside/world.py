@@ -103,6 +103,7 @@ class OutsideWorld:
         self.datadog_objects = DatadogObjects()
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
         self.permissions = Permissions()
+        self.mcp_servers = McpServers(mcp_servers)
         self.services = Services(services)
         self.mailbox = Mailbox(self._authority.context(_LOOPBACK, "localhost"), self.permissions)
         vertex = GoogleAccount(self.credentials.vertex_credentials)
@@ -124,7 +125,7 @@ class OutsideWorld:
                 SlackWebhook(self.credentials.slack_webhook_url, self.journal, self.slack_workspace),
                 SlackApi(self.slack_workspace, self.credentials.slack_bot_token),
                 SlackUploads(self.slack_workspace.uploads),
-                McpServers(mcp_servers),
+                self.mcp_servers,
                 self.services,
             ),
             self.journal,
