@@ -64,8 +64,14 @@ class McpServers:
     name = "MCP"
 
     def __init__(self, servers: Collection[McpServer] = ()) -> None:
-        self._servers = {(server.host, path): server for server in servers for path in (server.path, _messages(server))}
+        self._servers: dict[tuple[str, str], McpServer] = {}
         self._sessions: dict[tuple[str, str], _Session] = {}
+        for server in servers:
+            self.add(server)
+
+    def add(self, server: McpServer) -> None:
+        """Have one more."""
+        self._servers |= {(server.host, path): server for path in (server.path, _messages(server))}
 
     def serves(self, host: str) -> bool:
         """Return whether there is a server at this host."""

@@ -116,6 +116,7 @@ class OutsideWorld:
         self.datadog_objects = DatadogObjects()
         self.slack_workspace = SlackWorkspace(self.credentials.slack_signing_secret, slack_workspace)
         self.permissions = Permissions()
+        self.mcp_servers = McpServers(mcp_servers)
         self.services = Services(services)
         self.mailbox = Mailbox(self._authority.context(_LOOPBACK, "localhost"), self.permissions)
         vertex = GoogleAccount(self.credentials.vertex_credentials)
@@ -146,7 +147,7 @@ class OutsideWorld:
                 SlackWebhook(self.credentials.slack_webhook_url, self.journal, self.slack_workspace),
                 SlackApi(self.slack_workspace, self.credentials.slack_bot_token),
                 SlackUploads(self.slack_workspace.uploads),
-                McpServers(mcp_servers),
+                self.mcp_servers,
                 self.services,
                 *((OllamaServer if each.provider in OLLAMA else CompatibleServer)(each, key) for each in servers),
             ),

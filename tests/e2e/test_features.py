@@ -18,7 +18,7 @@ import pytest
 
 from local.callers import OFFICE
 from local.gateway import LocalGateway
-from local.outside.mcp import FOUND
+from local.outside.mcp import FOUND, McpServer
 from local.outside.passed import ANSWERED, Service
 from local.outside.records import Call, Fault
 from local.outside.world import OutsideWorld
@@ -136,6 +136,32 @@ def test_a_key_that_is_given_none_has_none(outside: OutsideWorld, ask: Ask, key_
     body = {"model": "nova-2-lite", "input": "Look it up", "tools": [tool]}
     assert ask("/v1/responses", key, body).status_code == 403
     assert calls(outside) == []
+
+
+def test_a_teams_tools_are_those_of_its_keys(gateway: LocalGateway, ask: Ask, key_of: Callable[..., str]) -> None:
+    made = gateway.api("POST", "/team/new", json={"object_permission": {"mcp_servers": ["wiki"]}})
+    made.raise_for_status()
+    team = made.json()["team_id"]
+    assert tools(ask, "/wiki/mcp", key_of(team_id=team)) == ["wiki-read", "wiki-search"]
+    gateway.api("POST", "/team/delete", json={"team_ids": [team]}).raise_for_status()
+
+
+def test_a_server_of_the_older_transport_is_served_by_the_newer(
+    gateway: LocalGateway, outside: OutsideWorld, ask: Ask, key_of: Callable[..., str]
+) -> None:
+    """Added as in the admin UI, for everybody."""
+    outside.mcp_servers.add(McpServer("old.example.com", "/sse", "x-api-key", "the-companys", is_older=True))
+    new = {"server_name": "old", "url": "https://old.example.com/sse", "transport": "sse", "allow_all_keys": True}
+    new |= {"auth_type": "api_key", "credentials": {"auth_value": "the-companys"}}
+    made = gateway.api("POST", "/v1/mcp/server", json=new)
+    made.raise_for_status()
+    try:
+        key = key_of()
+        assert tools(ask, "/mcp/old", key) == ["old-delete", "old-read", "old-search"]
+        called = rpc(ask, "/mcp/old", key, "tools/call", name="old-search", arguments={"query": "tea"})
+        assert called["result"]["content"][0]["text"] == f"{FOUND} tea"
+    finally:
+        gateway.api("DELETE", f"/v1/mcp/server/{made.json()['server_id']}").raise_for_status()
 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="LiteLLM is not installed in .tools/litellm; `make setup` installs it")
