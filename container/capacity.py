@@ -6,6 +6,10 @@ do: where that is less, the event loop is late at everything long before the cou
 the loop is watched. As long as it is late, the places that are free are taken out of LiteLLM's own semaphore, and given
 back bit by bit when it is in time again: what has begun goes on, and what comes is refused by LiteLLM as ever.
 
+Once a worker has started, what it has made until then is frozen: Python's collector of garbage would look through its
+million of objects again and again, and every answer would stand still meanwhile, for 0.6 s (`gc.freeze` in Python's
+documentation).
+
 LiteLLM counts what is in hand and what it refuses, and tells nobody but Prometheus. Here the counts become lines of the
 log, of which CloudWatch makes the figures that the service is scaled by and an alarm looks at
 (stacks/gateway/capacity.py).
@@ -15,6 +19,7 @@ documentation, "Worker Startup Hooks"): nothing of this is on the way of a reque
 """
 
 import asyncio
+import gc
 import json
 import math
 import time
@@ -42,7 +47,16 @@ _running: set[asyncio.Task[None]] = set()
 
 async def begin() -> None:
     """Begin to watch and to count, beside whatever this worker does."""
-    _running.update((asyncio.create_task(_watch()), asyncio.create_task(_report())))
+    _running.update(map(asyncio.create_task, (_freeze(), _watch(), _report())))
+
+
+async def _freeze() -> None:
+    from litellm.proxy import proxy_server  # it is being imported while this module is
+
+    while proxy_server.llm_router is None:  # of the things that live as long as the worker, it is the last
+        await asyncio.sleep(LOOK_SECONDS)
+    gc.collect()
+    gc.freeze()
 
 
 class Places:

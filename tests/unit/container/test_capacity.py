@@ -15,7 +15,7 @@ LIMIT = 3
 # LiteLLM's middleware around an application that answers when it is told to. Each request is what uvicorn makes of one
 # whose body has not come yet: who reads of it waits for ever.
 PROBE = """
-import asyncio, contextlib, importlib, json, os, sys, types
+import asyncio, contextlib, gc, importlib, json, os, sys, types
 from litellm.proxy.middleware import admission_control_middleware as admission
 from litellm.proxy.middleware.in_flight_requests_middleware import InFlightRequestsMiddleware
 
@@ -23,7 +23,7 @@ settings = {
     "max_in_flight_requests_per_worker": os.environ["MAX_IN_FLIGHT_REQUESTS"],
     "max_queued_requests_per_worker": 0,
 }
-sys.modules["litellm.proxy.proxy_server"] = types.SimpleNamespace(general_settings=settings)
+sys.modules["litellm.proxy.proxy_server"] = types.SimpleNamespace(general_settings=settings, llm_router=object())
 answer = asyncio.Event()
 
 async def application(scope, receive, send):
@@ -86,6 +86,7 @@ async def main():
         "held": finished,
         "taken": taken,
         "late": [with_one_place, *late],
+        "frozen": gc.get_freeze_count(),
         "after": await ask("/v1/messages"),
         "line": json.loads(line),
     }))
@@ -129,3 +130,7 @@ def test_a_worker_that_is_late_takes_nothing_more_until_it_is_in_time_again(foun
     """It takes the places that are free, but for a few, and gives them back bit by bit."""
     assert found["taken"] == [0, 0, 2, 2, 3, 2, 1, 0]
     assert [status for status, _, _ in found["late"]] == [200, 503, 200]
+
+
+def test_what_a_worker_has_started_with_is_collected_no_more(found: Any) -> None:  # noqa: ANN401
+    assert found["frozen"] > 10_000

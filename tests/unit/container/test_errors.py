@@ -1,4 +1,4 @@
-"""What a caller is told of a failure, on a stand-in for LiteLLM; tests/e2e/test_operations.py has the real one."""
+"""What a caller is told of a failure, on a stand-in for LiteLLM; tests/e2e/test_completions.py has the real one."""
 
 import asyncio
 import types
