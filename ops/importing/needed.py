@@ -17,6 +17,8 @@ from stacks.litellm_config.prices import CALLBACK as DATED
 from stacks.litellm_config.rules.budgets import CALLBACK as REFUSALS
 from stacks.litellm_config.rules.conversations import CALLBACK as KEPT
 from stacks.litellm_config.rules.conversations import CHECKS
+from stacks.litellm_config.rules.errors import CALLBACK as TOLD
+from stacks.litellm_config.rules.faults import CALLBACK as ATTRIBUTED
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "litellm_settings": (
@@ -26,6 +28,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
         "json_logs",
         "request_timeout",
         "budget_exceeded_status_code",
+        "expose_router_debug_in_errors",
     ),
     "general_settings": (
         "master_key",
@@ -62,6 +65,10 @@ def add_needed(bringing: Bringing) -> None:
         ("general_settings", "store_model_in_db")
     ):
         bringing.change(("general_settings", "store_model_in_db"), True, f"{_STORED} was set", "true")
+    cooldowns = ("router_settings", "disable_cooldowns")
+    if bringing.tree.get(cooldowns) is None:
+        why = f"one caller's mistake would leave a model out for everybody; {ATTRIBUTED} goes by whose fault it is"
+        bringing.change(cooldowns, True, why, "true")
     _callbacks(bringing)
 
 
@@ -76,6 +83,10 @@ def _callbacks(bringing: Bringing) -> None:
         )
         bringing.complete(place, KEPT, why)
     bringing.complete(place, REFUSALS, "it says to people what to do when a budget is used up")
+    bringing.complete(
+        place, ATTRIBUTED, "it leaves out a deployment for what its provider says, and not for a caller's mistake"
+    )
+    bringing.complete(place, TOLD, "it tells a failed call in a sentence, without a stack trace or a variable's name")
 
 
 def add_coming_prices(bringing: Bringing, config: LiteLlmConfig) -> bool:

@@ -164,7 +164,7 @@ class Model:
     def mode(self) -> str | None:
         """What it is for, in LiteLLM's words, as chat or embedding; None if nobody says so."""
         if own := self.info.get("mode"):
-            return str(own) if own in modes() else None
+            return own if isinstance(own, str) and own in modes() else None
         listed = catalog()
         name = next((name for name in self._names() if name in listed["modes"] or name in listed["prices"]), None)
         return None if name is None else listed["modes"].get(name, "chat")

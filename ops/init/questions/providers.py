@@ -51,6 +51,11 @@ def _is_written(context: Context) -> bool:
     return not context.get("own_config")
 
 
+def _always(_: Context) -> bool:
+    """Of a provider whose address is a setting, which a config.yaml of one's own needs as well."""
+    return True
+
+
 def _check_any_provider(context: Context, value: bool) -> None:
     if _is_written(context) and not (value or any(context.get(name) for name in _ASKED)):
         raise RefusedError(f"no provider is left: say yes to one of {', '.join(_ASKED[:-1])} and {_ASKED[-1]}")
@@ -128,6 +133,7 @@ PROVIDERS: Final = (
                 name,
                 f"Use {BY_NAME[name].title}",
                 f"Its key, {BY_NAME[name].variables['api_key']}, is a secret of each environment.",
+                when=_is_written if BY_NAME[name].implied == ("api_key",) else _always,
                 check=_check_any_provider if name == _ASKED[-1] else lambda _, __: None,
             ),
             _models(name, "ID", always(list(offered))),

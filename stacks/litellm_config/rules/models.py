@@ -128,7 +128,7 @@ def _check_info(reading: Reading, place: Place, info: Mapping[str, Any]) -> None
         if close := closest(key, effective):
             reading.warn((*place, "model_info"), f"{key!r} has no effect: did you mean {close!r}", at=(key,))
     mode = info.get("mode")
-    if mode is not None and mode not in modes():
+    if mode is not None and not (isinstance(mode, str) and mode in modes()):
         told = f"LiteLLM {catalog()['litellm']} knows no mode {mode!r}, so no route is closed for want of a model"
         advice = f": did you mean {close!r}" if (close := closest(str(mode), modes())) else ""
         reading.warn((*place, "model_info"), told + advice, at=("mode",))
