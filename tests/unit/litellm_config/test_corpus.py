@@ -45,7 +45,9 @@ ADVICE = (
 )
 """What every file is told that comes from elsewhere, in words of the sentences: `test_litellm_config.py` has them."""
 
-NOT_BY_TOKENS = frozenset({"provider-ollama", "entry-price-of-nothing", "entry-price-of-seconds", "bedrock-image"})
+NOT_BY_TOKENS = frozenset(
+    {"provider-ollama", "entry-price-of-nothing", "entry-price-of-seconds", "bedrock-image", "bedrock-rerank-by-arn"}
+)
 """Cases whose tokens cost nothing, though they have a price."""
 
 

@@ -28,6 +28,7 @@ Call = tuple[str, str]
 # By the operation: entries, what a call asks IAM for, and neighbours of it.
 # A profile's call is of the profile, and of its model wherever it may be sent to:
 # https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-prereq.html
+COHERE = "arn:aws:bedrock:us-west-2::foundation-model/cohere.rerank-v3-5:0"
 COMPLETION: list[Call] = [
     *((action, PROFILE) for action in (INVOKE, STREAM)),
     *((action, MODEL.format(region)) for action in (INVOKE, STREAM) for region in ("us-west-2", "us-east-1")),
@@ -66,6 +67,16 @@ ROWS: dict[str, tuple[dict[str, Any], list[Call], list[Call]]] = {
         bedrock("bedrock/amazon.titan-embed-text-v2:0", "us-west-2"),
         [(INVOKE, TITAN)],
         [(INVOKE, TITAN.replace("us-west-2", "us-east-1")), (INVOKE, TITAN.replace("v2", "v1")), (COUNT, TITAN)],
+    ),
+    # https://docs.aws.amazon.com/bedrock/latest/userguide/rerank-prereq.html
+    "reranking": (
+        bedrock(f"bedrock/{COHERE}", "us-west-2"),
+        [("bedrock:Rerank", "*"), (INVOKE, COHERE)],
+        [
+            (INVOKE, COHERE.replace("us-west-2", "us-east-1")),
+            (INVOKE, COHERE.replace("v3-5", "v4")),
+            ("bedrock:Retrieve", "*"),
+        ],
     ),
     "images": (
         bedrock("bedrock/amazon.nova-canvas-v1:0", "us-east-1"),

@@ -10,7 +10,7 @@ from ops import about
 from ops.templates import synthesize
 from stacks import CHECKOUT
 from stacks.company import Company, company, load
-from stacks.settings import Environment, Network
+from stacks.settings import Alarms, Environment, Network
 
 TOKYO = company()
 
@@ -42,14 +42,16 @@ def test_an_environment_is_told_with_what_it_has() -> None:
 
 
 def test_what_a_company_lacks_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = load(CHECKOUT / "tests" / "companies" / "two-accounts")
+    own = load(CHECKOUT / "tests" / "companies" / "azure-only")
     monkeypatch.setattr(about, "synthesize", lambda _: synthesize("dev"))  # any templates: this is of the settings
+    (one,) = own.environments.values()
     elsewhere = Environment(
-        **dict(own.environments["dev"])
+        **dict(one)
         | {"region": "eu-central-1", "network": Network(zones=("eu-central-1a", "eu-central-1b"), cidr="10.1.0.0/16")}
+        | {"alarms": Alarms()}
     )
     text = "\n".join(about.about(replace(own, releases=None), [elsewhere]))
-    assert "Company in tests/companies/two-accounts. " in text
+    assert "Company in tests/companies/azure-only. " in text
     assert "Nothing promotes releases: people deploy by hand." in text
     assert "Those of eu-central-1 differ: make cost" in text
     assert "told to nobody (set alarms.emails or alarms.channel)" in text

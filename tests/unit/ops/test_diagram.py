@@ -17,7 +17,6 @@ from ops.templates import Facts, Templates
 from stacks import CHECKOUT
 from stacks.company import company, load
 from stacks.gateway_stage import GatewayStage
-from stacks.litellm_config import load_config
 from stacks.settings import (
     Alarms,
     Database,
@@ -126,7 +125,7 @@ def templates(case: str) -> Templates:
 
 def drawn(case: str) -> ElementTree.Element:
     environment = ENVIRONMENTS[case]
-    config = load_config(CONFIGS[case], provided=environment.plain_variables)
+    config = environment.litellm_config(CONFIGS[case])
     return ElementTree.fromstring(draw(environment, config, templates(case)))  # noqa: S314 - our own
 
 

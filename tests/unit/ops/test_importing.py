@@ -149,11 +149,19 @@ def test_a_published_set_up_is_brought_over_whole(tmp_path: Path) -> None:
         "azure/o3",
         "vertex_ai/gemini-2.5-pro",
     }
-    assert config.callbacks == ("masking.datadog", "affinity.conversations", "budgets.refusals")
+    assert config.callbacks == (
+        *("masking.datadog", "affinity.conversations", "budgets.refusals", "faults.attributed", "errors.told"),
+    )
     assert config.alerting == ("slack", "email")
     assert {"AZURE_OPENAI_API_KEY", "DD_API_KEY", "SLACK_WEBHOOK_URL", "VERTEX_CREDENTIALS"} < set(config.secrets)
     assert not report.warnings
-    assert list(yaml.safe_load(text)) == ["model_list", "general_settings", "litellm_settings"]  # their order
+    sections = [
+        "model_list",
+        "general_settings",
+        "litellm_settings",
+        "router_settings",
+    ]  # their order, and what is added
+    assert list(yaml.safe_load(text)) == sections
 
 
 def test_what_is_added_has_its_reason_beside_it_and_what_is_there_stays(tmp_path: Path) -> None:
@@ -184,7 +192,8 @@ MENDED: tuple[tuple[dict[str, Any], tuple[Any, ...], object], ...] = (
     (one(litellm_settings={"fallbacks": [{"claude": ["gone"]}]}), ("litellm_settings", "fallbacks"), None),
     (one(router_settings={"model_group_alias": [{"gpt-4": "claude"}]}), ("router_settings", "model_group_alias"),
      {"gpt-4": "claude"}),
-    (one(router_settings={"redis_host": "cache", "num_retries": 1}), ("router_settings",), {"num_retries": 1}),
+    (one(router_settings={"redis_host": "cache", "num_retries": 1}), ("router_settings",),
+     {"num_retries": 1, "disable_cooldowns": True}),
     (one(litellm_settings={"cache": True, "cache_params": {"type": "redis"}}), ("litellm_settings", "cache_params"),
      None),
     (one(litellm_settings={"success_callback": ["langfuse"]}), ("litellm_settings", "success_callback"), None),
@@ -224,7 +233,7 @@ def test_what_can_be_mended_is(
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ({"model": "bedrock/cohere.rerank-v3-5:0", "aws_region_name": "us-west-2"}, "reranking calls bedrock:Rerank"),
+        ({"model": "bedrock/cohere.rerank-v3-5:0", "aws_region_name": "us-west-2"}, "named by its ARN alone"),
         ({**CLAUDE, "aws_region_name": "us-west-9"}, "did you mean 'us-west-1'"),
         ({"model": "azure/o3", "api_base": "http://in.example:8080", "api_key": "os.environ/A_KEY"}, "is not HTTPS"),
         ({"model": "azure/o3", "api_base": "https://${REGION}.example", "api_key": "os.environ/A_KEY"}, "is not known"),
@@ -237,7 +246,11 @@ def test_what_cannot_be_is_left_out_and_told_with_what_names_it(
     found, bringing = outcome(one(entry=entry, router_settings=fallbacks), tmp_path)
     assert [each["model_name"] for each in found["model_list"]] == ["claude"]
     assert sentence in told(bringing, Fate.DECIDE)["model_list entry 2 (other)"]
-    assert found["router_settings"] == {"fallbacks": [{"claude": ["claude"]}], "model_group_alias": {}}
+    assert found["router_settings"] == {
+        "fallbacks": [{"claude": ["claude"]}],
+        "model_group_alias": {},
+        "disable_cooldowns": True,
+    }
     assert len(told(bringing, Fate.DROPPED)) == 2
 
 
