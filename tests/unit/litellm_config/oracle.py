@@ -1,8 +1,9 @@
 """What LiteLLM itself makes of files: run by the Python that has it, with the files' paths as arguments.
 
 Each is loaded as the proxy does at its start, and one that sets something in a fork of its own, so that none sees what
-another one has set. JSON, by file: `fails` with what LiteLLM says, or `models`, by their names, and `prices`: what a
-thousand tokens in and out cost by LiteLLM's reckoning, in US dollars, none if it does not know.
+another one has set; several at once, since one that names a server waits for it. JSON, by file: `fails` with what
+LiteLLM says, or `models`, by their names, and `prices`: what a thousand tokens in and out cost by LiteLLM's reckoning,
+in US dollars, none if it does not know.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import gc
 import io
 import json
 import os
+import select
 import signal
 import sys
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from litellm.cost_calculator import completion_cost  # type: ignore[import-not-f
 from litellm.litellm_core_utils.litellm_logging import use_custom_pricing_for_model  # type: ignore[import-not-found]
 
 SECONDS = 60  # for one file, on a busy machine
+AT_ONCE = 8  # forks, of which each has tens of megabytes of its own
 LIMITS = {"general_settings": "database_connection_pool_limit", "litellm_settings": "request_timeout"}
 """The settings that every file has."""
 
@@ -77,8 +81,8 @@ def sets_nothing(file: str) -> bool:
     )
 
 
-def answered(files: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The verdicts of files by a fork of this process; those that it did not come to take too long."""
+def begun(files: Iterable[str]) -> int:
+    """A fork of this process that looks at files one after the other: the pipe with its verdicts, a line each."""
     reads, writes = os.pipe()
     if not os.fork():
         silent = os.open(os.devnull, os.O_WRONLY)
@@ -88,10 +92,24 @@ def answered(files: Iterable[str]) -> dict[str, dict[str, Any]]:
             os.write(writes, json.dumps([file, verdict(file)]).encode() + b"\n")
         os._exit(0)
     os.close(writes)
-    with os.fdopen(reads) as pipe:
-        found = dict(json.loads(line) for line in pipe)
-    os.wait()
-    return {file: found.get(file, {"fails": "it takes too long"}) for file in files}
+    return reads
+
+
+def answered(groups: Iterable[Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """The verdicts of files, each group's by a fork; those that it did not come to take too long."""
+    waiting, found = deque(groups), dict[str, dict[str, Any]]()
+    forks: dict[int, Sequence[str]] = {}  # by their pipes
+    while waiting or forks:
+        while waiting and len(forks) < AT_ONCE:
+            group = waiting.popleft()
+            forks[begun(group)] = group
+        ready, _, _ = select.select([*forks], [], [])
+        for reads in ready:
+            with os.fdopen(reads) as pipe:
+                said = dict(json.loads(line) for line in pipe)
+            os.wait()
+            found |= {file: said.get(file, {"fails": "it takes too long"}) for file in forks.pop(reads)}
+    return found
 
 
 def main() -> None:
@@ -101,11 +119,8 @@ def main() -> None:
         loaded(files[0])
     gc.freeze()
     gc.disable()
-    alike = [file for file in files if sets_nothing(file)]
-    found = answered(alike)
-    for file in files:
-        found |= {} if file in found else answered([file])
-    print(json.dumps(found))
+    alike = {file for file in files if sets_nothing(file)}
+    print(json.dumps(answered([sorted(alike), *([file] for file in sorted({*files} - alike))])))
 
 
 if __name__ == "__main__":
