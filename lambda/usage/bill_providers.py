@@ -46,10 +46,16 @@ BILLED: Final[Mapping[str, Billed]] = {
     "own": Billed(
         "Servers at their own address", why_not="nobody bills their tokens, or somebody who is not known here"
     ),
+    "tools": Billed(
+        "Tools and pass-through endpoints", why_not="config.yaml says what they cost, and whoever runs them bills it"
+    ),
 }
 """By name: LiteLLM's for the provider, or for the first of several; or what a part of its models is called here."""
 
 OWN: Final = "own"
+TOOLS: Final = "tools"
+_TOOL: Final = "MCP: "  # how LiteLLM's rows name a tool of an MCP server
+_PASSED: Final = "unknown"  # and what went through a pass-through endpoint
 _PREFIXES: Final = {
     "azure_text": "azure",
     "azure_ai": "azure",  # on the same Azure resource, but for Claude
@@ -76,6 +82,8 @@ def provider_of(
     `hosts` are those that its entries name in `api_base`, `accounts` those whose role they are called with, and
     `account` the environment's own.
     """
+    if deployment.startswith(_TOOL) or deployment == _PASSED:
+        return TOOLS
     prefix, _, model = deployment.partition("/")
     if prefix == "azure_ai" and "claude" in model.lower():
         return "azure_ai"

@@ -36,7 +36,7 @@ BY_SETTING = {
 }
 
 # Only the local run's settings compare these bills.
-OTHER_BILLS = ("AzureBill", "VertexAiBill")
+OTHER_BILLS = ("AnthropicBill", "AzureBill", "OpenAiBill", "VertexAiBill")
 # No release gets to the local run, and so nobody in another account tries it.
 OF_RELEASES = ("TestReleases",)
 

@@ -1,7 +1,7 @@
 """On whose bill a deployment is, by LiteLLM's names for it."""
 
 import pytest
-from usage.bill_providers import BILLED, OWN, provider_of, title_of, why_not_compared
+from usage.bill_providers import BILLED, OWN, TOOLS, provider_of, title_of, why_not_compared
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,8 @@ from usage.bill_providers import BILLED, OWN, provider_of, title_of, why_not_com
         ("anthropic/claude-opus-5-5", {"proxy.example.com"}, OWN),
         ("gemini/gemini-4-argon", (), "gemini"),
         ("mistral/mistral-large-latest", (), "mistral"),
+        ("MCP: wiki-search", (), TOOLS),
+        ("unknown", (), TOOLS),
         ("cohere/command-r", (), "cohere"),
     ],
 )
