@@ -12,6 +12,7 @@ from http import HTTPStatus
 from local.outside.anthropic_format import messages_answer, messages_prompt, messages_stream
 from local.outside.completion import Model, count_tokens
 from local.outside.exchange import Answer, ApiError, Request, Target, same
+from local.outside.own_api import OwnApi
 from local.outside.price_list import mode_of
 from local.outside.records import Json
 
@@ -48,18 +49,11 @@ _MESSAGES = {
 }
 
 
-class Anthropic:
+class Anthropic(OwnApi):
     """Answers for api.anthropic.com, with the one API key."""
 
     name = "anthropic"
-
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
-        self._model = Model()
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is the API's."""
-        return host == HOST
+    hosts = (HOST,)
 
     def target(self, request: Request) -> Target:
         """Return the operation and the model."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
-from local.outside.completion import Model, count_tokens, embedding, join_texts
+from local.outside.completion import count_tokens, embedding, join_texts
 from local.outside.exchange import Answer, ApiError, Request, Target, same
 from local.outside.gemini_format import content_answer, error_answer, field, gemini_prompt
+from local.outside.own_api import OwnApi
 from local.outside.price_list import mode_of
 from local.outside.records import Json, Usage
 
@@ -37,18 +38,11 @@ _REASON: Json = {
 }
 
 
-class GeminiApi:
+class GeminiApi(OwnApi):
     """Answers for generativelanguage.googleapis.com, with the one API key."""
 
     name = "gemini"
-
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
-        self._model = Model()
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is the API's."""
-        return host == HOST
+    hosts = (HOST,)
 
     def target(self, request: Request) -> Target:
         """Return the method and the model."""

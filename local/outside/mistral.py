@@ -12,8 +12,8 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from local.outside import openai_format
-from local.outside.completion import Model
 from local.outside.exchange import Answer, ApiError, Request, Target, same
+from local.outside.own_api import OwnApi, names
 from local.outside.price_list import mode_of
 from local.outside.records import Json
 
@@ -21,13 +21,9 @@ HOST = "api.mistral.ai"
 _OPERATIONS = {f"/v1/{operation}": operation for operation in ("chat/completions", "embeddings")}
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 # What a request may have, by operation: API reference, "Chat completion" and "Embeddings". Anything else is refused.
 _FIELDS = {
-    "chat/completions": _names(
+    "chat/completions": names(
         "frequency_penalty guardrails max_tokens messages metadata model n parallel_tool_calls prediction"
         " presence_penalty prompt_cache_key prompt_mode random_seed reasoning_effort response_format safe_prompt"
         " service_tier stop stream temperature tool_choice tools top_p"
@@ -43,18 +39,11 @@ _ERRORS = {
 }
 
 
-class Mistral:
+class Mistral(OwnApi):
     """Answers for api.mistral.ai, with the one API key."""
 
     name = "mistral"
-
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
-        self._model = Model()
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is the API's."""
-        return host == HOST
+    hosts = (HOST,)
 
     def target(self, request: Request) -> Target:
         """Return the operation and the model."""

@@ -11,8 +11,8 @@ import uuid
 from http import HTTPStatus
 
 from local.outside import openai_format
-from local.outside.completion import Model
 from local.outside.exchange import Answer, ApiError, Request, Target, same
+from local.outside.own_api import OwnApi, names
 from local.outside.price_list import mode_of
 from local.outside.records import Json
 
@@ -22,21 +22,17 @@ REGIONAL = ("eu.api.openai.com", "us.api.openai.com")
 _OPERATIONS = {f"/v1/{operation}": operation for operation in ("chat/completions", "responses", "embeddings")}
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 # What a request may have, by operation: `CompletionCreateParams`, `ResponseCreateParams` and `EmbeddingCreateParams` of
 # OpenAI's SDK 3.54.0. Anything else is refused.
 _FIELDS = {
-    "chat/completions": _names(
+    "chat/completions": names(
         "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens"
         " messages metadata modalities model moderation n parallel_tool_calls prediction presence_penalty"
         " prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format"
         " safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools"
         " top_logprobs top_p user verbosity web_search_options"
     ),
-    "responses": _names(
+    "responses": names(
         "access_programs background background_options context_management conversation include input instructions"
         " max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls previous_response_id"
         " prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier"
@@ -58,18 +54,11 @@ _ERRORS = {
 }
 
 
-class OpenAI:
+class OpenAI(OwnApi):
     """Answers for api.openai.com, with the one API key."""
 
     name = "openai"
-
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
-        self._model = Model()
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is the API's, or that of a region of it, as eu.api.openai.com is."""
-        return host in (HOST, *REGIONAL)
+    hosts = (HOST, *REGIONAL)
 
     def target(self, request: Request) -> Target:
         """Return the operation and the model."""

@@ -42,8 +42,8 @@ class Server:
     keyed: bool
 
 
-class CompatibleServer:
-    """Answers for one server that speaks OpenAI's format; of what it does not know in a request it takes no notice."""
+class _AtServer:
+    """Answers for one server, with the one key if it asks for one."""
 
     def __init__(self, server: Server, api_key: str) -> None:
         self.name = server.provider
@@ -53,6 +53,10 @@ class CompatibleServer:
     def serves(self, host: str) -> bool:
         """Return whether the host is the server's."""
         return host == self._server.host
+
+
+class CompatibleServer(_AtServer):
+    """Answers for one server that speaks OpenAI's format; of what it does not know in a request it takes no notice."""
 
     def target(self, request: Request) -> Target:
         """Return the operation and the model."""
@@ -85,17 +89,8 @@ class CompatibleServer:
         return Answer.of_json({"error": found}, status=error.status)
 
 
-class OllamaServer:
+class OllamaServer(_AtServer):
     """Answers for one Ollama, which has no keys of its own: one is asked for by what stands before it."""
-
-    def __init__(self, server: Server, api_key: str) -> None:
-        self.name = server.provider
-        self._server, self._api_key = server, api_key
-        self._model = Model()
-
-    def serves(self, host: str) -> bool:
-        """Return whether the host is the server's."""
-        return host == self._server.host
 
     def target(self, request: Request) -> Target:
         """Return the operation and the model; what is asked for a text is streamed unless the request says no."""

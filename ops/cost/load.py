@@ -11,7 +11,8 @@ CPU_SECONDS: Final = 0.06
 BUSY: Final = 0.6
 """The share of its processor at which a task gets another one beside it (stacks/gateway/capacity.py)."""
 
-WORK_HOURS: Final = 21 * 8
+WORKING_DAYS: Final = 21  # of a month
+WORK_HOURS: Final = WORKING_DAYS * 8
 """Hours of a month in which people work: a month's requests come in these."""
 
 ROWS: Final = 5.7
@@ -34,6 +35,21 @@ class Load:
     """Through NAT gateways: what goes to the providers and comes back."""
     internet_gb: float
     """Out of AWS: to people, and to providers elsewhere."""
+
+    @property
+    def used(self) -> dict[str, float]:
+        """How much of what is billed by use it takes, by the names of `ops/cost/prices.py`."""
+        million = self.requests / 1e6
+        return {
+            "NAT gateway, data": self.nat_gb,
+            "Data to the internet": self.internet_gb,
+            "Load balancer, LCU": self.balancer_gb,  # an LCU is 1 GB in an hour
+            "Web ACL, requests": million,
+            "Aurora, I/O": ROWS * million,
+            "Aurora, storage": ROW_KB * million,
+            "Logs that AWS writes": FLOW_LOG_KB * million,
+            "S3, stored": ACCESS_LOG_KB * million,  # for a month
+        }
 
     @property
     def tasks(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ops.cost.load import ACCESS_LOG_KB, FLOW_LOG_KB, ROW_KB, ROWS, WORK_HOURS, Load
+from ops.cost.load import WORK_HOURS, Load
 from ops.cost.prices import HOURS, SPOT, Prices
 from ops.templates import Facts
 
@@ -84,27 +84,29 @@ def at_rest(facts: Facts, *, every: bool = False) -> list[Line]:
 
 def under(facts: Facts, load: Load) -> list[Line]:
     """What a month of use adds."""
-    million = load.requests / 1e6
+    used = load.used
     tasks, cpu, memory, share = _tasks(facts)
     added = max(0.0, load.tasks - tasks * cpu) * WORK_HOURS * share
     kept_months = _log_days(facts) / 30
-    logs = load.requests * FLOW_LOG_KB / 1e6
-    nat = load.nat_gb if facts.resources("AWS::EC2::NatGateway") else 0
-    rows = load.requests * ROW_KB / 1e6
+    flow_logs, nat = used["Logs that AWS writes"], bool(facts.resources("AWS::EC2::NatGateway"))
+
+    def line(part: str, what: str, usage: str, times: float = 1) -> Line:
+        return Line(part, what, usage, used[usage] * times)
+
     found = (
-        Line(NETWORK, "Data through NAT gateways", "NAT gateway, data", nat),
-        Line(NETWORK, "Data to the internet", "Data to the internet", load.internet_gb),
-        Line(EDGE, "What the load balancer does", "Load balancer, LCU", load.balancer_gb),  # an LCU is 1 GB in an hour
-        Line(EDGE, "Requests through the web ACL", "Web ACL, requests", million),
+        line(NETWORK, "Data through NAT gateways", "NAT gateway, data", nat),
+        line(NETWORK, "Data to the internet", "Data to the internet"),
+        line(EDGE, "What the load balancer does", "Load balancer, LCU"),
+        line(EDGE, "Requests through the web ACL", "Web ACL, requests"),
         Line(SERVICE, "More tasks in hours of work, vCPU", "Fargate ARM, vCPU", added),
         Line(SERVICE, "More tasks in hours of work, GB", "Fargate ARM, GB", added * memory / cpu),
-        Line(DATABASE, "What is written", "Aurora, I/O", ROWS * million),
-        Line(DATABASE, "What is kept, of one month", "Aurora, storage", rows),
-        Line(WATCHING, "Flow logs", "Logs that AWS writes", logs),
-        Line(WATCHING, "Flow logs, kept", "Logs, stored", logs * kept_months),
-        Line(WATCHING, "Access logs, kept", "S3, stored", load.requests * ACCESS_LOG_KB / 1e6 * kept_months),
+        line(DATABASE, "What is written", "Aurora, I/O"),
+        line(DATABASE, "What is kept, of one month", "Aurora, storage"),
+        line(WATCHING, "Flow logs", "Logs that AWS writes"),
+        Line(WATCHING, "Flow logs, kept", "Logs, stored", flow_logs * kept_months),
+        line(WATCHING, "Access logs, kept", "S3, stored", kept_months),
     )
-    return [line for line in found if line.quantity]
+    return [each for each in found if each.quantity]
 
 
 def independence(facts: Facts) -> list[tuple[Line, str]]:

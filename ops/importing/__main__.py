@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import boto3
 
-from ops.access import OpsError, run
+from ops.access import OpsError
 from ops.importing.answering import Brought, propose, settled, unknown_variables, write_out_misfits
 from ops.importing.around import take_around
 from ops.importing.bringing import SECTIONS, Bringing
@@ -233,18 +233,7 @@ def main(
     """Run the command and return its exit code. Tests give the folder, the session and the person."""
     arguments = parser().parse_args(argv)
     into = folder or (arguments.into.resolve() if arguments.into else folder_to_write())
-    interrupted: list[str] = []
-
-    def work() -> int:
-        try:
-            return _bring(arguments, into, Aws(session), ask)
-        except OSError as error:
-            raise OpsError(f"{error.filename}: {error.strerror}: nothing was written.") from error
-        except KeyboardInterrupt:
-            interrupted.append(" Nothing was written.")
-            raise
-
-    return run("import", work, done=lambda: "".join(interrupted))
+    return files.run_writing("import", lambda: _bring(arguments, into, Aws(session), ask))
 
 
 if __name__ == "__main__":

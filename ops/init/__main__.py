@@ -28,7 +28,7 @@ from typing import Final
 import boto3
 from pydantic import ValidationError
 
-from ops.access import OpsError, run
+from ops.access import OpsError
 from ops.init import answers as kept
 from ops.init import by_hand, config_file, files, settings_file
 from ops.init.answers import Answers
@@ -164,19 +164,7 @@ def main(
 ) -> int:
     """Run the command and return its exit code. Tests give the folder, the session and the person."""
     arguments = parser().parse_args(argv)
-
-    interrupted: list[str] = []
-
-    def work() -> int:
-        try:
-            return _initialize(arguments, folder or folder_to_write(), Aws(session), ask)
-        except OSError as error:
-            raise OpsError(f"{error.filename}: {error.strerror}: nothing was written.") from error
-        except KeyboardInterrupt:
-            interrupted.append(" Nothing was written.")
-            raise
-
-    return run("init", work, done=lambda: "".join(interrupted))
+    return files.run_writing("init", lambda: _initialize(arguments, folder or folder_to_write(), Aws(session), ask))
 
 
 if __name__ == "__main__":

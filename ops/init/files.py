@@ -7,15 +7,31 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ops.access import OpsError
+from ops.access import OpsError, run
 
 BESIDE: Final = ".new"
+
+
+def run_writing(command: str, work: Callable[[], int]) -> int:
+    """As `run` of ops/access.py, for a command that writes all of its files in the end, or none: both say so."""
+    interrupted: list[str] = []
+
+    def checked() -> int:
+        try:
+            return work()
+        except OSError as error:
+            raise OpsError(f"{error.filename}: {error.strerror}: nothing was written.") from error
+        except KeyboardInterrupt:
+            interrupted.append(" Nothing was written.")
+            raise
+
+    return run(command, checked, done=lambda: "".join(interrupted))
 
 
 @dataclass

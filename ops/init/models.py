@@ -158,21 +158,8 @@ def azure(named: Iterable[str]) -> Iterator[Deployment]:
         yield Deployment(name, f"azure/{deployment or name}", info={} if known else {"base_model": base})
 
 
-def vertex(named: Iterable[str]) -> Iterator[Deployment]:
-    """Vertex AI's entries of NAME or NAME=ID.
-
-    Raises
-    ------
-    RefusedError
-        One is not written as a model.
-    """
-    for each in named:
-        name, id_ = _named(each)
-        yield Deployment(name, f"vertex_ai/{id_ or name}")
-
-
 def api(provider: str, named: Iterable[str]) -> Iterator[Deployment]:
-    """The entries of NAME or NAME=ID of a provider with an API of its own.
+    """The entries of NAME or NAME=ID of a provider whose ids stand behind LiteLLM's prefix for it.
 
     Raises
     ------
@@ -201,7 +188,7 @@ def deployments(company: Mapping[str, Any]) -> Iterator[tuple[str, list[Deployme
     if company.get("azure"):
         yield "azure", list(azure(company.get("azure.models", ())))
     if company.get("vertex"):
-        yield "vertex", list(vertex(company.get("vertex.models", ())))
+        yield "vertex", list(api("vertex_ai", company.get("vertex.models", ())))
     for provider in APIS:
         if company.get(provider):
             yield provider, list(api(provider, company.get(f"{provider}.models", ())))

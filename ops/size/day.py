@@ -13,13 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ops.cost.load import BUSY
 from ops.size.people import Company, Kind
 
 VCPU: Final = 0.8
 """Of a processor that docs/performance.md was measured on, what a vCPU of Fargate on ARM does: a guess, to be safe."""
-
-TARGET: Final = 0.6
-"""At what share of processor or requests in hand tasks are added (stacks/gateway/capacity.py)."""
 
 HIGH_MINUTES, LOW_MINUTES, LOW_SHARE = 3, 15, 0.9
 """Target tracking adds after three minutes above its target, and takes away after fifteen below 90 % of it.
@@ -150,9 +148,9 @@ class _Scaling:
         """A minute's figure: what is decided at its end."""
         self._seen.append(figure)
         all_ = self._running + sum(count for _, count in self._starting)
-        wanted = max(self._tasks.fewest, min(self._tasks.most, math.ceil(self._running * figure / TARGET)))
-        high = len(self._seen) >= HIGH_MINUTES and min(self._seen[-HIGH_MINUTES:]) > TARGET
-        low = len(self._seen) >= LOW_MINUTES and max(self._seen[-LOW_MINUTES:]) < LOW_SHARE * TARGET
+        wanted = max(self._tasks.fewest, min(self._tasks.most, math.ceil(self._running * figure / BUSY)))
+        high = len(self._seen) >= HIGH_MINUTES and min(self._seen[-HIGH_MINUTES:]) > BUSY
+        low = len(self._seen) >= LOW_MINUTES and max(self._seen[-LOW_MINUTES:]) < LOW_SHARE * BUSY
         if high and wanted > all_ and at - self._last >= COOLDOWN_OUT:
             self._starting.append((at + START_MINUTES, wanted - all_))
             self._last = at

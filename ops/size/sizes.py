@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ops.access import OpsError
-from ops.cost.load import ACCESS_LOG_KB, FLOW_LOG_KB, ROW_KB, ROWS
+from ops.cost.load import BUSY, WORKING_DAYS, Load
 from ops.cost.prices import HOURS, Prices
 from ops.size.day import Day, Tasks, simulate
 from ops.size.people import Company
 from stacks.settings.gateway import CONNECTIONS, RESERVED_CONNECTIONS, Database
 
-WORKING_DAYS: Final = 21  # of a month
 POOL: Final = 10
 """Connections of one worker: `general_settings.database_connection_pool_limit`, LiteLLM's default."""
 
@@ -94,7 +93,7 @@ def _does(day: Day) -> bool:
 def _capacity(day: Day, connections: int) -> tuple[float, float]:
     """The least and the largest capacity of the database, in ACU."""
     busiest = max(minute.requests for minute in day.minutes) / 60
-    by_cpu = busiest * DATABASE_CPU / ACU_VCPU / 0.6
+    by_cpu = _acu(busiest)
     by_memory = connections * CONNECTION_MB / 2048
     least = _half(max(0.5, by_cpu / 2))
     allowed = [most for most in sorted({*CONNECTIONS, 2}) if _takes(least, most) - RESERVED_CONNECTIONS >= connections]
@@ -129,36 +128,45 @@ def month(found: Size, prices: Prices) -> list[Part]:
 
     Tasks and database are whole: they follow from the size.
     """
-    company, day = found.company, found.day
-    requests = WORKING_DAYS * sum(company.requests(kind) for kind in company.kinds)
-    moved = WORKING_DAYS * sum(
-        company.requests(kind) * (kind.prompt_kb + kind.answer_kb) / 1e6 for kind in company.kinds
-    )
+    used = _load(found.company).used
     weekend = (HOURS - 24 * WORKING_DAYS) * found.tasks.fewest
-    hours = WORKING_DAYS * day.task_hours + weekend
-    average = sum(minute.requests for minute in day.minutes) / 86_400
-    acu = max(found.min_capacity, average * DATABASE_CPU / ACU_VCPU / 0.6) * HOURS
-    millions = requests / 1e6
-    logs = requests * FLOW_LOG_KB / 1e6
+    hours = WORKING_DAYS * found.day.task_hours + weekend
+    average = sum(minute.requests for minute in found.day.minutes) / 86_400
+    acu = max(found.min_capacity, _acu(average)) * HOURS
+    rows, kept = used["Aurora, I/O"], used["Aurora, storage"]
+
+    def part(name: str, usage: str, unit: str, digits: int = 0) -> Part:
+        return Part(name, f"{used[usage]:,.{digits}f} {unit}", prices.of(usage, used[usage]))
+
     return [
         Part("Tasks", f"{hours:,.0f} h of 1 vCPU, 4 GB", _fargate(hours, prices)),
         Part("Database", f"{acu:,.0f} ACU hours", prices.of("Aurora Serverless v2, ACU", acu)),
         Part(
             "Database, what is written and kept of a month",
-            f"{ROWS * millions:,.1f} million rows, {requests * ROW_KB / 1e6:,.1f} GB",
-            prices.of("Aurora, I/O", ROWS * millions) + prices.of("Aurora, storage", requests * ROW_KB / 1e6),
+            f"{rows:,.1f} million rows, {kept:,.1f} GB",
+            prices.of("Aurora, I/O", rows) + prices.of("Aurora, storage", kept),
         ),
-        Part("NAT gateways", f"{moved:,.0f} GB", prices.of("NAT gateway, data", moved)),
-        Part("Out of AWS", f"{moved:,.0f} GB", prices.of("Data to the internet", moved)),
-        Part("Load balancer", f"{moved:,.0f} LCU hours", prices.of("Load balancer, LCU", moved)),
-        Part("Web ACL", f"{millions:,.2f} million requests", prices.of("Web ACL, requests", millions)),
-        Part("Flow logs", f"{logs:,.1f} GB", prices.of("Logs that AWS writes", logs)),
-        Part(
-            "Access logs",
-            f"{requests * ACCESS_LOG_KB / 1e6:,.1f} GB",
-            prices.of("S3, stored", requests * ACCESS_LOG_KB / 1e6),
-        ),
+        part("NAT gateways", "NAT gateway, data", "GB"),
+        part("Out of AWS", "Data to the internet", "GB"),
+        part("Load balancer", "Load balancer, LCU", "LCU hours"),
+        part("Web ACL", "Web ACL, requests", "million requests", 2),
+        part("Flow logs", "Logs that AWS writes", "GB", 1),
+        part("Access logs", "S3, stored", "GB", 1),
     ]
+
+
+def _load(company: Company) -> Load:
+    """A month of its working days, as the bill sees it: all of it comes in, and goes out to a provider."""
+    requests = WORKING_DAYS * sum(company.requests(kind) for kind in company.kinds)
+    moved = WORKING_DAYS * sum(
+        company.requests(kind) * (kind.prompt_kb + kind.answer_kb) / 1e6 for kind in company.kinds
+    )
+    return Load(f"{company.users} people", requests, moved, moved, moved)
+
+
+def _acu(requests: float) -> float:
+    """The capacity that so many requests a second take, with room to spare as a task has."""
+    return requests * DATABASE_CPU / ACU_VCPU / BUSY
 
 
 def _fargate(hours: float, prices: Prices) -> float:

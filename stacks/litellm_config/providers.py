@@ -43,6 +43,13 @@ def _bedrock_listed(model: Model) -> Iterator[str]:
 # --- Azure OpenAI ---------------------------------------------------------------------------------------------------
 
 _ENTRA: Final = Way(("tenant_id", "client_id", "client_secret"), "an application of Entra ID")
+# https://docs.litellm.ai/docs/providers/azure and https://docs.litellm.ai/docs/providers/azure_ai
+_AZURE_WAYS: Final = (
+    Way(("api_key",)),
+    Way(("azure_ad_token",)),
+    _ENTRA,
+    Way(("azure_username", "azure_password", "client_id")),
+)
 _PASSWORDS: Final = frozenset({"client_secret", "azure_password"})
 
 
@@ -141,13 +148,7 @@ ROWS: Final = (
         name="azure",
         title="Azure OpenAI",
         needs=(("api_base",),),
-        # https://docs.litellm.ai/docs/providers/azure
-        ways=(
-            Way(("api_key",)),
-            Way(("azure_ad_token",)),
-            _ENTRA,
-            Way(("azure_username", "azure_password", "client_id")),
-        ),
+        ways=_AZURE_WAYS,
         variables={"api_key": "AZURE_API_KEY", "api_base": "AZURE_API_BASE"},
         settings={"AZURE_API_BASE": "azure_api_base"},
         texts=("azure_scope",),
@@ -195,13 +196,7 @@ ROWS: Final = (
         name="azure_ai",
         title="Azure AI Foundry",
         needs=(("api_base",),),
-        # https://docs.litellm.ai/docs/providers/azure_ai
-        ways=(
-            Way(("api_key",)),
-            Way(("azure_ad_token",)),
-            _ENTRA,
-            Way(("azure_username", "azure_password", "client_id")),
-        ),
+        ways=_AZURE_WAYS,
         variables={"api_key": "AZURE_AI_API_KEY", "api_base": _AZURE_AI_BASE},
         implied=("api_key", "api_base"),
         settings={_AZURE_AI_BASE: "azure_ai_api_base"},

@@ -1,6 +1,8 @@
 """The image's modules, imported as LiteLLM does, on a stand-in for LiteLLM."""
 
 import importlib.util
+import json
+import subprocess
 import sys
 import types
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ import pytest
 from stacks import CHECKOUT
 
 CONTAINER = CHECKOUT / "container"
+PYTHON = CHECKOUT / ".tools/litellm/bin/python"
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, parts: Mapping[str, Mapping[str, Any]]) -> None:
@@ -28,3 +31,21 @@ def loaded(name: str) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def in_litellm(script: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a script of this folder makes of a document, in LiteLLM's own Python with the image's modules beside it."""
+    if not PYTHON.exists():
+        pytest.skip("LiteLLM is not installed in .tools/litellm; `make setup` installs it")
+    done = subprocess.run(
+        [PYTHON, CHECKOUT / "tests/unit/container" / script],
+        input=json.dumps(asked),
+        env={"PYTHONPATH": str(CONTAINER), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found

@@ -1,7 +1,5 @@
 """A conversation's deployment, as the container chooses it: on a stand-in for LiteLLM, and on the pinned LiteLLM."""
 
-import json
-import subprocess
 import types
 from collections import Counter
 from collections.abc import Iterator
@@ -10,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from stacks import CHECKOUT
 from tests.unit.container.agents import AGENTS, LONG, Json
-from tests.unit.container.loading import CONTAINER, loaded, stand_in
+from tests.unit.container.loading import in_litellm, loaded, stand_in
 from tests.unit.container.regions import regions
 
-PYTHON = CHECKOUT / ".tools/litellm/bin/python"
 REGIONS = ("us-west-2", "us-east-1", "us-east-2")
 
 
@@ -261,22 +257,11 @@ def test_the_memory_is_bounded_and_holds_no_word(
 @pytest.fixture(scope="module")
 def held() -> Json:
     """What became of the conversations that `conversations.py` holds; some of 30 turns, which grow to 400 KB."""
-    if not PYTHON.exists():
-        pytest.skip("LiteLLM is not installed in .tools/litellm; `make setup` installs it")
     agents = {name: asdict(agent) for name, agent in AGENTS.items()}
     with regions() as url:
-        done = subprocess.run(
-            [PYTHON, CHECKOUT / "tests/unit/container/conversations.py"],
-            input=json.dumps({"url": url, "turns": 30, "begin": 100_000, "grow": 10_000, "agents": agents}),
-            env={"PYTHONPATH": str(CONTAINER), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
+        return in_litellm(
+            "conversations.py", {"url": url, "turns": 30, "begin": 100_000, "grow": 10_000, "agents": agents}
         )
-    assert done.returncode == 0, done.stderr
-    found: Json = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def test_agents_as_they_are_have_one_conversation_for_each_of_theirs(held: Json) -> None:

@@ -1,8 +1,6 @@
 """Whose fault a failed attempt is: on a stand-in for LiteLLM, and what follows of it on the pinned LiteLLM's Router."""
 
 import asyncio
-import json
-import subprocess
 import types
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -10,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from stacks import CHECKOUT
 from stacks.litellm_config.rules.faults import CALLBACK
-from tests.unit.container.loading import CONTAINER, loaded, stand_in
+from tests.unit.container.loading import in_litellm, loaded, stand_in
 from tests.unit.container.regions import SLOW, regions
 
-PYTHON = CHECKOUT / ".tools/litellm/bin/python"
 REGIONS = {"us-west-2", "us-east-1", "us-east-2"}
 Json = dict[str, Any]
 
@@ -55,25 +51,12 @@ EVERYWHERE = {"throttled everywhere": {"status": 429, "people": ["ana"] * 4, "pl
 @pytest.fixture(scope="module")
 def held() -> Json:
     """What became of the calls that `mistakes.py` has fail."""
-    if not PYTHON.exists():
-        pytest.skip("LiteLLM is not installed in .tools/litellm; `make setup` installs it")
     asked = {
         "wrong": {name: way for name, (way, _) in WRONG.items()},
         "down": {name: case for name, (case, _) in DOWN.items()} | EVERYWHERE,
     }
     with regions() as url:
-        done = subprocess.run(
-            [PYTHON, CHECKOUT / "tests/unit/container/mistakes.py"],
-            input=json.dumps({"url": url, **asked}),
-            env={"PYTHONPATH": str(CONTAINER), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-    assert done.returncode == 0, done.stderr
-    found: Json = json.loads(done.stdout.splitlines()[-1])
-    return found
+        return in_litellm("mistakes.py", {"url": url, **asked})
 
 
 def test_by_litellms_own_rule_anyone_can_switch_a_model_off(held: Json) -> None:

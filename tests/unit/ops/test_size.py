@@ -9,6 +9,7 @@ from statistics import mean
 import pytest
 
 from ops.access import OpsError
+from ops.cost.load import BUSY
 from ops.cost.prices import prices_of
 from ops.size import __main__ as command
 from ops.size.day import START_MINUTES, Tasks, _poisson, simulate
@@ -16,6 +17,7 @@ from ops.size.limits import limits
 from ops.size.people import KINDS, Kind, company
 from ops.size.sizes import month, size
 from stacks import CHECKOUT
+from stacks.gateway.capacity import CPU_TARGET_PERCENT, IN_FLIGHT_TARGET_PERCENT
 from stacks.settings import Database, Gateway
 from stacks.settings.gateway import RESERVED_CONNECTIONS
 
@@ -36,6 +38,10 @@ def test_what_comes_at_random_comes_as_often_as_it_should(rate: float) -> None:
     drawn = [_poisson(rate, chance) for _ in range(3000)]
     assert mean(drawn) == pytest.approx(rate, rel=0.05)
     assert mean((each - rate) ** 2 for each in drawn) == pytest.approx(rate, rel=0.1)  # as its variance is its mean
+
+
+def test_tasks_are_added_where_the_service_adds_them() -> None:
+    assert {100 * BUSY} == {CPU_TARGET_PERCENT, IN_FLIGHT_TARGET_PERCENT}
 
 
 def test_the_day_is_the_same_each_time() -> None:
