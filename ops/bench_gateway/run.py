@@ -213,7 +213,7 @@ class Run:
         bodies = {"plain": self._bodies.short(stream=False), "stream": self._bodies.short(stream=True)}
         through: dict[str, list[Answer]] = {server.name: [] for server in self._each}
         direct: list[Answer] = []
-        for turn in range(self._scale.rounds):
+        for turn in range(self._scale.turns):
             due = {
                 name: workloads.times(rate / 2, self._scale.seconds + WARM_SECONDS, 2 * turn + number)
                 for number, name in enumerate(bodies)

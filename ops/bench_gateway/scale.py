@@ -14,7 +14,10 @@ class Scale:
     Parameters
     ----------
     rounds
-        How often the three are asked in turn, of each workload.
+        How often the three are asked in turn, of each workload: often, since what LiteLLM does now and then falls into
+        one of them.
+    turns
+        How often they are asked in turn in an open loop.
     short
         Short requests in a round.
     agents
@@ -22,7 +25,7 @@ class Scale:
     keys
         People who all ask at once, each with a key that was never used.
     seconds
-        Of an open loop, in a round.
+        Of an open loop, in a turn.
     fallbacks
         Requests that fall back.
     memory
@@ -30,6 +33,7 @@ class Scale:
     """
 
     rounds: int
+    turns: int
     short: int
     agents: Mapping[int, int]
     keys: int
@@ -39,6 +43,22 @@ class Scale:
 
 
 FULL: Final = Scale(
-    rounds=2, short=64, agents={100: 4, 400: 4, 1600: 2}, keys=500, seconds=10, fallbacks=16, memory=300
+    rounds=4,
+    turns=2,
+    short=48,
+    agents={100: 2, 400: 2, 1600: 1},
+    keys=500,
+    seconds=10,
+    fallbacks=16,
+    memory=300,
 )
-QUICK: Final = Scale(rounds=1, short=32, agents={100: 2, 400: 2, 1600: 2}, keys=40, seconds=5, fallbacks=4, memory=50)
+QUICK: Final = Scale(
+    rounds=1,
+    turns=1,
+    short=32,
+    agents={100: 2, 400: 2, 1600: 2},
+    keys=40,
+    seconds=5,
+    fallbacks=4,
+    memory=50,
+)
