@@ -287,7 +287,11 @@ def _tagged(action: str, request: Json) -> list[tuple[str, str, Mapping[str, str
     """The tagging that an action does on the way, which is a permission of its own.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_permissions-required
+    What the trust of an assumed role says of it, ministack's STS asks by itself.
     """
+    if action == "sts:AssumeRole" and (request.get("Tags") or "Tags.member.1.Key" in request):
+        return [("sts:TagSession", str(request.get("RoleArn", "*")), {})]
     if action != "ecs:RunTask" or not request.get("tags"):
         return []
     responses = ministack("core.responses")

@@ -44,6 +44,8 @@ from local.outside.completion import (
     strings,
 )
 from local.outside.exchange import Answer, ApiError, Request, Target
+from local.outside.guarded import INTERVENED, NOTHING, Guard, Guarded, unmarked
+from local.outside.guarded import check as check_guardrail
 from local.outside.json_schema import anthropic_problem
 from local.outside.permissions import ACCOUNT, Permissions
 from local.outside.prompt_cache import check_marks, marked_prefixes
@@ -160,20 +162,39 @@ class Bedrock:
             completion, usage = self._model.answer(request.host, prompt)
             return openai_format.chat_answer(prompt, completion, usage, body, azure=False)
         if target.operation.startswith("converse"):
-            prompt = _converse_prompt(target.model, body)
-            completion, usage = self._model.answer(request.host, prompt)
+            completion, usage, guarded = self._conversed(request, target, body)
             told = _THINKING_COUNT in body.get("additionalModelResponseFieldPaths", [])
-            return _converse_stream(completion, usage, told) if target.streamed else _converse(completion, usage, told)
+            return (_converse_stream if target.streamed else _converse)(completion, usage, told, guarded)
         if target.operation == "count-tokens":
             if not _COUNTED.fullmatch(target.model.rpartition("foundation-model/")[2]):
                 raise ApiError(400, message="The provided model doesn't support counting tokens.")
             return Answer.of_json({"inputTokens": _count(target.model, body["input"])})
         return self._invoke(request.host, target, body)
 
+    def _conversed(self, request: Request, target: Target, body: Json) -> tuple[Completion, Usage, Guarded]:
+        """The model's answer, or what a guardrail that the call names makes of it."""
+        guard = None
+        if "guardrailConfig" in body:
+            config = check_guardrail(body["guardrailConfig"])
+            name, version = config["guardrailIdentifier"], config["guardrailVersion"]
+            guard = Guard.of(config, self._definition(request, target.region, name, version))
+            if (blocked := guard.prompt(body)) is not None:
+                return blocked[0], Usage(), blocked[1]
+        prompt = _converse_prompt(target.model, unmarked(body))
+        completion, usage = self._model.answer(request.host, prompt)
+        if guard is None:
+            return completion, usage, NOTHING
+        completion, guarded = guard.answer(completion)
+        return completion, usage, guarded
+
+    def _definition(self, request: Request, region: str, name: str, version: str) -> guardrails.Definition | None:
+        """What was deployed of a guardrail, which whoever signed may use; None if there is none."""
+        arn = name if name.startswith("arn:") else f"arn:aws:bedrock:{region}:{ACCOUNT}:guardrail/{name}"
+        return self._permissions.guardrail(request, region, (GUARDRAIL_ACTION, arn), name, version)
+
     def _guard(self, request: Request, region: str, name: str, version: str) -> Answer:
         """Answer ApplyGuardrail by what was deployed."""
-        arn = name if name.startswith("arn:") else f"arn:aws:bedrock:{region}:{ACCOUNT}:guardrail/{name}"
-        definition = self._permissions.guardrail(request, region, (GUARDRAIL_ACTION, arn), name, version)
+        definition = self._definition(request, region, name, version)
         if definition is None:
             message = "The guardrail identifier or version provided in the request does not exist."
             raise ApiError(404, message=message)
@@ -335,7 +356,7 @@ def _count(model: str, counted: Json) -> int:
     return count_tokens(messages_prompt(model, json.loads(base64.b64decode(counted["invokeModel"]["body"]))).text)
 
 
-def _converse(completion: Completion, usage: Usage, told: bool) -> Answer:
+def _converse(completion: Completion, usage: Usage, told: bool, guarded: Guarded) -> Answer:
     block: Json = {"text": completion.text}
     if call := completion.tool_call:
         block = {"toolUse": {"toolUseId": tool_id(completion), "name": call.name, "input": call.arguments}}
@@ -343,26 +364,27 @@ def _converse(completion: Completion, usage: Usage, told: bool) -> Answer:
     content = [thoughts, block] if completion.thoughts else [block]
     answer = {
         "output": {"message": {"role": "assistant", "content": content}},
-        **_converse_end(completion, told),
+        **_converse_end(completion, told, guarded),
         "usage": _converse_usage(usage),
         "metrics": {"latencyMs": 1},
+        **guarded.end,
     }
     return Answer.of_json(answer, headers={"x-amzn-requestid": str(uuid.uuid4())}, usage=usage)
 
 
-def _converse_end(completion: Completion, told: bool) -> Json:
-    end: Json = {"stopReason": stop_reason(completion)}
+def _converse_end(completion: Completion, told: bool, guarded: Guarded) -> Json:
+    end: Json = {"stopReason": INTERVENED if guarded.intervened else stop_reason(completion)}
     if completion.thoughts and told:
         end["additionalModelResponseFields"] = {"usage": thinking_count(completion.reasoning_tokens)}
     return end
 
 
-def _converse_stream(completion: Completion, usage: Usage, told: bool) -> Answer:
-    events = (_event_message(kind, payload) for kind, payload in _converse_events(completion, usage, told))
+def _converse_stream(completion: Completion, usage: Usage, told: bool, guarded: Guarded) -> Answer:
+    events = (_event_message(kind, payload) for kind, payload in _converse_events(completion, usage, told, guarded))
     return Answer(200, {"content-type": _EVENT_STREAM, "x-amzn-requestid": str(uuid.uuid4())}, list(events), usage)
 
 
-def _converse_events(completion: Completion, usage: Usage, told: bool) -> Iterator[tuple[str, Json]]:
+def _converse_events(completion: Completion, usage: Usage, told: bool, guarded: Guarded) -> Iterator[tuple[str, Json]]:
     """Yield the events. As with AWS, only a tool call has a contentBlockStart: a text's begins with its first delta."""
     yield "messageStart", {"role": "assistant"}
     index = 0
@@ -379,8 +401,8 @@ def _converse_events(completion: Completion, usage: Usage, told: bool) -> Iterat
         delta: Json = {"toolUse": {"input": piece}} if completion.tool_call else {"text": piece}
         yield "contentBlockDelta", {"contentBlockIndex": index, "delta": delta}
     yield "contentBlockStop", {"contentBlockIndex": index}
-    yield "messageStop", _converse_end(completion, told)
-    yield "metadata", {"usage": _converse_usage(usage), "metrics": {"latencyMs": 1}}
+    yield "messageStop", _converse_end(completion, told, guarded)
+    yield "metadata", {"usage": _converse_usage(usage), "metrics": {"latencyMs": 1}, **guarded.end}
 
 
 def _converse_usage(usage: Usage) -> Json:

@@ -14,11 +14,11 @@ from local import shapes
 from local.outside.bedrock import check_signature, regions
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.permissions import Permissions
+from local.outside.ranking import ranked
 from local.outside.records import Json
 from stacks.litellm_config.bedrock import BEDROCK_ARN, RERANK_ACTION
 
 _HOST = re.compile(r"bedrock-agent-runtime\.([a-z0-9-]+)\.amazonaws\.com")
-_WORD = re.compile(r"\w+")
 
 
 class BedrockRerank:
@@ -53,11 +53,10 @@ class BedrockRerank:
             shapes.check("bedrock-agent-runtime", "Rerank", body)
         except ValueError as error:
             raise ApiError(400, message=str(error)) from error
-        query = _words(body["queries"][0]["textQuery"]["text"])
-        scores = [_score(query, source["inlineDocumentSource"]) for source in body["sources"]]
-        ranked = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
-        wanted = body["rerankingConfiguration"]["bedrockRerankingConfiguration"].get("numberOfResults", len(ranked))
-        return Answer.of_json({"results": [{"index": at, "relevanceScore": scores[at]} for at in ranked[:wanted]]})
+        texts = [_text(source["inlineDocumentSource"]) for source in body["sources"]]
+        wanted = body["rerankingConfiguration"]["bedrockRerankingConfiguration"].get("numberOfResults")
+        found = ranked(body["queries"][0]["textQuery"]["text"], texts, wanted)
+        return Answer.of_json({"results": [{"index": at, "relevanceScore": score} for at, score in found]})
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # AWS sends no Retry-After
         """Return AWS's error: its type in a header, its message in the body."""
@@ -78,11 +77,5 @@ def _model_of(body: Json) -> str:
         raise ApiError(400, message="The request names no model to rerank with.") from error
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(word.lower() for word in _WORD.findall(text))
-
-
-def _score(query: frozenset[str], source: Json) -> float:
-    """The share of the query's words that a document has."""
-    text = source["textDocument"]["text"] if "textDocument" in source else json.dumps(source["jsonDocument"])
-    return round(len(query & _words(text)) / max(len(query), 1), 6)
+def _text(source: Json) -> str:
+    return str(source["textDocument"]["text"]) if "textDocument" in source else json.dumps(source["jsonDocument"])

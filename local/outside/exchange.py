@@ -133,7 +133,7 @@ class Dispatcher:
     What is `apart` answers on its host for what is below a path, and for nothing else if there is another for the rest.
     """
 
-    providers: Sequence[Provider]
+    providers: list[Provider]
     journal: Journal
     apart: Mapping[str, Provider] = field(default_factory=dict)
 

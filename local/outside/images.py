@@ -53,6 +53,8 @@ def openais(body: Json) -> Answer:
     """
     if not body.get("prompt"):
         raise ApiError(400, message="Missing required parameter: 'prompt'.")
+    if body.get("stream"):
+        raise ApiError(400, message="The simulated image comes as a whole, and not streamed.")
     number = _number(body.get("n") or 1, "gpt-image")
     text, images = count_tokens(str(body["prompt"])), number * IMAGE_TOKENS
     usage = {

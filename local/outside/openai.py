@@ -1,4 +1,4 @@
-"""OpenAI's own API: chat completions, responses and embeddings.
+"""OpenAI's own API: chat completions, responses, embeddings and images.
 
 Formats: OpenAI's API reference; its guide "Error codes". Which models there are, and what each is for, is LiteLLM's
 list (`price_list`).
@@ -10,7 +10,7 @@ import re
 import uuid
 from http import HTTPStatus
 
-from local.outside import openai_format
+from local.outside import images, openai_format
 from local.outside.exchange import Answer, ApiError, Request, Target, same
 from local.outside.own_api import OwnApi, names
 from local.outside.price_list import mode_of
@@ -19,11 +19,12 @@ from local.outside.records import Json
 HOST = "api.openai.com"
 REGIONAL = ("eu.api.openai.com", "us.api.openai.com")
 """The hosts of data residency: OpenAI's "Your data", data residency."""
-_OPERATIONS = {f"/v1/{operation}": operation for operation in ("chat/completions", "responses", "embeddings")}
+_IMAGES = "images/generations"
+_OPERATIONS = {f"/v1/{operation}": operation for operation in ("chat/completions", "responses", "embeddings", _IMAGES)}
 
 
-# What a request may have, by operation: `CompletionCreateParams`, `ResponseCreateParams` and `EmbeddingCreateParams` of
-# OpenAI's SDK 3.54.0. Anything else is refused.
+# What a request may have, by operation: `CompletionCreateParams`, `ResponseCreateParams`, `EmbeddingCreateParams` and
+# `ImageGenerateParams` of OpenAI's SDK 3.54.0. Anything else is refused.
 _FIELDS = {
     "chat/completions": names(
         "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens"
@@ -40,8 +41,14 @@ _FIELDS = {
         " user"
     ),
     "embeddings": frozenset(("dimensions", "encoding_format", "input", "model", "user")),
+    _IMAGES: names(
+        "background model moderation n output_compression output_format partial_images prompt quality response_format"
+        " safety_identifier size stream style user"
+    ),
 }
-_NEEDED = {"chat/completions": ("messages",), "responses": ("input",), "embeddings": ("input",)}
+_NEEDED = {"chat/completions": ("messages",), "responses": ("input",), "embeddings": ("input",), _IMAGES: ("prompt",)}
+_FOR = {"embedding": "embeddings", "image_generation": _IMAGES}
+"""The one operation of a model that is for nothing else."""
 # Models that think take no `max_tokens`: API reference, "Create chat completion", max_tokens.
 _THINKS = re.compile(r"o\d|gpt-[5-9]")
 # By status: the error's type and code, and what it says.
@@ -76,7 +83,10 @@ class OpenAI(OwnApi):
             raise ApiError(401)
         body = request.json()
         _check(target, body)
-        answer = openai_format.answer_of(self._model, request, target)
+        if target.operation == _IMAGES:
+            answer = images.openais(body)
+        else:
+            answer = openai_format.answer_of(self._model, request, target)
         headers = {**answer.headers, "openai-version": "2020-10-01", **request_id()}
         return Answer(answer.status, headers, answer.chunks, answer.usage)
 
@@ -115,7 +125,7 @@ def _check(target: Target, body: Json) -> None:
     if target.operation == "chat/completions" and mode == "responses":
         message = "This model is only supported in v1/responses and not in v1/chat/completions."
         raise ApiError(404, message=message)
-    if (target.operation == "embeddings") != (mode == "embedding"):
+    if (target.operation in _FOR.values() or mode in _FOR) and _FOR.get(mode) != target.operation:
         raise ApiError(403, message=f"You are not allowed to use {target.model} here.")
     if target.operation == "chat/completions" and "max_tokens" in body and _THINKS.match(target.model):
         message = (

@@ -123,10 +123,9 @@ class OutsideWorld:
         billing = GoogleAccount(self.credentials.google_billing_credentials)
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
         azure = AzureOpenAI(self.credentials.azure_api_key)
-        self._servers = tuple(servers)
-        key = self.credentials.server_api_key
+        self._servers: list[Server] = []
         self._providers = Dispatcher(
-            (
+            [
                 Bedrock(profiles, self.permissions, self.bills.learn),
                 BedrockMantle(self.permissions),
                 BedrockRerank(self.permissions),
@@ -149,14 +148,15 @@ class OutsideWorld:
                 SlackUploads(self.slack_workspace.uploads),
                 self.mcp_servers,
                 self.services,
-                *((OllamaServer if each.provider in OLLAMA else CompatibleServer)(each, key) for each in servers),
-            ),
+            ],
             self.journal,
             apart={
                 OpenAiCosts.below: OpenAiCosts(self.bills, self.credentials.openai_admin_key),
                 AnthropicCosts.below: AnthropicCosts(self.bills, self.credentials.anthropic_admin_key),
             },
         )
+        for server in servers:
+            self.add_server(server)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end = asyncio.Event()
@@ -231,6 +231,14 @@ class OutsideWorld:
     ) -> None:
         """Stop."""
         self.stop()
+
+    def add_server(self, server: Server) -> None:
+        """Have one more server of models, as of an entry that somebody adds in the admin UI, if it is not there."""
+        if server in self._servers:
+            return
+        answering = OllamaServer if server.provider in OLLAMA else CompatibleServer
+        self._providers.providers.append(answering(server, self.credentials.server_api_key))
+        self._servers.append(server)
 
     def calls(self) -> list[Call]:
         """Return the answered requests, oldest first."""

@@ -42,10 +42,6 @@ REASONS: Final[dict[tuple[str, str], str]] = {
         "onboarding-SweepServiceRole*",
         "dynamodb:*",
     ): "the sweep has the worker's table for what both do: closing accounts",
-    (
-        "gateway-TaskTaskRole*",
-        "sts:TagSession",
-    ): "the emulated STS asks for sts:AssumeRole alone, also where tags are handed over",
     ("onboarding-WorkerServiceRole*", "dynamodb:GetItem"): "Powertools reads what is in progress when two meet",
 }
 """Why a role (by stack and logical id) may do what it never did here; both may have wildcards."""

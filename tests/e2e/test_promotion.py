@@ -333,12 +333,13 @@ def test_a_model_of_another_account_is_called_by_its_role(company: Company, hist
     asked(company.gateways[environment], "nova-2-lite-elsewhere")
     decided = [json.loads(line) for line in company.emulator.decisions.read_text().splitlines()]
     own = company.gateways[environment].environment
-    assumed = {
-        one["principal"].split("/")[1]
+    asked_for = {
+        one["action"]
         for one in decided
-        if (one["action"], one["resource"]) == ("sts:AssumeRole", ELSEWHERE) and one["allowed"]
+        if one["principal"].split("/")[1].startswith(own.task_role.rstrip("*")) and one["resource"] == ELSEWHERE
     }
-    assert [name for name in assumed if name.startswith(own.task_role.rstrip("*"))]
+    assert asked_for == {"sts:AssumeRole", "sts:TagSession"}
+    assert all(one["allowed"] for one in decided if one["resource"] == ELSEWHERE)
 
 
 def test_a_profile_that_the_deployment_made_is_called(company: Company, history: History) -> None:

@@ -155,6 +155,35 @@ def test_another_role_of_the_same_account_does_not_assume_it(accounts: Accounts)
         accounts.assume(another, **ASKED)
 
 
+@pytest.fixture
+def tagging(accounts: Accounts) -> boto3.Session:
+    """A role that the other account trusts with tags, and that may assume what it likes without."""
+    iam = boto3.Session(OWN, "test", region_name=REGION).client("iam", endpoint_url=accounts.emulator.endpoint)
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName="untagged", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    document = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="untagged", PolicyName="own", PolicyDocument=json.dumps(document))
+    other = boto3.Session(OTHER, "test", region_name=REGION).client("iam", endpoint_url=accounts.emulator.endpoint)
+    for name, actions in (("trusts-tags", ["sts:AssumeRole", "sts:TagSession"]), ("trusts-no-tags", "sts:AssumeRole")):
+        trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}, "Action": actions}
+        other.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    return accounts.assume(boto3.Session(OWN, "test", region_name=REGION), f"arn:aws:iam::{OWN}:role/untagged")
+
+
+def test_tags_take_a_permission_of_who_hands_them_over(accounts: Accounts, tagging: boto3.Session) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_permissions-required"""
+    trusting = f"arn:aws:iam::{OTHER}:role/trusts-tags"
+    accounts.assume(tagging, trusting)
+    with pytest.raises(ClientError, match="sts:TagSession on resource"):
+        accounts.assume(tagging, trusting, Tags=ASKED["Tags"])
+    iam = boto3.Session(OWN, "test", region_name=REGION).client("iam", endpoint_url=accounts.emulator.endpoint)
+    document = {"Statement": [{"Effect": "Allow", "Action": "sts:TagSession", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="untagged", PolicyName="tags", PolicyDocument=json.dumps(document))
+    accounts.assume(tagging, trusting, Tags=ASKED["Tags"])
+    with pytest.raises(ClientError, match="sts:TagSession on resource"):
+        accounts.assume(tagging, f"arn:aws:iam::{OTHER}:role/trusts-no-tags", Tags=ASKED["Tags"])
+
+
 def test_the_task_assumes_no_other_role(accounts: Accounts) -> None:
     iam = boto3.Session(OTHER, "test", region_name=REGION).client("iam", endpoint_url=accounts.emulator.endpoint)
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}, "Action": "sts:*"}
