@@ -41,7 +41,7 @@ class Authority:
     def context_of_each(
         self, knows: Callable[[str], bool], expired: Callable[[str], bool] = lambda _: False
     ) -> ssl.SSLContext:
-        """Return a context that shows each caller the certificate of the known host that it asks for, expired or not."""
+        """Return a context that shows each caller the certificate of the known host that it asks for."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
         def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> int | None:
