@@ -13,8 +13,8 @@ price. LiteLLM asks this callback which of the deployments that are healthy may 
   highest wins. All processes of all tasks choose alike without asking one another, conversations spread evenly, and a
   deployment that goes moves only its own. Of deployments with a weight each has its share, as with simple-shuffle.
 - **A deployment that throttles or fails** is left at once: LiteLLM leaves it out while it cools down, and what has
-  failed in this very request is left out here. The conversation then stays where it went for as long as its prefix
-  can be in the cache there; going back would be to pay for it again.
+  failed in this very request, of a conversation or not, is left out here. The conversation then stays where it went for
+  as long as its prefix can be in the cache there; going back would be to pay for it again.
 
 Nothing of a conversation is kept but a number made of it, and nothing is written anywhere. The callback stands aside
 where a request says itself where it belongs (`previous_response_id`), and where deployments differ in what LiteLLM
@@ -90,11 +90,11 @@ class Conversations(CustomLogger):
         candidates = get_order_filtered_deployments(healthy)
         if len({str(each["litellm_params"].get("tags")) for each in candidates}) > 1:
             return healthy
-        conversation = identify(request, messages)
-        if conversation is None:
-            return healthy
         failed = _failed(request)
         left = [each for each in candidates if _id(each) not in failed] or candidates
+        conversation = identify(request, messages)
+        if conversation is None:
+            return left if failed else healthy
         return [self._place(hashlib.sha256(conversation + model.encode()).digest()[:16], left)]
 
     def _place(self, conversation: bytes, candidates: Sequence[Deployment]) -> Deployment:

@@ -78,6 +78,11 @@ grep -q -e '-----BEGIN CERTIFICATE-----' "$ca_file" 2>/dev/null ||
 DATABASE_URL="postgresql://$(percent_encode "$DATABASE_USERNAME"):$(percent_encode "$DATABASE_PASSWORD")"
 DATABASE_URL="$DATABASE_URL@$DATABASE_HOST:$DATABASE_PORT/$DATABASE_NAME"
 DATABASE_URL="$DATABASE_URL?sslmode=verify-full&sslrootcert=$(percent_encode "$ca_file")"
+# Seconds. LiteLLM waits 30 for its query engine (Timeout(30) in prisma/http_abstract.py), and of spend whose statement
+# has not ended by then it cannot tell whether it was written, and drops it (_spend_commit_failure_is_requeue_safe). An
+# engine that gives up before says so, the transaction is rolled back, and the spend is written later. A migration may
+# take as long as it likes.
+[ "${DISABLE_SCHEMA_UPDATE-}" = false ] || DATABASE_URL="$DATABASE_URL&socket_timeout=20"
 export DATABASE_URL
 unset DATABASE_PASSWORD value
 

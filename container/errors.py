@@ -22,6 +22,7 @@ INSIDE = re.compile(
     r"|validation errors? for|Received Messages=|litellm_settings|Deployment Info|cooldown_list=|pre-call-checks="
     r"|\b(?:[A-Z][A-Z0-9]+_)+(?:KEY|KEYS|TOKEN|BASE|SECRET|PROJECT|REGION|CREDENTIALS|LICENSE)\b|environment variable"
     r"|custom_llm_provider|api_key client option|Missing credentials|premium user"
+    r"|converting to valid response block|Unable to get json response"
 )
 # What it is about, the first that fits: whether the gateway has what is asked for at all, or the request is wrong.
 CAUSES = (
@@ -46,6 +47,11 @@ CAUSES = (
         re.compile(r"validation errors? for|object has no attribute|object is not|Received Messages=|'NoneType'"),
         "The request could not be read: its format is not that of this operation.",
         400,
+    ),
+    (
+        re.compile(r"converting to valid response block|Unable to get json response"),
+        "The provider's answer could not be read. Try again later.",
+        502,
     ),
     (re.compile(r"Cannot connect to host"), "The provider could not be reached. Try again later.", None),
 )

@@ -7,8 +7,8 @@ for how long. (`router_utils/cooldown_handlers.py`, LiteLLM 1.106.12.) So config
 `router_settings.disable_cooldowns`, and this one decides; what then is left out, LiteLLM's Router keeps and obeys.
 
 - After 429, and after 401 and 402, which are about the gateway's own credentials, a deployment is left out at once.
-- After 403, 404, 408 and 5xx it is left out if more than half of at least five requests in a minute ended so there, and
-  they were of two callers at least: one can have all of these alone.
+- After 403, 404, 408, 5xx, and an answer that LiteLLM cannot read, it is left out if more than half of at least five
+  requests in a minute ended so there, and they were of two callers at least: one can have all of these alone.
 - It stays after any other 4xx, after a time-out that the caller has set, and where there was no answer at all: that is
   LiteLLM's APIConnectionError, which it also makes of a request that it cannot read.
 
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import fnmatch
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,6 +54,8 @@ MISTAKES = frozenset(
 FILTERED = "ContentPolicyViolationError"
 # What Anthropic says with 400 where nobody has paid (its API's "Errors"): no mistake of the caller's.
 UNPAID = "credit balance"
+# What LiteLLM says with 422, or with the provider's own status, of an answer that it cannot read, as a proxy's page.
+UNREADABLE = re.compile(r"converting to valid response block|Unable to get json response")
 
 _log = logging.getLogger("LiteLLM")
 
@@ -142,7 +145,7 @@ def is_mistaken(model: str, request: Mapping[str, Any]) -> bool:
     kind, words = last.get("exception_type"), str(last.get("exception_string"))
     if kind == FILTERED and getattr(_router(), "content_policy_fallbacks", None) is not None:
         return False
-    return kind in MISTAKES and UNPAID not in words
+    return kind in MISTAKES and UNPAID not in words and not UNREADABLE.search(words)
 
 
 def _router() -> Any:  # noqa: ANN401 - LiteLLM's Router
@@ -167,6 +170,8 @@ async def _has_others(router: Any, deployment: str) -> bool:  # noqa: ANN401
 def _is_in_doubt(status: int, request: Mapping[str, Any], error: Exception) -> bool:
     if status == 408 and request.get("client_side_timeout"):
         return False
+    if UNREADABLE.search(str(error)):
+        return True
     return (status in IN_DOUBT or status >= 500) and "APIConnectionError" not in str(error)
 
 

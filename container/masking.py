@@ -37,6 +37,10 @@ from records import Attempt
 HEARTBEAT_SECONDS = 300.0
 # LiteLLM does not send what is queued when it ends: with its own five seconds, more would be lost.
 FLUSH_SECONDS = 1.0
+# Records of a process that wait while Datadog takes none, some 40 MB. LiteLLM keeps them all: its own limit
+# (`CustomBatchLogger.max_queue_size`) is for loggers that let an error through, and Datadog's does not.
+MOST_QUEUED = 20_000
+LOST_IN_A_LINE = 1000  # of the log
 # LiteLLM's word for a request that its proxy refused: it calls the callbacks of failed calls for those too.
 NO_CALL = "litellm_no_upstream_llm_call"
 # What this callback notes of a request, among LiteLLM's own notes.
@@ -57,7 +61,10 @@ _log = logging.getLogger("LiteLLM")
 
 
 class RecordLogger(DataDogLogger):
-    """LiteLLM's Datadog callback, with records of our own; queue, batches, splitting and retries are LiteLLM's.
+    """LiteLLM's Datadog callback, with records of our own; batches, splitting and retries are LiteLLM's.
+
+    Nobody waits for Datadog: a record is queued, and sent in the background each second, in as many parts as Datadog's
+    limits ask for. While it takes none the newest `MOST_QUEUED` are kept.
 
     LiteLLM tells of the first failure of a request only (`async_log_failure_event`), but of each attempt's to another
     hook; what fails in the middle of a stream it tells to the first alone. So an attempt is noted when it begins, and
@@ -65,6 +72,7 @@ class RecordLogger(DataDogLogger):
     """
 
     _next_heartbeat = 0.0
+    _lost = 0
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
         """Note that an attempt begins, and tag it with its region."""
@@ -161,8 +169,6 @@ class RecordLogger(DataDogLogger):
 
     async def _report(self, record: records.Json, status: DataDogStatus) -> None:
         self._queue(record, status)
-        if len(self.log_queue) >= self.batch_size:
-            await self.flush_queue()
 
     def _queue(self, record: records.Json, status: DataDogStatus) -> None:
         self.log_queue.append(
@@ -175,6 +181,11 @@ class RecordLogger(DataDogLogger):
                 status=status,
             )
         )
+        if (lost := len(self.log_queue) - MOST_QUEUED) > 0:
+            del self.log_queue[:lost]
+            before, self._lost = self._lost, self._lost + lost
+            if before == 0 or self._lost // LOST_IN_A_LINE > before // LOST_IN_A_LINE:
+                _log.error("Datadog takes no records: %d of the oldest are lost", self._lost)
 
 
 def _notes(request: Mapping[str, Any]) -> dict[str, Any]:

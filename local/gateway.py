@@ -119,7 +119,8 @@ class LocalGateway:
                 self._report("Storing the secrets in the emulated Parameter Store")
                 self.store_secrets()
                 self._report("Starting PostgreSQL")
-                database.enter_context(self.start_postgres())
+                self.postgres = self.start_postgres()
+                database.callback(lambda: self.postgres.stop())  # whichever runs by then
                 for step in (synthesized, bootstrapped):
                     step.result()
             self._report("Deploying the stacks; this migrates the database and starts LiteLLM (about a minute)")

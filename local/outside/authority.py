@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
@@ -26,24 +27,30 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "ca.pem"
         self._ca = _load_or_make(self.file, folder / "ca.key")
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
 
-    def context(self, *names: str) -> ssl.SSLContext:
-        """Return what a server of these names needs, with a new certificate."""
+    def context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
+        """Return what a server of these names needs, with a new certificate, or with one of yesterday."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(*names).configure_cert(context)
+        until = datetime.now(UTC) - timedelta(days=1) if expired else None
+        self._ca.issue_cert(*names, not_before=until and until - timedelta(days=90), not_after=until).configure_cert(
+            context
+        )
         return context
 
-    def context_of_each(self, knows: Callable[[str], bool]) -> ssl.SSLContext:
+    def context_of_each(
+        self, knows: Callable[[str], bool], expired: Callable[[str], bool] = lambda _: False
+    ) -> ssl.SSLContext:
         """Return a context that shows each caller the certificate of the known host that it asks for."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
         def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> int | None:
             if host is None or not knows(host):
                 return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-            if host not in self._contexts:
-                self._contexts[host] = self.context(host)
-            connection.context = self._contexts[host]
+            shown = (host, expired(host))
+            if shown not in self._contexts:
+                self._contexts[shown] = self.context(host, expired=shown[1])
+            connection.context = self._contexts[shown]
             return None
 
         context.sni_callback = choose

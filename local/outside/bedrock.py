@@ -9,10 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-import struct
 import uuid
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -43,6 +41,7 @@ from local.outside.completion import (
     result_text,
     strings,
 )
+from local.outside.event_stream import EVENT_STREAM, encoded
 from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.guarded import INTERVENED, NOTHING, Guard, Guarded, unmarked
 from local.outside.guarded import check as check_guardrail
@@ -77,7 +76,6 @@ _COUNTED = re.compile(
     r"anthropic\.claude-(3-5-haiku|3-5-sonnet|3-7-sonnet|opus-4|sonnet-4|opus-4-1|haiku-4-5|sonnet-4-5|opus-4-5)"
     r"-20\d{6}-v\d:0|anthropic\.claude-(opus-4-6-v1|sonnet-4-6)"
 )
-_EVENT_STREAM = "application/vnd.amazon.eventstream"
 # The action of an operation, where it is not bedrock:InvokeModel:
 # docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
 ACTIONS = {
@@ -381,7 +379,7 @@ def _converse_end(completion: Completion, told: bool, guarded: Guarded) -> Json:
 
 def _converse_stream(completion: Completion, usage: Usage, told: bool, guarded: Guarded) -> Answer:
     events = (_event_message(kind, payload) for kind, payload in _converse_events(completion, usage, told, guarded))
-    return Answer(200, {"content-type": _EVENT_STREAM, "x-amzn-requestid": str(uuid.uuid4())}, list(events), usage)
+    return Answer(200, {"content-type": EVENT_STREAM, "x-amzn-requestid": str(uuid.uuid4())}, list(events), usage)
 
 
 def _converse_events(completion: Completion, usage: Usage, told: bool, guarded: Guarded) -> Iterator[tuple[str, Json]]:
@@ -439,7 +437,7 @@ def _anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> A
         last = {"amazon-bedrock-invocationMetrics": metrics} if event["type"] == "message_stop" else {}
         payload = {"bytes": base64.b64encode(json.dumps(event | last).encode()).decode()}
         chunks.append(_event_message("chunk", payload))
-    headers = {"content-type": _EVENT_STREAM, "x-amzn-bedrock-content-type": "application/json"}
+    headers = {"content-type": EVENT_STREAM, "x-amzn-bedrock-content-type": "application/json"}
     return Answer(200, headers, chunks, usage)
 
 
@@ -474,18 +472,5 @@ def _token_counts(usage: Usage) -> dict[str, str]:
 
 def _event_message(kind: str, payload: Json) -> bytes:
     """Encode one event of an AWS event stream, `kind` being its `:event-type`."""
-    headers = _string_headers(
-        ((":event-type", kind), (":content-type", "application/json"), (":message-type", "event"))
-    )
-    content = json.dumps(payload).encode()
-    prelude = struct.pack(">II", 12 + len(headers) + len(content) + 4, len(headers))
-    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + content
-    return message + struct.pack(">I", zlib.crc32(message))
-
-
-def _string_headers(headers: Iterable[tuple[str, str]]) -> bytes:
-    """Encode headers whose values are strings, which is type 7."""
-    return b"".join(
-        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value)) + value.encode()
-        for name, value in headers
-    )
+    headers = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
+    return encoded(headers, json.dumps(payload).encode())

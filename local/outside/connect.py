@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 _HEAD_SECONDS = 30.0
 _PIECE_BYTES = 1 << 16
+NO_CONNECTION = "no_connection"
 
 
 class ConnectProxy:
@@ -22,10 +23,19 @@ class ConnectProxy:
         simulated.
     refuse
         Is told each refusal: host, port, and the reason in one sentence.
+    meets
+        What who connects to a host meets instead of it (`records.ON_CONNECTING`): with "no_connection" this one is
+        closed without a word, and whichever it is, so is each that was made before.
     """
 
-    def __init__(self, *, way: Callable[[str, int, bool], int | None], refuse: Callable[[str, int, str], None]) -> None:
-        self._way, self._refuse = way, refuse
+    def __init__(
+        self,
+        *,
+        way: Callable[[str, int, bool], int | None],
+        refuse: Callable[[str, int, str], None],
+        meets: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        self._way, self._refuse, self._meets = way, refuse, meets
         self._connections: set[asyncio.Task[None]] = set()
 
     async def serve(self, sock: socket.socket, until: asyncio.Event) -> None:
@@ -66,7 +76,7 @@ class ConnectProxy:
             self._answer_refusal(writer, host, port, f"{host}:{port} is not one of the simulated hosts.")
             await writer.drain()
             return
-        await _join(inner, b"", b"HTTP/1.1 200 Connection established\r\n\r\n", reader, writer)
+        await self._join(host, inner, b"", b"HTTP/1.1 200 Connection established\r\n\r\n", reader, writer)
 
     async def _forward(
         self, method: str, target: str, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -85,7 +95,29 @@ class ConnectProxy:
         version = first.rpartition(b" ")[2]
         kept = [line for line in lines if not line.lower().startswith((b"connection:", b"proxy-connection:"))]
         begun = b"\r\n".join([f"{method} {path} ".encode() + version, *kept, b"connection: close"]) + b"\r\n\r\n"
-        await _join(inner, begun, b"", reader, writer)
+        await self._join(host, inner, begun, b"", reader, writer)
+
+    async def _join(
+        self,
+        host: str,
+        port: int,
+        first: bytes,
+        said: bytes,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Join a caller with the server on a port, which gets `first` before all else, after the caller got `said`."""
+        met = self._meets(host)
+        if met == NO_CONNECTION:
+            return
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            inner_writer.write(first)
+            writer.write(said)
+            # What a caller sends on a connection of before a fault finds it closed.
+            await _pipe_both(reader, writer, inner_reader, inner_writer, lambda: self._meets(host) in (None, met))
+        finally:
+            inner_writer.close()
 
     def _answer_refusal(self, writer: asyncio.StreamWriter, host: str, port: int, reason: str) -> None:
         """Refuse with the reason in the status line too, since that is what most clients show of a proxy's answer."""
@@ -95,27 +127,18 @@ class ConnectProxy:
         writer.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
 
 
-async def _join(
-    port: int, first: bytes, said: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """Join a caller with the server on a port, which gets `first` before all else, after the caller got `said`."""
-    inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        inner_writer.write(first)
-        writer.write(said)
-        await _pipe_both(reader, writer, inner_reader, inner_writer)
-    finally:
-        inner_writer.close()
-
-
 async def _pipe_both(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     inner_reader: asyncio.StreamReader,
     inner_writer: asyncio.StreamWriter,
+    goes_on: Callable[[], bool],
 ) -> None:
     """Copy both ways until either side ends: TLS has no use for half-open connections."""
-    pipes = {asyncio.create_task(_pipe(reader, inner_writer)), asyncio.create_task(_pipe(inner_reader, writer))}
+    pipes = {
+        asyncio.create_task(_pipe(reader, inner_writer, goes_on)),
+        asyncio.create_task(_pipe(inner_reader, writer, goes_on)),
+    }
     try:
         await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -124,8 +147,8 @@ async def _pipe_both(
         await asyncio.gather(*pipes, return_exceptions=True)
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while piece := await reader.read(_PIECE_BYTES):
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, goes_on: Callable[[], bool]) -> None:
+    while (piece := await reader.read(_PIECE_BYTES)) and goes_on():
         writer.write(piece)
         await writer.drain()
 

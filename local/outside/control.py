@@ -47,6 +47,8 @@ _FAULT_TYPES: dict[str, tuple[type, ...]] = {
     "delay_seconds": (int, float),
     "chunk_delay_seconds": (int, float),
     "cut_after_bytes": (int, type(None)),
+    "hang_after_bytes": (int, type(None)),
+    "instead": (str, type(None)),
     "retry_after_seconds": (int,),
 }
 
@@ -244,5 +246,6 @@ def _fault(body: object) -> Fault:
         if name not in known:
             raise ValueError(f"A fault has no field {name!r}; it has {', '.join(known)}.")
         if isinstance(value, bool) or not isinstance(value, _FAULT_TYPES[name]):
-            raise ValueError(f"A fault's {name} must be a number, not {value!r}.")
+            kind = "a word" if str in _FAULT_TYPES[name] else "a number"
+            raise ValueError(f"A fault's {name} must be {kind}, not {value!r}.")
     return Fault(**body)

@@ -10,12 +10,14 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as Incoming
 from starlette.types import Receive, Scope, Send
 
+from local.outside import failing
 from local.outside.records import Call, Fault, Journal, Json, Usage
 
 
@@ -170,6 +172,8 @@ class Dispatcher:
         await asyncio.sleep(fault.delay_seconds)
         target, answer = _answer(provider, request, fault)
         size = sum(len(chunk) for chunk in answer.chunks)
+        ends = [end for end in (fault.cut_after_bytes, fault.hang_after_bytes) if end is not None and end < size]
+        broken = answer.status == HTTPStatus.OK and fault.instead is not None
         call = Call(
             time=time.time(),
             host=request.host,
@@ -179,12 +183,26 @@ class Dispatcher:
             model=target.model,
             streamed=target.streamed,
             status=answer.status,
-            usage=answer.usage,
-            cut=fault.cut_after_bytes is not None and fault.cut_after_bytes < size,
+            usage=Usage() if broken else answer.usage,
+            cut=bool(ends) or broken,
         )
         # Before the answer leaves, so that whoever has read the answer finds its record.
         self.journal.add_call(call)
-        await _deliver(send, answer, replace(fault, cut_after_bytes=fault.cut_after_bytes if call.cut else None))
+        if broken:
+            said = provider.error(ApiError(HTTPStatus.SERVICE_UNAVAILABLE), fault.retry_after_seconds)
+            answer = _instead(answer, fault, said)
+        await _deliver(send, answer, fault, min(ends, default=None))
+
+
+def _instead(answer: Answer, fault: Fault, said: Answer) -> Answer:
+    """Return what comes with status 200 instead of an answer; `said` is the provider's error."""
+    if fault.instead == "garbage":
+        return Answer.of_text(failing.PAGE, kind="text/html")
+    kind = answer.headers.get("content-type", "")
+    chunk = failing.in_stream(kind, said.chunks[0])
+    if chunk is None:
+        return replace(said, status=HTTPStatus.OK)
+    return replace(answer, chunks=[*answer.chunks[: len(answer.chunks) // 2], chunk])
 
 
 def _answer(provider: Provider, request: Request, fault: Fault) -> tuple[Target, Answer]:
@@ -202,21 +220,27 @@ def _answer(provider: Provider, request: Request, fault: Fault) -> tuple[Target,
         return target, provider.error(ApiError(400, message=message), fault.retry_after_seconds)
 
 
-async def _deliver(send: Send, answer: Answer, fault: Fault) -> None:
-    """Send an answer. With `cut_after_bytes` the body is never completed, upon which uvicorn closes the connection."""
+async def _deliver(send: Send, answer: Answer, fault: Fault, end: int | None = None) -> None:
+    """Send an answer, up to `end` bytes of it. If the body is not completed, uvicorn closes the connection: now, or, if
+    it is to hang, when its caller has gone.
+    """
     headers = dict(answer.headers)
     if len(answer.chunks) == 1:
         headers["content-length"] = str(len(answer.chunks[0]))
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw})
-    left = fault.cut_after_bytes
+    left = end
     for chunk in answer.chunks:
+        if left == 0 and end == fault.hang_after_bytes:
+            await asyncio.Event().wait()
         await asyncio.sleep(fault.chunk_delay_seconds)
         part = chunk if left is None else chunk[:left]
         await send({"type": "http.response.body", "body": part, "more_body": True})
         if left is not None:
             left -= len(part)
             if left == 0:
+                if end == fault.hang_after_bytes:
+                    await asyncio.Event().wait()
                 return
     if answer.live is not None:
         async for chunk in answer.live:

@@ -14,6 +14,10 @@ from typing import Any
 Json = dict[str, Any]
 
 _ERROR_STATUSES = frozenset(status.value for status in HTTPStatus if status.value >= 400)
+INSTEAD = ("garbage", "error_inside", "no_connection", "expired_certificate")
+"""What can come instead of an answer; see `Fault`."""
+ON_CONNECTING = ("no_connection", "expired_certificate")
+"""Those of them that a caller meets before it can ask anything."""
 KEPT_RECORDS = 100_000
 """The newest records of each kind that are kept, so that a long run cannot fill the memory."""
 
@@ -42,7 +46,7 @@ class Call:
 
     `time` is in seconds since 1970. `region` is the AWS region or Google's location, "" where a provider's host does
     not tell. `operation` is the provider's own name of it, such as "converse-stream" or "chat/completions".
-    `cut` says that a fault broke the connection before the whole answer was sent.
+    `cut` says that a fault kept the caller from the whole answer.
     """
 
     time: float
@@ -83,6 +87,13 @@ class Fault:
         Wait before each chunk of the answer's body: a slow stream.
     cut_after_bytes
         Break the connection after that many bytes of the answer's body.
+    hang_after_bytes
+        Send nothing more after that many bytes of the answer's body, and keep the connection.
+    instead
+        What comes instead of the answer, a word of `INSTEAD`: with status 200 a page that no provider sends
+        ("garbage"), or an error in the provider's format ("error_inside"; in a stream after the first half of it); or
+        the connection is refused, or made with a certificate that has expired. These two count no requests, and break
+        the connections that there are.
     retry_after_seconds
         The header Retry-After of a 429 or 503, where the provider sends one.
     """
@@ -92,6 +103,8 @@ class Fault:
     delay_seconds: float = 0.0
     chunk_delay_seconds: float = 0.0
     cut_after_bytes: int | None = None
+    hang_after_bytes: int | None = None
+    instead: str | None = None
     retry_after_seconds: int = 1
 
     def __post_init__(self) -> None:
@@ -99,7 +112,14 @@ class Fault:
             raise ValueError(f"A fault's status must be an HTTP error, such as 429 or 503, not {self.status}.")
         if self.count is not None and self.count < 1:
             raise ValueError(f"A fault's count must be at least 1, or null for every request, not {self.count}.")
-        for name in ("delay_seconds", "chunk_delay_seconds", "cut_after_bytes", "retry_after_seconds"):
+        if self.instead is not None and self.instead not in INSTEAD:
+            raise ValueError(f"A fault's instead must be one of {', '.join(INSTEAD)}, not {self.instead!r}.")
+        if self.instead in ON_CONNECTING and self.count is not None:
+            raise ValueError(
+                f"A fault that is {self.instead} hits connections and counts no requests: leave out count."
+            )
+        numbers = ("delay_seconds", "chunk_delay_seconds", "cut_after_bytes", "hang_after_bytes", "retry_after_seconds")
+        for name in numbers:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ValueError(f"A fault's {name} must not be negative, but is {value}.")
@@ -193,6 +213,12 @@ class Journal:
                 self._faults.clear()
             else:
                 self._faults.pop(host.lower(), None)
+
+    def meets(self, host: str) -> str | None:
+        """Return what who connects to this host meets instead of it, of `ON_CONNECTING`."""
+        with self._lock:
+            found = next((fault for pattern, fault in self._faults.items() if fnmatchcase(host, pattern)), NO_FAULT)
+        return found.instead if found.instead in ON_CONNECTING else None
 
     def take_fault(self, host: str) -> Fault:
         """Return the fault that the next answer of this host has, and count it."""

@@ -289,9 +289,12 @@ class OutsideWorld:
             public = encrypted and port == _HTTPS and host not in {each.host for each in self._servers}
             return (tls_port if encrypted else plain_port) if own or (public and self._knows(host)) else None
 
-        outbound = ConnectProxy(way=way, refuse=self.journal.add_refusal)
+        def expired(host: str) -> bool:
+            return self.journal.meets(host) == "expired_certificate"
+
+        outbound = ConnectProxy(way=way, refuse=self.journal.add_refusal, meets=self.journal.meets)
         page = control_app(self.journal, self.slack_workspace, self.mailbox, self.datadog_objects, self.parts)
-        encrypted = _server(self._providers, self._authority.context_of_each(self._knows))
+        encrypted = _server(self._providers, self._authority.context_of_each(self._knows, expired))
         servers = (encrypted, _server(page), _server(self._providers))
         serving = [
             asyncio.create_task(server.serve(sockets=[sock]))

@@ -122,6 +122,9 @@ export function connectionError(error, { host, port, database, user }) {
     const meta = { database_host: host, database_port: port };
     return new PrismaError("P1001", `Can't reach database server at \`${host}:${port}\``, meta);
   }
+  if (/query read timeout/i.test(message)) {
+    return new PrismaError("P1008", "Operations timed out: the database did not answer within socket_timeout.");
+  }
   if (code === "28P01" || code === "28000") {
     const refused = `the provided database credentials for \`${user}\` are not valid.`;
     const text = `Authentication failed against database server at \`${host}\`, ${refused}`;

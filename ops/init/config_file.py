@@ -49,8 +49,10 @@ litellm_settings:
   expose_router_debug_in_errors: false
   # One JSON object per line, for CloudWatch Logs Insights.
   json_logs: true
-  # Seconds. LiteLLM's default of 6000 would keep a connection open long after the load balancer has given up.
-  request_timeout: 600
+  # Seconds that one attempt waits for an answer without a stream, or for its first byte: a model that thinks takes
+  # minutes. With the fallback's that is 600, as long as callers' SDKs wait. LiteLLM's default of 6000 would keep a
+  # connection open long after the load balancer has given up.
+  request_timeout: 300
   # A client made for one provider may send parameters that another does not know.
   drop_params: true
   # What a used-up budget is answered with: tools give up at once and show the words. Most of them try again after 429,
@@ -277,6 +279,16 @@ def _router(names: Iterable[str]) -> Iterator[str]:
     yield "  routing_strategy: simple-shuffle"
     yield "  # A retry goes to a region that is not left out."
     yield "  num_retries: 3"
+    yield from _comment(
+        "A provider that takes a request and is silent: whoever waits has waited already, so the model behind "
+        "`fallbacks` is next, and none after it. Seconds of silence in a stream, also before its first byte: models "
+        "that think may be silent for minutes. An entry for a quicker one may have its own, and a `timeout` for a call "
+        "without a stream.",
+        "  ",
+    )
+    yield "  stream_timeout: 180"
+    yield "  max_fallbacks: 1"
+    yield "  retry_policy: {TimeoutErrorRetries: 0}"
     yield from _comment(
         "Seconds that a region which answered 429 is left out, unless its Retry-After says another time.", "  "
     )

@@ -15,6 +15,7 @@ from stacks.litellm_config.provider import Address, address
 from stacks.litellm_config.roles import AssumedRole, assumed_roles
 from stacks.litellm_config.routes import Account, Guardrail, Permission
 from stacks.litellm_config.variables import ALERTING, CALLBACKS
+from stacks.litellm_config.waiting import Silence
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class LiteLlmConfig:
     pass_through: tuple[PassThrough, ...]
     has_files: bool  # it says where files are kept, beside the models
     warnings: tuple[str, ...]
+    silences: Mapping[str, Silence]  # by a model's name, how long a call can be silent at the most
 
     @property
     def bedrock_regions(self) -> tuple[str, ...]:

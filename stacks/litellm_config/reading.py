@@ -32,6 +32,7 @@ from stacks.litellm_config.rules import (
 )
 from stacks.litellm_config.rules.reading import Reading
 from stacks.litellm_config.variables import CALLBACKS
+from stacks.litellm_config.waiting import silences
 
 __all__ = ["StrictLoader", "load_config"]
 
@@ -112,4 +113,7 @@ def load_config(
         pass_through=endpoints,
         has_files=bool(reading.document.get("files_settings")),
         warnings=findings.warnings(),
+        silences=silences(
+            found, reading.section("router_settings"), reading.section("litellm_settings"), request_timeout
+        ),
     )

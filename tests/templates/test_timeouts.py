@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from math import ceil
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ from ops.smoke import CLIENT
 from stacks import CHECKOUT
 from stacks.company import config_file, environments
 from stacks.gateway.stack import START_SECONDS
-from stacks.gateway.timeouts import MOST_IDLE_SECONDS
+from stacks.gateway.timeouts import CALLERS_PATIENCE, MOST_IDLE_SECONDS
 from stacks.settings import Environment
 from tests.templates.conftest import Template, only, resources
 from tests.templates.synthesis import plain
@@ -77,6 +78,12 @@ class Deployed(NamedTuple):
 
 def request(it: Deployed) -> int:
     return it.environment.litellm_config(config_file()).request_timeout
+
+
+def silent(it: Deployed) -> int:
+    """A call with all its attempts, if every provider that it comes to takes it and never answers."""
+    silences = it.environment.litellm_config(config_file()).silences.values()
+    return ceil(max(silence.longest for silence in silences))
 
 
 def idle(it: Deployed) -> int:
@@ -145,7 +152,8 @@ def always(seconds: int) -> Callable[[Deployed], int]:
 Seconds = Callable[[Deployed], int]
 # In the order of the table: what must be shorter, or as long, and than what.
 PAIRS: list[tuple[Seconds, str, Seconds]] = [
-    (request, "<", idle),
+    (silent, "≤", always(CALLERS_PATIENCE)),
+    (silent, "<", idle),
     (idle, "<", lambda it: it.variable("KEEPALIVE_TIMEOUT")),
     (idle, "≤", always(MOST_IDLE_SECONDS)),
     (request, "≤", delay),

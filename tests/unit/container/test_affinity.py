@@ -214,6 +214,14 @@ def test_what_failed_is_left_at_once_and_for_the_turns_to_come(gateway: Gateway)
     assert gateway.place(session("s", previous_models=everywhere)) in REGIONS
 
 
+def test_what_is_no_conversation_leaves_what_failed_too(gateway: Gateway) -> None:
+    """A region that hangs: LiteLLM's own choice would be it again, one time in three."""
+    request: Json = {"messages": [{"role": "user", "content": "Hi"}]}
+    assert gateway.may_take(request) == list(REGIONS)
+    failed = {"metadata": {"previous_models": [{"deployment_id": REGIONS[0], "exception_type": "Timeout"}]}}
+    assert gateway.may_take({**request, **failed}) == list(REGIONS[1:])
+
+
 def test_the_lowest_order_is_litellms_to_keep(gateway: Gateway) -> None:
     ordered = [entry("a", order=1), entry("b", order=2), entry("c", order=1)]
     assert {gateway.place(session(name), ordered) for name in range(50)} == {"a", "c"}

@@ -234,7 +234,11 @@ def test_a_hostile_password_arrives_in_the_url_as_it_is(image: Image, password: 
 
 def test_tls_is_verified_against_the_certificates_beside_the_script(image: Image) -> None:
     query = parse_qs(urlsplit(seen(run(image))["DATABASE_URL"]).query)
-    assert query == {"sslmode": ["verify-full"], "sslrootcert": [str(image.folder / "rds-ca-bundle.pem")]}
+    encrypted = {"sslmode": ["verify-full"], "sslrootcert": [str(image.folder / "rds-ca-bundle.pem")]}
+    assert query == {**encrypted, "socket_timeout": ["20"]}
+    # A statement of a migration may take longer.
+    migrating = parse_qs(urlsplit(seen(run(image, DISABLE_SCHEMA_UPDATE="false"))["DATABASE_URL"]).query)
+    assert migrating == encrypted
 
 
 def test_tls_is_verified_against_another_file_where_one_is_named(image: Image) -> None:

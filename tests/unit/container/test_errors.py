@@ -26,6 +26,14 @@ SEEN = {
         "This operation needs a licence of LiteLLM, which this gateway does not have.",
         403,
     ),
+    "BedrockException: Error converting to valid response block=Expecting value. File an issue if litellm error": (
+        "The provider's answer could not be read. Try again later.",
+        502,
+    ),
+    "Unable to get json response - Expecting value, Original Response: <!doctype html><title>Wiki</title>": (
+        "The provider's answer could not be read. Try again later.",
+        502,
+    ),
     "Unmapped LLM provider for this endpoint. You passed model=m, custom_llm_provider=anthropic.": (UNSERVED, 400),
     "1 validation error for TokenCountRequest\nmessages\n  Input should be a valid list": (UNREADABLE, 400),
     "AnthropicException - 'content'\nReceived Messages=[{'role': 'user'}]": (UNREADABLE, 400),

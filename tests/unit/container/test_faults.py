@@ -150,6 +150,7 @@ def test_a_fallback_has_no_deployment_for_a_wrong_request(faults: types.ModuleTy
         came("RateLimitError"),
         came("ContextWindowExceededError"),
         came("BadRequestError", "Your credit balance is too low to access the Anthropic API."),
+        came("UnprocessableEntityError", "Error converting to valid response block=Expecting value: line 1 column 1"),
     ],
 )
 def test_everything_else_has(faults: types.ModuleType, request_: Json) -> None:

@@ -281,11 +281,34 @@ def test_service_events(masking: types.ModuleType) -> None:
     assert PROMPT not in json.dumps(masking.datadog.log_queue)
 
 
-def test_a_full_batch_is_sent_at_once(masking: types.ModuleType) -> None:
-    for _ in range(3):
-        Request(masking).succeeds()
-    assert masking.datadog.log_queue == []
-    assert len(masking.datadog.sent) == 4  # the first batch has the first heartbeat too
+def test_nobody_waits_for_datadog(masking: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM's own callback sends a full batch at once: a caller whose attempt has failed would wait for it."""
+
+    async def hangs(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(FakeDataDogLogger, "flush_queue", hangs)
+    reports = [masking.datadog._report({"n": n}, masking.DataDogStatus.INFO) for n in range(10)]
+
+    async def all_of_them() -> None:
+        await asyncio.wait_for(asyncio.gather(*reports), timeout=30)
+
+    asyncio.run(all_of_them())
+    assert len(masking.datadog.log_queue) == 10
+
+
+def test_what_datadog_does_not_take_is_bounded_and_counted(
+    masking: types.ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(masking, "MOST_QUEUED", 5)
+    monkeypatch.setattr(masking, "LOST_IN_A_LINE", 10)
+    for n in range(30):
+        asyncio.run(masking.datadog._report({"n": n}, masking.DataDogStatus.INFO))
+    kept = [json.loads(log["message"])["llm"]["n"] for log in masking.datadog.log_queue]
+    assert kept == [25, 26, 27, 28, 29]
+    assert [line for line in caplog.messages if "are lost" in line] == [
+        f"Datadog takes no records: {lost} of the oldest are lost" for lost in (1, 10, 20)
+    ]
 
 
 def test_a_heartbeat_goes_out_first_and_then_every_five_minutes(

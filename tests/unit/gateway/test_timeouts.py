@@ -38,6 +38,17 @@ class TestLiteLlm:
             assert f'os.getenv("{name}"' in constants
             assert name in SERVED_AS
 
+    def test_waits_for_the_database_as_long_as_it_is_told(self) -> None:
+        assert 'os.getenv("PROXY_DB_LOOKUP_DEADLINE_SECONDS"' in self.source("constants.py")
+        assert "PROXY_DB_LOOKUP_DEADLINE_SECONDS" in SERVED_AS
+
+    def test_drops_spend_whose_statement_does_not_end_and_prisma_waits_longer_than_the_engine(self) -> None:
+        """What socket_timeout of container/entrypoint.sh is for."""
+        assert "DB_RETRY_SAFE_ERROR_TYPES: Final = (httpx.ConnectError,)" in self.source("proxy/_types.py")
+        (client,) = re.findall(r"'timeout': Timeout\((\d+)\)", self.source("../prisma/http_abstract.py"))
+        (engine,) = re.findall(r"socket_timeout=(\d+)", (CHECKOUT / "container" / "entrypoint.sh").read_text())
+        assert int(engine) < int(client)
+
     def test_lets_connections_to_providers_go_before_a_nat_gateway_does(self) -> None:
         (default,) = re.findall(r'os\.getenv\("AIOHTTP_KEEPALIVE_TIMEOUT", (\d+)\)', self.source("constants.py"))
         assert int(default) == 120  # as docs/design.md says; a NAT gateway's is 350

@@ -25,7 +25,7 @@ def test_the_default_config_loads_without_a_warning() -> None:
     )
     assert config.licensed_callbacks == ()
     assert config.alerting == ("slack", "email")
-    assert config.request_timeout == 600
+    assert config.request_timeout == 300
 
 
 def test_the_default_config_calls_each_bedrock_model_in_three_regions() -> None:

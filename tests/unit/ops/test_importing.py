@@ -271,7 +271,7 @@ def test_included_files_become_part_of_the_one_as_litellm_joins_them(tmp_path: P
     )
     assert [each["model_name"] for each in found["model_list"]] == ["claude", "two"]
     assert found["litellm_settings"]["drop_params"] is True
-    assert found["litellm_settings"]["request_timeout"] == 600  # what LiteLLM would not have either
+    assert found["litellm_settings"]["request_timeout"] == 300  # what LiteLLM would not have either
     assert "second.yaml, third.yaml" in told(bringing, Fate.CHANGED)["include"]
 
 

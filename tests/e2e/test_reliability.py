@@ -1,0 +1,172 @@
+"""Rows of docs/reliability.md: what callers get while something fails, and that the books are right afterwards.
+
+Each fault meets a steady load of plain and streamed calls of a person of its own. All of them are run first, one after
+the other, and what is written in the background is waited for once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from local.gateway import LocalGateway
+from local.outside.records import Call, Fault
+from tests.e2e.conftest import eventually
+from tests.load import Load, Outcome, Sum, broken, charged, logged
+from tests.soak.faults import BEGUN, frozen, killed
+
+CLAUDE, LUNA = "claude-haiku-5-5", "gpt-6-luna"  # each is the other's substitute
+BEDROCK, ONE_REGION, AZURE = (
+    "bedrock-runtime.*.amazonaws.com",
+    "bedrock-runtime.us-east-1.amazonaws.com",
+    "*.openai.azure.com",
+)
+CALLS = 12
+# Of a caller's own, so that nobody waits for a minute: what an entry of config.yaml says is obeyed in the same way.
+IMPATIENT = {"timeout": 6, "stream_timeout": 6}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault of a provider, in spite of which each caller has an answer to the end."""
+
+    hosts: str
+    fault: Fault
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+ROWS = {
+    "a region is throttled": Row(ONE_REGION, Fault(status=429)),
+    "all regions are throttled": Row(BEDROCK, Fault(status=429)),
+    "all regions are down": Row(BEDROCK, Fault(status=503)),
+    "all regions refuse the credentials": Row(BEDROCK, Fault(status=401)),
+    "garbage with status 200": Row(BEDROCK, Fault(instead="garbage")),
+    "no connection": Row(BEDROCK, Fault(instead="no_connection")),
+    "a certificate that has expired": Row(BEDROCK, Fault(instead="expired_certificate")),
+    "a region hangs before the first byte": Row(ONE_REGION, Fault(delay_seconds=3600), more=IMPATIENT),
+    "all regions hang before the first byte": Row(BEDROCK, Fault(delay_seconds=3600), more=IMPATIENT),
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of one row."""
+
+    user: str
+    outcomes: list[Outcome]
+    calls: list[Call]
+
+
+def person(name: str) -> str:
+    return f"{'-'.join(name.split())}-{time.monotonic_ns()}@example.com"
+
+
+@pytest.fixture(scope="module")
+def ran(gateway: LocalGateway) -> dict[str, Ran]:
+    """All rows of providers."""
+    found: dict[str, Ran] = {}
+    outside = gateway.outside
+    for name, row in ROWS.items():
+        user = person(name)
+        key = gateway.user_key(user)
+        outside.clear("calls")
+        outside.set_fault(row.hosts, row.fault)
+        try:
+            with Load(gateway, key, [CLAUDE], more=row.more) as load:
+                load.wait(CALLS)
+        finally:
+            outside.clear_fault()
+        found[name] = Ran(user, load.outcomes, outside.calls())
+    return found
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_callers_have_their_answers(ran: dict[str, Ran], name: str) -> None:
+    outcomes = ran[name].outcomes
+    assert len(outcomes) >= CALLS
+    assert {each.streamed for each in outcomes} == {False, True}
+    missed = Counter((each.streamed, each.status, each.words) for each in outcomes if not each.whole)
+    assert not missed
+    assert any(call.status != 200 or call.cut or "azure" in call.provider for call in ran[name].calls)  # it was met
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_each_answered_call_is_charged_once(gateway: LocalGateway, ran: dict[str, Ran], name: str) -> None:
+    due = Sum.of(ran[name].calls)
+    assert due.calls >= CALLS
+    check_books(gateway, ran[name].user, due)
+
+
+def check_books(gateway: LocalGateway, user: str, due: Sum) -> None:
+    """What providers have answered is in the sums of the day and in the log of spend, and nothing else is."""
+    eventually(lambda: charged(gateway, user).calls >= due.calls and logged(gateway, user).calls >= due.calls)
+    assert charged(gateway, user) == due
+    assert logged(gateway, user) == due
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(cut_after_bytes=BEGUN), Fault(hang_after_bytes=BEGUN), Fault(instead="error_inside")],
+    ids=["cut", "hang", "an error inside"],
+)
+def test_a_stream_that_breaks_ends_with_an_error_and_says_so(gateway: LocalGateway, fault: Fault) -> None:
+    """Another model cannot go on where the first one was: its caller asks again, and is charged for what came."""
+    outside, user = gateway.outside, person("a stream breaks")
+    key = gateway.user_key(user)
+    outside.clear("calls")
+    outside.set_fault(AZURE, fault)
+    try:
+        with Load(gateway, key, [LUNA], streamed=[True], more=IMPATIENT) as load:
+            load.wait(CALLS // 2)
+    finally:
+        outside.clear_fault()
+    assert all(each.status == 200 for each in load.outcomes), load.outcomes  # its first words have come
+    assert all(each.whole or "error" in each.words.lower() for each in load.outcomes), load.outcomes
+    due, most = Sum.of(outside.calls()), broken(outside.calls())
+    assert most
+    eventually(lambda: logged(gateway, user).calls >= due.calls)
+    assert due.calls <= logged(gateway, user).calls <= due.calls + most
+
+
+def test_the_database_is_frozen_and_goes_on(gateway: LocalGateway) -> None:
+    """A key that was just used goes on; one that nobody knows is let in by nothing."""
+    outside, user = gateway.outside, person("the database is frozen")
+    key, unknown = gateway.user_key(user), "sk-of-nobody-at-all"
+    outside.clear("calls")
+    with Load(gateway, key, [CLAUDE, LUNA]) as load:
+        load.wait(2 * CALLS)  # so that each worker knows the key
+        with frozen(gateway):
+            load.wait(CALLS, like=lambda each: each.whole)
+            refused = gateway.api("GET", "/v1/models", key=unknown)
+            assert refused.status_code == 503, refused.text
+            load.wait(CALLS, like=lambda each: each.whole)
+        load.wait(CALLS)
+    assert gateway.api("GET", "/v1/models", key=unknown).status_code == 401
+    answered_or_told(load.outcomes)
+    check_books(gateway, user, Sum.of(outside.calls()))
+
+
+def test_the_database_is_killed_and_comes_back(gateway: LocalGateway) -> None:
+    outside, user = gateway.outside, person("the database is killed")
+    key, unknown = gateway.user_key(user), "sk-of-nobody-at-all"
+    outside.clear("calls")
+    with Load(gateway, key, [CLAUDE, LUNA]) as load:
+        load.wait(2 * CALLS)
+        with killed(gateway):
+            load.wait(CALLS, like=lambda each: each.whole)
+            refused = gateway.api("GET", "/v1/models", key=unknown)
+            assert refused.status_code == 503, refused.text
+        assert eventually(lambda: gateway.api("GET", "/v1/models", key=unknown).status_code == 401)
+        load.wait(CALLS, like=lambda each: each.whole)
+    answered_or_told(load.outcomes)
+    check_books(gateway, user, Sum.of(outside.calls()))
+
+
+def answered_or_told(outcomes: list[Outcome]) -> None:
+    """Whoever has no answer is told that the database is away, and to come again."""
+    told = [each for each in outcomes if not each.whole]
+    assert all(each.status == 503 and "no_db_connection" in each.words for each in told), told
