@@ -37,12 +37,22 @@ Ask = Callable[[Sequence[str], Path], str]
 
 
 class Weakness(NamedTuple):
-    """What is known against a package that is pinned, with the lock that has it."""
+    """What is known against a package that is pinned, with the lock that has it.
+
+    `mended` says in which version; of a package that could not be looked up, which has no `id`, why.
+    """
 
     id: str
     package: str
     lock: str
     mended: str
+
+    def __str__(self) -> str:
+        """What is to be done about it."""
+        if not self.id:
+            return f"{self.lock}: {self.package} could not be looked up ({self.mended}): run it again"
+        mended = f"mended in {self.mended}" if self.mended else "not mended yet"
+        return f"{self.lock}: {self.package} has {self.id}, {mended}: make lock, or answer it in ops/audit/answers.yaml"
 
 
 def printed(command: Sequence[str], folder: Path) -> str:
@@ -70,6 +80,8 @@ def of_python(lock: str, ask: Ask = printed) -> Iterator[Weakness]:
     """What PyPI knows against the packages of a lock of Python's."""
     command = [str(TOOLS / "pip-audit"), "--requirement", lock, "--disable-pip", "--require-hashes"]
     for package in _json(ask([*command, "--format=json", "--progress-spinner=off"], CHECKOUT), lock)["dependencies"]:
+        if reason := package.get("skip_reason"):
+            yield Weakness("", package["name"], lock, reason)
         for one in package.get("vulns", ()):
             yield Weakness(one["id"], package["name"], lock, ", ".join(one["fix_versions"]))
 
@@ -111,12 +123,7 @@ def packages(today: date, ask: Ask = printed) -> list[str]:
         one for lock in NPM for one in of_npm(lock, ask)
     ]
     known = {(one.id, one.package): one for one in answers.accepted()}
-    lines = [
-        f"{one.lock}: {one.package} has {one.id}, {f'mended in {one.mended}' if one.mended else 'not mended yet'}: "
-        "make lock, or answer it in ops/audit/answers.yaml"
-        for one in found
-        if (one.id, one.package) not in known
-    ]
+    lines = [str(one) for one in found if (one.id, one.package) not in known]
     there = {(one.id, one.package) for one in found}
     for key, accepted in known.items():
         if key not in there:

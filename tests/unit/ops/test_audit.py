@@ -19,7 +19,6 @@ PIP = {
     "dependencies": [
         {"name": "idna", "version": "3.1", "vulns": []},
         {"name": "jinja2", "version": "3.1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3.1.6"], "aliases": []}]},
-        {"name": "skipped", "skip_reason": "not on PyPI"},
     ],
     "fixes": [],
 }
@@ -88,6 +87,13 @@ def test_what_is_known_is_told_with_what_mends_it(given: list[Accepted]) -> None
     assert len(told) == len(licences.PYTHON) + len(licences.NPM)
     assert "local/litellm.txt: jinja2 has PYSEC-1, mended in 3.1.6: make lock, or answer it" in "\n".join(told)
     assert "package-lock.json: tar has GHSA-1, mended in 7.0.0: make lock" in "\n".join(told)
+
+
+def test_a_package_that_could_not_be_looked_up_is_told(given: list[Accepted]) -> None:
+    """pip-audit passes over it, and would end with "No known vulnerabilities found"."""
+    skipped = {"dependencies": [{"name": "networkx", "skip_reason": "not found on PyPI"}]}
+    told = audit.packages(TODAY, asks(pip=skipped))
+    assert "requirements.txt: networkx could not be looked up (not found on PyPI): run it again" in told
 
 
 def test_what_may_stay_may_stay_until_its_day(given: list[Accepted]) -> None:
