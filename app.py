@@ -7,6 +7,8 @@ Only here is context read:
   every one that is deployed, and the pipeline.
 - `image`: the release's image by its digest (`-c image=ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:…`). Without it
   each deployment builds its own.
+- `packs`: cdk-nag's packs beside AwsSolutions are applied too (ops/audit/packs.py). What they find fails the synthesis,
+  as none of it is acknowledged: a test holds it against the answers.
 """
 
 import re
@@ -15,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aws_cdk as cdk
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from stacks.company import Company, company
 from stacks.constructs.python_function import BundlingError
@@ -108,6 +110,8 @@ def promote(app: cdk.App, own: Company, stages: Mapping[str, GatewayStage]) -> N
 def apply_rules(app: cdk.App) -> None:
     """Have cdk-nag check every stack when the app is synthesized: a finding that nobody acknowledged fails it."""
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+    if app.node.try_get_context("packs"):
+        cdk.Validations.of(app).add_plugins(NIST80053R5Checks(app), HIPAASecurityChecks(app), PCIDSS321Checks(app))
 
 
 def what_is_invalid(error: RuntimeError) -> str:

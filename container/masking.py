@@ -6,6 +6,7 @@ LiteLLM itself repeats a message that it cannot read ("Invalid Message passed in
 - Datadog gets the records of records.py beside this file, and nothing else.
 - Of a tool's call LiteLLM's database keeps which tool it was, and neither what it was given nor what it answered.
 - Of an error in the log is kept what tells it apart: its class, and where it was raised.
+- No line of the log has a mail address in it, which LiteLLM's ids of people are.
 
 config.yaml names `masking.datadog` as a callback; LiteLLM imports this module from the folder of the file, which is
 its working folder too.
@@ -13,6 +14,7 @@ its working folder too.
 
 import json
 import logging
+import re
 import sys
 import time
 import traceback
@@ -56,6 +58,13 @@ PLAIN_MODULES = ("prisma", "httpx", "httpcore", "psycopg", "redis", "ssl", "sock
 
 # What comes after these in LiteLLM's own sentences is errors again, in another form or those of earlier attempts.
 ENDS = ("Traceback (most recent call last)", "\nDebug Information:")
+
+# LiteLLM logs whom a message is about beside it (`extra`, as `slack_alerting.py` does with the whole of an alert): no
+# factory of records sees that, but a filter of these loggers does, which are all of LiteLLM's own.
+ADDRESS = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+ADDRESS_MASK = "(a mail address)"
+LOGGERS = ("", "LiteLLM", "LiteLLM Proxy", "LiteLLM Router")  # ALL_LOGGERS of litellm/_logging.py
+NOT_TEXT = ("args", "exc_info", "msg")  # attributes of a record that are looked at as what is made of them
 
 _log = logging.getLogger("LiteLLM")
 
@@ -267,6 +276,34 @@ def mask_log_record(record: logging.LogRecord) -> None:
     record.exc_info = record.exc_text = None
 
 
+class Addresses(logging.Filter):
+    """Takes mail addresses out of a record: its message, what is logged beside it, and the text of an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass."""
+        message = record.getMessage()
+        if (masked := without_addresses(message)) != message:
+            record.msg, record.args = masked, None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        for name, value in [*vars(record).items()]:
+            if name not in NOT_TEXT:
+                setattr(record, name, without_addresses(value))
+        return True
+
+
+def without_addresses(value: Any) -> Any:  # noqa: ANN401 - whatever is logged
+    """Return the same without any mail address in its texts."""
+    match value:
+        case str():
+            return ADDRESS.sub(ADDRESS_MASK, value)
+        case dict():
+            return {without_addresses(key): without_addresses(each) for key, each in value.items()}
+        case list() | tuple() | set():
+            return [without_addresses(each) for each in value]
+    return value
+
+
 def mask_log() -> None:
     """Mask every record of every logger, from now on."""
     make = logging.getLogRecordFactory()
@@ -278,7 +315,10 @@ def mask_log() -> None:
         return record
 
     logging.setLogRecordFactory(make_masked)
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(addresses)
 
 
+addresses = Addresses()
 mask_log()
 datadog = RecordLogger(flush_interval=FLUSH_SECONDS)

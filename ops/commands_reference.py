@@ -74,6 +74,7 @@ JAPANESE: Final[Mapping[str, str]] = {
     "pipeline": "リリースを進めるものを、リリース用アカウントにデプロイする",
     "bench": "コールドスタートのインポート、関数のパッケージ、synth を測り、目標と比べる",
     "bench-gateway": "1 リクエストの CPU 時間、遅延、メモリを、LiteLLM の他の設定と並べて測る。`ARGS=--quick` は短い試行、`ARGS=--write` は結果を docs/performance.md に残す",
+    "audit": "すべてのロックファイルについて既知の脆弱性を調べ、checkov でテンプレートを検査する。`ARGS=packages` または `ARGS=templates` で一方だけを行う",
     "lock": "依存関係を解決し直す: requirements.txt、local/litellm.txt、package-lock.json",
     "clean": "コマンドが作ったものを削除する（`make up` のデータベースは残す）",
 }

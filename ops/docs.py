@@ -1,6 +1,7 @@
 """Writes what the documentation takes from the code: `make docs`.
 
-Pages of their own are the settings, the commands, the clients and the permissions; the alarms are tables within a page.
+Pages of their own are the settings, the commands, the clients, the permissions, the findings of others' rules and the
+licences; the alarms are tables within a page.
 In the pages on environments the figures of the example and of what it costs are put where they stand. The words around
 them stay as somebody wrote them.
 """
@@ -14,6 +15,7 @@ from typing import Final
 
 from ops import about, alarms_reference, commands_reference, permissions_reference, settings_reference
 from ops.access import run
+from ops.audit import answers, licences
 from ops.clients import page as clients_page
 from ops.cost import guidance
 from ops.cost.prices import prices_of
@@ -44,6 +46,8 @@ def files(own: Company) -> dict[Path, str]:
         **clients_page.documents(own),
         alarms_reference.PAGE: alarms_reference.document(facts.values()),
         permissions_reference.PAGE: permissions_reference.document(facts[permissions_reference.ENVIRONMENT]),
+        answers.PAGE: answers.document(),
+        licences.PAGE: licences.document(),
     }
     for name, words in WORDS.items():
         text = (CHECKOUT / name).read_text("utf-8")

@@ -101,11 +101,11 @@ def _google_credentials(value: str) -> str:
     if not value.lstrip().startswith("{"):
         try:
             value = Path(value).expanduser().read_text()
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # the last of a person whose home nobody knows
             raise OpsError("it must be JSON, or the path of a JSON key file that can be read") from None
     try:
         document = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise OpsError("it must be the JSON of a Google key file, unchanged") from None
     kind = document.get("type") if isinstance(document, dict) else None
     if kind == "service_account":
@@ -330,6 +330,8 @@ def checked(name: str, value: str) -> str:
     """
     try:
         value = known(name).check(value)
+        if value.encode(errors="ignore").decode() != value:  # JSON can carry half a pair of surrogates
+            raise OpsError("it has half a character in it, which nothing can store")
         if len(value.encode()) > MAXIMUM_BYTES:
             raise OpsError(f"it must have at most {MAXIMUM_BYTES} bytes, which is what a parameter takes")
     except OpsError as error:
@@ -355,6 +357,8 @@ def read_values(source: str) -> dict[str, str]:
     if text.lstrip().startswith("{"):
         try:
             document = json.loads(text)
+        except RecursionError:
+            raise OpsError(f"{source}: it is nested too deeply to be read.") from None
         except ValueError as error:
             line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
             raise OpsError(f"{source}, line {line}: that is not valid JSON.") from None

@@ -61,10 +61,10 @@ def line_of(message: str) -> str | None:
             "Bounce": [one["emailAddress"] for one in detail.get("bouncedRecipients", ())],
             "Complaint": [one["emailAddress"] for one in detail.get("complainedRecipients", ())],
         }.get(kind) or report["mail"]["destination"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        to = plain(", ".join(recipients))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     types = (detail.get(name) for name in ("bounceType", "bounceSubType", "complaintFeedbackType", "reason"))
     why = " ".join(str(type_) for type_ in types if type_)
-    to = plain(", ".join(recipients))
     why = plain(why) or "no reason given"
     return f"`{kind.lower()}` A mail of the LLM gateway to {to} did not get through ({why}): {todo}."

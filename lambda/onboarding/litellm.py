@@ -172,7 +172,7 @@ class LiteLlm:
             raise UnavailableError(f"LiteLLM did not answer {method} {route} ({response.status})")
         try:
             answer = response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnavailableError(f"LiteLLM's answer to {method} {route} is no JSON ({response.status})") from error
         if response.status >= 400:
             message, reason = _error(answer)

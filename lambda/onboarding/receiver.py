@@ -176,6 +176,8 @@ def _check_shape(payload: dict[str, Any]) -> None:
     actions = payload.get("actions", [{}])
     if not (isinstance(actions, list) and actions and all(isinstance(action, dict) for action in actions)):
         raise RejectedError(400, "The payload's actions are not a list of objects.")
+    if kind == "block_actions" and not all(isinstance(action.get("action_id"), str) for action in actions):
+        raise RejectedError(400, "An action of the payload has no action_id.")
     for name in ("type", "callback_id") if kind == "view_submission" else ():
         if not isinstance(payload["view"].get(name), str):
             raise RejectedError(400, f"The payload's view has no {name}.")

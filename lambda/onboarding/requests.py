@@ -74,5 +74,5 @@ def from_json(body: str) -> Request:
         if kind is Decide:
             values["request"] = Create(**values["request"])
         return kind(**values)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
         raise ValueError(f"the message is no request of the receiver's ({type(error).__name__})") from error

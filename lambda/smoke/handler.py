@@ -406,7 +406,7 @@ def _object(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     """The answer's JSON object; empty if it is none."""
     try:
         found = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

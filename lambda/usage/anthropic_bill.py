@@ -30,7 +30,7 @@ from urllib3 import PoolManager
 from usage.bill_lines import Kind, Line, Statement, without_release
 from usage.clouds import Json, pool, results
 from usage.environment import AnthropicBill
-from usage.errors import RefusedError
+from usage.errors import RefusedError, harmless
 from usage.figures import Period
 
 URL = "https://api.anthropic.com/v1/organizations"
@@ -77,8 +77,9 @@ def _costs(rows: Iterator[Json]) -> dict[tuple[str, str, str, str], Decimal]:
     found: dict[tuple[str, str, str, str], Decimal] = defaultdict(Decimal)
     for row in rows:
         if row["currency"] != "USD":
+            currency = harmless(str(row["currency"]))
             raise RefusedError(
-                f"Anthropic's costs are in {row['currency']}, and LiteLLM counts US dollars: they cannot be compared"
+                f"Anthropic's costs are in {currency}, and LiteLLM counts US dollars: they cannot be compared"
             )
         told = (row.get("service_tier"), row.get("context_window"))
         said = [str(row["description"]), *(str(one) for one in told if one not in USUAL)]

@@ -11,6 +11,7 @@ A new model needs no table; a name that does not fit leaves a line over, which i
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ class Line:
     `cost` is in US dollars. `quantity` is in the bill's own unit: single tokens, thousands or millions of them, which
     clouds mix. `region` is an AWS region, the name of an Azure resource, or Google's location. `everywhere` says that
     the line is for a global inference profile.
+
+    Raises
+    ------
+    ValueError
+        A figure is none: as text a cloud can write anything, and no difference to NaN is above a tolerance.
     """
 
     text: str  # as it is on the bill
@@ -47,6 +53,11 @@ class Line:
     cost: float
     quantity: float
     everywhere: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no figure."""
+        if not (math.isfinite(self.cost) and math.isfinite(self.quantity)):
+            raise ValueError("a line of the bill has no finite figure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,11 @@ class Statement:
     discount: float = 0.0
     preliminary: bool = False
     placed: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is no figure."""
+        if not math.isfinite(self.discount):
+            raise ValueError("the discount of the bill is no finite figure")
 
 
 @dataclass(frozen=True, slots=True)

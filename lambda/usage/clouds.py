@@ -110,7 +110,7 @@ def _seconds(value: str) -> float:
 def _answer(who: str, response: BaseHTTPResponse) -> Json:
     try:
         answer = json.loads(response.data or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not 200 <= response.status < 300:
         raise RefusedError(f"{who} refused ({response.status}): {_message(answer) or 'no reason given'}")

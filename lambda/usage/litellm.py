@@ -169,7 +169,7 @@ class LiteLlm:
                 answer = response.json()
                 names = ("model_name", "litellm_params", "model_info")
                 return [{name: model[name] for name in names} for model in answer["data"]]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise _unexpected(MODELS, "it is no list of models") from error
 
     @contextmanager
@@ -264,7 +264,7 @@ def _message(response: BaseHTTPResponse) -> str:
     """What LiteLLM says of an error, in one of the shapes that it and FastAPI have for it."""
     try:
         answer = response.json()
-    except (ValueError, HTTPError):
+    except (ValueError, RecursionError, HTTPError):
         return "no reason given"
     error = answer.get("error", answer.get("detail", "")) if isinstance(answer, dict) else ""
     if isinstance(error, dict):

@@ -26,7 +26,7 @@ from urllib3 import PoolManager
 from usage.bill_lines import Kind, Line, Statement, without_release
 from usage.clouds import Json, pool, results
 from usage.environment import OpenAiBill
-from usage.errors import RefusedError
+from usage.errors import RefusedError, harmless
 from usage.figures import Period
 
 URL = "https://api.openai.com/v1/organization/costs"
@@ -48,7 +48,7 @@ def read(period: Period, settings: OpenAiBill, key: str, http: PoolManager | Non
     for row in _rows(period, settings, key, http or pool()):
         if (currency := str(row["amount"]["currency"])).lower() != "usd":
             raise RefusedError(
-                f"OpenAI's costs are in {currency}, and LiteLLM counts US dollars: they cannot be compared"
+                f"OpenAI's costs are in {harmless(currency)}, and LiteLLM counts US dollars: they cannot be compared"
             )
         item = str(row.get("line_item") or "")
         found = sums[str(row.get("project_id") or ""), item]

@@ -79,6 +79,8 @@ def mapping_in(path: Path) -> dict[str, Any]:
 def _json(path: Path, text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
+    except RecursionError:
+        raise OpsError(f"{path}: it is nested too deeply to be read.") from None
     except ValueError as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise OpsError(f"{path}: line {line}: not valid JSON.") from None

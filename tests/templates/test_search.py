@@ -4,7 +4,6 @@
 an example here, and the stacks or the settings are mended.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, event, example, find, given, settings
+from hypothesis import Phase, event, example, find, given, settings
 from hypothesis.errors import NoSuchExample
 from hypothesis.strategies import DrawFn, composite, tuples
 from pydantic import BaseModel
@@ -24,6 +23,7 @@ from stacks.settings import Environment, Releases, SettingsError, by_name, read
 from tests.company.invariants import Deployed, broken
 from tests.company.strategies import Written, config_files, environments, releases, served, spoiled
 from tests.company.synthesis import by_stack, context
+from tests.searched import searched
 
 # Of the kinds that a rule was made for after somebody, or a search, had come upon one: tried each time.
 ONE: Written = {
@@ -54,22 +54,7 @@ FOUND_FILES: tuple[Written, ...] = (
     {"general_settings": {"alerting": {"slack": True}}},
     {"router_settings": {"model_group_alias": {"a": {"model": None}}}},
 )
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 COMPANIES = sorted(file.parent for file in EXAMPLE.parent.glob("*/environments.py"))
-
-
-def searched(some: int, many: int) -> settings:
-    """How many are tried: `some` in `make test`, the same each time, and `many` at night."""
-    return settings(
-        max_examples=many if NIGHTLY else some,
-        derandomize=not NIGHTLY,
-        database=None,
-        deadline=None,
-        print_blob=NIGHTLY,
-        suppress_health_check=list(HealthCheck),
-        # To make a finding smaller takes many a synthesis: that is for whoever mends it, and for the night.
-        phases=tuple(Phase) if NIGHTLY else (Phase.explicit, Phase.generate),
-    )
 
 
 def known(*found: Written) -> Callable[[Callable[..., None]], Callable[..., None]]:

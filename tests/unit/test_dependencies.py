@@ -83,12 +83,15 @@ LITELLM_IN = (CHECKOUT / "local" / "litellm.in").read_text()
 LOCKS = {
     "requirements.txt": [
         *PROJECT["project"]["dependencies"],
-        *chain.from_iterable(asked for name, asked in GROUPS.items() if name != "load"),
+        *chain.from_iterable(asked for name, asked in GROUPS.items() if name not in {"load", "audit"}),
     ],
     "ops/bench_gateway/requirements.txt": GROUPS["load"],
+    "ops/audit/requirements.txt": GROUPS["audit"],
     "local/litellm.txt": re.findall(r"^[^#\s]+", LITELLM_IN, re.MULTILINE),
 } | {
-    f"lambda/{name}/requirements.txt": asked for name, asked in GROUPS.items() if name not in {"test", "local", "load"}
+    f"lambda/{name}/requirements.txt": asked
+    for name, asked in GROUPS.items()
+    if name not in {"test", "local", "load", "audit"}
 }
 
 # --- What is proposed -------------------------------------------------------------------------------------------------

@@ -139,6 +139,8 @@ PERMISSIONS = {
     ("portability", "archive"): READS,
     ("nightly", "search"): READS,
     ("nightly", "agents"): READS,
+    ("audit", "packages"): READS,
+    ("audit", "templates"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
     ("pull-request", "comment"): {"pull-requests": "write"},
@@ -169,6 +171,7 @@ def test_what_starts_the_workflows() -> None:
         "deploy": {"workflow_call"},
         "portability": {"pull_request", "schedule", "workflow_dispatch"},
         "nightly": {"schedule", "workflow_dispatch"},
+        "audit": {"pull_request", "schedule", "workflow_dispatch"},
         "pull-request": {"pull_request"},
         "promote": {"push", "workflow_dispatch"},
     }

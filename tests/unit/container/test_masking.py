@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from stacks import CHECKOUT
 from tests.unit.container.loading import CONTAINER, loaded
 
 PROMPT = "a prompt that is nobody's business"
@@ -87,7 +89,10 @@ def masking(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     monkeypatch.syspath_prepend(CONTAINER)  # LiteLLM has its working folder there
     monkeypatch.delitem(sys.modules, "records", raising=False)
     factory = logging.getLogRecordFactory()
-    yield loaded("masking")
+    module = loaded("masking")
+    yield module
+    for logger in module.LOGGERS:
+        logging.getLogger(logger).removeFilter(module.addresses)
     logging.setLogRecordFactory(factory)
 
 
@@ -376,3 +381,62 @@ def test_the_errors_of_earlier_attempts_are_cut_off(masking: types.ModuleType) -
     except ValueError as error:
         record = logging.getLogRecordFactory()("LiteLLM", logging.ERROR, __file__, 1, text, (error,), None)
     assert PROMPT not in record.getMessage()
+
+
+# --- Whose call it was ------------------------------------------------------------------------------------------------
+
+WHO = "ana.o'hara+x@mail.example.co.jp"
+# As LiteLLM's `SlackAlerting` logs an alert about a budget for which it knows no address: beside the message.
+ALERT = {"user_id": WHO, "token": None, "spend": 0.5, "alert_emails": [WHO], "event": "budget_crossed"}
+
+
+def _logged(logger: str, message: str, *args: object, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - logging's own
+    """What a handler gets of a line, and the text that a formatter makes of it."""
+    kept: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = kept.append  # type: ignore[method-assign]
+    found = logging.getLogger(logger)
+    found.addHandler(handler)
+    try:
+        found.error(message, *args, **more)
+    finally:
+        found.removeHandler(handler)
+    (record,) = kept
+    return vars(record) | {"text": logging.Formatter().format(record)}
+
+
+@pytest.mark.parametrize("logger", ["", "LiteLLM", "LiteLLM Proxy", "LiteLLM Router"])
+def test_no_line_tells_whose_call_it_was(masking: types.ModuleType, logger: str) -> None:
+    beside = _logged(logger, "Trying to send email alert to no recipient", extra=dict(ALERT))
+    within = _logged(logger, "no budget of %s, user=%s", "a team", WHO)
+    assert WHO not in str(beside) + str(within)
+    assert (beside["user_id"], beside["alert_emails"]) == ("(a mail address)", ["(a mail address)"])
+    assert (beside["spend"], beside["event"]) == (0.5, "budget_crossed")
+    assert within["text"] == "no budget of a team, user=(a mail address)"
+
+
+def test_a_plain_error_keeps_its_text_without_the_address(masking: types.ModuleType) -> None:
+    try:
+        raise ConnectionRefusedError(f"no database for {WHO} at 10.0.0.1")
+    except ConnectionRefusedError:
+        told = _logged("LiteLLM", "failed", exc_info=True)["text"]
+    assert WHO not in told
+    assert "no database for (a mail address) at 10.0.0.1" in told
+
+
+@pytest.mark.parametrize("text", ["litellm@1.106.12", "a task@host", "@router.post", "1 of 10 %", "arn:aws:iam::1:x"])
+def test_what_is_no_address_stays(masking: types.ModuleType, text: str) -> None:
+    assert _logged("LiteLLM", text)["text"] == text
+
+
+def test_they_are_all_of_litellms_loggers(masking: types.ModuleType) -> None:
+    """A later version that logs by another one is seen here."""
+    package = CHECKOUT / ".tools" / "litellm" / "lib"
+    if not package.exists():
+        pytest.skip("LiteLLM is not installed in .tools/litellm; `make setup` installs it")
+    (file,) = package.glob("python*/site-packages/litellm/_logging.py")
+    text = file.read_text("utf-8")
+    (listed,) = re.findall(r"^ALL_LOGGERS.*?\[(.*?)\]", text, re.MULTILINE | re.DOTALL)
+    _, *variables = (each.strip() for each in listed.split(",") if each.strip())
+    names = (re.findall(rf'^{each} = logging\.getLogger\("(.*)"\)', text, re.MULTILINE) for each in variables)
+    assert {"", *(name for (name,) in names)} == set(masking.LOGGERS)
