@@ -76,7 +76,6 @@ def formatted(*texts: str) -> None:
 # --- What answers come to -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", COMPANIES)
 @pytest.mark.parametrize("before", [False, True])
 def test_what_was_written_is_priced_beside_what_was_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], before: bool
@@ -92,7 +91,7 @@ def test_what_was_written_is_priced_beside_what_was_there(
         asked.append((place / SETTINGS).read_text("utf-8"))
         return {"prod": 678.4 if place == folder else 600.0}
 
-    file.write_text(yaml.safe_dump(least(domain="ai.example.com"), sort_keys=False), "utf-8")
+    file.write_text(yaml.safe_dump(least(cidrs=["10.9.0.0/16"]), sort_keys=False), "utf-8")
     assert main(["--answers", str(file)], folder=folder, price=price) == 0
     assert f"\n  prod    678 USD{', 78 more than before' if before else ''}\n" in capsys.readouterr().out
     assert asked == [(folder / SETTINGS).read_text("utf-8"), *([kept] if before else [])]
@@ -107,6 +106,7 @@ def test_what_cannot_be_priced_is_told_and_was_written(tmp_path: Path, capsys: p
     assert "it could not be priced: make synth says why" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", COMPANIES)
 def test_what_is_written_is_a_company_as_ruff_leaves_it(name: str, tmp_path: Path) -> None:
     own, _ = made(tmp_path, name)
     assert sorted(file.name for file in own.folder.iterdir()) == list(WRITTEN)
