@@ -11,6 +11,7 @@ from constructs import Construct
 from stacks.database import DatabaseStack
 from stacks.datadog.stack import DatadogStack
 from stacks.email import EmailStack
+from stacks.gateway.sizing import doubts
 from stacks.gateway.stack import GatewayStack
 from stacks.litellm_config import LiteLlmConfig
 from stacks.network import NetworkStack
@@ -105,6 +106,8 @@ class GatewayStage(Stage):
         )
         for warning in (*config.warnings, *config.price_notices(_today())):
             Annotations.of(self.gateway).add_warning_v2("litellm:config", warning)
+        for doubt in doubts(environment):
+            Annotations.of(self.gateway).add_warning_v2("litellm:size", doubt)
         if services := lacking(environment):
             Annotations.of(self).add_warning_v2("litellm:region", told(environment.name, environment.region, services))
         if environment.datadog and "masking.datadog" not in config.callbacks:

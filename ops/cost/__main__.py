@@ -2,6 +2,7 @@
 
     make cost ENV=prod                                        # at rest, and with a million requests of 100 KB a month
     make cost ENV=prod ARGS="--requests 5e6 --kilobytes 400"  # with as much use as you expect
+    make cost ARGS=--all                                      # a line for each environment, at rest
     make cost ENV=prod ARGS=--guidance                        # beside what AWS publishes of its own gateway
     make cost ENV=prod ARGS=--refresh                         # take the region's prices from AWS's price list first
 
@@ -24,7 +25,9 @@ from ops.cost.load import Load, of_requests
 from ops.cost.parts import Line
 from ops.cost.prices import Prices, prices_of
 from ops.cost.refresh import refresh
+from ops.cost.rest import at_rest_by_name, told
 from ops.templates import Facts, synthesize
+from stacks.company import company
 
 REQUESTS, KILOBYTES = 1e6, 100.0
 """The load that is priced unless another one is asked for."""
@@ -92,10 +95,17 @@ def _beside(facts: Facts, load: Load) -> Iterator[str]:
         yield f"  {one.part:<28} {one.published:>10,.2f} {one.ours:>10,.2f} {one.without_independence:>22,.2f}"
 
 
+def _all(*, as_json: bool) -> int:
+    found = at_rest_by_name(company().environments)
+    print(json.dumps(found) if as_json else "\n".join(["USD a month at rest, beside the models:", *told(found)]))
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m ops.cost", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--env", required=True, metavar="NAME", help="an environment of company/environments.py")
+    parser.add_argument("--env", metavar="NAME", help="an environment of company/environments.py")
+    parser.add_argument("--all", action="store_true", help="a line for each environment instead, at rest")
     parser.add_argument("--requests", type=float, default=REQUESTS, metavar="N", help="a month")
     parser.add_argument("--kilobytes", type=float, default=KILOBYTES, metavar="N", help="of one, prompt and answer")
     parser.add_argument("--guidance", action="store_true", help="with its load, and beside its price")
@@ -105,6 +115,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     def work() -> int:
+        if arguments.all:
+            return _all(as_json=arguments.json)
+        if not arguments.env:
+            raise OpsError("--env names the environment that is priced, or --all has a line for each.")
         environment = environment_named(arguments.env)
         if arguments.requests < 0 or arguments.kilobytes < 0:
             raise OpsError("--requests and --kilobytes are how much there is of them: give 0 or more.")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-CPU_SECONDS: Final = 0.06
-"""Of one agent's request of 100 to 400 KB, about; a short one takes half of it (docs/performance.md)."""
+from stacks.measured import AGENT, CPU
+from stacks.measured import ROWS as MEASURED_ROWS
+
+CPU_SECONDS: Final = CPU[AGENT]
+"""Of one agent's request; a short one takes half of it."""
 
 BUSY: Final = 0.6
 """The share of its processor at which a task gets another one beside it (stacks/gateway/capacity.py)."""
@@ -15,8 +18,8 @@ WORKING_DAYS: Final = 21  # of a month
 WORK_HOURS: Final = WORKING_DAYS * 8
 """Hours of a month in which people work: a month's requests come in these."""
 
-ROWS: Final = 5.7
-"""Rows that a request writes (docs/performance.md); each is taken for one I/O, which is more than it is where several
+ROWS: Final = MEASURED_ROWS
+"""Rows that a request writes; each is taken for one I/O, which is more than it is where several
 fit into one page."""
 
 ROW_KB, ACCESS_LOG_KB, FLOW_LOG_KB = 2.0, 0.6, 0.5

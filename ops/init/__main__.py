@@ -3,8 +3,9 @@
 `company/environments.py` and `company/config.yaml` come of the answers. They are checked as `cdk synth` checks them
 before they are put in place, all of them or none; `company/answers.yaml` keeps the answers. Run again, it proposes
 these, and changes in the two files only what is answered anew: what people have changed by hand stays. Where both are
-of one place, nothing is written but the new texts beside the files (`environments.py.new`). Then it lists what has to
-be done by hand elsewhere. `?` explains a question.
+of one place, nothing is written but the new texts beside the files (`environments.py.new`). Then it tells what each
+environment costs a month at rest, and how much more or less than before, and lists what has to be done by hand
+elsewhere. `?` explains a question.
 
 Without a terminal: `make init ARGS="--answers answers.yaml"`, with a key for each question that has no default, or
 whose default is not wanted; run again, the file need have only what is new. `environments: {stg: false}` removes one.
@@ -21,7 +22,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ import boto3
 from pydantic import ValidationError
 
 from ops.access import OpsError
+from ops.cost.rest import Rest, at_rest_of, told
 from ops.init import answers as kept
 from ops.init import by_hand, config_file, files, settings_file
 from ops.init.answers import Answers
@@ -95,7 +97,11 @@ def _asked(arguments: argparse.Namespace, stored: Answers | None, aws: Aws, ask:
         ) from error
 
 
-def _initialize(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask) -> int:
+Price = Callable[[Path], Rest | None]
+"""What the environments of the company in a folder cost at rest."""
+
+
+def _initialize(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask, price: Price | None) -> int:
     stored = kept.stored_in(folder / kept.FILE, KEYS)
     print(aws.told())
     answers = _asked(arguments, stored, aws, ask)
@@ -116,11 +122,33 @@ def _initialize(arguments: argparse.Namespace, folder: Path, aws: Aws, ask: Ask)
     if merge.conflicts:
         files.beside(folder, merge.texts)
         return _told_conflicts(merge)
-    written = files.put(folder, result)
-    files.tidy(folder, merge.texts)
-    print("\n" + "\n".join(f"Written: {_short(file)}" for file in written) if written else "\nNothing has changed.")
+    with tempfile.TemporaryDirectory() as before:
+        _copy(folder, Path(before))
+        written = files.put(folder, result)
+        files.tidy(folder, merge.texts)
+        print("\n" + "\n".join(f"Written: {_short(file)}" for file in written) if written else "\nNothing has changed.")
+        if price and any(file.name in (SETTINGS, CONFIG) for file in written):
+            _tell_costs(folder, Path(before), price)
     print(f"\n{todo}")
     return 0
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """Keep the two files as they are now, where there are any."""
+    for name in (SETTINGS, CONFIG):
+        if (folder / name).is_file():
+            shutil.copy2(folder / name, to)
+
+
+def _tell_costs(folder: Path, before: Path, price: Price) -> None:
+    """What was written, priced, beside what was there before; nothing where it does not synthesize."""
+    print("\nWhat it costs a month at rest, in USD of AWS's list prices and beside the models:", flush=True)
+    now = price(folder)
+    if now is None:
+        print("  it could not be priced: make synth says why")
+        return
+    old = price(before) if (before / SETTINGS).is_file() else None
+    print("\n".join(told(now, old)))
 
 
 def _looked_at(found: Mapping[str, str], new: Mapping[str, str], scratch: Path) -> tuple[Company, tuple[str, ...]]:
@@ -161,11 +189,15 @@ def main(
     folder: Path | None = None,
     session: boto3.Session | None = None,
     ask: Ask = input,
+    price: Price | None = None,
 ) -> int:
-    """Run the command and return its exit code. Tests give the folder, the session and the person."""
+    """Run the command and return its exit code. Tests give the folder, the session and the person; without `price`
+    nothing is told of costs.
+    """
     arguments = parser().parse_args(argv)
-    return files.run_writing("init", lambda: _initialize(arguments, folder or folder_to_write(), Aws(session), ask))
+    place = folder or folder_to_write()
+    return files.run_writing("init", lambda: _initialize(arguments, place, Aws(session), ask, price))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(price=at_rest_of))

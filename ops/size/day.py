@@ -15,9 +15,7 @@ from typing import Final
 
 from ops.cost.load import BUSY
 from ops.size.people import Company, Kind
-
-VCPU: Final = 0.8
-"""Of a processor that docs/performance.md was measured on, what a vCPU of Fargate on ARM does: a guess, to be safe."""
+from stacks.measured import VCPU
 
 HIGH_MINUTES, LOW_MINUTES, LOW_SHARE = 3, 15, 0.9
 """Target tracking adds after three minutes above its target, and takes away after fifteen below 90 % of it.

@@ -8,6 +8,7 @@ from typing import Final
 from ops.size.day import MINUTES
 from ops.size.people import Company
 from ops.size.sizes import Size
+from stacks.gateway.sizing import NAT_CONNECTIONS
 from stacks.settings.gateway import CONNECTIONS, RESERVED_CONNECTIONS
 from stacks.settings.network import Ingress
 
@@ -44,11 +45,10 @@ def limits(found: Size) -> list[Limit]:
             "requests in five minutes from one address, if all of them sit behind one",
             "raise ingress.requests_per_address",
         ),
-        # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html
         Limit(
             "NAT gateway",
             in_hand,
-            55_000,
+            NAT_CONNECTIONS,
             "connections to one address of a provider at the same time",
             "network.nat_gateways for each zone, and interface endpoints for Bedrock",
         ),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ops.access import OpsError
+from stacks.measured import AGENT, CHAT, CPU, PROGRAM, SECONDS
 
 OFFICE: Final[Mapping[int, float]] = dict(enumerate((1, 4, 14, 13, 12, 6, 11, 12, 11, 9, 5, 2), start=7))
 """Of a hundred requests of people at work, how many come in which hour: from seven on, and most from nine."""
@@ -35,14 +36,23 @@ class Kind:
 
 KINDS: Final = (
     # A question in a chat: "short, streamed".
-    Kind("chat", 0.70, requests=40, prompt_kb=8, answer_kb=4, seconds=8, cpu=0.036, hours=OFFICE),
+    Kind("chat", 0.70, requests=40, prompt_kb=8, answer_kb=4, seconds=SECONDS[CHAT], cpu=CPU[CHAT], hours=OFFICE),
     # A coding agent, ten requests a minute while it works, for an hour and a half in all: "400 KB, /v1/messages".
-    Kind("agent", 0.25, requests=900, prompt_kb=400, answer_kb=6, seconds=12, cpu=0.063, hours=OFFICE),
+    Kind("agent", 0.25, requests=900, prompt_kb=400, answer_kb=6, seconds=SECONDS[AGENT], cpu=CPU[AGENT], hours=OFFICE),
     # A program that goes through a list: "short, plain".
-    Kind("batch", 0.05, requests=2000, prompt_kb=8, answer_kb=2, seconds=4, cpu=0.026, hours=NIGHT),
+    Kind(
+        *("batch", 0.05),
+        requests=2000,
+        prompt_kb=8,
+        answer_kb=2,
+        seconds=SECONDS[PROGRAM],
+        cpu=CPU[PROGRAM],
+        hours=NIGHT,
+    ),
 )
-"""Their processor time is ours in docs/performance.md. What people do is taken from what the agents sent in its tests
-(prompts of 100 to 1,600 KB, ten a minute) and is yours to correct: `make usage` has what yours do."""
+"""Their processor time is ours in docs/performance.md, by way of stacks/measured.py. What people do is taken from what
+the agents sent in its tests (prompts of 100 to 1,600 KB, ten a minute) and is yours to correct: `make usage` has what
+yours do."""
 
 NAMES: Final = tuple(kind.name for kind in KINDS)
 

@@ -11,6 +11,7 @@ from ops.cost.load import BUSY, WORKING_DAYS, Load
 from ops.cost.prices import HOURS, Prices
 from ops.size.day import Day, Tasks, simulate
 from ops.size.people import Company
+from stacks.measured import ACU_VCPU, DATABASE_CPU
 from stacks.settings.gateway import CONNECTIONS, RESERVED_CONNECTIONS, Database
 
 POOL: Final = 10
@@ -18,14 +19,6 @@ POOL: Final = 10
 
 MOST_TASKS: Final = 400
 """Where the model stops: beyond, an environment for each part of the company is the better answer."""
-
-DATABASE_CPU: Final = 0.002
-"""Seconds of the database's processor that one request takes: 5.7 rows in 1.5 transactions (docs/performance.md), of
-which PostgreSQL does some thousands a second and processor. Not measured in Aurora."""
-
-ACU_VCPU: Final = 0.25
-"""Processors of an ACU: AWS says 2 GiB "with corresponding CPU", and its r6g instances have 8 GiB for each.
-https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.how-it-works.html"""
 
 CONNECTION_MB: Final = 10  # of the database's memory, which a connection takes at most
 

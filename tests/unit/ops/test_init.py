@@ -19,7 +19,7 @@ from ops.init.answers import Answers, given_in, stored_in, text_of
 from ops.init.questions import KEYS
 from ops.init.settings_file import function_of, quoted
 from stacks import CHECKOUT
-from stacks.company import Company, load
+from stacks.company import SETTINGS, Company, load
 from stacks.litellm_config import COMING, PRICES_FROM, LiteLlmConfig, load_config
 from stacks.settings import Environment
 
@@ -74,6 +74,36 @@ def formatted(*texts: str) -> None:
 
 
 # --- What answers come to -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_what_was_written_is_priced_beside_what_was_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], before: bool
+) -> None:
+    folder, file = tmp_path / "company", tmp_path / "given.yaml"
+    if before:
+        assert initialize(folder, least()) == 0
+        assert "What it costs" not in capsys.readouterr().out  # nothing is priced unless it is asked for
+    kept = (folder / SETTINGS).read_text("utf-8") if before else ""
+    asked: list[str] = []
+
+    def price(place: Path) -> dict[str, float]:
+        asked.append((place / SETTINGS).read_text("utf-8"))
+        return {"prod": 678.4 if place == folder else 600.0}
+
+    file.write_text(yaml.safe_dump(least(cidrs=["10.9.0.0/16"]), sort_keys=False), "utf-8")
+    assert main(["--answers", str(file)], folder=folder, price=price) == 0
+    assert f"\n  prod    678 USD{', 78 more than before' if before else ''}\n" in capsys.readouterr().out
+    assert asked == [(folder / SETTINGS).read_text("utf-8"), *([kept] if before else [])]
+    assert main(["--answers", str(file)], folder=folder, price=price) == 0
+    assert "What it costs" not in capsys.readouterr().out  # as nothing was written
+
+
+def test_what_cannot_be_priced_is_told_and_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "given.yaml"
+    file.write_text(yaml.safe_dump(least(), sort_keys=False), "utf-8")
+    assert main(["--answers", str(file)], folder=tmp_path / "company", price=lambda _: None) == 0
+    assert "it could not be priced: make synth says why" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", COMPANIES)
