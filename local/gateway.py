@@ -21,7 +21,7 @@ from typing import Any, Self
 import boto3
 import httpx
 
-from local import others, postgres
+from local import assets, others, postgres
 from local.aws import Emulator, Settings
 from local.callers import callers
 from local.litellm_venv import process_environment
@@ -255,6 +255,7 @@ class LocalGateway:
         self._cdk("bootstrap", target, "--app", "")
 
     def _deploy(self) -> None:
+        assets.share(self._assembly)
         app = ("--app", str(self._assembly))
         together = ("--concurrency", str(CONCURRENT_STACKS))
         quietly = ("--require-approval", "never", "--progress", "events")
@@ -278,7 +279,7 @@ class LocalGateway:
         """Run a command to its end, with what it prints in a log of the folder."""
         place = self.state / log
         # The rules have been checked when a change was made (`make check`), and take as long as the rest of synth.
-        own = {"COMPANY": self.company.name, "CDK_VALIDATION": "false"}
+        own = {"COMPANY": self.company.name, "CDK_VALIDATION": "false", "CDK_DISABLE_CLI_TELEMETRY": "true"}
         environment = {**os.environ, **own, **self.access}
         with place.open("w") as output:
             run = subprocess.run(  # noqa: S603 - our own commands

@@ -24,7 +24,7 @@ QUESTIONS = ("DescribeChangeSet", "DescribeStacks")
 # A stack in review waits for somebody to execute its change set.
 UNDER_WAY = re.compile(rb"<(?:Stack)?Status>(?!REVIEW_)\w+_(?:IN_PROGRESS|PENDING)</")
 LONGEST = 20.0  # seconds, well below any client's patience
-LOOK = 0.1  # seconds between two looks
+LOOK = 0.25  # seconds between two looks, each of which costs a whole answer
 # How a client in a Lambda function names its place (AWS_EXECUTION_ENV) in the header User-Agent.
 IN_A_FUNCTION = b"exec-env/AWS_Lambda"
 

@@ -4,6 +4,7 @@ import fnmatch
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from stacks import CHECKOUT
@@ -11,17 +12,27 @@ from stacks import CHECKOUT
 INSTALLED = (".venv", "node_modules", ".tools")
 
 
-def copy_checkout(folder: Path, *, without: tuple[str, ...] = ()) -> None:
+def copy_checkout(folder: Path, *, without: tuple[str, ...] = (), checkout: Path = CHECKOUT) -> None:
     """Copy the files of the checkout, with what is not committed yet, and lend the copy what is installed.
 
-    What begins with one of `without` is left out.
+    What begins with one of `without` is left out. What has been compiled of its Python goes along, as each process in
+    the copy would compile it anew: Python takes it only for a source of the same time and size, which a copy keeps.
     """
-    for name in own_files(CHECKOUT):
-        if (CHECKOUT / name).is_file() and not name.startswith(without):
+    for name in own_files(checkout):
+        if (checkout / name).is_file() and not name.startswith(without):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CHECKOUT / name, folder / name)
+            shutil.copy2(checkout / name, folder / name)
+            if name.endswith(".py"):
+                _copy_compiled(checkout / name, folder / name)
     for name in INSTALLED:
-        (folder / name).symlink_to(CHECKOUT / name)
+        (folder / name).symlink_to(checkout / name)
+
+
+def _copy_compiled(source: Path, target: Path) -> None:
+    compiled, place = (Path(cache_from_source(str(each))) for each in (source, target))
+    if compiled.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(compiled, place)
 
 
 def own_files(checkout: Path) -> list[str]:

@@ -222,8 +222,10 @@ def main() -> None:
     place = Path(sys.argv[1])
     importing = place.with_suffix(".importing")  # for who comes meanwhile
     importing.write_text(str(os.getpid()))
+    gc.disable()  # to look through what is imported again and again takes a tenth of the time, and finds nothing
     names = import_all()
     gc.freeze()  # what is imported stays shared with the forks
+    gc.enable()
     server = Server(place, names)
     importing.unlink(missing_ok=True)
     if server.serve():

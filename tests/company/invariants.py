@@ -2,8 +2,8 @@
 
 `INVARIANTS` has all of them by name. Each yields a sentence for what breaks it: the stack, the resource, what is wrong.
 Its docstring is the rule and where the rule is from. `test_invariants.py` asks them of the company in force,
-`tests/templates/test_search.py` of settings that Hypothesis draws, and `tests/templates/test_invariants.py` sees each
-of them fail.
+`tests/templates/test_companies.py` of the other example companies, `tests/templates/test_search.py` of settings that
+Hypothesis draws, and `tests/templates/test_invariants.py` sees each of them fail.
 """
 
 import json
@@ -17,6 +17,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from ops.assembly import Template
+from stacks.company import LOCAL, Company
 from stacks.litellm_config import SECRET_SUFFIXES, LiteLlmConfig
 from stacks.litellm_config.bedrock import BEDROCK_ACTIONS, GUARDRAIL_ACTION
 from stacks.litellm_config.made import GUARDRAIL_ID
@@ -58,6 +59,21 @@ class Deployed:
         for stack, logical_id, resource in self.all():
             if resource["Type"] in kinds:
                 yield f"{stack}: {logical_id}", resource.get("Properties", {})
+
+
+def of_company(own: Company, templates: Mapping[str, Mapping[str, Template]]) -> list[Deployed]:
+    """Every environment of a company, the local one included, with its templates by environment and stack."""
+    return [
+        Deployed(
+            environment=environment,
+            config=environment.litellm_config(own.config),
+            templates=templates[name],
+            others={other: each for other, each in own.all.items() if other != name},
+            releases=own.releases,
+            local=templates[LOCAL],
+        )
+        for name, environment in own.all.items()
+    ]
 
 
 Invariant = Callable[[Deployed], Iterator[str]]

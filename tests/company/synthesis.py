@@ -46,9 +46,11 @@ def by_stack(assembly: cx_api.CloudAssembly) -> dict[str, Template]:
     return {stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template for stack in assembly.stacks}
 
 
-def synthesized(own: Company) -> Templates:
-    """The templates of every environment, the local one included, each of which builds its own image."""
-    made: Templates = {}
+def synthesized(own: Company, *chosen: str) -> Templates:
+    """The templates of the chosen environments, each of which builds its own image; of all, the local one included, if
+    none is named.
+    """
+    names, made = chosen or (*own.all,), Templates()
 
     def make(name: str) -> dict[str, Template]:
         if not made:  # all together: what a process begins with takes longer than an environment
@@ -56,29 +58,35 @@ def synthesized(own: Company) -> Templates:
 
             import app
 
-            cdk_app = cdk.App(context=context(environments=",".join(own.all)))
+            cdk_app = cdk.App(context=context(environments=",".join(names)))
             app.build(cdk_app, own)
             assembly = cdk_app.synth()
-            made.update((one, by_stack(assembly.get_nested_assembly(f"assembly-{one}"))) for one in own.all)
+            made.update((one, by_stack(assembly.get_nested_assembly(f"assembly-{one}"))) for one in names)
         return made[name]
 
     with remembered.turn(KIND, remembered.digest(own)):
         return {
             name: remembered.document(KIND, remembered.digest(own, name), functools.partial(make, name))
-            for name in own.all
+            for name in names
         }
+
+
+def released(own: Company) -> Templates:
+    """The templates that a build with an image synthesizes: of every deployed environment, and of what promotes it."""
+    found = Templates()
+    for each in Assembly.load(as_release(own)).artifacts:
+        environment, _, stack = each.id.rpartition("/")
+        found.setdefault(environment or RELEASES, {})[stack] = each.template()
+    return found
 
 
 def promoting(own: Company) -> dict[str, Template]:
     """The templates of what promotes releases, by stack, as a build with an image synthesizes them."""
-
-    def make() -> dict[str, Template]:
-        artifacts = Assembly.load(as_release(own)).artifacts
-        return {each.id: each.template() for each in artifacts if "/" not in each.id}
-
     if not own.releases:
         return {}
-    found: dict[str, Template] = remembered.document(KIND, remembered.digest(own, RELEASES), make)
+    found: dict[str, Template] = remembered.document(
+        KIND, remembered.digest(own, RELEASES), lambda: released(own).get(RELEASES, {})
+    )
     return found
 
 

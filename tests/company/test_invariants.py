@@ -2,25 +2,15 @@
 
 import pytest
 
-from stacks.company import LOCAL, RELEASES, Company
-from tests.company.invariants import INVARIANTS, Deployed
+from stacks.company import RELEASES, Company
+from tests.company.invariants import INVARIANTS, Deployed, of_company
 from tests.company.synthesis import Templates
 
 
 @pytest.fixture(scope="session")
 def deployed(own: Company, templates: Templates) -> list[Deployed]:
     """Every environment, the local one included."""
-    return [
-        Deployed(
-            environment=environment,
-            config=environment.litellm_config(own.config),
-            templates=templates[name],
-            others={other: each for other, each in own.all.items() if other != name},
-            releases=own.releases,
-            local=templates[LOCAL],
-        )
-        for name, environment in own.all.items()
-    ]
+    return of_company(own, templates)
 
 
 def test_every_environment_is_there(own: Company, templates: Templates) -> None:

@@ -1,10 +1,10 @@
 """The checkout is taken over as a company does it: its files laid in, accepted by the commands, and its suite passes.
 
-Files of a LiteLLM that ran elsewhere are brought over by `make import`, and answer.
+One company is, whose gateway runs too, and another one's gateway is run by the same suite where its files are. They are
+as different as can be. That the templates of every other company of `tests/companies` obey the rules is asked by
+`tests/templates/test_companies.py`, which takes no copy and no command.
 
-Each company of `tests/companies` is one, but for the example, whose suite is run anyway, and that of the promotion,
-which has a test of its own. Two of them run their gateway too. The others are spared the rules of the local
-environment, which take as long as those of a deployed one and are of the same stacks.
+Files of a LiteLLM that ran elsewhere are brought over by `make import`, and answer.
 """
 
 import os
@@ -12,7 +12,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 from local.gateway import LocalGateway
@@ -22,13 +21,10 @@ from stacks.company import EXAMPLE, load
 from tests.checkout import copy_checkout
 
 COMPANIES = EXAMPLE.parent
-WITH_A_TEST_OF_THEIR_OWN = ("tokyo", "two-accounts")
-FOLDERS = sorted(
-    file.parent.name for file in COMPANIES.glob("*/environments.py") if file.parent.name not in WITH_A_TEST_OF_THEIR_OWN
-)
-# As different as can be: a public one of Azure alone, an internal one of Bedrock and each provider with its own API.
-RUNNING = ("azure-only", "europe")
-SPARED = "ARGS=--ignore=tests/company/e2e -k 'not hand'"  # `by hand` is the local environment's way in test_rules.py
+ADOPTED = "europe"
+"""An internal gateway of Bedrock and each provider with its own API, with no more settings than there have to be."""
+RUNNING = "azure-only"
+"""A public one of Azure alone, with alarms, a bill and releases."""
 # What the product's tests are run with already.
 INSTALLED = ("--old-file=.venv/.done", "--old-file=node_modules/.done", "--old-file=.tools/litellm/.done")
 
@@ -65,26 +61,27 @@ def well(done: Done) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_a_companys_files_are_accepted_and_its_suite_passes(name: str, tmp_path: Path) -> None:
-    folder = adopt(name, tmp_path / "checkout")
+def test_a_companys_files_are_accepted_and_its_suite_passes(tmp_path: Path) -> None:
+    folder = adopt(ADOPTED, tmp_path / "checkout")
+    before = make(folder, "company", "ARGS=--ignore=tests/company/e2e --deselect=tests/company/test_rules.py")
+    assert before.returncode != 0
+    assert "make snapshots accepts them as they are now" in before.stdout
+    assert "the record is to be renewed (make stateful)" in before.stdout
     well(make(folder, "snapshots"))
     well(make(folder, "stateful", "ARGS=--accept"))
     assert sorted(path.name for path in (folder / "company").iterdir() if path.name != "__pycache__") == [
         *("config.yaml", "environments.py", "snapshots", "stateful.json"),
     ]
-    whole = name in RUNNING
-    printed = well(make(folder, "company", *([] if whole else [SPARED])))
+    printed = well(make(folder, "company"))
     assert " passed" in printed
-    assert ("tests/company/e2e" in printed) == whole
+    assert "tests/company/e2e" in printed
 
 
-def test_before_it_is_accepted_the_suite_says_how(tmp_path: Path) -> None:
-    folder = adopt(RUNNING[1], tmp_path / "checkout")
-    done = make(folder, "company", "ARGS=--ignore=tests/company/e2e --deselect=tests/company/test_rules.py")
-    assert done.returncode != 0
-    assert "make snapshots accepts them as they are now" in done.stdout
-    assert "the record is to be renewed (make stateful)" in done.stdout
+def test_another_companys_gateway_runs() -> None:
+    other = f"COMPANY={(COMPANIES / RUNNING).relative_to(CHECKOUT)}"
+    printed = well(make(CHECKOUT, "company", other, "ARGS=-k test_running"))
+    assert " passed" in printed
+    assert "tests/company/e2e" in printed
 
 
 PUBLISHED = CHECKOUT / "tests" / "unit" / "ops" / "imported" / "published.yaml"

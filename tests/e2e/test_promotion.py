@@ -23,6 +23,7 @@ from typing import Any, Self
 import pytest
 from aws_cdk import App, BootstraplessSynthesizer
 
+from local import assets
 from local.gateway import LocalGateway, outside_of, start_emulator
 from local.outside.images import PIXEL
 from local.outside.records import Fault
@@ -165,6 +166,7 @@ class Company:
         image = f"{repository}@{pushed['imageDigest']}"
         chosen = ("-c", f"image={image}", "-c", f"environments={','.join(targets)}")
         _well(_run(folder, access, *CDK, "synth", "--quiet", *chosen))
+        assets.share(folder / "cdk.out")
         return Release(folder, image)
 
     def deploy(self, name: str, environment: str) -> Done:
@@ -294,7 +296,8 @@ def history(company: Company) -> History:
 
 def _run(folder: Path, access: Mapping[str, str], *command: str) -> Done:
     # The rules have a test of their own, and would take as long as the rest of a synthesis.
-    environment = {**os.environ, "COMPANY": OWN, "CDK_VALIDATION": "false", **access}
+    own = {"COMPANY": OWN, "CDK_VALIDATION": "false", "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    environment = {**os.environ, **own, **access}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

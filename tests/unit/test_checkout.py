@@ -1,7 +1,9 @@
 """tests/checkout.py: which files are the checkout's own, whether it is a clone or not."""
 
+import py_compile
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,16 @@ def test_a_copy_is_the_same_checkout_and_runs_as_it(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (CHECKOUT / name).read_bytes()
         assert (tmp_path / name).stat().st_mode == (CHECKOUT / name).stat().st_mode
     assert (tmp_path / ".venv").resolve() == (CHECKOUT / ".venv").resolve()
+
+
+def test_what_is_compiled_need_not_be_compiled_again_in_a_copy(archive: Path, tmp_path: Path) -> None:
+    source, folder = archive / "stacks" / "one.py", tmp_path / "copy"
+    source.write_text("def where():\n    return where.__code__.co_filename\n")
+    compiled = Path(py_compile.compile(str(source), doraise=True) or "")
+    copy_checkout(folder, checkout=archive)
+    copied = folder / compiled.relative_to(archive)
+    assert copied.read_bytes() == compiled.read_bytes()
+    program = "import stacks.one; print(stacks.one.where())"
+    run = subprocess.run([sys.executable, "-v", "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    assert f"matches {folder / 'stacks' / 'one.py'}" in run.stderr  # and so is what runs
+    assert run.stdout == f"{folder / 'stacks' / 'one.py'}\n"
