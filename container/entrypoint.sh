@@ -32,10 +32,13 @@ percent_encode() {
 [ $# -gt 0 ] || fail 'no command given: pass the one to run, such as "litellm --config config.yaml".'
 [ -r "$here/config.yaml" ] || fail "config.yaml is missing beside entrypoint.sh: copy LiteLLM's configuration there."
 
+# Where tasks share a Valkey, they have its password too.
+shared=
+[ -z "${REDIS_HOST-}" ] || shared='REDIS_PORT REDIS_PASSWORD'
 required='DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USERNAME DATABASE_PASSWORD LITELLM_MASTER_KEY
 LITELLM_SALT_KEY UI_USERNAME UI_PASSWORD PROXY_BASE_URL PORT'
 missing=
-for name in $required $(config_names); do
+for name in $required $shared $(config_names); do
     case " $missing " in *" $name "*) continue ;; esac
     eval "value=\${$name-}"
     [ -n "$value" ] || missing="$missing $name"
@@ -93,5 +96,29 @@ export LITELLM_ASSETS_PATH="${LITELLM_ASSETS_PATH:-$HOME/assets}"
 export XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/cache}"
 mkdir -p -- "$LITELLM_MIGRATION_DIR" "$LITELLM_UI_PATH" "$LITELLM_ASSETS_PATH" "$XDG_CACHE_HOME" ||
     fail 'the folders of HOME could not be made: mount a volume there that the container'\''s user can write to.'
+
+# Where tasks share a Valkey, LiteLLM is told to use it: by a file, as its variables alone would have a task that starts
+# while the Valkey is away count for itself as long as it lives. The rest of them (REDIS_PORT, …) it adds by itself. The
+# company's modules are found beside its config.yaml.
+if [ -n "$shared" ]; then
+    served=$HOME/config
+    mkdir -p -- "$served" || fail 'the folder for the configuration could not be made: mount a volume at HOME.'
+    for module in "$here"/*.py; do
+        [ ! -e "$module" ] || ln -sf -- "$module" "$served/" || fail "$served could not be written to: see the reason above."
+    done
+    python3 -c '
+import sys, yaml
+document = yaml.safe_load(open(sys.argv[1], encoding="utf-8"))
+general = document.get("general_settings") or {}
+document["general_settings"] = {**general, "coordination_redis": {"host": "os.environ/REDIS_HOST"}}
+yaml.safe_dump(document, open(sys.argv[2], "w", encoding="utf-8"), allow_unicode=True, sort_keys=False)
+' "$here/config.yaml" "$served/config.yaml" ||
+        fail "config.yaml could not be read (Python's reason is above): make check tells what is wrong with it."
+    for argument; do
+        shift
+        [ "$argument" != config.yaml ] || argument=$served/config.yaml
+        set -- "$@" "$argument"
+    done
+fi
 
 exec "$@"

@@ -21,7 +21,7 @@ from typing import Any, Self
 import boto3
 import httpx
 
-from local import assets, others, postgres
+from local import assets, others, postgres, valkey
 from local.aws import Emulator, Settings
 from local.callers import callers
 from local.litellm_venv import process_environment
@@ -35,7 +35,7 @@ from local.ports import free_ports
 from ops.secrets import KNOWN, MADE_BY_DEPLOYMENT, required_secrets
 from stacks import CHECKOUT
 from stacks.company import Company, company
-from stacks.litellm_config import LiteLlmConfig
+from stacks.litellm_config import CACHE_PASSWORD, LiteLlmConfig
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
@@ -69,6 +69,8 @@ class LocalGateway:
         Where the operators' commands run, and find its settings.
     outside
         The simulated world that it shares with others; one of its own, in its folder, if none is given.
+    alone
+        Whether only the gateway's own stack is deployed, with what it stands on: without accounts, reports and alarms.
     report
         Gets a line when a step begins that takes time.
     """
@@ -82,18 +84,21 @@ class LocalGateway:
         port: int = 0,
         checkout: Path = CHECKOUT,
         outside: OutsideWorld | None = None,
+        alone: bool = False,
         report: Report = print,
     ) -> None:
         self.company = own or company()
         self.environment: Environment = environment or self.company.local
         self.state = _folder(state.resolve())
         self.checkout = checkout
+        self._alone = alone
         self._report = report
-        self._database_port, free = free_ports(2)
+        self._database_port, self._cache_port, free = free_ports(3)
         self._port = port or free
         self.url = f"http://127.0.0.1:{self._port}"
         self.config = self.environment.litellm_config(self.company.config)
         self.outside = outside or outside_of(self.environment, self.config, self.state / "outside")
+        self.cache: valkey.Valkey | None = None  # what its tasks share, if the environment has such a thing
         self.access: dict[str, str] = {}  # to the emulated AWS, once it runs: variables for a command
         self._http = httpx.Client(timeout=60, trust_env=False)  # to make one takes longer than most calls
         self._running = ExitStack()
@@ -121,6 +126,8 @@ class LocalGateway:
                 self._report("Starting PostgreSQL")
                 self.postgres = self.start_postgres()
                 database.callback(lambda: self.postgres.stop())  # whichever runs by then
+                if self.environment.cache:
+                    self.cache = database.enter_context(self.start_cache())
                 for step in (synthesized, bootstrapped):
                     step.result()
             self._report("Deploying the stacks; this migrates the database and starts LiteLLM (about a minute)")
@@ -215,11 +222,32 @@ class LocalGateway:
             "DATABASE_HOST": "127.0.0.1",
             "DATABASE_PORT": str(self._database_port),
             "DATABASE_CA_FILE": str(self.outside.ca_file),
+            **(self._cache_differences() if self.environment.cache else {}),
             "PROXY_BASE_URL": self.url,
             "PROXY_BATCH_WRITE_AT": "3",  # who tries it wants to see what was spent
             "SMTP_HOST": "127.0.0.1",  # no mail leaves this machine
             "SMTP_PORT": str(self.outside.mailbox.submission_port),
         }
+
+    def _cache_differences(self) -> dict[str, str | None]:
+        return {
+            "REDIS_HOST": "127.0.0.1",
+            "REDIS_PORT": str(self._cache_port),
+            "REDIS_SSL_CA_CERTS": str(self.outside.ca_file),
+            # Seconds: a busy machine is no lost node.
+            "REDIS_SOCKET_TIMEOUT": "5",
+            "REDIS_SOCKET_CONNECT_TIMEOUT": "5",
+            "REDIS_CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "2",
+        }
+
+    def start_cache(self) -> valkey.Valkey:
+        """Start what its tasks share, with the password that is among its secrets."""
+        return valkey.start(
+            port=self._cache_port,
+            password=self.secret(CACHE_PASSWORD),
+            ca_certificate=self.outside.ca_file,
+            ca_key=self.outside.ca_file.with_name("ca.key"),
+        )
 
     def start_postgres(self) -> postgres.Postgres:
         """Start its database, with the password that is among its secrets."""
@@ -259,11 +287,12 @@ class LocalGateway:
         app = ("--app", str(self._assembly))
         together = ("--concurrency", str(CONCURRENT_STACKS))
         quietly = ("--require-approval", "never", "--progress", "events")
-        self._cdk("deploy", f"{self.environment.name}/*", *app, *together, *quietly)
+        stacks = f"{self.environment.name}/{'Gateway' if self._alone else '*'}"  # the CDK deploys what it needs as well
+        self._cdk("deploy", stacks, *app, *together, *quietly)
 
     def _connect_outside(self) -> None:
         """Tell Slack where its requests go, and the mail server whom it knows: what is known once it is deployed."""
-        if self.environment.onboarding:
+        if self.environment.onboarding and not self._alone:
             (api,) = self.client("apigatewayv2").get_apis()["Items"]
             functions = f"{self.access['AWS_ENDPOINT_URL']}/_aws/execute-api/{api['ApiId']}"
             self.outside.slack_workspace.request_url = f"{functions}/$default/slack/events"

@@ -53,6 +53,7 @@ def differences(environments: Sequence[Environment]) -> list[list[str]]:
         "Tasks": lambda one: _from_to(one.gateway.min_tasks, one.gateway.max_tasks),
         "Aurora capacity (ACU)": lambda one: _from_to(one.database.min_capacity, one.database.max_capacity),
         "Aurora reader": lambda one: _yes_no(one.database.reader),
+        "Cache (nodes)": lambda one: "none" if not one.cache else "2" if one.cache.replica else "1",
         "Backups (days)": lambda one: str(one.database.backup_days),
         "Logs (days)": lambda one: str(one.log_retention_days),
         "Deletion protection": lambda one: _yes_no(one.deletion_protection),

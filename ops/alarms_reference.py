@@ -33,6 +33,7 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
         *("DatabaseCapacity", "DatabaseConnections", "LoginsRefused", "Deadlocks", "DatabaseVolume"),
         *("TransactionIds", "ReplicaLag"),
     ),
+    "Cache": ("CacheUnreachable", "CacheMemory", "CacheEvictions", "CacheCpu", "CacheConnections"),
     "Web ACL": ("BlockedRequests", "RateLimited", "SignInsLimited"),
     "Accounts and mail": (
         *("DeadLetters", "Undelivered", "OldestRequest", "ReceiverDuration", "SlackCertificate"),

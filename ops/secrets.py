@@ -64,6 +64,10 @@ _litellm_key = _matching(
 _database_password = _matching(
     r'(?!.*[/"@])[!-~]{8,128}', 'it must have 8 to 128 printable ASCII characters, without / " @ and space'
 )
+# ElastiCache's rule for an AUTH token, "Authenticating with the AUTH command".
+_cache_password = _matching(
+    r"[A-Za-z0-9!&#$^<>-]{16,128}", "it must have 16 to 128 letters, digits and characters of ! & # $ ^ < > -"
+)
 _long_enough = _matching(r".{12,}", "it must have at least 12 characters")
 _anthropic_key = _matching(r"sk-ant-\S+", 'it must begin with "sk-ant-", as Anthropic\'s keys do')
 _openai_key = _matching(r"sk-(?!ant-)\S+", 'it must begin with "sk-", as OpenAI\'s keys do')
@@ -147,6 +151,12 @@ KNOWN: Final[Mapping[str, Secret]] = {
         _database_password,
         lambda: secrets.token_urlsafe(32),
         "the database keeps its old password until that is changed too, and new tasks cannot connect before",
+    ),
+    "REDIS_PASSWORD": Secret(
+        "Password of the cache, which the tasks sign in to it with",
+        _cache_password,
+        lambda: secrets.token_hex(32),
+        "the cache keeps its old password until that is changed too, and each new task counts for itself before",
     ),
     "UI_PASSWORD": Secret("Password of the admin UI", _long_enough, lambda: secrets.token_urlsafe(24)),
     "VERTEX_CREDENTIALS": Secret(

@@ -57,6 +57,9 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "database.max_capacity": "The most of it; it also bounds the connections",
     "database.reader": "A reader in the second zone, to fail over to",
     "database.backup_days": "Days that can be restored to the second",
+    "cache.node": "Node of ElastiCache for Valkey, in which the tasks share limits a minute, spend, and which region "
+    "is left out; without `cache`, each task counts for itself",
+    "cache.replica": "A replica in a second zone, to fail over to",
     "providers.azure_api_base": "Address of the Azure OpenAI resource, where config.yaml has such models",
     "providers.azure_ai_api_base": "Address of the Azure AI Foundry resource, where config.yaml has such models",
     "providers.vertexai_project": "Project of Google Cloud, where config.yaml has models of Vertex AI",

@@ -39,15 +39,18 @@ ADDITIONAL: Final = frozenset(
 )
 """Types that cfn-lint does not count as stateful, and that cannot be had again as they were."""
 
+EMPTY: Final = frozenset({"AWS::ElastiCache::ReplicationGroup"})
+"""Types that cfn-lint counts as stateful, and that hold nothing here: the cache's counts begin anew at any time."""
+
 
 @cache
 def stateful_types() -> frozenset[str]:
-    """The resource types that hold data: cfn-lint's own list (its rule I3011), and ours."""
+    """The resource types that hold data: cfn-lint's own list (its rule I3011), and ours, without what is empty."""
     # Found and not imported: cfn-lint takes seconds to import.
     package = importlib.util.find_spec("cfnlint")
     (folder,) = (package and package.submodule_search_locations) or [""]
     content = json.loads((Path(folder) / "data" / "AdditionalSpecs" / "StatefulResources.json").read_text())
-    return frozenset(content["ResourceTypes"]) | ADDITIONAL
+    return (frozenset(content["ResourceTypes"]) | ADDITIONAL) - EMPTY
 
 
 # --- What protects data ---------------------------------------------------------------------------------------------

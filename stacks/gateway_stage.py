@@ -8,6 +8,7 @@ from aws_cdk import Acknowledgment, Annotations, Stage, Tags, Validations
 from aws_cdk import Environment as AwsEnvironment
 from constructs import Construct
 
+from stacks.cache import CacheStack
 from stacks.database import DatabaseStack
 from stacks.datadog.stack import DatadogStack
 from stacks.email import EmailStack
@@ -17,15 +18,15 @@ from stacks.litellm_config import LiteLlmConfig
 from stacks.network import NetworkStack
 from stacks.observability.stack import ObservabilityStack
 from stacks.onboarding import OnboardingStack
-from stacks.settings import Datadog, Environment, Onboarding, Releases
+from stacks.settings import Cache, Datadog, Environment, Onboarding, Releases
 from stacks.settings.regions import lacking, told
 from stacks.smoke import SmokeStack
 from stacks.usage import UsageStack
 
 
 class GatewayStage(Stage):
-    """The gateway in one environment: network, database, mail, the gateway itself, its smoke test, onboarding,
-    Datadog's objects and usage (where the settings have them) and observability, in this order.
+    """The gateway in one environment: network, database, cache, mail, the gateway itself, its smoke test, onboarding,
+    Datadog's objects and usage (the cache and these where the settings have them) and observability, in this order.
 
     Raises
     ------
@@ -65,6 +66,7 @@ class GatewayStage(Stage):
             security_group=self.network.database_group,
             **_common(environment, "database"),
         )
+        self.cache = self._cache(environment, environment.cache) if environment.cache else None
         self.email = EmailStack(
             self,
             "Email",
@@ -78,6 +80,7 @@ class GatewayStage(Stage):
             load_balancer_group=self.network.load_balancer_group,
             gateway_group=self.network.gateway_group,
             database=self.database.cluster,
+            cache=self.cache.host if self.cache else None,
             configuration_set=self.email.configuration_set,
             image=image,
             **_common(environment, "gateway"),
@@ -91,6 +94,7 @@ class GatewayStage(Stage):
             "Observability",
             network=self.network,
             database=self.database,
+            cache=self.cache,
             gateway=self.gateway,
             onboarding=self.onboarding,
             usage=self.usage,
@@ -98,6 +102,8 @@ class GatewayStage(Stage):
         )
         # No reference between them, and no alarm before what it watches.
         self.observability.add_stack_dependency(self.email)
+        if self.cache:
+            self.observability.add_stack_dependency(self.cache)
         Validations.of(self).acknowledge(
             Acknowledgment(
                 id="CloudFormation-Validate::W3010",
@@ -118,6 +124,17 @@ class GatewayStage(Stage):
             )
         for key, value in environment.tags.items():
             Tags.of(self).add(key, value)
+
+    def _cache(self, environment: Environment, settings: Cache) -> CacheStack:
+        assert self.network.cache_group  # noqa: S101 - it is made for the same settings
+        return CacheStack(
+            self,
+            "Cache",
+            settings=settings,
+            vpc=self.network.vpc,
+            security_group=self.network.cache_group,
+            **_common(environment, "cache"),
+        )
 
     def _smoke(self, environment: Environment, config: LiteLlmConfig, releases: Releases | None) -> SmokeStack:
         stack = SmokeStack(

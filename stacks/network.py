@@ -12,6 +12,7 @@ from stacks.settings import Environment, Server
 
 GATEWAY_PORT = 4000
 POSTGRES_PORT = 5432
+CACHE_PORT = 6379
 HTTPS_PORT = 443
 SMTP_SUBMISSION_PORT = 587
 
@@ -20,7 +21,8 @@ class NetworkStack(Stack):
     """The VPC over the environment's zones, or the existing one that the settings name, and the security groups.
 
     Public subnets hold the load balancer (when it is public) and the NAT gateways, private ones the tasks, isolated
-    ones the database. The security groups name every permitted connection; everything else, outgoing too, is closed.
+    ones the database and the cache. The security groups name every permitted connection; everything else, outgoing too,
+    is closed.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class NetworkStack(Stack):
         self.load_balancer_group = self._group("LoadBalancerGroup", "The load balancer: HTTPS from the named ranges")
         self.gateway_group = self._group("GatewayGroup", "LiteLLM tasks: from the load balancer, to the providers")
         self.database_group = self._group("DatabaseGroup", "Aurora: PostgreSQL from LiteLLM tasks")
+        self.cache_group = self._group("CacheGroup", "Valkey: from LiteLLM tasks") if environment.cache else None
         self.functions_group = self._group("FunctionsGroup", "Functions: to LiteLLM, Slack, AWS and other clouds")
         self._permit(environment)
         self._export_public_subnets()
@@ -125,6 +128,8 @@ class NetworkStack(Stack):
         self._connect(balancer, gateway, GATEWAY_PORT, "Requests and health checks")
         self._connect(functions, gateway, GATEWAY_PORT, "Accounts and usage, on the private path")
         self._connect(gateway, database, POSTGRES_PORT, "PostgreSQL")
+        if self.cache_group:
+            self._connect(gateway, self.cache_group, CACHE_PORT, "Valkey")
         anywhere = ec2.Peer.any_ipv4()
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(HTTPS_PORT), "The providers, Datadog, Slack and AWS, by name")
         gateway.add_egress_rule(anywhere, ec2.Port.tcp(SMTP_SUBMISSION_PORT), "Mails of LiteLLM, by SES")

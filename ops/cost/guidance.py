@@ -36,7 +36,7 @@ TABLE: Final = (
     Published("ALB", 24.62, parts.EDGE),
     Published("S3", 7.37, parts.WATCHING),
     Published("RDS, 2 db.t3.micro", 98.26, parts.DATABASE),
-    Published("ElastiCache, 2 cache.t3.micro", 24.82, parts.DATABASE),
+    Published("ElastiCache, 2 cache.t3.micro", 24.82, parts.CACHE),
     Published("Route 53", 26.60, parts.KEYS),
     Published("CloudWatch", 12.60, parts.WATCHING),
     Published("Secrets Manager", 7.00, parts.KEYS),

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from ops.cost.load import WORK_HOURS, Load
-from ops.cost.prices import HOURS, SPOT, Prices
+from ops.cost.prices import HOURS, NODES, SPOT, Prices
 from ops.templates import Facts
 
-NETWORK, EDGE, SERVICE, DATABASE, WATCHING, KEYS = (
-    *("Network", "Load balancer and web ACL", "LiteLLM", "Database"),
+NETWORK, EDGE, SERVICE, DATABASE, CACHE, WATCHING, KEYS = (
+    *("Network", "Load balancer and web ACL", "LiteLLM", "Database", "Cache"),
     *("Logs, metrics and alarms", "Keys and names"),
 )
-PARTS: Final = (NETWORK, EDGE, SERVICE, DATABASE, WATCHING, KEYS)
+PARTS: Final = (NETWORK, EDGE, SERVICE, DATABASE, CACHE, WATCHING, KEYS)
 """The parts of a bill, in its order."""
 
 BY_USE: Final[Mapping[str, str]] = {
@@ -41,6 +41,7 @@ FREE: Final[Mapping[str, str]] = {
     "AWS::EC2::": "free: subnets, routes, groups, and endpoints of the kind Gateway",
     "AWS::ECS::": "free itself; its tasks are counted",
     "AWS::ElasticLoadBalancingV2::": "part of the load balancer",
+    "AWS::ElastiCache::SubnetGroup": "free",
     "AWS::Events::Rule": "AWS's own events are free",
     "AWS::Glue::": "the first million objects are free",
     "AWS::IAM::": "free",
@@ -126,6 +127,13 @@ def independence(facts: Facts) -> list[tuple[Line, str]]:
             Line(DATABASE, "The reader", "Aurora Serverless v2, ACU", max(0, instances - 1) * capacity * HOURS),
             "database.reader=False",
         ),
+        *(
+            (
+                Line(CACHE, "The cache's replica", f"Cache node, {node}", _nodes(facts, node)[1] * HOURS),
+                "cache=Cache(replica=False)",
+            )
+            for node in NODES
+        ),
         (
             Line(SERVICE, "Tasks beside the first, vCPU", "Fargate ARM, vCPU", (tasks - 1) * cpu * share * HOURS),
             "gateway.min_tasks=1",
@@ -156,6 +164,7 @@ PRICED: Final = frozenset(
         "AWS::EC2::EIP",
         "AWS::EC2::NatGateway",
         "AWS::EC2::VPCEndpoint",
+        "AWS::ElastiCache::ReplicationGroup",
         "AWS::ECS::Cluster",
         "AWS::ECS::Service",
         "AWS::ElasticLoadBalancingV2::LoadBalancer",
@@ -192,6 +201,8 @@ def _others(facts: Facts) -> Iterator[Line]:
     yield Line(SERVICE, "Fargate on ARM, vCPU", "Fargate ARM, vCPU", tasks * cpu * share * HOURS)
     yield Line(SERVICE, "Fargate on ARM, GB", "Fargate ARM, GB", tasks * memory * share * HOURS)
     yield Line(DATABASE, "Aurora Serverless v2, ACU", "Aurora Serverless v2, ACU", instances * capacity * HOURS)
+    for node in NODES:
+        yield Line(CACHE, f"Valkey, {node}", f"Cache node, {node}", sum(_nodes(facts, node)) * HOURS)
     yield Line(WATCHING, "CloudWatch alarms", "Alarm", figures_of_alarms(facts))
     yield Line(WATCHING, "CloudWatch metrics of our own", "Custom metric", metrics(facts))
     yield Line(WATCHING, "CloudWatch dashboard", "Dashboard", len(facts.resources("AWS::CloudWatch::Dashboard")))
@@ -253,6 +264,13 @@ def _instances(facts: Facts) -> tuple[int, float]:
     clusters = facts.resources("AWS::RDS::DBCluster").values()
     least = sum(cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"] for cluster in clusters)
     return len(facts.resources("AWS::RDS::DBInstance")), float(least)
+
+
+def _nodes(facts: Facts, node: str) -> tuple[int, int]:
+    """How many nodes of this type caches have: the first of each, and replicas."""
+    groups = facts.resources("AWS::ElastiCache::ReplicationGroup").values()
+    counts = [int(group["NumCacheClusters"]) for group in groups if group["CacheNodeType"] == node]
+    return len(counts), sum(counts) - len(counts)
 
 
 def _log_days(facts: Facts) -> int:

@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from ops.access import OpsError
+from stacks.settings import Cache
 
 FILE: Final = Path(__file__).with_name("prices.json")
 
@@ -22,6 +23,10 @@ HOURS: Final = 730
 SPOT: Final = 0.3
 """What Fargate Spot costs of the usual price, about: it moves, and AWS says "up to 70 %" off.
 https://aws.amazon.com/fargate/pricing/"""
+
+
+NODES: Final = get_args(Cache.model_fields["node"].annotation)
+"""Node types that a cache may have."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ USAGES: Final[Mapping[str, Usage]] = {  # https://aws.amazon.com/<service>/prici
     "Aurora, storage": Usage("AmazonRDS", "Aurora:StorageUsage", "GB and month", "Aurora PostgreSQL"),
     "Aurora, I/O": Usage("AmazonRDS", "Aurora:StorageIOUsage", "million", "Aurora PostgreSQL"),
     "KMS key": Usage("awskms", "KMS-Keys", "month", everywhere=1),
+    # The operation tells Valkey's price from that of Redis, which is a quarter higher.
+    **{
+        f"Cache node, {node}": Usage("AmazonElastiCache", f"NodeUsage:{node}", "hour", "CreateCacheCluster:Valkey")
+        for node in NODES
+    },
     "Hosted zone": Usage("AmazonRoute53", "HostedZone", "month", everywhere=0.5),
     "Alarm": Usage("AmazonCloudWatch", "CW:AlarmMonitorUsage", "month"),
     "Custom metric": Usage("AmazonCloudWatch", "CW:MetricMonitorUsage", "month"),

@@ -74,7 +74,8 @@ def _products(pricing: PriceList, usage: Usage, region: str) -> Iterator[Mapping
             product: Mapping[str, Any] = json.loads(text)
             attributes = product["product"]["attributes"]
             kind = attributes.get("usagetype", "")
-            exact = kind == usage.usage_type or kind.endswith(f"-{usage.usage_type}")
+            # Behind the region alone, as in APN1-NodeUsage:…: APN1-SyncDurability-NodeUsage:… is another charge.
+            exact = usage.usage_type in (kind, kind.partition("-")[2])
             if exact and (not usage.operation or usage.operation in attributes.values()):
                 yield product
 

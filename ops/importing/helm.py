@@ -24,7 +24,7 @@ _REST: Final = "it is of Kubernetes, and this gateway runs on ECS"
 _REASONS: Final = {
     "db": "Aurora PostgreSQL is in its place, and starts empty",
     "postgresql": "Aurora PostgreSQL is in its place, and starts empty",
-    "redis": "this gateway has no Redis (docs/decisions/0016-no-redis.md)",
+    "redis": "what tasks share is in a Valkey of the gateway's own, where the environment's settings have cache",
     "masterkey": "a new one is made by make secrets, as LITELLM_MASTER_KEY",
     "masterkeySecretName": "a new one is made by make secrets, as LITELLM_MASTER_KEY",
     "masterkeySecretKey": "a new one is made by make secrets, as LITELLM_MASTER_KEY",

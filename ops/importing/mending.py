@@ -228,7 +228,7 @@ MENDS: Final[tuple[tuple[str, Mend], ...]] = (
     (r"^remove (?P<keys>aws_\w+(, aws_\w+)*): the task's role calls", _keys_dropped),
     (r"(?P<keys>cache and cache_params)", _keys_dropped),
     (r"^a Bedrock API key: remove it|profiles of the AWS CLI: remove|means nothing to \w+: remove it", _dropped),
-    (r"^remove it: |has no Redis|^this gateway does not use it: |LITELLM_ENVIRONMENT", _dropped),
+    (r"^remove it: |reach no other Redis|^this gateway does not use it: |LITELLM_ENVIRONMENT", _dropped),
     (r"^it repeats ", _dropped),
     (r"has no aws_region_name", _region_given),
     (r"litellm_params has no (?P<keys>\w+(, \w+)*): (?P<provider>\w+) needs it, as in os", _given),

@@ -16,7 +16,10 @@ from stacks.litellm_config.file import Place
 
 OTHERS: Final = (
     (r"postgres|pgvector|mysql|mariadb|pgbouncer", "Aurora PostgreSQL is in its place, and starts empty"),
-    (r"redis|valkey", "this gateway has no Redis (docs/decisions/0016-no-redis.md)"),
+    (
+        r"redis|valkey",
+        "what tasks share is in a Valkey of the gateway's own, where the environment's settings have cache",
+    ),
     (r"nginx|traefik|caddy|haproxy|envoy|ingress", "the load balancer is in its place, with a certificate of its own"),
     (r"prometheus|grafana|otel|jaeger|loki|datadog|langfuse|clickhouse", "alarms, a dashboard and Datadog are there"),
     (r"watchtower|certbot|letsencrypt", "releases and certificates are AWS's here"),

@@ -25,7 +25,7 @@ RENAMED: Final[Mapping[str, str]] = {
 """Variables that have another name here."""
 
 _MADE: Final = "the deployment makes a database, and container/entrypoint.sh composes its address"
-_REDIS: Final = "this gateway has no Redis (docs/decisions/0016-no-redis.md)"
+_REDIS: Final = "what tasks share is in a Valkey of the gateway's own, where the environment's settings have cache"
 _OURS: Final = "this gateway sets it itself"
 _MAIL: Final = "mail goes by Amazon SES, whose access the deployment makes"
 

@@ -24,7 +24,7 @@ from stacks.gateway.migration import Migration
 from stacks.gateway.smtp_credentials import SmtpCredentials
 from stacks.gateway.timeouts import Timeouts
 from stacks.litellm_config import MAX_IN_FLIGHT, SERVED_AS, LiteLlmConfig, image_version
-from stacks.network import GATEWAY_PORT, POSTGRES_PORT, as_it_is
+from stacks.network import CACHE_PORT, GATEWAY_PORT, POSTGRES_PORT, as_it_is
 from stacks.releases.image import build_context, by_digest
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
@@ -54,6 +54,8 @@ class GatewayStack(Stack):
     the VPC resolves, to the tasks' own addresses. It is plain HTTP, as from the load balancer to the tasks: within the
     VPC, and only for who is in the security groups that the network stack lets in.
 
+    `cache` is the host of the Valkey that the tasks share, if there is one.
+
     Raises
     ------
     SettingsError
@@ -71,6 +73,7 @@ class GatewayStack(Stack):
         load_balancer_group: ec2.ISecurityGroup,
         gateway_group: ec2.ISecurityGroup,
         database: rds.IDatabaseCluster,
+        cache: str | None,
         configuration_set: ses.IConfigurationSet,
         image: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - a stack's own properties
@@ -79,6 +82,7 @@ class GatewayStack(Stack):
         self._environment = environment
         self._config = config
         self._database = database
+        self._cache = cache
         self._group = as_it_is(self, "GatewayGroup", gateway_group)
         self._timeouts = Timeouts(config.request_timeout)
         self.edge = Edge(
@@ -242,6 +246,7 @@ class GatewayStack(Stack):
             "PROXY_BATCH_WRITE_AT": "60",
             "PROXY_BASE_URL": self.edge.url,
             **self._asked_by(),
+            **self._shared(),
             "DD_VERSION": self.version,
             "UI_USERNAME": "admin",
             "DATABASE_HOST": self._database.cluster_endpoint.hostname,
@@ -255,6 +260,22 @@ class GatewayStack(Stack):
         """What container/budgets.py tells people to ask for a larger budget with, where there is such a command."""
         onboarding = self._environment.onboarding
         return {"BUDGET_COMMAND": onboarding.command} if onboarding else {}
+
+    def _shared(self) -> dict[str, str]:
+        """Where the tasks find what they share, by LiteLLM's names; container/entrypoint.sh tells LiteLLM to use it.
+
+        Each call waits for it 0.1 s at most, LiteLLM's own REDIS_SOCKET_TIMEOUT. After five failures in a row a worker
+        counts for itself, and asks again after a while, by one call.
+        """
+        if self._cache is None:
+            return {}
+        return {
+            "REDIS_HOST": self._cache,
+            "REDIS_PORT": str(CACHE_PORT),
+            "REDIS_SSL": "True",
+            "REDIS_SOCKET_CONNECT_TIMEOUT": "0.5",  # seconds, TLS included; redis-py's own would be 5
+            "REDIS_CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "10",  # seconds; LiteLLM's own would be 60
+        }
 
     def _permit(self, task: ecs.FargateTaskDefinition) -> None:
         """Let the service do what the models and guardrails of config.yaml take, and nothing else."""

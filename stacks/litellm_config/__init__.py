@@ -18,6 +18,8 @@ from stacks.litellm_config.reading import StrictLoader, load_config
 from stacks.litellm_config.roles import AssumedRole
 from stacks.litellm_config.variables import (
     ALERTING,
+    CACHE_PASSWORD,
+    CACHE_VARIABLES,
     CORE_SECRETS,
     MAX_IN_FLIGHT,
     OVERWRITTEN,
@@ -30,6 +32,8 @@ from stacks.litellm_config.variables import (
 __all__ = [
     "ALERTING",
     "BILLS",
+    "CACHE_PASSWORD",
+    "CACHE_VARIABLES",
     "CATALOG",
     "COMING",
     "CORE_SECRETS",

@@ -31,7 +31,7 @@ from stacks.litellm_config.rules import (
     settings,
 )
 from stacks.litellm_config.rules.reading import Reading
-from stacks.litellm_config.variables import CALLBACKS
+from stacks.litellm_config.variables import CACHE_PASSWORD, CALLBACKS
 from stacks.litellm_config.waiting import silences
 
 __all__ = ["StrictLoader", "load_config"]
@@ -46,6 +46,7 @@ def load_config(
     opened: Collection[str] = (),
     servers: Mapping[Address, bool] = MappingProxyType({}),
     made: Made = NOTHING_MADE,
+    cached: bool = False,
 ) -> LiteLlmConfig:
     """Read and check the file.
 
@@ -66,6 +67,8 @@ def load_config(
         Those of the environment that are on a port of their own, and whether the way to each is private.
     made
         What the deployment makes of Bedrock for the file to refer to.
+    cached
+        Whether it makes a Valkey that the tasks share, for which they have a password.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def load_config(
     pool_limit, request_timeout = settings.check(reading)
     needs = {**needs, **models.needs(found)}
     secrets, plain = references.secrets_and_variables(reading, needs)  # last: it leaves out what is refused already
+    secrets = tuple(sorted({*secrets, CACHE_PASSWORD})) if cached else secrets
     findings.check()
     references.unused(reading, plain)
     models.notices(reading, found)

@@ -12,6 +12,12 @@ REFERENCE: Final = "os.environ/"
 CORE_SECRETS: Final = ("DATABASE_PASSWORD", "LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "UI_PASSWORD")
 """Secrets of every environment, whatever the file says."""
 
+CACHE_VARIABLES: Final = "REDIS_"
+"""How the variables begin by which LiteLLM finds a Redis (`_get_redis_env_kwarg_mapping` in its `_redis.py`)."""
+
+CACHE_PASSWORD: Final = "REDIS_PASSWORD"  # noqa: S105 - the name of it
+"""The secret of every environment that has a `cache`: what the tasks sign in to it with."""
+
 MAX_IN_FLIGHT: Final = "MAX_IN_FLIGHT_REQUESTS"
 """The variable with `gateway.max_in_flight_requests`, to which the file's limit of requests in flight refers."""
 

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from stacks.gateway.capacity import Capacity
 from stacks.gateway.edge import Edge
+from stacks.observability.alarms.cache import node_metric
 from stacks.observability.alarms.gateway import task_count
 from stacks.observability.log_insights import ERROR_PLACE
 from stacks.observability.watched import Watched
@@ -155,6 +156,32 @@ class CloudWatchDashboard:
             self._graph(
                 "Database: trouble a second",
                 metric("Deadlocks", "Average", "deadlocks"),
+                width=QUARTER,
+            ),
+        )
+
+    def cache(self, nodes: Sequence[str]) -> None:
+        """The cache's nodes: near a limit, and what they are asked."""
+
+        def metrics(name: str, statistic: str) -> list[cloudwatch.Metric]:
+            return [node_metric(node, name, statistic) for node in nodes]
+
+        self._row(
+            self._graph(
+                "Cache: memory",
+                *metrics("DatabaseMemoryUsagePercentage", "Maximum"),
+                width=QUARTER,
+                unit="%",
+                limit=100,
+            ),
+            self._graph(
+                "Cache: engine CPU", *metrics("EngineCPUUtilization", "Maximum"), width=QUARTER, unit="%", limit=100
+            ),
+            self._graph("Cache: connections", *metrics("CurrConnections", "Maximum"), width=QUARTER),
+            self._graph(
+                "Cache: evictions, and sign-ins refused",
+                *metrics("Evictions", "Sum"),
+                *metrics("AuthenticationFailures", "Sum"),
                 width=QUARTER,
             ),
         )

@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from stacks.cache import CacheStack
 from stacks.constructs.listeners import let_events_publish, let_publish, post_in_slack, topic_of
 from stacks.constructs.python_function import PythonFunction
 from stacks.database import DatabaseStack
@@ -18,6 +19,7 @@ from stacks.gateway.stack import GatewayStack
 from stacks.network import NetworkStack
 from stacks.observability import log_insights
 from stacks.observability.access_log_table import AccessLogTable
+from stacks.observability.alarms import cache as cache_alarms
 from stacks.observability.alarms import database as database_alarms
 from stacks.observability.alarms import functions as function_alarms
 from stacks.observability.alarms import gateway as gateway_alarms
@@ -69,8 +71,8 @@ class ObservabilityStack(Stack):
 
     - `topic`: what all alarms, ECS's events and the budget go to; mailed to `alarms.emails`, and posted in
       `alarms.channel` by Amazon Q Developer in chat applications.
-    - `alarms`: of the edge, the service, the database, every function, queues, mails, certificates, the bill and lines
-      of logs.
+    - `alarms`: of the edge, the service, the database, the cache, every function, queues, mails, certificates, the
+      bill and lines of logs.
     - a dashboard, saved queries of the logs, and a table of the access log.
     - a budget for all that the account costs, where `alarms.monthly_budget` is set.
 
@@ -86,6 +88,7 @@ class ObservabilityStack(Stack):
         environment: Environment,
         network: NetworkStack,
         database: DatabaseStack,
+        cache: CacheStack | None,
         gateway: GatewayStack,
         onboarding: OnboardingStack | None,
         usage: UsageStack | None,
@@ -102,6 +105,8 @@ class ObservabilityStack(Stack):
         gateway_alarms.service(self.alarms, gateway.service)
         database_alarms.database(self.alarms, database.cluster, environment.database)
         database_alarms.network(self.alarms, network.vpc)
+        if cache:
+            cache_alarms.cache(self.alarms, cache)
         function_alarms.functions(self.alarms, scope)
         onboarding_alarms.mail(self.alarms)
         if onboarding:
@@ -119,7 +124,7 @@ class ObservabilityStack(Stack):
         self._save_queries(gateway, database, onboarding, functions)
         bucket = self.watched.value(gateway.edge.access_logs.bucket_name)
         AccessLogTable(self, environment=environment, bucket_name=bucket)
-        self._draw(gateway, database, onboarding, usage, functions)
+        self._draw(gateway, database, cache, onboarding, usage, functions)
 
     def _topic(self) -> sns.Topic:
         topic = topic_of(self, self._environment.alarms, display_name=f"LLM gateway {self._environment.name}")
@@ -255,6 +260,7 @@ class ObservabilityStack(Stack):
         self,
         gateway: GatewayStack,
         database: DatabaseStack,
+        cache: CacheStack | None,
         onboarding: OnboardingStack | None,
         usage: UsageStack | None,
         functions: list[PythonFunction],
@@ -264,6 +270,8 @@ class ObservabilityStack(Stack):
         dashboard.alarms(self.alarms.made)
         dashboard.errors(self.watched.log_group(gateway.log_group))
         dashboard.database(database.cluster)
+        if cache:
+            dashboard.cache(cache.node_names())
         queues: dict[str, sqs.IQueue] = {}
         if onboarding:
             queues |= {

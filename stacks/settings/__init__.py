@@ -12,6 +12,7 @@ from stacks.settings.gateway import (
     FARGATE_MEMORY,
     WORKER_CPU,
     WORKER_MEMORY,
+    Cache,
     Database,
     Gateway,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "AzureBill",
     "Bedrock",
     "Bill",
+    "Cache",
     "Cidr",
     "Database",
     "Datadog",

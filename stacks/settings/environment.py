@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import model_validator
 
 from stacks.litellm_config import (
+    CACHE_VARIABLES,
     OVERWRITTEN,
     PROVIDER_SETTINGS,
     SECRET_SUFFIXES,
@@ -21,7 +22,7 @@ from stacks.litellm_config import (
 from stacks.litellm_config.bedrock import GEOGRAPHIES, geography_of
 from stacks.litellm_config.made import Made, setting_of
 from stacks.settings.bedrock import Bedrock
-from stacks.settings.gateway import RESERVED_CONNECTIONS, Database, Gateway
+from stacks.settings.gateway import RESERVED_CONNECTIONS, Cache, Database, Gateway
 from stacks.settings.network import HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog
 from stacks.settings.onboarding import Email, Onboarding
@@ -82,6 +83,7 @@ class Environment(Settings):
     ingress: Ingress
     gateway: Gateway = Gateway()
     database: Database = Database()
+    cache: Cache | None = None
     providers: Providers = Providers()
     bedrock: Bedrock = Bedrock()
     variables: dict[VariableName, VariableValue] = {}  # noqa: RUF012 - pydantic copies it for each
@@ -161,6 +163,8 @@ class Environment(Settings):
         for name, value in self.variables.items():
             if setting := setting_of(name):
                 raise ValueError(f"variables has {name}, which {setting} gives the task: use another name")
+            if name.startswith(CACHE_VARIABLES):
+                raise ValueError(f"variables has {name}, by which LiteLLM would look for a Redis: set cache instead")
             if name in PROVIDER_SETTINGS:
                 raise ValueError(f"variables has {name}: set providers.{PROVIDER_SETTINGS[name]} instead")
             if name.endswith(SECRET_SUFFIXES) or SECRET_VALUE.search(value):
@@ -207,6 +211,7 @@ class Environment(Settings):
             opened=self.ingress.also_open,
             servers={Address(each.host, each.port): each.private for each in self.providers.servers},
             made=Made(self.bedrock.personal_data is not None, self.bedrock.profiles),
+            cached=self.cache is not None,
         )
 
     def check_models(self, models: Collection[str], groups: Collection[str] = ()) -> None:
@@ -255,6 +260,11 @@ class Environment(Settings):
         }
         of_bills = self.bill.secrets if self.bill else ()
         return (*(name for name, settings in needed.items() if settings), *of_bills)
+
+    @property
+    def cache_name(self) -> str:
+        """The replication group's identifier, which its nodes' are made of."""
+        return f"litellm-{self.name}"
 
     @property
     def log_retention(self) -> str:

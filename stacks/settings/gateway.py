@@ -1,7 +1,7 @@
-"""What LiteLLM runs on: its tasks and its database."""
+"""What LiteLLM runs on: its tasks, its database, and what the tasks share."""
 
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -122,3 +122,16 @@ class Database(Settings):
         )
         taken = int(fewest + (most - fewest) * (self.max_capacity - low) / (high - low))
         return min(taken, MAX_CONNECTIONS_AT_HALF_ACU) if self.min_capacity <= 0.5 else taken
+
+
+class Cache(Settings):
+    """ElastiCache for Valkey, in which the tasks share what each would otherwise count for itself: limits a minute,
+    spend against budgets, which region is left out, whom a notice has been sent to, which keys are revoked.
+
+    Nothing in it is kept: what is lost with a node is counted anew, and without it each task counts for itself, as
+    without this setting. So one node is enough; `replica` has another in a second zone ready, which takes over within a
+    minute. `node` is what each of them is: micro has 0.5 GiB, and does some thousand requests a second.
+    """
+
+    node: Literal["cache.t4g.micro", "cache.r7g.large"] = "cache.t4g.micro"
+    replica: bool = False

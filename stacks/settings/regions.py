@@ -31,6 +31,7 @@ NEEDED: Final[Mapping[str, str]] = {
 """What every environment needs, by botocore's names."""
 ONBOARDING: Final[Mapping[str, str]] = {"apigatewayv2": "API Gateway", "dynamodb": "DynamoDB", "sqs": "SQS"}
 CLOCK: Final[Mapping[str, str]] = {"scheduler": "EventBridge Scheduler", "sqs": "SQS"}
+CACHE: Final[Mapping[str, str]] = {"elasticache": "ElastiCache"}
 BEDROCK: Final[Mapping[str, str]] = {"bedrock": "Bedrock"}
 PIPELINE: Final[Mapping[str, str]] = {"codebuild": "CodeBuild", "codepipeline": "CodePipeline"}
 
@@ -39,6 +40,7 @@ def lacking(environment: Environment) -> tuple[str, ...]:
     """The services that the environment needs and that are not known in its region, sorted by name."""
     clock = environment.onboarding or environment.report or environment.bill
     needed = {**NEEDED, **(ONBOARDING if environment.onboarding else {}), **(CLOCK if clock else {})}
+    needed |= CACHE if environment.cache else {}
     needed |= BEDROCK if environment.bedrock.variables else {}
     return unknown(environment.region, needed)
 

@@ -97,7 +97,7 @@ def broken(deployed: Deployed) -> list[str]:
 @invariant
 def storage_is_encrypted(deployed: Deployed) -> Iterator[str]:
     """Databases with a key of their own, buckets and queues at rest; every key rotates. AWS Foundational Security Best
-    Practices RDS.27, S3.17, SQS.1, KMS.4. (DynamoDB and log groups cannot be but encrypted.)
+    Practices RDS.27, S3.17, SQS.1, KMS.4, ElastiCache.4. (DynamoDB and log groups cannot be but encrypted.)
     """
     wanted: dict[str, Callable[[dict[str, Any]], Any]] = {
         "AWS::RDS::DBCluster": lambda it: it.get("StorageEncrypted") is True and it.get("KmsKeyId"),
@@ -105,6 +105,7 @@ def storage_is_encrypted(deployed: Deployed) -> Iterator[str]:
         "AWS::S3::Bucket": lambda it: it.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration"),
         "AWS::SQS::Queue": lambda it: it.get("SqsManagedSseEnabled") is True or it.get("KmsMasterKeyId"),
         "AWS::KMS::Key": lambda it: it.get("EnableKeyRotation") is True,
+        "AWS::ElastiCache::ReplicationGroup": lambda it: it.get("AtRestEncryptionEnabled") is True,
     }
     for kind, holds in wanted.items():
         for where, it in deployed.of(kind):
@@ -146,6 +147,14 @@ def nothing_answers_without_tls(deployed: Deployed) -> Iterator[str]:
     for where, it in deployed.of("AWS::RDS::DBClusterParameterGroup"):
         if it.get("Parameters", {}).get("rds.force_ssl") != "1":
             yield f"{where} lets the database answer without TLS"
+
+
+@invariant
+def the_cache_takes_tls_alone(deployed: Deployed) -> Iterator[str]:
+    """FSBP ElastiCache.5; "preferred" would take both ("In-transit encryption" of ElastiCache's user guide)."""
+    for where, it in deployed.of("AWS::ElastiCache::ReplicationGroup"):
+        if it.get("TransitEncryptionEnabled") is not True or it.get("TransitEncryptionMode") != "required":
+            yield f"{where} lets the cache answer without TLS"
 
 
 def _without_tls_policy(deployed: Deployed, kind: str, policy: str, target: str) -> Iterator[str]:
@@ -427,8 +436,8 @@ def no_secret_is_in_a_template(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def secrets_are_references(deployed: Deployed) -> Iterator[str]:
-    """A variable whose name is a secret's comes from Parameter Store, in this environment's place there; the database's
-    password too (docs/operations/first-deployment.md).
+    """A variable whose name is a secret's comes from Parameter Store, in this environment's place there; the
+    passwords of the database and the cache too (docs/operations/first-deployment.md).
     """
     for where, it in deployed.of("AWS::ECS::TaskDefinition"):
         for container in it["ContainerDefinitions"]:
@@ -440,6 +449,9 @@ def secrets_are_references(deployed: Deployed) -> Iterator[str]:
     for where, it in deployed.of("AWS::RDS::DBCluster"):
         if not str(it.get("MasterUserPassword")).startswith("{{resolve:ssm-secure:"):
             yield f"{where} has its password in plain text"
+    for where, it in deployed.of("AWS::ElastiCache::ReplicationGroup"):
+        if not str(it.get("AuthToken")).startswith("{{resolve:ssm-secure:"):
+            yield f"{where} has no password, or has it in plain text"
 
 
 def _secrets_of(container: dict[str, Any], deployed: Deployed) -> Iterator[str]:
@@ -462,6 +474,7 @@ NAMES: Final = {
     "AWS::Athena::WorkGroup": ("Name", 128, _PLAIN),
     "AWS::Chatbot::SlackChannelConfiguration": ("ConfigurationName", 128, _PLAIN),
     "AWS::CloudWatch::Dashboard": ("DashboardName", 255, _PLAIN),
+    "AWS::ElastiCache::ReplicationGroup": ("ReplicationGroupId", 40, r"[a-z](-?[a-z0-9])*"),
     "AWS::Glue::Database": ("DatabaseName", 255, r"[a-z0-9_]+"),
     "AWS::IAM::Role": ("RoleName", 64, _PLAIN),
     "AWS::Lambda::Function": ("FunctionName", 64, _PLAIN),

@@ -246,6 +246,7 @@ def groups(models: tuple[str, ...]) -> SearchStrategy[Written]:
     return some(
         gateway=gateways(),
         database=databases(),
+        cache=some(node=st.sampled_from(("cache.t4g.micro", "cache.r7g.large")), replica=st.booleans()),
         providers=some(
             azure_api_base=lower.map(BASE_URL.format),
             vertexai_project=st.just("example-llm-7"),

@@ -8,12 +8,19 @@ import pytest
 from ops.assembly import Template
 from stacks import CHECKOUT
 from stacks.company import company
+from stacks.settings import Environment
 from tests.company.synthesis import WITHOUT_BUNDLING, Templates
 from tests.company.synthesis import synthesized as synthesized_of
 
-__all__ = ["CHECKOUT", "STACKS", "WITHOUT_BUNDLING", "Template", "only", "resources", "statements"]
+__all__ = ["CHECKOUT", "STACKS", "WITHOUT_BUNDLING", "Template", "only", "resources", "stacks_of", "statements"]
 
 STACKS = ("Network", "Database", "Email", "Gateway", "Smoke", "Onboarding", "Datadog", "Usage", "Observability")
+"""Those of every environment of the example company."""
+
+
+def stacks_of(environment: Environment) -> set[str]:
+    """Those of one of them: a cache is in some."""
+    return {*STACKS, *(["Cache"] if environment.cache else [])}
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,8 @@ CHANGED: dict[str, dict[str, Any]] = {
         "database.max_capacity": 64,
         "database.reader": False,
         "database.backup_days": 7,
+        "cache.node": "cache.t4g.micro",
+        "cache.replica": False,
         "providers.azure_api_base": "https://other.openai.azure.com",
         "providers.azure_ai_api_base": "https://other.services.ai.azure.com",
         "providers.vertexai_project": "other-project",

@@ -254,6 +254,12 @@ def test_secrets_are_references(templates: Templates, environment: Environment, 
     assert found == {name: _parameter_arn(environment, name) for name in _config(environment).secrets}
 
 
+CACHE_VARIABLES = {
+    *("REDIS_HOST", "REDIS_PORT", "REDIS_SSL"),
+    *("REDIS_SOCKET_CONNECT_TIMEOUT", "REDIS_CIRCUIT_BREAKER_RECOVERY_TIMEOUT"),
+}
+
+
 @in_every_environment
 @of_each_task
 def test_plain_variables(templates: Templates, environment: Environment, task: str) -> None:
@@ -282,6 +288,12 @@ def test_plain_variables(templates: Templates, environment: Environment, task: s
     # What people ask for a larger budget with, if there is such a command.
     assert variables.get("BUDGET_COMMAND") == (environment.onboarding.command if environment.onboarding else None)
     assert text(variables["DATABASE_HOST"]) == "<Cluster.Endpoint.Address>"
+    # Nothing of a Redis where there is no cache: LiteLLM would look for it.
+    shared = {name: value for name, value in variables.items() if name.startswith("REDIS_")}
+    assert shared.keys() == (CACHE_VARIABLES if environment.cache else set())
+    if environment.cache:
+        assert text(shared.pop("REDIS_HOST")) == "<Group.PrimaryEndPoint.Address>"
+        assert (shared["REDIS_PORT"], shared["REDIS_SSL"]) == ("6379", "True")
 
 
 @in_every_environment

@@ -131,11 +131,17 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
         ("GatewayGroup", "Egress", each.port, each.security_group_id or str(each.cidr))
         for each in environment.providers.servers
     }
+    cache = (
+        {("GatewayGroup", "Egress", 6379, "CacheGroup"), ("CacheGroup", "Ingress", 6379, "GatewayGroup")}
+        if environment.cache
+        else set()
+    )
     return (
         callers
         | smoke_test
         | endpoints
         | servers
+        | cache
         | {
             ("LoadBalancerGroup", "Egress", 4000, "GatewayGroup"),
             ("GatewayGroup", "Ingress", 4000, "LoadBalancerGroup"),

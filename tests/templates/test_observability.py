@@ -57,6 +57,13 @@ OF_ONBOARDING: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "ReceiverDuration": ("Duration", "p90", 300, 2500, TEN_MINUTES),
     "SlackCertificate": ("DaysToExpiry", "Minimum", 86400, 30, ONCE),
 }
+OF_CACHE: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
+    "CacheMemory": ("DatabaseMemoryUsagePercentage", "Maximum", 300, 80, QUARTER),
+    "CacheCpu": ("EngineCPUUtilization", "Maximum", 300, 80, QUARTER),
+    "CacheConnections": ("CurrConnections", "Maximum", 300, 16_000, QUARTER),
+    "CacheEvictions": ("Evictions", "Sum", 300, 1, TWICE_OF_THREE),
+    "CacheUnreachable": ("CurrConnections", "Maximum", 300, 1, QUARTER),
+}
 OF_USAGE: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "UsageUndelivered": ("ApproximateNumberOfMessagesVisible", "Maximum", 300, 1, ONCE),
 }
@@ -64,10 +71,11 @@ OF_USAGE: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
 MISSING = {
     "NoHealthyTask": "breaching",
     "TasksMissing": "breaching",
+    "CacheUnreachable": "breaching",
     "GatewayCertificate": "ignore",
     "SlackCertificate": "ignore",
 }
-COMPARISON = {"NoHealthyTask": "LessThan", "GatewayCertificate": "LessThan", "SlackCertificate": "LessThan"}
+COMPARISON = dict.fromkeys(("NoHealthyTask", "CacheUnreachable", "GatewayCertificate", "SlackCertificate"), "LessThan")
 DESCRIPTION = re.compile(r"(?P<means>.+\.) Threshold: (?P<why>.+\.) First: (?P<do>.+\.)")
 # Lines as LiteLLM writes them to a container's log, with the answer of an intake and the names of files shortened.
 DATADOG_LINE = {
@@ -158,6 +166,8 @@ def _expected(environment: Environment) -> dict[str, tuple[str, str, int, float,
         expected |= {"NatPorts": (nat, "Sum", 300, 1, ONCE)}
     if environment.database.reader:
         expected |= {"ReplicaLag": ("AuroraReplicaLag", "Average", 300, 1000, QUARTER)}
+    if environment.cache:
+        expected |= OF_CACHE
     if environment.onboarding:
         expected |= OF_ONBOARDING
     if environment.report or environment.bill:
@@ -296,7 +306,7 @@ def test_what_is_watched_is_there_before(environment: Environment) -> None:
         for name, stack in stacks.items()
         if any("Watched" in logical_id for logical_id in resources(stack.template, "AWS::SSM::Parameter"))
     }
-    without = {"Email", "Observability"} | ({"Network"} if environment.network.vpc else set[str]())
+    without = {"Email", "Observability", "Cache"} | ({"Network"} if environment.network.vpc else set[str]())
     assert written == set(stacks) - without
     assert {stacks[name].id for name in written} <= before
 

@@ -8,7 +8,7 @@ import pytest
 from stacks.company import config_file, environments
 from stacks.gateway_stage import GatewayStage
 from stacks.settings import Environment
-from tests.templates.conftest import STACKS, WITHOUT_BUNDLING, Template, resources
+from tests.templates.conftest import STACKS, WITHOUT_BUNDLING, Template, resources, stacks_of
 from tests.templates.synthesis import VARIANT, artifacts, plain
 
 ENVIRONMENTS = environments()
@@ -24,6 +24,8 @@ BY_SETTING = {
         *(f"WatchedVpcPublicSubnet{number}NATGateway" for number in (2, 3)),
         "VpcEndpoint",
         "EndpointGroup",
+        "CacheGroup",
+        "GatewayGroupToCacheGroup",
     ),
     "Database": ("ClusterReader",),
     "Email": (),
@@ -32,7 +34,7 @@ BY_SETTING = {
     "Onboarding": (),
     "Datadog": (),
     "Usage": (),
-    "Observability": ("Slack", "ReplicaLag"),
+    "Observability": ("Slack", "ReplicaLag", "Cache"),
 }
 
 # Only the local run's settings compare these bills.
@@ -83,7 +85,7 @@ NAME_PROPERTIES = {
 @as_deployed
 def test_stacks_carry_the_tags(environment: Environment) -> None:
     assert {name: stack.tags for name, stack in artifacts()[environment.name].items()} == dict.fromkeys(
-        STACKS, environment.tags
+        stacks_of(environment), environment.tags
     )
 
 
@@ -91,7 +93,7 @@ def test_stacks_carry_the_tags(environment: Environment) -> None:
 def test_stack_names_and_places(environment: Environment) -> None:
     stacks = artifacts()[environment.name]
     assert {stack.stack_name for stack in stacks.values()} == {
-        f"litellm-{environment.name}-{name.lower()}" for name in STACKS
+        f"litellm-{environment.name}-{name.lower()}" for name in stacks_of(environment)
     }
     places = {(stack.environment.account, stack.environment.region) for stack in stacks.values()}
     assert places == {(environment.account, environment.region)}

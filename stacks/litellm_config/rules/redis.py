@@ -1,4 +1,4 @@
-"""Redis, which this gateway has none of, and the caches that LiteLLM keeps elsewhere."""
+"""Redis, of which the tasks reach only the deployment's own, and the caches that LiteLLM keeps elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Final
 
 from stacks.litellm_config.rules.reading import Reading
 
-NO_REDIS: Final = "this gateway has no Redis (docs/decisions/0016-no-redis.md), and its tasks reach none: {}"
+NO_REDIS: Final = (
+    "what the tasks share is in the Valkey that cache of the environment's settings makes (docs/config.md), which the "
+    "task is told of by itself, and they reach no other Redis: {}"
+)
 
 _GENERAL: Final = ("coordination_redis", "use_redis_transaction_buffer", "use_shared_health_check")
 _LITELLM: Final = ("enable_redis_auth_cache",)

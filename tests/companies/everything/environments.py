@@ -9,6 +9,7 @@ from stacks.settings import (
     AzureBill,
     Bedrock,
     Bill,
+    Cache,
     Database,
     Datadog,
     Email,
@@ -152,6 +153,7 @@ def everyone12() -> Environment:
             cpu=4096, memory=16384, workers=2, min_tasks=3, max_tasks=9, max_in_flight_requests=150, spot=True
         ),
         database=Database(min_capacity=1.5, max_capacity=32, reader=True, backup_days=35),
+        cache=Cache(node="cache.r7g.large", replica=True),
         providers=providers("everyone"),
         bedrock=bedrock(),
         variables={"AZURE_OTHER_BASE": "https://example-everyone-2.openai.azure.com"},

@@ -6,6 +6,7 @@
 from stacks.settings import (
     Alarms,
     Bill,
+    Cache,
     Database,
     Datadog,
     Email,
@@ -123,6 +124,8 @@ def prod() -> Environment:
         ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,), also_open=("mcp",)),
         gateway=Gateway(min_tasks=3, max_tasks=12),
         database=Database(min_capacity=1, max_capacity=16, reader=True, backup_days=35),
+        # Three tasks and more count as one.
+        cache=Cache(),
         providers=Providers(
             azure_api_base="https://example-llm.openai.azure.com",
             vertexai_project="example-llm",

@@ -311,3 +311,43 @@ def test_it_runs_with_every_shell_that_an_image_may_have(image: Image) -> None:
     for shell in filter(None, map(shutil.which, ("dash", "bash"))):
         result = execute(image, [shell, "entrypoint.sh", *PRINT_ENVIRONMENT])
         assert urlsplit(seen(result)["DATABASE_URL"]).hostname == "database.example.internal", shell
+
+
+SHARED = {"REDIS_HOST": "cache.example.internal", "REDIS_PORT": "6379", "REDIS_PASSWORD": "cache-password"}
+PRINT_FILE = (
+    *(sys.executable, "-c"),
+    "import json, os, sys, yaml; p = sys.argv[1];"
+    "print(json.dumps([yaml.safe_load(open(p)), sorted(os.listdir(os.path.dirname(os.path.abspath(p))))]))",
+    "config.yaml",
+)
+
+
+def test_a_shared_valkey_is_told_to_litellm_by_its_configuration(image: Image) -> None:
+    (image.folder / "masking.py").write_text("datadog = None\n")
+    document, beside = json.loads(run(image, *PRINT_FILE, **SHARED).stdout)
+    own = yaml.safe_load((image.folder / "config.yaml").read_text())
+    assert document == own | {"general_settings": {"coordination_redis": {"host": "os.environ/REDIS_HOST"}}}
+    assert "masking.py" in beside  # where LiteLLM looks for the modules that the file names
+
+
+def test_what_the_file_says_beside_a_shared_valkey_is_kept(image: Image) -> None:
+    text = CONFIG + 'general_settings: {alerting: [slack], n: "2026-12-01"}\n'
+    (image.folder / "config.yaml").write_text(text)
+    document, _ = json.loads(run(image, *PRINT_FILE, **SHARED).stdout)
+    assert document["general_settings"] == {
+        "alerting": ["slack"],
+        "n": "2026-12-01",
+        "coordination_redis": {"host": "os.environ/REDIS_HOST"},
+    }
+
+
+def test_without_a_shared_valkey_the_file_is_as_it_is(image: Image) -> None:
+    document, _ = json.loads(run(image, *PRINT_FILE).stdout)
+    assert document == yaml.safe_load((image.folder / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["REDIS_PORT", "REDIS_PASSWORD"])
+def test_a_shared_valkey_needs_its_port_and_its_password(image: Image, name: str) -> None:
+    done = run(image, **SHARED | {name: ""})
+    assert done.returncode == 78
+    assert name in done.stderr and "cache-password" not in done.stdout + done.stderr

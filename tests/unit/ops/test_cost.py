@@ -122,7 +122,7 @@ def test_the_table_has_a_column_for_each_environment() -> None:
 def test_it_prints_the_parts_and_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--env", "prod", "--guidance"]) == 0
     printed = capsys.readouterr().out
-    assert "prod, ap-northeast-1: 678 USD a month at rest" in printed
+    assert "prod, ap-northeast-1: 694 USD a month at rest" in printed
     assert "without: database.reader=False" in printed
     assert printed.splitlines()[-1].split()[:2] == ["Sum", "378.10"]
 

@@ -67,7 +67,7 @@ def test_a_compose_file() -> None:
     bringing, report = brought("compose")
     dropped = why(bringing, Fate.DROPPED)
     assert dropped["services.db"] == "Aurora PostgreSQL is in its place, and starts empty"
-    assert "no Redis" in dropped["services.cache"] and "load balancer" in dropped["services.proxy"]
+    assert "Valkey" in dropped["services.cache"] and "load balancer" in dropped["services.proxy"]
     assert "no part of the gateway" in dropped["services.notes"]
     assert "LiteLLM 1.81.3 is older than this gateway's" in dropped["services.litellm.image"]
     assert "nothing in config.yaml refers to it" in dropped["services.litellm.environment.TEAM_NAME"]
