@@ -32,6 +32,12 @@ _RESIDENCE: Final = {
     "global": "`global.` keeps prompts nowhere in particular",
 }
 
+_MORE: Final[Mapping[str, tuple[str, ...]]] = {
+    # By which Mistral caches a prompt, and LiteLLM would drop.
+    "mistral": ("allowed_openai_params: [prompt_cache_key]",),
+}
+"""What an entry of a provider has beside its address and key."""
+
 _AZURE_VERSION: Final = "2025-04-01-preview"
 
 # What follows the models, but for what depends on the answers: {callbacks}, {budget} and {alerting}.
@@ -195,7 +201,8 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
     elif provider in APIS:
         row = BY_NAME[provider]
         yield from _comment(f"{row.title}.", "  ")
-        yield from _entries(found, *(f"{name}: os.environ/{variable}" for name, variable in row.variables.items()))
+        parameters = [f"{name}: os.environ/{variable}" for name, variable in row.variables.items()]
+        yield from _entries(found, *parameters, *_MORE.get(provider, ()))
     else:
         yield from _comment(
             "Google Vertex AI. VERTEX_CREDENTIALS is the whole JSON of a service account's key, which LiteLLM takes as "
