@@ -303,6 +303,9 @@ def check_guardrail(reading: Reading, place: Place, given: object, key: str = "g
     if given is None:
         return
     mapping: dict[str, Any] = reading.mapping(place, given)
+    if str(mapping.get("trace", "disabled")) != "disabled":
+        told = "with trace the answer tells its caller what was masked or blocked, as it was: leave it out"
+        reading.warn(place, told, at=("trace",))
     if mapping.get(key) == f"{REFERENCE}{GUARDRAIL_ID}":
         _check_made_guardrail(reading, place, mapping)
     elif mapping and not reading.value(mapping.get(key)):
