@@ -225,9 +225,12 @@ def _server(found: list[Deployment], company: dict[str, Any]) -> Iterator[str]:
         "out to it. What a token costs there is what is said here.",
         "  ",
     )
-    parameters = [f"api_base: {_scalar(company['server.address'])}"] if company.get("server.address") else []
+    # As long as it is not answered, an address that refuses nothing.
+    parameters = [f"api_base: {_scalar(company.get('server.address', 'https://models.example.com/v1'))}"]
     if company.get("server.key"):
-        parameters.append(f"api_key: os.environ/{BY_NAME[SERVERS[company['server.speaks']]].variables['api_key']}")
+        parameters.append(
+            f"api_key: os.environ/{BY_NAME[SERVERS[company.get('server.speaks', 'vllm')]].variables['api_key']}"
+        )
     yield from _entries(found, *parameters)
 
 

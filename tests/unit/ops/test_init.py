@@ -438,7 +438,8 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ),
     (
         one(server={"address": "vllm.example.com:8000", "models": ["m"]}),
-        "server.address: 'vllm.example.com:8000' is no address: write it as http://HOST:PORT/v1, with its name in small letters",
+        "server.address: 'vllm.example.com:8000' is no address: write it as http://HOST:PORT/v1, with its name in "
+        "small letters",
     ),
     (
         {**least(server_peer="all"), "server": {"address": "http://vllm.example.com:8000/v1", "models": ["m"]}},
