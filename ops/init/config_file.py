@@ -203,8 +203,8 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
     elif provider in APIS:
         row = BY_NAME[provider]
         yield from _comment(f"{row.title}.", "  ")
-        parameters = [f"{name}: os.environ/{variable}" for name, variable in row.variables.items()]
-        yield from _entries(found, *parameters, *_MORE.get(provider, ()))
+        references = [f"{name}: os.environ/{variable}" for name, variable in row.variables.items()]
+        yield from _entries(found, *references, *_MORE.get(provider, ()))
     else:
         yield from _comment(
             "Google Vertex AI. VERTEX_CREDENTIALS is the whole JSON of a service account's key, which LiteLLM takes as "

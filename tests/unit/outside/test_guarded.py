@@ -115,7 +115,7 @@ def test_a_stream_is_the_same() -> None:
     events = [(event.headers[":event-type"], json.loads(event.payload)) for event in buffer]
     text = "".join(event["delta"]["text"] for kind, event in events if kind == "contentBlockDelta")
     assert text.endswith("{EMAIL}")
-    last = dict(events)
+    last: dict[str, Any] = dict(events)
     assert last["messageStop"] == {"stopReason": "guardrail_intervened"}
     assert [*last["metadata"]["trace"]["guardrail"]["outputAssessments"]] == ["abc123"]
 
