@@ -112,10 +112,10 @@ def test_a_stream_is_the_same() -> None:
     buffer = EventStreamBuffer()
     for chunk in answered.chunks:
         buffer.add_data(chunk)
-    events = [(event.headers[":event-type"], json.loads(event.payload)) for event in buffer]
+    events: list[tuple[str, Any]] = [(str(each.headers[":event-type"]), json.loads(each.payload)) for each in buffer]
     text = "".join(event["delta"]["text"] for kind, event in events if kind == "contentBlockDelta")
     assert text.endswith("{EMAIL}")
-    last: dict[str, Any] = dict(events)
+    last = dict(events)
     assert last["messageStop"] == {"stopReason": "guardrail_intervened"}
     assert [*last["metadata"]["trace"]["guardrail"]["outputAssessments"]] == ["abc123"]
 
