@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ops.doctor.bootstrap import bootstrap_command
 from ops.init.answers import Answers
-from ops.init.models import APIS, deployments
+from ops.init.models import APIS, deployments, server_place
 from ops.secrets import KNOWN, required_secrets
 from stacks.company import Company
 from stacks.litellm_config.providers import BY_NAME
@@ -109,6 +109,12 @@ def _models(answers: Answers, environments: tuple[Environment, ...], config: Pat
     for provider in APIS:
         if provider in used:
             yield _api(provider, tuple(model.partition("/")[2] for model in used[provider]), environments)
+    if "server" in used:
+        let_in = ", and that it lets the tasks in on that port" if server_place(answers.company) else ""
+        yield Step(
+            f"{answers.company['server.address']}: see that it has these models{let_in}.",
+            tuple(model.partition("/")[2] for model in used["server"]),
+        )
 
 
 def _api(provider: str, ids: tuple[str, ...], environments: tuple[Environment, ...]) -> Step:

@@ -11,7 +11,7 @@ import yaml
 
 from ops.init.answers import Answers
 from ops.init.comments import comment as _comment
-from ops.init.models import APIS, NO_PROFILE, Deployment, deployments, fallbacks
+from ops.init.models import APIS, NO_PROFILE, SERVERS, Deployment, deployments, fallbacks
 from stacks.litellm_config import COMING, PRICES_FROM
 from stacks.litellm_config.providers import BY_NAME
 
@@ -31,6 +31,12 @@ _RESIDENCE: Final = {
     "apac": "`apac.` keeps prompts in Asia and the Pacific",
     "global": "`global.` keeps prompts nowhere in particular",
 }
+
+_MORE: Final[Mapping[str, tuple[str, ...]]] = {
+    # By which Mistral caches a prompt, and LiteLLM would drop.
+    "mistral": ("allowed_openai_params: [prompt_cache_key]",),
+}
+"""What an entry of a provider has beside its address and key."""
 
 _AZURE_VERSION: Final = "2025-04-01-preview"
 
@@ -194,10 +200,13 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
         )
         parameters = ("api_base: os.environ/AZURE_API_BASE", "api_key: os.environ/AZURE_API_KEY")
         yield from _entries(found, *parameters, f'api_version: "{_AZURE_VERSION}"')
+    elif provider == "server":
+        yield from _server(found, company)
     elif provider in APIS:
         row = BY_NAME[provider]
         yield from _comment(f"{row.title}.", "  ")
-        yield from _entries(found, *(f"{name}: os.environ/{variable}" for name, variable in row.variables.items()))
+        references = [f"{name}: os.environ/{variable}" for name, variable in row.variables.items()]
+        yield from _entries(found, *references, *_MORE.get(provider, ()))
     else:
         yield from _comment(
             "Google Vertex AI. VERTEX_CREDENTIALS is the whole JSON of a service account's key, which LiteLLM takes as "
@@ -210,6 +219,21 @@ def _provider(provider: str, found: list[Deployment], company: dict[str, Any]) -
             "vertex_location: os.environ/VERTEXAI_LOCATION",
             "vertex_credentials: os.environ/VERTEX_CREDENTIALS",
         )
+
+
+def _server(found: list[Deployment], company: dict[str, Any]) -> Iterator[str]:
+    yield from _comment(
+        "A server of our own. Where it is not HTTPS on port 443, providers.servers of each environment lets the tasks "
+        "out to it. What a token costs there is what is said here.",
+        "  ",
+    )
+    # As long as it is not answered, an address that refuses nothing.
+    parameters = [f"api_base: {_scalar(company.get('server.address', 'https://models.example.com/v1'))}"]
+    if company.get("server.key"):
+        parameters.append(
+            f"api_key: os.environ/{BY_NAME[SERVERS[company.get('server.speaks', 'vllm')]].variables['api_key']}"
+        )
+    yield from _entries(found, *parameters)
 
 
 def _bedrock(found: list[Deployment], geography: str) -> Iterator[str]:
@@ -244,13 +268,13 @@ def _entries(found: Iterable[Deployment], *parameters: str) -> Iterator[str]:
 
 def _info(each: Deployment) -> Iterator[str]:
     """What LiteLLM is to know of an entry: whose price it has, and the changes that its list does not know."""
-    described = ", ".join(f"{key}: {_scalar(value)}" for key, value in each.info.items())
+    described = ", ".join(f"{key}: {_written(value)}" for key, value in each.info.items())
     if not (changes := _coming(each)):
         if described:
             yield f"    model_info: {{{described}}}"
         return
     yield "    model_info:"
-    yield from (f"      {key}: {_scalar(value)}" for key, value in each.info.items())
+    yield from (f"      {key}: {_written(value)}" for key, value in each.info.items())
     yield from _comment(
         "What changes on a day that the provider has announced, and LiteLLM's list does not know: US dollars per token "
         "(docs/costs.md).",
@@ -264,7 +288,11 @@ def _info(each: Deployment) -> Iterator[str]:
 
 def _coming(each: Deployment) -> Mapping[str, Mapping[str, float]]:
     """The announced changes of a model's price, by day."""
-    return COMING.get(each.info.get("base_model") or each.model.removeprefix("bedrock/"), {})
+    return COMING.get(str(each.info.get("base_model") or "") or each.model.removeprefix("bedrock/"), {})
+
+
+def _written(value: str | float) -> str:
+    return _scalar(value) if isinstance(value, str) else _price(value)
 
 
 def _price(price: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ops.init.answers import Answers
-from ops.init.models import deployments
+from ops.init.models import deployments, server_place
 from stacks.settings import Environment, Releases, by_name
 
 # What a size means, but for what has its default: of the service, of the database, and how long logs are kept.
@@ -123,7 +123,17 @@ def _providers(company: Mapping[str, Any], own: Mapping[str, Any]) -> Tree:
         vertexai_project=own.get("vertex_project"),
         vertexai_location=location if location != "global" else None,
         dd_site=site,
+        servers=_servers(company, own),
     )
+
+
+def _servers(company: Mapping[str, Any], own: Mapping[str, Any]) -> list[Tree]:
+    """The way to a server of one's own, if it takes one."""
+    if not (place := server_place(company)):
+        return []
+    host, port = place
+    peer = own.get("server_peer", "10.0.0.0/8")
+    return [{"host": host, "port": port, "security_group_id" if peer.startswith("sg-") else "cidr": peer}]
 
 
 def _onboarding(company: Mapping[str, Any], own: Mapping[str, Any]) -> Tree | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ops.init.kinds import RefusedError
 from stacks.litellm_config import GEOGRAPHIES, priced_models
@@ -24,6 +25,9 @@ APIS: Final[Mapping[str, tuple[str, ...]]] = {
     "mistral": ("mistral-large-4", "mistral-small-latest"),
 }
 """By LiteLLM's prefix, those of the providers that ask for a key, and of Azure AI Foundry for an address as well."""
+
+SERVERS: Final = {"vllm": "hosted_vllm", "ollama": "ollama_chat"}
+"""LiteLLM's prefix for a server of one's own, by what it speaks: vLLM's is OpenAI's format, as others have it too."""
 
 SUBSTITUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "claude-opus-5-5": ("claude-sonnet-5-5",),
@@ -59,7 +63,7 @@ class Deployment:
     name: str
     model: str  # with the provider's prefix
     region: str | None = None
-    info: Mapping[str, str] = field(default_factory=dict)
+    info: Mapping[str, str | float] = field(default_factory=dict)
 
 
 def geographies_of(region: str) -> str:
@@ -171,6 +175,30 @@ def api(provider: str, named: Iterable[str]) -> Iterator[Deployment]:
         yield Deployment(name, f"{provider}/{id_ or name}")
 
 
+def server(company: Mapping[str, Any]) -> Iterator[Deployment]:
+    """The entries of NAME or NAME=ID of a server of one's own, each with what a token costs there.
+
+    Raises
+    ------
+    RefusedError
+        One is not written as a model.
+    """
+    millions = {kind: company.get(f"server.{kind}_price", 0) for kind in ("input", "output")}
+    prices = {f"{kind}_cost_per_token": float(f"{price / 1e6:.12g}") for kind, price in millions.items()}
+    prefix = SERVERS[company.get("server.speaks", "vllm")]
+    for each in company.get("server.models", ()):
+        name, id_ = _named(each)
+        yield Deployment(name, f"{prefix}/{id_ or name}", info=prices)
+
+
+def server_place(company: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Host and port of that server, where the tasks have to be let out to them; None if HTTPS is all it takes."""
+    address = str(company.get("server.address") or "") if company.get("server") else ""
+    parts = urlsplit(address)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return (parts.hostname, port) if parts.hostname and (parts.scheme, port) != ("https", 443) else None
+
+
 def _named(written: str) -> tuple[str, str | None]:
     found = _NAMED.fullmatch(written)
     if not found:
@@ -192,6 +220,8 @@ def deployments(company: Mapping[str, Any]) -> Iterator[tuple[str, list[Deployme
     for provider in APIS:
         if company.get(provider):
             yield provider, list(api(provider, company.get(f"{provider}.models", ())))
+    if company.get("server"):
+        yield "server", list(server(company))
 
 
 def fallbacks(names: Iterable[str]) -> Iterator[tuple[str, str]]:

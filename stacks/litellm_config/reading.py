@@ -25,6 +25,7 @@ from stacks.litellm_config.rules import (
     models,
     modules,
     pass_through,
+    policies,
     redis,
     references,
     router,
@@ -88,6 +89,7 @@ def load_config(
     closed.check(reading)
     tools, endpoints = mcp.check(reading), pass_through.check(reading)
     asked = guardrails.check(reading, found)
+    policies.check(reading)
     named, alerting, needs = callbacks.check(reading)
     models.check_charged(reading, found)
     pool_limit, request_timeout = settings.check(reading)

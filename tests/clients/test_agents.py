@@ -20,7 +20,7 @@ from stacks.company import Company, company
 from tests.clients.agents import AGENTS, Agent, Desk, Run
 from tests.clients.recorder import Recorder
 from tests.e2e.conftest import eventually
-from tests.e2e.test_costs import Figures, billed
+from tests.e2e.costs import Figures, billed
 
 ROUTES = json.loads(Path(__file__).with_name("routes.json").read_text())
 SECRET = "marmalade-7731"  # in a file, and in no prompt

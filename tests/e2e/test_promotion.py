@@ -20,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import pytest
 from aws_cdk import App, BootstraplessSynthesizer
 
 from local import assets
+from local.callers import OFFICE
 from local.gateway import LocalGateway, outside_of, start_emulator
 from local.outside.images import PIXEL
+from local.outside.passed import ANSWERED
 from local.outside.records import Fault
 from local.refusals import ROLES
 from ops.secrets import required_secrets
@@ -34,7 +37,9 @@ from stacks.company import load
 from stacks.releases.image import REPOSITORY, ImageStack, build_context
 from stacks.settings import Environment
 from tests.checkout import copy_checkout
-from tests.e2e.conftest import callers
+from tests.e2e.conftest import callers, eventually
+from tests.e2e.test_edge import AWS
+from tests.e2e.test_edge import pytestmark as two_addresses
 
 OWN = "tests/companies/two-accounts"
 RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
@@ -339,7 +344,7 @@ def test_a_model_of_another_account_is_called_by_its_role(company: Company, hist
     asked_for = {
         one["action"]
         for one in decided
-        if one["principal"].split("/")[1].startswith(own.task_role.rstrip("*")) and one["resource"] == ELSEWHERE
+        if one["resource"] == ELSEWHERE and one["principal"].split("/")[1].startswith(own.task_role.rstrip("*"))
     }
     assert asked_for == {"sts:AssumeRole", "sts:TagSession"}
     assert all(one["allowed"] for one in decided if one["resource"] == ELSEWHERE)
@@ -381,7 +386,7 @@ def told(answer: str) -> str:
 
 def _texts(node: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
     for key, value in node.items() if isinstance(node, dict) else ():
-        if key in ("content", "text") and isinstance(value, str):
+        if key in ("content", "delta", "text") and isinstance(value, str):
             yield value
         elif isinstance(value, dict | list):
             yield from _texts(value)
@@ -402,8 +407,8 @@ MASKED: Mapping[str, tuple[str, dict[str, Any]]] = {
     "messages": ("/v1/messages", {"max_tokens": 100}),
     "messages, streamed": ("/v1/messages", {"max_tokens": 100, "stream": True}),
     "responses": ("/v1/responses", {}),
+    "responses, streamed": ("/v1/responses", {"stream": True}),
 }
-"""A streamed answer of /v1/responses is not masked, in LiteLLM 1.106.12: docs/config.md says so."""
 
 
 @pytest.mark.parametrize("shape", MASKED)
@@ -418,13 +423,49 @@ def test_personal_data_reaches_neither_a_model_nor_a_caller(company: Company, hi
         return done.text
 
     personal, mask = "電話は03-1234-5678, mail taro@example.com", "電話は{JAPANESE_PHONE}, mail {EMAIL}"
-    guarded = {"guardrails": ["personal-data"]}
+    guarded = {"policies": ["personal-data"]}
     assert number(answer(personal, **guarded)) == number(answer(mask))
     assert number(answer(personal)) != number(answer(mask))
     backwards = "Say backwards: moc.elpmaxe@orat"
     assert "taro@example.com" in told(answer(backwards))
     assert "taro@example.com" not in told(answer(backwards, **guarded))
     assert "{EMAIL}" in told(answer(backwards, **guarded))
+
+
+def test_a_stream_that_cannot_be_masked_is_ended(company: Company, history: History) -> None:
+    """In Google's format: with an error, and without a word of the answer."""
+    contents = [{"role": "user", "parts": [{"text": "Say backwards: moc.elpmaxe@orat"}]}]
+    route = "/v1beta/models/nova-2-lite:streamGenerateContent"
+    body = {"contents": contents, "policies": ["personal-data"]}
+    done = company.gateways["prod"].api("POST", route, params={"alt": "sse"}, json=body)
+    assert "guardrail_error" in done.text
+    assert "taro@example.com" not in done.text
+    assert "number" not in done.text
+
+
+@two_addresses
+def test_an_open_path_leads_whoever_has_a_key_to_its_service(company: Company, history: History) -> None:
+    """From the office, by way of the web ACL: nobody without a key, and nothing below it or beside it."""
+    gateway, user = company.gateways["prod"], "house@example.com"
+    key = gateway.user_key(user)
+
+    def ask(path: str, key: str = key) -> httpx.Response:
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=OFFICE), timeout=60) as client:
+            headers = {"Authorization": f"Bearer {key}"}
+            return client.post(f"{gateway.url}{path}", headers=headers, json={"question": "?"})
+
+    answer = ask("/house")
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"answer": ANSWERED, "asked": "POST /", "body": {"question": "?"}}
+    assert ask("/house", "sk-nobodys").status_code == 401
+    for path in ("/house/below", "/houses", "/user/new"):
+        refused = ask(path)
+        assert (refused.status_code, refused.headers["server"]) == (403, AWS)
+
+    def spent() -> float:
+        return float(gateway.api("GET", "/user/info", params={"user_id": user}).json()["user_info"]["spend"])
+
+    assert eventually(spent) == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(

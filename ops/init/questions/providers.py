@@ -6,18 +6,29 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from ops.init import config_file, models
 from ops.init.answers import Answers
-from ops.init.kinds import RefusedError, choice, mapping, setting, text, texts
+from ops.init.kinds import YES_NO, RefusedError, choice, mapping, number, setting, text, texts
 from ops.init.meaning import environment_of
 from ops.init.questions.question import Context, Default, Question, always, before, given, part
 from stacks.litellm_config import PROVIDER_SETTINGS, ConfigError, load_config
+from stacks.litellm_config.provider import Address
 from stacks.litellm_config.providers import BY_NAME
 from stacks.settings import Environment, Gateway, Providers, Region
+from stacks.settings.values import like
+
+ServerAddress = Annotated[
+    str,
+    like(
+        r"https?://[a-z0-9.-]+(:\d{1,5})?(/[\w./-]*)?",
+        "no address: write it as http://HOST:PORT/v1, with its name in small letters",
+    ),
+]
+_NO_PEER: Final = "no security group and no range: write it as sg-… or as 10.1.2.0/24"
 
 
 def _geography(context: Context) -> str:
@@ -34,7 +45,9 @@ def _check_listed(key: str) -> Callable[[Context, Any], None]:
             file = Path(folder) / "config.yaml"
             file.write_text(config_file.written(answers), "utf-8")
             try:
-                load_config(file, provided={*some, *PROVIDER_SETTINGS})
+                place = models.server_place(answers.company)
+                servers = {Address(*place): True} if place else {}
+                load_config(file, provided={*some, *PROVIDER_SETTINGS}, servers=servers)
             except ConfigError as error:
                 # The first is enough, and its line is of a file that nobody sees.
                 (first, *_) = str(error).splitlines()
@@ -43,7 +56,7 @@ def _check_listed(key: str) -> Callable[[Context, Any], None]:
     return check_listed
 
 
-_ASKED: Final[tuple[str, ...]] = ("bedrock", "azure", "vertex", *models.APIS)
+_ASKED: Final[tuple[str, ...]] = ("bedrock", "azure", "vertex", *models.APIS, "server")
 
 
 def _is_written(context: Context) -> bool:
@@ -134,11 +147,49 @@ PROVIDERS: Final = (
                 f"Use {BY_NAME[name].title}",
                 f"Its key, {BY_NAME[name].variables['api_key']}, is a secret of each environment.",
                 when=_is_written if BY_NAME[name].implied == ("api_key",) else _always,
-                check=_check_any_provider if name == _ASKED[-1] else lambda _, __: None,
             ),
             _models(name, "ID", always(list(offered))),
         )
     ),
+    part(
+        "server",
+        "Use a server of models of your own",
+        "vLLM, Ollama, or whatever speaks OpenAI's format, in the VPC or elsewhere. A second one is written by hand.",
+        when=_is_written,
+        check=_check_any_provider,
+    ),
+    Question(
+        "server.speaks",
+        "What it speaks",
+        choice(*models.SERVERS),
+        "vllm is OpenAI's format, which others speak too; ollama has a format of its own.",
+        always("vllm"),
+    ),
+    Question(
+        "server.address",
+        "Its address",
+        text(TypeAdapter(ServerAddress)),
+        "As the tasks call it: http://vllm.internal.example.com:8000/v1 (with /v1 for OpenAI's format). HTTP without "
+        "TLS is for a server within the network alone.",
+    ),
+    Question(
+        "server.key",
+        "Does it ask for a key",
+        YES_NO,
+        "HOSTED_VLLM_API_KEY or OLLAMA_API_KEY is then a secret of each environment.",
+        always(False),
+    ),
+    *(
+        Question(
+            f"server.{kind}_price",
+            f"US dollars of a million tokens of {what}",
+            number(TypeAdapter(Annotated[float, Field(ge=0)])),
+            "What budgets and reports are to count: nobody bills them. 0 counts nothing.",
+            always(0),
+        )
+        for kind, what in (("input", "prompts"), ("output", "answers"))
+    ),
+    _models("server", "ID", always(None)),
 )
 """Of the company as a whole: which providers, which of their models, and called where."""
 
@@ -166,6 +217,14 @@ ADDRESSES: Final = (
         "Its id, not its name.",
         before("vertex_project"),
         when=given("vertex"),
+    ),
+    Question(
+        "server_peer",
+        "Security group or range of the server of models",
+        text(TypeAdapter(Annotated[str, like(r"sg-[0-9a-f]{8,17}|[0-9.]+/\d+", _NO_PEER)])),
+        "sg-…, the server's or its load balancer's, or a range such as 10.1.2.0/24: where the tasks are let out to.",
+        before("server_peer"),
+        when=lambda context: models.server_place(context.answers.company) is not None,
     ),
     Question(
         "variables",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from stacks.endpoints import partition_of
@@ -302,6 +303,9 @@ def check_guardrail(reading: Reading, place: Place, given: object, key: str = "g
     if given is None:
         return
     mapping: dict[str, Any] = reading.mapping(place, given)
+    if str(mapping.get("trace", "disabled")) != "disabled":
+        told = "with trace the answer tells its caller what was masked or blocked, as it was: leave it out"
+        reading.warn(place, told, at=("trace",))
     if mapping.get(key) == f"{REFERENCE}{GUARDRAIL_ID}":
         _check_made_guardrail(reading, place, mapping)
     elif mapping and not reading.value(mapping.get(key)):
@@ -327,14 +331,28 @@ def _check_made_guardrail(reading: Reading, place: Place, given: dict[str, Any])
         )
     region = reading.value(given.get("aws_region_name"))
     _check_own_region(reading, place, region, "this guardrail is", at=("aws_region_name",))
-    modes = given.get("mode")
-    if "mode" in given and "pre_call" not in (modes if isinstance(modes, list) else [modes]):
+    if "mode" in given and not any(map(_looks_before, _same(reading, given))):
         reading.warn(
             place,
             "without pre_call no prompt is masked: during_call looks at it while the model has it already; write "
             "mode: [pre_call, post_call]",
             at=("mode",),
         )
+
+
+def _looks_before(given: Mapping[str, Any]) -> bool:
+    modes = given.get("mode")
+    return "pre_call" in (modes if isinstance(modes, list) else [modes])
+
+
+def _same(reading: Reading, given: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """It, and the guardrails of the file that ask the same one of Bedrock."""
+    yield given
+    entries = reading.document.get("guardrails")
+    for entry in entries if isinstance(entries, list) else ():
+        parameters = entry.get("litellm_params") if isinstance(entry, dict) else None
+        if isinstance(parameters, dict) and parameters.get("guardrailIdentifier") == given.get("guardrailIdentifier"):
+            yield parameters
 
 
 def price_notice(reading: Reading, place: Place, model: Model) -> None:

@@ -14,7 +14,7 @@ from stacks.settings import (
 )
 
 RELEASES_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
-OFFICE = "203.0.113.0/24"
+OFFICE, OPERATORS = "203.0.113.0/24", "203.0.113.0/28"
 
 
 def environment(name: str, number: int, account: str, *, azure: str = "example-llm") -> Environment:
@@ -25,7 +25,7 @@ def environment(name: str, number: int, account: str, *, azure: str = "example-l
         hosted_zone=HostedZone(id=f"Z000000{number}PROMOTION", name=f"{name}.example.com"),
         domain=f"llm.{name}.example.com",
         network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr=f"10.{number}.0.0/16"),
-        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,)),
+        ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,), also_open=("pass_through",)),
         gateway=Gateway(max_tasks=1),
         providers=Providers(azure_api_base=f"https://{azure}.openai.azure.com", vertexai_project="example-llm"),
         bedrock=Bedrock(

@@ -91,6 +91,15 @@ def test_a_guardrail_that_looks_too_late_is_told(tmp_path: Path) -> None:
     assert [warning for warning in config.warnings if "without pre_call no prompt is masked" in warning]
 
 
+def test_one_for_answers_beside_one_for_prompts_is_none(tmp_path: Path) -> None:
+    modes = {"all": GUARDRAIL["mode"], "answers": "post_call"}
+    both = [{"guardrail_name": name, "litellm_params": GUARDRAIL | {"mode": mode}} for name, mode in modes.items()]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(changed(guardrails=both)), "utf-8")
+    warnings = load_config(path, provided=VARIABLES, region=REGION, made=MADE).warnings
+    assert not [warning for warning in warnings if "without pre_call" in warning]
+
+
 def test_what_is_made_and_not_used_is_told(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(changed()), "utf-8")

@@ -20,7 +20,7 @@ from ops.init.questions import KEYS
 from ops.init.settings_file import function_of, quoted
 from stacks import CHECKOUT
 from stacks.company import SETTINGS, Company, load
-from stacks.litellm_config import COMING, PRICES_FROM, LiteLlmConfig, load_config
+from stacks.litellm_config import COMING, PRICES_FROM, LiteLlmConfig
 from stacks.settings import Environment
 
 ANSWERS = Path(__file__).with_name("answers")
@@ -63,7 +63,7 @@ def made(tmp_path: Path, name: str) -> tuple[Company, LiteLlmConfig]:
     assert initialize(folder, ANSWERS / f"{name}.yaml") == 0
     own = load(folder)
     first = next(iter(own.environments.values()))
-    return own, load_config(own.config, provided=first.plain_variables)
+    return own, first.litellm_config(own.config)
 
 
 def formatted(*texts: str) -> None:
@@ -201,8 +201,12 @@ def test_providers_with_an_api_of_their_own(tmp_path: Path, capsys: pytest.Captu
         ("gemini-3.8-flash", "gemini/gemini-3.8-flash"),
         ("grok-4.7", "azure_ai/grok-4.7"),
         ("mistral-large-4", "mistral/mistral-large-4"),
+        ("coder", "hosted_vllm/qwen3-coder"),
     ]
-    keys = {f"{name}_API_KEY" for name in ("ANTHROPIC", "AZURE_AI", "GEMINI", "MISTRAL", "OPENAI")}
+    assert dict(config.models[-1].info) == {"input_cost_per_token": 2e-7, "output_cost_per_token": 8e-7}
+    (server,) = own.environments["prod"].providers.servers
+    assert (server.address, server.security_group_id) == ("vllm.internal.example.dev:8000", "sg-0123456789abcdef0")
+    keys = {f"{name}_API_KEY" for name in ("ANTHROPIC", "AZURE_AI", "GEMINI", "HOSTED_VLLM", "MISTRAL", "OPENAI")}
     assert keys <= set(config.secrets)
     assert own.environments["prod"].providers.azure_ai_api_base == "https://example.services.ai.azure.com"
     bill = own.environments["prod"].bill
@@ -216,6 +220,7 @@ def test_providers_with_an_api_of_their_own(tmp_path: Path, capsys: pytest.Captu
     assert "which is the secret ANTHROPIC_ADMIN_KEY. It can do more than read" in by_hand
     assert "Anthropic: a key for each environment" in by_hand
     assert "make these deployments in https://example.services.ai.azure.com" in by_hand
+    assert "http://vllm.internal.example.dev:8000/v1: see that it has these models, and that it lets" in by_hand
     assert "Bedrock" not in by_hand
 
 
@@ -458,8 +463,17 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     (one(slack=True), "slack.workspace: it is not answered, and has no default: Id of the workspace"),
     (
         one(bedrock=False),
-        "mistral: no provider is left: say yes to one of bedrock, azure, vertex, anthropic, openai, gemini, azure_ai "
-        "and mistral",
+        "server: no provider is left: say yes to one of bedrock, azure, vertex, anthropic, openai, gemini, azure_ai, "
+        "mistral and server",
+    ),
+    (
+        one(server={"address": "vllm.example.com:8000", "models": ["m"]}),
+        "server.address: 'vllm.example.com:8000' is no address: write it as http://HOST:PORT/v1, with its name in "
+        "small letters",
+    ),
+    (
+        {**least(server_peer="all"), "server": {"address": "http://vllm.example.com:8000/v1", "models": ["m"]}},
+        "environments.prod.server_peer: 'all' is no security group and no range: write it as sg-… or as 10.1.2.0/24",
     ),
     (
         one(bedrock={"models": ["gpt-17"]}),

@@ -9,7 +9,8 @@ import httpx
 import openai
 import pytest
 
-from local.outside.completion import COMPLETION_PHRASE, count_tokens
+from local.outside.completion import COMPLETION_PHRASE, IMAGE_TOKENS, count_tokens
+from local.outside.images import PIXEL
 from local.outside.records import Fault, Usage
 from local.outside.world import OutsideWorld
 
@@ -219,6 +220,31 @@ class TestOpenAI:
         assert set(error) == {"message", "type", "param", "code"}
         assert answer.headers["x-request-id"].startswith("req_")
 
+    def test_an_image_with_its_tokens(self, world: OutsideWorld, sdk: openai.DefaultHttpxClient) -> None:
+        client = gpt(sdk, world.credentials.openai_api_key)
+        answer = client.images.generate(model="gpt-image-2", prompt="A pixel", n=2)
+        assert [image.b64_json for image in answer.data or ()] == [PIXEL] * 2
+        assert answer.usage
+        assert (answer.usage.input_tokens, answer.usage.output_tokens) == (count_tokens("A pixel"), 2 * IMAGE_TOKENS)
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            ({"model": GPT, "prompt": "A pixel"}, 403),
+            ({"model": "gpt-image-2"}, 400),
+            ({"model": "gpt-image-2", "prompt": "A pixel", "stream": True}, 400),
+            ({"model": "gpt-image-2", "prompt": "A pixel", "colour": "red"}, 400),
+        ],
+    )
+    def test_what_makes_no_image(
+        self, world: OutsideWorld, http: httpx.Client, body: dict[str, Any], status: int
+    ) -> None:
+        headers = {"authorization": f"Bearer {world.credentials.openai_api_key}"}
+        answer = http.post("https://api.openai.com/v1/images/generations", headers=headers, json=body)
+        assert answer.status_code == status
+        chat = {"model": "gpt-image-2", "messages": user("Hello")}
+        assert http.post(URLS[1], headers=headers, json=chat).status_code == 403
+
 
 class TestGemini:
     def test_a_stream_carries_the_same_answer(self, world: OutsideWorld, http: httpx.Client) -> None:
@@ -335,6 +361,19 @@ class TestFoundry:
         urls = (f"{FOUNDRY}/models/chat/completions", f"{ENDPOINT}/chat/completions")
         assert [http.post(url, headers=bearer, json=body_of(url)).status_code for url in urls] == [401, 200]
         assert http.post(f"{FOUNDRY}/models/images", headers=bearer, json={}).status_code == 404
+
+    def test_documents_are_reranked(self, world: OutsideWorld, http: httpx.Client) -> None:
+        """A search unit is a query with up to a hundred documents."""
+        bearer = {"authorization": f"Bearer {world.credentials.azure_api_key}"}
+        documents = ["A cat sleeps.", "The capital of Japan is Tokyo.", *["Nothing."] * 99]
+        body = {"model": "cohere-rerank-v4.0-fast", "query": "capital of Japan", "documents": documents, "top_n": 1}
+        for version in ("v1", "v2"):
+            answer = http.post(f"{ENDPOINT}/{version}/rerank", headers=bearer, json=body).json()
+            assert answer["results"] == [{"index": 1, "relevance_score": 1.0}]
+            assert answer["meta"]["billed_units"] == {"search_units": 2}
+        for wrong in ({"documents": None}, {"query": None}, {"documents": []}, {"documents": [{"text": "x"}]}):
+            sent = {name: value for name, value in {**body, **wrong}.items() if value is not None}
+            assert http.post(f"{ENDPOINT}/v2/rerank", headers=bearer, json=sent).status_code == 400
 
 
 @pytest.fixture(autouse=True)

@@ -111,3 +111,15 @@ def test_a_connection_is_not_used_twice(world: OutsideWorld, http: httpx.Client)
     for host in ("vllm.corp.internal:8000", "ollama.corp.internal:11434", "vllm.corp.internal:8000"):
         assert http.get(f"http://{host}/").headers["connection"] == "close"
     assert [call.host for call in world.calls()] == ["vllm.corp.internal", "ollama.corp.internal", "vllm.corp.internal"]
+
+
+def test_a_server_may_come_later(world: OutsideWorld, http: httpx.Client) -> None:
+    """As with an entry that somebody adds in the admin UI; a second time it is the same."""
+    added = Server("later.example.com", 443, plain=False, provider="hosted_vllm", models=frozenset({"m"}), keyed=False)
+    url, body = "https://later.example.com/v1/chat/completions", {"model": "m", "messages": []}
+    with pytest.raises(httpx.ProxyError):
+        http.post(url, json=body)
+    for _ in range(2):
+        world.add_server(added)
+        assert http.post(url, json={**body, "messages": [{"role": "user", "content": "Hello"}]}).is_success
+    assert world.calls()[-1].provider == "hosted_vllm"
