@@ -139,6 +139,7 @@ PERMISSIONS = {
     ("portability", "archive"): READS,
     ("nightly", "search"): READS,
     ("nightly", "agents"): READS,
+    ("nightly", "soak"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
     ("pull-request", "comment"): {"pull-requests": "write"},
