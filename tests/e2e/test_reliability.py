@@ -120,7 +120,7 @@ def test_a_stream_that_breaks_ends_with_an_error_and_says_so(gateway: LocalGatew
     outside.clear("calls")
     outside.set_fault(AZURE, fault)
     try:
-        with Load(gateway, key, [LUNA], streamed=[True], more=IMPATIENT) as load:
+        with Load(gateway, key, [LUNA], callers=CALLS, streamed=[True], more=IMPATIENT) as load:
             load.wait(CALLS // 2)
     finally:
         outside.clear_fault()
