@@ -161,19 +161,22 @@ def ask(client: httpx.Client, key: str, body: Mapping[str, Any], *, streamed: bo
 
 
 def charged(gateway: LocalGateway, user: str) -> Sum:
-    """What LiteLLM has in its sums of the day for a user: calls that succeeded, and all tokens."""
+    """What LiteLLM has in its sums of the day for a user: calls that succeeded, and all tokens.
+
+    Nothing while it has no database to ask, which may be for a moment after that is back.
+    """
     today = datetime.now(UTC).date()
     dates = {"start_date": str(today - timedelta(days=1)), "end_date": str(today + timedelta(days=1))}
     answer = gateway.api("GET", "/user/daily/activity", params={**dates, "user_id": user, "page_size": 1000})
     found: Counter[str] = Counter()
-    for day in answer.raise_for_status().json()["results"]:
+    for day in answer.json()["results"] if answer.is_success else ():
         found.update(day["metrics"])
     return Sum(int(found["successful_requests"]), int(found["prompt_tokens"]), int(found["completion_tokens"]))
 
 
 def logged(gateway: LocalGateway, user: str) -> Sum:
-    """What LiteLLM has in its log of spend, call by call."""
-    rows = gateway.api("GET", "/spend/logs", params={"user_id": user}).raise_for_status().json()
-    rows = [row for row in rows if row["total_tokens"]]
+    """What LiteLLM has in its log of spend, call by call; nothing while it has no database to ask."""
+    answer = gateway.api("GET", "/spend/logs", params={"user_id": user})
+    rows = [row for row in answer.json() if row["total_tokens"]] if answer.is_success else []
     assert len({row["request_id"] for row in rows}) == len(rows), "a call is in the log of spend twice"
     return Sum(len(rows), sum(row["prompt_tokens"] for row in rows), sum(row["completion_tokens"] for row in rows))

@@ -58,8 +58,8 @@ def silences(
     for model in models:
         entries.setdefault(model.name, []).append(model)
     own = {name: _own(name, each, router, litellm, request_timeout) for name, each in entries.items()}
-    most = router.get("max_fallbacks", litellm.get("max_fallbacks"))
-    walk = _Walk(own, _fallbacks(router, litellm), FALLBACKS if most is None else int(most))
+    most = _counted(router.get("max_fallbacks"), litellm.get("max_fallbacks"), FALLBACKS)
+    walk = _Walk(own, _fallbacks(router, litellm), most)
     return {name: walk.of(name, 0, {name}) for name in own}
 
 
@@ -85,12 +85,11 @@ def _attempt(entry: Model, router: Mapping[str, Any], request_timeout: float) ->
 
 def _retries(name: str, entry: Model, router: Mapping[str, Any], litellm: Mapping[str, Any]) -> int:
     """How often LiteLLM tries again after a time-out: a model's own policy is instead of the Router's."""
-    policy = (router.get("model_group_retry_policy") or {}).get(name, router.get("retry_policy")) or {}
-    found = (
+    policy = _mapping(_mapping(router.get("model_group_retry_policy")).get(name, router.get("retry_policy")))
+    return _counted(
         *(policy.get("TimeoutErrorRetries"), policy.get("DefaultRetries"), entry.parameters.get("num_retries")),
         *(router.get("num_retries"), litellm.get("num_retries"), RETRIES),
     )
-    return next(int(each) for each in found if each is not None)
 
 
 def _fallbacks(router: Mapping[str, Any], litellm: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -104,8 +103,17 @@ def _fallbacks(router: Mapping[str, Any], litellm: Mapping[str, Any]) -> dict[st
 
 
 def _first(*seconds: object) -> float:
-    """The first that is a number and not 0: LiteLLM takes 0 for none."""
-    return next(float(each) for each in seconds if isinstance(each, int | float | str) and each)
+    """The first that is a number and not 0, which LiteLLM takes for none. What a variable says is not known here."""
+    return next((float(each) for each in seconds if isinstance(each, int | float) and each), 0.0)
+
+
+def _counted(*numbers: object) -> int:
+    """The first that is a number."""
+    return next((int(each) for each in numbers if isinstance(each, int | float)), 0)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,7 @@ def connections(gateway: LocalGateway) -> int:
     """How many LiteLLM has to the outside: those that wait for an answer, and those that are kept for a while."""
     outside, pids = gateway.outside.port, workers(gateway)
     return sum(
-        connection.pid in pids and bool(connection.raddr) and connection.raddr.port == outside
-        for connection in psutil.net_connections("tcp")
+        connection.pid in pids and connection.raddr[1:] == (outside,) for connection in psutil.net_connections("tcp")
     )
 
 

@@ -141,6 +141,7 @@ PERMISSIONS = {
     ("nightly", "agents"): READS,
     ("audit", "packages"): READS,
     ("audit", "templates"): READS,
+    ("nightly", "soak"): READS,
     ("pull-request", "test"): READS,
     ("pull-request", "changes"): READS,
     ("pull-request", "comment"): {"pull-requests": "write"},

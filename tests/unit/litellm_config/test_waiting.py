@@ -38,6 +38,8 @@ def settings(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - LiteLLM's
         # Each is asked once, whatever falls back to what.
         (settings(fallbacks=[{"claude": ["gpt"]}, {"gpt": ["claude"]}]), Silence(1200, 1200)),
         (settings(default_fallbacks=["gpt"]), Silence(1200, 1200)),
+        # What a variable says is not known here.
+        (settings() | {f"{CLAUDE}timeout": "os.environ/SMTP_PORT"}, Silence(600, 600)),
     ],
 )
 def test_the_whole_is_the_sum(load: Load, changes: dict[str, Any], claude: Silence) -> None:

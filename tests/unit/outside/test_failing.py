@@ -68,11 +68,15 @@ def test_of_aws_it_is_an_exception_of_the_stream() -> None:
     from botocore.eventstream import EventStreamBuffer
 
     buffer = EventStreamBuffer()
-    buffer.add_data(failing.in_stream(EVENT_STREAM, b'{"message": "no"}'))
+    buffer.add_data(failing.in_stream(EVENT_STREAM, b'{"message": "no"}') or b"")
     (message,) = buffer
-    assert message.headers[":message-type"] == "exception"
-    assert message.to_response_dict()["status_code"] == 400
-    assert message.payload == b'{"message": "no"}'
+    read = message.to_response_dict()
+    assert (read["status_code"], read["body"]) == (400, b'{"message": "no"}')
+    assert read["headers"] == {
+        ":exception-type": "serviceUnavailableException",
+        ":content-type": "application/json",
+        ":message-type": "exception",
+    }
 
 
 @pytest.mark.parametrize("bytes_sent", [0, 40])
