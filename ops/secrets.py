@@ -38,6 +38,9 @@ MAXIMUM_BYTES: Final = 8192  # of an Advanced parameter's value; a Standard one 
 MADE_BY_DEPLOYMENT: Final = ("ONBOARDING_KEY", "SMOKE_KEY", "SMTP_PASSWORD", "SMTP_USERNAME", "USAGE_KEY")
 """Secrets that custom resources make and store: no person has them, and the first deployment needs none."""
 
+NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
+"""Of a secret, which is also the name of a variable of the task's."""
+
 Ask = Callable[[str], str]
 """Asks for one line without echo, given the prompt: `getpass.getpass`."""
 
@@ -372,6 +375,8 @@ def read_values(source: str) -> dict[str, str]:
         except ValueError as error:
             line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
             raise OpsError(f"{source}, line {line}: that is not valid JSON.") from None
+        if odd := [name for name in document if not NAME.fullmatch(name)]:
+            raise OpsError(f"{source}: {odd[0]!r} is no name of a secret: these have capitals, digits and underscores.")
         return {
             name: value if isinstance(value, str) else json.dumps(value) for name, value in document.items() if value
         }
@@ -380,7 +385,7 @@ def read_values(source: str) -> dict[str, str]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, equals, value = line.partition("=")
-        if not equals or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name.strip()):
+        if not equals or not NAME.fullmatch(name.strip()):
             raise OpsError(f"{source}, line {number}: that is not NAME=value.")
         if value:
             values[name.strip()] = value

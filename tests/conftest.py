@@ -97,19 +97,37 @@ def _unused_permissions(config: pytest.Config) -> list[str]:
     return unexplained(Path(config._tmp_path_factory.getbasetemp()))  # type: ignore[attr-defined]  # pytest's own
 
 
+@cache
+def _leaks(config: pytest.Config) -> list[str]:
+    """What nobody is to see, in what the gateways of the end-to-end tests have told and logged."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return []
+    from tests.e2e.told import leaks  # not for those who need none
+
+    return leaks(Path(config._tmp_path_factory.getbasetemp()))  # type: ignore[attr-defined]  # pytest's own
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A permission that was never used, and has no reason to be there, fails the run: least privilege, measured."""
-    if exitstatus == pytest.ExitCode.OK and _unused_permissions(session.config):
+    """Fail the run for what only all tests together show.
+
+    That is a permission that was never used, and has no reason to be there (least privilege, measured), and a prompt,
+    an answer, a secret or an address in what a gateway has told or logged.
+    """
+    if exitstatus == pytest.ExitCode.OK and (_unused_permissions(session.config) or _leaks(session.config)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell of each such permission."""
-    if lines := _unused_permissions(config):
-        terminalreporter.section("permissions that were never used")
-        for line in lines:
-            terminalreporter.line(line)
+    """Tell of each such permission, and of each such place."""
+    for title, lines in (
+        ("permissions that were never used", _unused_permissions(config)),
+        ("what nobody is to see", _leaks(config)),
+    ):
+        if lines:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.line(line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,6 +146,7 @@ def processes(number: int, memory: int) -> int:
 def gateway_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Company], LocalGateway]]:
     """The running gateway of a company, one for all tests of a process; deployed as `make up` does."""
     from local.gateway import LocalGateway  # not for those who need none
+    from tests.e2e import told
 
     with ExitStack() as stack:
         running: dict[Path, LocalGateway] = {}
@@ -136,6 +155,7 @@ def gateway_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[C
             if own.folder not in running:
                 state = tmp_path_factory.mktemp("gateway")
                 running[own.folder] = stack.enter_context(LocalGateway(state, own=own, report=lambda _: None))
+                stack.callback(told.write, running[own.folder])
             return running[own.folder]
 
         yield started

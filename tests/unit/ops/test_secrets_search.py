@@ -23,6 +23,8 @@ SECRET = "the-marker-of-a-secret"
 @example(written=b'{"A": 1')
 @example(written=b"{} {}")
 @example(written=b"\xff")
+@example(written=b'{"": "a b"}')
+@example(written=b'{"A\\nB": "x"}')
 @example(written=f'{{"{HALF}": 1}}'.encode("utf-8", "surrogatepass"))
 @given(
     written=st.one_of(
