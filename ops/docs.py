@@ -1,8 +1,10 @@
 """Writes what the documentation takes from the code: `make docs`.
 
 Pages of their own are the settings, the commands, the clients and the permissions; the alarms are tables within a page.
-In the pages on environments the figures of the example and of what it costs are put where they stand. The words around
-them stay as somebody wrote them.
+In the pages on environments the figures of the example and of what it costs are put where they stand, and in that on
+performance what the model makes of what was measured; `stacks/measured.json`, which the model reads, has the figures of
+that page. (Where these have changed, the model knows them the next time.) The words around them stay as somebody wrote
+them.
 """
 
 from __future__ import annotations
@@ -14,13 +16,18 @@ from typing import Final
 
 from ops import about, alarms_reference, commands_reference, permissions_reference, settings_reference
 from ops.access import run
+from ops.bench_gateway import page as bench_page
 from ops.clients import page as clients_page
 from ops.cost import guidance
 from ops.cost.prices import prices_of
 from ops.cost.table import rows
+from ops.size import table as size_table
+from ops.size.people import company as of_users
+from ops.size.sizes import size
 from ops.templates import Facts, synthesize
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE, Company, company
+from stacks.measured import FILE
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "docs/environments.md": {},
@@ -44,6 +51,7 @@ def files(own: Company) -> dict[Path, str]:
         **clients_page.documents(own),
         alarms_reference.PAGE: alarms_reference.document(facts.values()),
         permissions_reference.PAGE: permissions_reference.document(facts[permissions_reference.ENVIRONMENT]),
+        **_of_the_model(bench_page.PAGE.read_text("utf-8")),
     }
     for name, words in WORDS.items():
         text = (CHECKOUT / name).read_text("utf-8")
@@ -53,6 +61,12 @@ def files(own: Company) -> dict[Path, str]:
         text = _filled(text, head, dollars, 0)
         found[CHECKOUT / name] = _filled(text, ("AWS", "prod", "prod*"), beside, 0)
     return found
+
+
+def _of_the_model(page: str) -> dict[Path, str]:
+    """The bench's figures where the model has them, and what the model makes of them, in the page of both."""
+    sizes = [size_table.row(size(of_users(users))) for users in size_table.SIZES]
+    return {FILE: bench_page.measured(page), bench_page.PAGE: _filled(page, size_table.HEAD, sizes, 0)}
 
 
 def _filled(text: str, head: Sequence[str], rows: Sequence[Sequence[str]], skip: int) -> str:
