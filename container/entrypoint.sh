@@ -78,6 +78,8 @@ grep -q -e '-----BEGIN CERTIFICATE-----' "$ca_file" 2>/dev/null ||
 DATABASE_URL="postgresql://$(percent_encode "$DATABASE_USERNAME"):$(percent_encode "$DATABASE_PASSWORD")"
 DATABASE_URL="$DATABASE_URL@$DATABASE_HOST:$DATABASE_PORT/$DATABASE_NAME"
 DATABASE_URL="$DATABASE_URL?sslmode=verify-full&sslrootcert=$(percent_encode "$ca_file")"
+# Seconds for a connection, in Prisma's words: a database that was paused takes longer than its own 5.
+DATABASE_URL="$DATABASE_URL${DATABASE_CONNECT_TIMEOUT:+&connect_timeout=$(percent_encode "$DATABASE_CONNECT_TIMEOUT")}"
 export DATABASE_URL
 unset DATABASE_PASSWORD value
 

@@ -31,7 +31,7 @@ from stacks.measured import FILE
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "docs/environments.md": {},
-    "docs/environments.ja.md": {"yes": "あり", "no": "なし"},
+    "docs/environments.ja.md": {"yes": "あり", "no": "なし", "always": "常時", "a machine": "小さなマシン"},
 }
 """The pages with the example's environments and their costs, and the words of a table that are translated in each."""
 

@@ -43,12 +43,16 @@ def figures(asked: Mapping[str, float], answers: Sequence[Answer], seconds: floa
     busy
         Of a processor, what they took.
     """
-    took = {name: mean(each.seconds for each in answers if each.lane == name) for name in asked}
+    good = [each for each in answers if each.is_good]
+    took = {name: [each.seconds for each in good if each.lane == name] for name in asked}
     looks = [STEP * number for number in range(int(seconds / STEP))]
-    in_hand = mean(sum(each.sent <= at < each.end for each in answers) for at in looks)
+    in_hand = mean(sum(each.sent <= at < each.end for each in good) for at in looks)
     return {
+        "processor time of one request, by the model, ms": 1000 * BUSY / sum(asked.values()),
+        "processor time of one request, measured, ms": 1000 * busy * seconds / len(good) if good else 0.0,
         "processor, by the model, %": 100 * BUSY,
         "processor, measured, %": 100 * busy,
-        "requests in hand, by the model": sum(rate * took[name] for name, rate in asked.items()),
+        "requests in hand, by the model": sum(rate * mean(took[name] or [0.0]) for name, rate in asked.items()),
         "requests in hand, measured": in_hand,
+        "not answered, where the model has none, %": 100 * (1 - len(good) / len(answers)),
     }
