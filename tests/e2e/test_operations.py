@@ -73,7 +73,7 @@ def test_what_has_no_effect_here_is_listed(gateway: LocalGateway) -> None:
     assert {
         "AWS::EC2::NatGateway",
         "AWS::WAFv2::LoggingConfiguration",
-        "AWS::ApplicationAutoScaling::ScalableTarget",
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
     } <= listed
 
 
