@@ -43,11 +43,15 @@ def nat_instance() -> ec2.NatInstanceProviderV2:
 
 def let_through(nat: ec2.NatInstanceProviderV2, vpc: ec2.IVpc, environment: Environment) -> None:
     """Let through what tasks and functions may send out, of the private subnets alone, and keep its disk encrypted."""
-    servers = [server.port for server in environment.providers.servers if server.cidr]
-    for port in dict.fromkeys((HTTPS_PORT, SMTP_SUBMISSION_PORT, *servers)):
+    anywhere = "0.0.0.0/0"
+    # A server in a private range is reached by a way of the company's own.
+    servers = (
+        (str(each.cidr), each.port) for each in environment.providers.servers if each.cidr and each.cidr.is_global
+    )
+    for cidr, port in dict.fromkeys(((anywhere, HTTPS_PORT), (anywhere, SMTP_SUBMISSION_PORT), *servers)):
         for subnet in vpc.private_subnets:
             nat.connections.allow_from(ec2.Peer.ipv4(subnet.ipv4_cidr_block), ec2.Port.tcp(port), "On its way out")
-        nat.connections.allow_to(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "Out, for tasks, functions and itself")
+        nat.connections.allow_to(ec2.Peer.ipv4(cidr), ec2.Port.tcp(port), "Out, for tasks, functions and itself")
     for instance in nat.gateway_instances:
         machine = cast(ec2.CfnInstance, instance.node.default_child)
         machine.block_device_mappings = [
