@@ -29,7 +29,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init import up down check test company unit templates e2e test-clients soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy smoke doctor drift destroy pipeline bench bench-gateway audit lock clean
+.PHONY: help setup init import up down check test company unit templates e2e test-clients soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy wake sleep smoke doctor drift destroy pipeline bench bench-gateway audit lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -127,6 +127,12 @@ usage: .venv/.done ## Print who used which model, how many tokens, at what cost:
 
 deploy: .venv/.done node_modules/.done ## Deploy ENV, try it, and put it back if it does not answer
 	@python -m ops.release deploy --env $(ENV) $(ARGS)
+
+wake: .venv/.done ## Wake ENV, if it sleeps, and wait until it answers
+	@python -m ops.sleep awake --env $(ENV)
+
+sleep: .venv/.done ## Let ENV fall asleep, if the settings have it sleep: no tasks until somebody wakes it, or its clock does
+	@python -m ops.sleep asleep --env $(ENV)
 
 smoke: .venv/.done ## Try the deployed gateway of ENV: health, version, sign-in page, each provider, spend
 	@python -m ops.smoke --env $(ENV) $(ARGS)

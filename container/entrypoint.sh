@@ -86,6 +86,8 @@ DATABASE_URL="$DATABASE_URL?sslmode=verify-full&sslrootcert=$(percent_encode "$c
 # engine that gives up before says so, the transaction is rolled back, and the spend is written later. A migration may
 # take as long as it likes.
 [ "${DISABLE_SCHEMA_UPDATE-}" = false ] || DATABASE_URL="$DATABASE_URL&socket_timeout=20"
+# Seconds for a connection, in Prisma's words: a database that was paused takes longer than its own 5.
+DATABASE_URL="$DATABASE_URL${DATABASE_CONNECT_TIMEOUT:+&connect_timeout=$(percent_encode "$DATABASE_CONNECT_TIMEOUT")}"
 export DATABASE_URL
 unset DATABASE_PASSWORD value
 

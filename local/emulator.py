@@ -60,6 +60,7 @@ from local.inert import Ledger
 from local.mail import leave_sandbox, mend_mail
 from local.preloaded import Preloaded, import_early, preloaded_for
 from local.refusals import add_service_roles, mend_refusals
+from local.scaling import mend_scaling
 from local.settled import when_settled
 from stacks import CHECKOUT
 
@@ -97,6 +98,7 @@ def install(settings: Settings, state: Path, preloaded: Preloaded) -> tuple[Loca
     mend_services(decisions)
     mend_events(decisions)
     mend_cloudformation(services, Ledger(state / NOT_EMULATED), web_acls)
+    mend_scaling()
     mend_bedrock()
     mend_refusals()
     return docker, balancer

@@ -39,12 +39,12 @@ class Inert:
 
 # Everything that a deployment may contain and that does nothing on one machine.
 INERT: dict[str, Inert] = {
-    "AWS::ApplicationAutoScaling::ScalableTarget": Inert("scalable-target"),
     "AWS::ApplicationAutoScaling::ScalingPolicy": Inert("scaling-policy", ("Arn",)),
     "AWS::Athena::NamedQuery": Inert("named-query", ("NamedQueryId",)),
     "AWS::Budgets::Budget": Inert("budget"),
     "AWS::CertificateManager::Account": Inert("acm-account", ("AccountId",)),
     "AWS::Chatbot::SlackChannelConfiguration": Inert("chatbot", ("Arn",)),
+    "AWS::CloudWatch::AlarmMuteRule": Inert("alarm-mute-rule", ("Arn",)),
     "AWS::CloudWatch::AnomalyDetector": Inert("anomaly-detector"),
     "AWS::CloudWatch::CompositeAlarm": Inert("composite-alarm", ("Arn",)),
     "AWS::EC2::EIP": Inert("eipalloc", ("AllocationId", "PublicIp")),

@@ -9,6 +9,9 @@ from typing import Any, Final, NoReturn
 
 import botocore.session
 
+SURROGATES, BEYOND = r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"
+"""How patterns of AWS's, which are Java's, write what is beyond 16 bits, and how Python's do."""
+
 _KINDS: Final[dict[str, Any]] = {
     "boolean": bool,
     "double": (int, float),
@@ -69,7 +72,8 @@ def _check_length(value: Any, shape: Any, place: str) -> None:  # noqa: ANN401 -
 def _check_text(value: str, shape: Any, place: str) -> None:  # noqa: ANN401 - as above
     if shape.enum and value not in shape.enum:
         _refuse(place, f"Member must satisfy enum: [{', '.join(shape.enum)}]")
-    if (pattern := shape.metadata.get("pattern")) and not re.fullmatch(pattern, value):
+    pattern = shape.metadata.get("pattern")
+    if pattern and not re.fullmatch(pattern.replace(SURROGATES, BEYOND), value):
         _refuse(place, f"Member must satisfy pattern: {pattern}")
 
 

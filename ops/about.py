@@ -28,7 +28,7 @@ from ops.templates import Facts, Properties, plain, synthesize
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE, Company, company
 from stacks.litellm_config import image_version
-from stacks.settings import Environment
+from stacks.settings import Environment, Sleep
 
 COMPARISONS: Final = {
     "GreaterThanOrEqualToThreshold": ">=",
@@ -48,10 +48,11 @@ def differences(environments: Sequence[Environment]) -> list[list[str]]:
     """A table, row by row without its head: in what the environments differ."""
     each: dict[str, Callable[[Environment], str]] = {
         "Availability zones": lambda one: str(len(one.network.zones)),
-        "NAT gateways": lambda one: "the VPC's own" if one.network.vpc else str(one.network.nat_gateways),
+        "NAT gateways": _ways_out,
         "Interface endpoints": lambda one: str(len(one.network.interface_endpoints)),
         "Tasks": lambda one: _from_to(one.gateway.min_tasks, one.gateway.max_tasks),
         "Aurora capacity (ACU)": lambda one: _from_to(one.database.min_capacity, one.database.max_capacity),
+        "Awake": lambda one: _awake(one.sleep),
         "Aurora reader": lambda one: _yes_no(one.database.reader),
         "Cache (nodes)": lambda one: "none" if not one.cache else "2" if one.cache.replica else "1",
         "Backups (days)": lambda one: str(one.database.backup_days),
@@ -169,6 +170,19 @@ def _titled(title: str, rows: Sequence[Row]) -> Iterator[str]:
 
 def _from_to(least: float, most: float) -> str:
     return f"{written(least)}–{written(most)}"  # noqa: RUF001 - as in docs/environments.md
+
+
+def _ways_out(one: Environment) -> str:
+    if one.network.vpc:
+        return "the VPC's own"
+    return "a machine" if one.network.nat_instance else str(one.network.nat_gateways)
+
+
+def _awake(sleep: Sleep | None) -> str:
+    """The hours and days in short; all of them where it never sleeps."""
+    if sleep is None:
+        return "always"
+    return f"{sleep.awake}, {len(sleep.days)}/7" if sleep.awake else "on command"
 
 
 def _yes_no(value: bool) -> str:

@@ -26,8 +26,9 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
         *("TargetConnectionErrors", "RejectedConnections", "GatewayCertificate"),
     ),
     "Tasks": (
-        *("TasksMissing", "Cpu", "Memory", "DatadogIntake", "DatabaseUnreachable", "NatPorts"),
+        *("TasksMissing", "Cpu", "Memory", "DatadogIntake", "DatabaseUnreachable", "NatPorts", "NatInstance"),
         *("TaskStoppedUntold", "DeploymentFailedUntold", "ServiceImpairedUntold"),
+        *("GatewaySleepErrors", "SleepUndelivered"),
     ),
     "Database": (
         *("DatabaseCapacity", "DatabaseConnections", "LoginsRefused", "Deadlocks", "DatabaseVolume"),

@@ -2,8 +2,10 @@
 
 Pages of their own are the settings, the commands, the clients, the permissions, the findings of others' rules and the
 licences; the alarms are tables within a page.
-In the pages on environments the figures of the example and of what it costs are put where they stand. The words around
-them stay as somebody wrote them.
+In the pages on environments the figures of the example and of what it costs are put where they stand, and in that on
+performance what the model makes of what was measured; `stacks/measured.json`, which the model reads, has the figures of
+that page. (Where these have changed, the model knows them the next time.) The words around them stay as somebody wrote
+them.
 """
 
 from __future__ import annotations
@@ -16,17 +18,22 @@ from typing import Final
 from ops import about, alarms_reference, commands_reference, permissions_reference, settings_reference
 from ops.access import run
 from ops.audit import answers, licences
+from ops.bench_gateway import page as bench_page
 from ops.clients import page as clients_page
 from ops.cost import guidance
 from ops.cost.prices import prices_of
 from ops.cost.table import rows
+from ops.size import table as size_table
+from ops.size.people import company as of_users
+from ops.size.sizes import size
 from ops.templates import Facts, synthesize
 from stacks import CHECKOUT
 from stacks.company import EXAMPLE, Company, company
+from stacks.measured import FILE
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "docs/environments.md": {},
-    "docs/environments.ja.md": {"yes": "あり", "no": "なし"},
+    "docs/environments.ja.md": {"yes": "あり", "no": "なし", "always": "常時", "a machine": "小さなマシン"},
 }
 """The pages with the example's environments and their costs, and the words of a table that are translated in each."""
 
@@ -48,6 +55,7 @@ def files(own: Company) -> dict[Path, str]:
         permissions_reference.PAGE: permissions_reference.document(facts[permissions_reference.ENVIRONMENT]),
         answers.PAGE: answers.document(),
         licences.PAGE: licences.document(),
+        **_of_the_model(bench_page.PAGE.read_text("utf-8")),
     }
     for name, words in WORDS.items():
         text = (CHECKOUT / name).read_text("utf-8")
@@ -57,6 +65,12 @@ def files(own: Company) -> dict[Path, str]:
         text = _filled(text, head, dollars, 0)
         found[CHECKOUT / name] = _filled(text, ("AWS", "prod", "prod*"), beside, 0)
     return found
+
+
+def _of_the_model(page: str) -> dict[Path, str]:
+    """The bench's figures where the model has them, and what the model makes of them, in the page of both."""
+    sizes = [size_table.row(size(of_users(users))) for users in size_table.SIZES]
+    return {FILE: bench_page.measured(page), bench_page.PAGE: _filled(page, size_table.HEAD, sizes, 0)}
 
 
 def _filled(text: str, head: Sequence[str], rows: Sequence[Sequence[str]], skip: int) -> str:

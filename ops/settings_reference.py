@@ -32,6 +32,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "network.cidr": "Range of the VPC, private, not overlapping another environment's; "
     "a new one needs a /21 for three zones, or with `room_for_zones=2` a /22 for two",
     "network.nat_gateways": "NAT gateways, one per zone at most",
+    "network.nat_instance": "A machine of the smallest size in the place of the one NAT gateway",
     "network.interface_endpoints": "AWS services reached without the NAT gateways, such as `ecr.dkr`; none in an "
     "existing VPC",
     "network.room_for_zones": "Zones for which a new VPC keeps ranges free: so many there can be later",
@@ -60,6 +61,10 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "cache.node": "Node of ElastiCache for Valkey, in which the tasks share limits a minute, spend, and which region "
     "is left out; without `cache`, each task counts for itself",
     "cache.replica": "A replica in a second zone, to fail over to",
+    "sleep.awake": "From when to when it is awake, as in `09:00-19:00`: else no task runs, and the database pauses; "
+    "without it only `make sleep` and `make wake` do that",
+    "sleep.days": "On which days of the week",
+    "sleep.timezone": "Time zone of the hours and days",
     "providers.azure_api_base": "Address of the Azure OpenAI resource, where config.yaml has such models",
     "providers.azure_ai_api_base": "Address of the Azure AI Foundry resource, where config.yaml has such models",
     "providers.vertexai_project": "Project of Google Cloud, where config.yaml has models of Vertex AI",
@@ -162,6 +167,7 @@ EFFECTS: Final[Mapping[str, tuple[Effect, str]]] = {
     "gateway.memory": ("new tasks", ""),
     "gateway.workers": ("new tasks", ""),
     "gateway.max_in_flight_requests": ("new tasks", ""),
+    "network.nat_instance": ("in place", "whatever is on its way out is cut off, and the address is another one"),
     "email.smtp_key": ("new tasks", ""),
     "litellm_license": ("new tasks", ""),
     "alarms.workspace": ("refused", "leave it out for one release"),

@@ -33,6 +33,7 @@ from stacks.settings import (
     OpenAiBill,
     Releases,
     SettingsError,
+    Sleep,
     by_name,
     findings,
     read,
@@ -171,6 +172,7 @@ def local_of(base: Environment) -> Environment:
         "network": Network(zones=base.network.zones, cidr=LOCAL_CIDR),
         "ingress": _local_ingress(base.ingress),
         "gateway": Gateway(max_tasks=1),
+        "sleep": base.sleep and Sleep(),  # by command alone: nobody's machine falls asleep at eight in the evening
         "bill": base.bill and _local_bill(base, base.bill),
         "deletion_protection": False,
         "tags": {key: LOCAL if value == base.name else value for key, value in base.tags.items()},

@@ -8,13 +8,12 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks.nat_instance import HTTPS_PORT, SMTP_SUBMISSION_PORT, let_through, nat_instance
 from stacks.settings import Environment, Server
 
 GATEWAY_PORT = 4000
 POSTGRES_PORT = 5432
 CACHE_PORT = 6379
-HTTPS_PORT = 443
-SMTP_SUBMISSION_PORT = 587
 
 
 class NetworkStack(Stack):
@@ -34,6 +33,7 @@ class NetworkStack(Stack):
         **kwargs: Any,  # noqa: ANN401 - a stack's own properties
     ) -> None:
         self._zones = environment.network.zones
+        self._nat: ec2.NatInstanceProviderV2 | None = None
         super().__init__(scope, construct_id, **kwargs)
         self.vpc = self._existing_vpc(environment) if environment.network.vpc else self._new_vpc(environment)
         self.load_balancer_group = self._group("LoadBalancerGroup", "The load balancer: HTTPS from the named ranges")
@@ -42,6 +42,8 @@ class NetworkStack(Stack):
         self.cache_group = self._group("CacheGroup", "Valkey: from LiteLLM tasks") if environment.cache else None
         self.functions_group = self._group("FunctionsGroup", "Functions: to LiteLLM, Slack, AWS and other clouds")
         self._permit(environment)
+        if self._nat:
+            let_through(self._nat, self.vpc, environment)
         self._export_public_subnets()
         if environment.network.interface_endpoints:
             self._interface_endpoints(environment)
@@ -52,6 +54,7 @@ class NetworkStack(Stack):
         return list(self._zones)
 
     def _new_vpc(self, environment: Environment) -> ec2.IVpc:
+        self._nat = nat_instance() if environment.network.nat_instance else None
         vpc = ec2.Vpc(
             self,
             "Vpc",
@@ -60,6 +63,7 @@ class NetworkStack(Stack):
             # So that the isolated tier does not move, with the database in it, when a zone is added.
             reserved_azs=environment.network.reserved_zones,
             nat_gateways=environment.network.nat_gateways,
+            nat_gateway_provider=self._nat,
             subnet_configuration=[
                 ec2.SubnetConfiguration(
                     name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=26, map_public_ip_on_launch=False
@@ -165,6 +169,8 @@ class NetworkStack(Stack):
         """The public addresses that requests from the private subnets come from."""
         existing = environment.network.vpc
         if existing is None:
+            if self._nat:
+                return [instance.instance_public_ip for instance in self._nat.gateway_instances]
             eips = (subnet.node.try_find_child("EIP") for subnet in self.vpc.public_subnets)
             return [eip.attr_public_ip for eip in eips if isinstance(eip, ec2.CfnEIP)]
         return [str(address) for address in existing.nat_addresses]

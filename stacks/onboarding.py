@@ -1,6 +1,7 @@
 """Onboarding: accounts that people ask for in Slack, and that close when they leave."""
 
 import json
+from math import ceil
 from typing import Any, cast
 
 from aws_cdk import Acknowledgment, ArnFormat, Duration, RemovalPolicy, Stack, Validations
@@ -25,7 +26,8 @@ from stacks.constructs.python_function import SETTINGS_BYTES, PythonFunction, Py
 from stacks.constructs.schedule import schedule, schedule_role
 from stacks.email import let_send
 from stacks.network import as_it_is, in_vpc
-from stacks.settings import Environment, Onboarding, SettingsError
+from stacks.settings import Environment, Onboarding, SettingsError, Sleep
+from stacks.settings.sleep import minutes
 
 ROUTE = "/slack/events"
 SIGNING_SECRET, BOT_TOKEN, KEY = "SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "ONBOARDING_KEY"
@@ -51,6 +53,9 @@ REQUESTS_PER_SECOND = 25
 # What Powertools' idempotency does with the table.
 ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 DAILY = "cron(15 18 * * ? *)"  # UTC: in the night of Tokyo, and at noon in New York
+SWEEP_AFTER_MINUTES = 30  # of an environment that sleeps by the clock, on each of its days, from when it is awake
+# The worker's longest time between two attempts (LONGEST_WAIT of lambda/onboarding/worker.py).
+LONGEST_WAIT_MINUTES = 15
 # What the access log has of a request: no query, no header, no body.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -70,7 +75,8 @@ class OnboardingStack(Stack):
 
     Slack → HTTP API → `receiver` → `requests` (a FIFO queue, one account at a time) → `worker`, which asks LiteLLM on
     the private path and sends mails by SES. `sweep` looks daily for who has left. `bounces` hears SES's events. A
-    request that failed `MAX_ATTEMPTS` times is kept in `dead_letters`, an event of SES's or the scheduler's that no
+    request that failed `MAX_ATTEMPTS` times, and as often again as there is time for in the longest night of an
+    environment that sleeps, is kept in `dead_letters`, an event of SES's or the scheduler's that no
     function took in `undelivered`, 14 days each.
 
     No function has a reserved concurrency: an account with Lambda's initial limit of ten has none to reserve. The API's
@@ -106,6 +112,9 @@ class OnboardingStack(Stack):
                 f"{environment.name}: onboarding is {len(onboarding.encode())} bytes as JSON, and a function takes "
                 f"{SETTINGS_BYTES} in its environment: shorten teams, models, mail_domains or protected"
             )
+        # A request that meets a sleeping gateway waits until it is awake, however long the night is.
+        night = environment.sleep.longest_night if environment.sleep else 0
+        self._attempts = MAX_ATTEMPTS + ceil(night / LONGEST_WAIT_MINUTES)
         self._package = PythonPackage("onboarding")
         self._common = {
             "POWERTOOLS_SERVICE_NAME": "onboarding",
@@ -129,7 +138,7 @@ class OnboardingStack(Stack):
             fifo=True,
             # AWS's advice, six times the function's: its attempts must be over before another one starts.
             visibility_timeout=Duration.seconds(6 * WORKER_SECONDS),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=MAX_ATTEMPTS),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=self._attempts),
         )
         self.table = self._table()
         key = LiteLlmKey(
@@ -234,7 +243,7 @@ class OnboardingStack(Stack):
             variables=self._ask_litellm
             | {
                 "QUEUE_URL": self.requests.queue_url,
-                "MAX_ATTEMPTS": str(MAX_ATTEMPTS),
+                "MAX_ATTEMPTS": str(self._attempts),
                 "TABLE_NAME": self.table.table_name,
                 "MAIL_SENDER": environment.mail_sender,
                 "MAIL_REPLY_TO": environment.email.reply_to or "",
@@ -281,7 +290,7 @@ class OnboardingStack(Stack):
             function=sweep,
             role=role,
             dead_letters=self.undelivered,
-            expression=DAILY,
+            **_daily(self._environment.sleep),
             description="Closes the accounts of people who have left",
         )
         return sweep
@@ -381,6 +390,15 @@ class OnboardingStack(Stack):
                 reason="Slack signs every request and knows no other way; the receiver checks before it reads",
             )
         )
+
+
+def _daily(sleep: Sleep | None) -> dict[str, str]:
+    """When the sweep looks: at its own hour, or on each day of an environment that sleeps, once it is awake."""
+    if not (sleep and sleep.awake):
+        return {"expression": DAILY}
+    hour, minute = divmod(minutes(sleep.opens) + SWEEP_AFTER_MINUTES, 60)
+    expression = f"cron({minute} {hour} ? * {','.join(sleep.in_order)} *)"
+    return {"expression": expression, "schedule_expression_timezone": sleep.timezone}
 
 
 def _permit(function: lambda_.Function, action: str, arn: str) -> None:

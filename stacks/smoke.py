@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, ArnFormat, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -11,6 +11,7 @@ from constructs import Construct
 
 from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
 from stacks.constructs.python_function import LAMBDA
+from stacks.gateway.sleep import function_name
 from stacks.litellm_config import LiteLlmConfig
 from stacks.network import as_it_is, in_vpc
 from stacks.settings import Environment, Releases
@@ -30,10 +31,10 @@ class SmokeStack(Stack):
     """The function `litellm-<environment>-smoke` and the key that it asks with.
 
     It runs in the VPC and asks over HTTPS at the gateway's public host name, past the web ACL: the network stack lets
-    it in. Of each provider of config.yaml it asks the cheapest chat model, or one for something else where it has none.
-    Whoever may invoke functions of the account may run it, and where `releases` promotes to this environment, who may
-    in the account of the releases. It has no reserved concurrency: an account with Lambda's initial limit of ten has
-    none to reserve.
+    it in. A gateway that sleeps it wakes first. Of each provider of config.yaml it asks the cheapest chat model, or one
+    for something else where it has none. Whoever may invoke functions of the account may run it, and where `releases`
+    promotes to this environment, who may in the account of the releases. It has no reserved concurrency: an account
+    with Lambda's initial limit of ten has none to reserve.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class SmokeStack(Stack):
                 "LITELLM_VERSION": version,
                 "PROVIDERS": " ".join(providers_to_ask(config)),
                 **({"FREE_PROVIDERS": " ".join(free)} if (free := free_providers(config)) else {}),
+                **({"SLEEP_FUNCTION": function_name(environment)} if environment.sleep else {}),
             },
             log_group=logs.LogGroup(
                 self,
@@ -98,6 +100,14 @@ class SmokeStack(Stack):
         self.function.add_to_role_policy(
             iam.PolicyStatement(actions=["ssm:GetParameter"], resources=[parameter_arn(self, environment, KEY)])
         )
+        if environment.sleep:
+            arn = self.format_arn(
+                service="lambda",
+                resource="function",
+                resource_name=function_name(environment),
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            self.function.add_to_role_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[arn]))
         self.function.node.add_dependency(key.resource)
         if releases and environment.name in releases.environments:
             self.function.add_permission("Releases", principal=iam.AccountPrincipal(releases.account))

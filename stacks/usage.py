@@ -23,6 +23,9 @@ KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"
 LITELLM_ROUTES = (*(f"/{entity}/daily/activity/export" for entity in ("user", "team", "tag")), "/model/info")
 # Past the hour: 09:00 in Tokyo is midnight of UTC, and LiteLLM writes what is spent once a minute.
 MINUTE = 10
+# Where the environment sleeps by the clock, it is woken at that minute (stacks/gateway/sleep.py) and asked later.
+MINUTE_ONCE_AWAKE = 40
+BILL_HOUR = 3  # UTC
 BILL_DAY = 5  # of the month: before, clouds still change the figures of the month before
 
 
@@ -56,6 +59,7 @@ class UsageStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
         self._environment = environment
+        self._minute = MINUTE_ONCE_AWAKE if environment.sleep and environment.sleep.awake else MINUTE
         self.compared = _compared(environment.bill, config) if environment.bill else ()
         self._variables = {
             "POWERTOOLS_SERVICE_NAME": "usage",
@@ -120,9 +124,9 @@ class UsageStack(Stack):
         )
         hour, timezone = settings.hour, settings.timezone
         if settings.weekly:
-            self._schedule("Weekly", report, f"cron({MINUTE} {hour} ? * MON *)", timezone, {"period": "week"})
+            self._schedule("Weekly", report, f"cron({self._minute} {hour} ? * MON *)", timezone, {"period": "week"})
         if settings.monthly:
-            self._schedule("Monthly", report, f"cron({MINUTE} {hour} 1 * ? *)", timezone, {"period": "month"})
+            self._schedule("Monthly", report, f"cron({self._minute} {hour} 1 * ? *)", timezone, {"period": "month"})
         return report
 
     def _bill(self, settings: Bill) -> PythonFunction:
@@ -139,7 +143,7 @@ class UsageStack(Stack):
             Validations.of(bill).acknowledge(
                 Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Cost Explorer's figures are no resources")
             )
-        self._schedule("BillMonthly", bill, f"cron({MINUTE} 3 {BILL_DAY} * ? *)", "UTC", {})
+        self._schedule("BillMonthly", bill, f"cron({self._minute} {BILL_HOUR} {BILL_DAY} * ? *)", "UTC", {})
         return bill
 
     def _function(

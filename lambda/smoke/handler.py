@@ -7,7 +7,8 @@ text in it.
 
 Integrates with the gateway over HTTPS (/health/readiness, /ui/login/, /litellm/.well-known/litellm-ui-config,
 /v1/model/info, /v2/user/info, /v1/chat/completions, /v1/responses, /v1/embeddings), which its web ACL opens to everyone
-whom the load balancer lets in, and SSM Parameter Store, for the key. LiteLLM's answers are those of 1.106.12.
+whom the load balancer lets in; with SSM Parameter Store, for the key; and with Lambda, where the gateway may sleep, to
+wake it first. LiteLLM's answers are those of 1.106.12.
 """
 
 import json
@@ -23,6 +24,8 @@ from typing import Any
 
 import boto3
 import urllib3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
@@ -36,6 +39,7 @@ PAUSE_SECONDS = 16
 # LiteLLM writes what is spent once a minute.
 SPEND_SECONDS = 180
 SPEND_PAUSE_SECONDS = 2
+WAKE_SECONDS = 620  # as long as the function that wakes may run, and its start
 PROMPT = "Answer with the word OK."
 # Enough for a model that thinks first: Azure OpenAI refuses a request whose limit ends the answer before it begins.
 MAX_TOKENS = 256
@@ -118,6 +122,7 @@ def handler(_event: object, _context: object) -> dict[str, Any]:
     `version` is of LiteLLM, "" if no completion was answered; `cost` is in US dollars. What the checks before it have
     not found good is reason enough to go back, so that the spend is waited for only after them.
     """
+    woken = [check("awake", partial(wake, os.environ["SLEEP_FUNCTION"]))] if "SLEEP_FUNCTION" in os.environ else []
     smoke = Smoke(
         os.environ["GATEWAY_URL"],
         os.environ["LITELLM_VERSION"],
@@ -125,6 +130,7 @@ def handler(_event: object, _context: object) -> dict[str, Any]:
         os.environ.get("FREE_PROVIDERS", "").split(),
     )
     smoke.run()
+    smoke.checks[:0] = woken
     passed = all(check.passed for check in smoke.checks)
     logger.info("smoke test of %s %s", smoke.url, "passed" if passed else "failed")
     return {
@@ -134,6 +140,23 @@ def handler(_event: object, _context: object) -> dict[str, Any]:
         "cost": smoke.cost,
         "checks": [asdict(check) for check in smoke.checks],
     }
+
+
+def wake(function: str) -> str:
+    """The gateway is awake, and was woken if it slept, as it does where the settings say so."""
+    # One attempt, which waits as long as the function may run: another one would be another, beside it.
+    config = Config(connect_timeout=5, read_timeout=WAKE_SECONDS, retries={"total_max_attempts": 1}, tcp_keepalive=True)
+    advice = "ECS's events of the service, and wake it with make wake"
+    try:
+        answer = boto3.client("lambda", config=config).invoke(FunctionName=function, Payload=b'{"to": "awake"}')
+        found = json.loads(answer["Payload"].read())
+    except (BotoCoreError, ClientError) as error:
+        raise Finding(f"{function} did not wake the gateway ({type(error).__name__}): look at {advice}") from error
+    if "FunctionError" in answer:
+        raise Finding(
+            f"{function} did not wake the gateway: {found.get('errorMessage', 'no reason')}: look at {advice}"
+        )
+    return f"it slept, and was woken within {found['seconds']} s" if found["was"] == "asleep" else "it was awake"
 
 
 class Smoke:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from local.ecs import Json, ministack
 
 SENDING = ("ses:SendEmail", "ses:SendRawEmail")
+REGISTER = "application-autoscaling:RegisterScalableTarget"
 TASK_ROLES = ("executionRoleArn", "taskRoleArn")
 
 # The request that is being decided on: what ministack tells its evaluator is not enough for every condition.
@@ -132,6 +133,7 @@ def mend_iam(decisions: Decisions) -> None:
         own, resources = _conditions(action, request), _resources(action, request) or [resource_arn]
         wanted = [(action, resource, own) for resource in resources]
         wanted += _tagged(action, request)
+        wanted += [(one, resource, {}) for one, resource in _behind(action, request)]
         wanted += [("iam:PassRole", role, {"iam:PassedToService": to}) for role, to in _passed_roles(action, request)]
         for one, resource, conditions in wanted:
             context = {**(service_context or {}), **conditions}
@@ -244,7 +246,21 @@ def _conditions(action: str, request: Json) -> Mapping[str, str]:
         return {"ecs:cluster": cluster}
     if action in SENDING:
         return {"ses:FromAddress": _sender(request)}
+    if action == REGISTER:
+        return {"application-autoscaling:service-namespace": str(request.get("ServiceNamespace", ""))}
     return {}
+
+
+def _behind(action: str, request: Json) -> list[tuple[str, str]]:
+    """What an action asks of its caller at the service that it acts on, and of which resource.
+
+    https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
+    """
+    if action != REGISTER:
+        return []
+    responses = ministack("core.responses")
+    service = f"arn:aws:ecs:{responses.get_region()}:{responses.get_account_id()}:{request.get('ResourceId', '')}"
+    return [(f"ecs:{one}", service) for one in ("DescribeServices", "UpdateService")]
 
 
 def _resources(action: str, request: Json) -> list[str]:
@@ -261,6 +277,10 @@ def _resources(action: str, request: Json) -> list[str]:
         cluster = str(request.get("cluster", "default")).rpartition("/")[2]
         tasks = [str(task) for task in request.get("tasks") or [request.get("task")]]
         return [f"arn:aws:ecs:{place}:task/{cluster}/{task.rpartition('/')[2]}" for task in tasks]
+    if action == REGISTER:
+        return [f"arn:aws:application-autoscaling:{place}:scalable-target/{'0' * 32}"]
+    if action == "elasticloadbalancing:SetRulePriorities":
+        return [str(value) for name, value in request.items() if name.endswith(".RuleArn")]
     if action.startswith("ssm:") and request.get("Names"):
         return [f"arn:aws:ssm:{place}:parameter/{name.lstrip('/')}" for name in request["Names"]]
     if action in SENDING:

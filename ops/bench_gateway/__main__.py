@@ -26,6 +26,7 @@ from ops.bench_gateway.scale import FULL, QUICK, Scale
 from ops.bench_gateway.servers import Report, ServerError, Servers
 from stacks.company import company
 from stacks.litellm_config import ConfigError
+from stacks.measured import FILE
 from stacks.settings import SettingsError
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
@@ -45,7 +46,7 @@ def tell(figures: Sequence[Figure], *, words: str, as_json: bool, write: bool) -
     """Print the figures, keep them in the documentation if that is asked for, and return the exit code."""
     kept = aims(figures)
     if write:
-        page.write(f"{words}\n\n{page.tables(figures, kept)}", chart(figures))
+        page.write(f"{words}\n\n{page.tables(figures, kept)}", chart(figures), model=FILE)
     if as_json:
         told = [dataclasses.asdict(aim) | {"holds": aim.holds} for aim in kept]
         print(json.dumps({"run": words, "figures": list(map(dataclasses.asdict, figures)), "aims": told}, indent=1))

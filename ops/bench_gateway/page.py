@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ops.bench_gateway.configurations import NAMES, TITLES
-from ops.bench_gateway.figures import Aim, Figure
+from ops.bench_gateway.configurations import NAMES, OURS, TITLES
+from ops.bench_gateway.figures import CPU, DATABASE, MEMORY, Aim, Figure
 from stacks import CHECKOUT
 
 PAGE: Final = CHECKOUT / "docs" / "performance.md"
@@ -69,12 +71,60 @@ def put(page: str, content: str) -> str:
     return f"{before}{BEGIN}\n\n{content.strip()}\n\n{END}{after}"
 
 
-def write(content: str, chart: str, *, page: Path = PAGE, picture: Path = CHART) -> None:
-    """Put content and chart into the documentation; PageError if there is no place for it."""
+def write(content: str, chart: str, *, page: Path = PAGE, picture: Path = CHART, model: Path | None = None) -> None:
+    """Put content and chart into the documentation, and our figures into the file of the model, if it is named.
+
+    Raises
+    ------
+    PageError
+        There is no place for it, or the model needs a figure that was not measured. Nothing is written then.
+    """
     shown = f"![What a request takes, as a share of the article's settings]({picture.name})"
     text = put(page.read_text("utf-8"), f"{shown}\n\n{content}")
+    kept = measured(text) if model else ""
     picture.write_text(chart, "utf-8")
+    if model:
+        model.write_text(kept, "utf-8")
     page.write_text(text, "utf-8")
+
+
+def measured(page: str) -> str:
+    """`stacks/measured.json`, with which the model of `make size` reckons: our figures of the page's table.
+
+    Raises
+    ------
+    PageError
+        The table has not all of them, or is another one.
+    """
+    table = page.partition(BEGIN)[2].partition(END)[0]
+    found: dict[tuple[str, str], float] = {}
+    section = ours = ""
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if TITLES[OURS] in cells:
+            ours = str(cells.index(TITLES[OURS]))
+        elif ours and len(cells) > int(ours) and re.fullmatch(r"-?[\d,.]+", cells[int(ours)]):
+            section = cells[0] or section
+            found[section, cells[1]] = float(cells[int(ours)].replace(",", ""))
+    cpu = {
+        name.removesuffix(", ms"): _plain(value)
+        for (of, name), value in found.items()
+        if of == CPU and not name.startswith("at rest")
+    }
+    try:
+        written = {
+            "cpu_ms": cpu,
+            "rows": found[DATABASE, "rows a request"],
+            "resident_mib": _plain(found[MEMORY, "resident, MiB"]),
+        }
+    except KeyError as error:
+        raise PageError(f"the table has no figure of {' '.join(error.args[0])}: measure it anew") from None
+    return json.dumps(written, indent=2) + "\n"
+
+
+def _plain(value: float) -> float:
+    """A whole number without its point."""
+    return int(value) if value == int(value) else value
 
 
 def _held(aim: Aim) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from local.outside.records import Fault
 from ops.bench_gateway import figures as names
-from ops.bench_gateway import overload, people, processes, spend, workloads
+from ops.bench_gateway import model, overload, people, processes, spend, workloads
 from ops.bench_gateway.configurations import ARTICLE
 from ops.bench_gateway.figures import Figure
 from ops.bench_gateway.load import Answer, Generator, Lane, Request, Target, good
@@ -36,6 +36,7 @@ SMALL_STREAMS: Final = 4.0  # a second
 LARGE_AT_ONCE: Final = 4
 LARGE_EVERY: Final = 4.0  # seconds
 BURST_CALLERS: Final = 16
+MODEL_ROUNDS: Final = 2  # times the seconds of an open loop, of people as the model of make size has them
 
 
 @dataclass
@@ -113,6 +114,7 @@ class Run:
         costs = self._costs()
         self._open_loop(costs)
         self._head_of_line()
+        self._model(costs)
         self._overload(costs)
         self._burst()
         self._memory()
@@ -258,6 +260,32 @@ class Run:
                 found = [gap for answer in answers if answer.lane == "small" for gap in answer.gaps]
                 gaps[server.name] = 1000 * percentile(found, 99)
             self._add(names.CHUNKS, name, "ms", gaps)
+
+    def _model(self, costs: Mapping[str, Costs]) -> None:
+        """What the model of `make size` reckons from the figures above, beside what people at random take."""
+        kinds = {each.name: each for each in self._bodies.measured() if each.name in model.OF_KIND.values()}
+        if len(kinds) < len(model.OF_KIND):
+            return
+        self._report("Comparing the model of make size with people who ask at random")
+        seconds = MODEL_ROUNDS * self._scale.seconds
+        found: dict[str, dict[str, float]] = {}
+        for server in self._each:
+            cost = costs[server.name]
+            asked = model.rates({name: cost.cpu_ms(name) / 1000 for name in kinds})
+            lanes = {
+                name: self._lane(server, kinds[name], workloads.times(rate, seconds, seed))
+                for seed, (name, rate) in enumerate(asked.items(), start=21)
+            }
+            server.outside.set_fault("*", REALISTIC)
+            cpu, start = self._cpu_of(server), time.monotonic()
+            answers = self._generator.send(Target(server.url), lanes)
+            server.outside.clear_fault()
+            while not _is_written(server) and time.monotonic() < start + WRITTEN_WITHIN:
+                time.sleep(1)
+            took = self._cpu_of(server) - cpu - cost.idle * (time.monotonic() - start)
+            found[server.name] = model.figures(asked, answers, seconds, took / seconds)
+        for what in next(iter(found.values())):
+            self._add(names.MODEL, what, "", {name: each[what] for name, each in found.items()})
 
     def _overload(self, costs: Mapping[str, Costs]) -> None:
         """Twice what each can do by its own cost, a tenth of it streams at the pace of a real model."""

@@ -8,7 +8,9 @@ from typing import Final
 
 from ops.cost.load import WORK_HOURS, Load
 from ops.cost.prices import HOURS, NODES, SPOT, Prices
+from ops.cost.sleep import awake
 from ops.templates import Facts
+from stacks.settings.gateway import LEAST_CAPACITY
 
 NETWORK, EDGE, SERVICE, DATABASE, CACHE, WATCHING, KEYS = (
     *("Network", "Load balancer and web ACL", "LiteLLM", "Database", "Cache"),
@@ -36,6 +38,7 @@ FREE: Final[Mapping[str, str]] = {
     "AWS::Athena::NamedQuery": "a text",
     "AWS::ApiGatewayV2::": "part of the API",
     "AWS::Budgets::Budget": "free without actions",
+    "AWS::CloudWatch::AlarmMuteRule": "AWS names no price of it",
     "AWS::CertificateManager::Certificate": "public certificates are free",
     "AWS::Chatbot::": "free",
     "AWS::EC2::": "free: subnets, routes, groups, and endpoints of the kind Gateway",
@@ -162,6 +165,7 @@ PRICED: Final = frozenset(
         "AWS::CloudWatch::Alarm",
         "AWS::CloudWatch::Dashboard",
         "AWS::EC2::EIP",
+        "AWS::EC2::Instance",
         "AWS::EC2::NatGateway",
         "AWS::EC2::VPCEndpoint",
         "AWS::ElastiCache::ReplicationGroup",
@@ -181,8 +185,13 @@ def _network(facts: Facts) -> Iterator[Line]:
     nat = len(facts.resources("AWS::EC2::NatGateway"))
     balancers = facts.resources("AWS::ElasticLoadBalancingV2::LoadBalancer").values()
     public = sum(len(one["Subnets"]) for one in balancers if one["Scheme"] == "internet-facing")
-    addresses = len(facts.resources("AWS::EC2::EIP")) + public  # a load balancer has one in each zone
+    machines = facts.resources("AWS::EC2::Instance").values()
+    disks = sum(disk["Ebs"]["VolumeSize"] for one in machines for disk in one["BlockDeviceMappings"])
+    # A load balancer has one in each zone, and a machine in the place of a NAT gateway its own.
+    addresses = len(facts.resources("AWS::EC2::EIP")) + public + len(machines)
     yield Line(NETWORK, "NAT gateways", "NAT gateway", nat * HOURS)
+    yield Line(NETWORK, "NAT instance", "NAT instance", len(machines) * HOURS)
+    yield Line(NETWORK, "Its disk", "Disk", disks)
     yield Line(NETWORK, "Public IPv4 addresses", "Public IPv4 address", addresses * HOURS)
     yield Line(NETWORK, "Interface endpoints, each per zone", "Interface endpoint", _endpoints(facts) * HOURS)
 
@@ -244,7 +253,8 @@ def _endpoints(facts: Facts) -> int:
 
 
 def _tasks(facts: Facts) -> tuple[int, float, float, float]:
-    """How many tasks run at least, the vCPU and the GB of each, and what share of the price they cost.
+    """How many tasks run at least, the vCPU and the GB of each, and what share of the price they cost: less on Spot,
+    and for as much of the time as they are awake.
 
     None without a service, as in a part of an environment's templates.
     """
@@ -256,13 +266,16 @@ def _tasks(facts: Facts) -> tuple[int, float, float, float]:
     tasks = facts.resources("AWS::ECS::TaskDefinition").items()
     task = next(found for place, found in tasks if place.endswith(f"/{name}"))
     spot = any(each["CapacityProvider"] == "FARGATE_SPOT" for each in services[0]["CapacityProviderStrategy"])
-    return fewest, int(task["Cpu"]) / 1024, int(task["Memory"]) / 1024, SPOT if spot else 1.0
+    share = (SPOT if spot else 1.0) * awake(facts)
+    return fewest, int(task["Cpu"]) / 1024, int(task["Memory"]) / 1024, share
 
 
 def _instances(facts: Facts) -> tuple[int, float]:
-    """How many instances the database has, and the least capacity of each in ACU."""
+    """How many instances the database has, and the least capacity of each in ACU, on average of a month."""
     clusters = facts.resources("AWS::RDS::DBCluster").values()
-    least = sum(cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"] for cluster in clusters)
+    scaling = [cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"] for cluster in clusters]
+    # One that may pause has 0 while it does, and the usual least while somebody is connected.
+    least = sum(capacity or LEAST_CAPACITY * awake(facts) for capacity in scaling)
     return len(facts.resources("AWS::RDS::DBInstance")), float(least)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from ops.access import OpsError
+from stacks.nat_instance import SIZE
 from stacks.settings import Cache
 
 FILE: Final = Path(__file__).with_name("prices.json")
@@ -47,6 +48,8 @@ class Usage:
 
 USAGES: Final[Mapping[str, Usage]] = {  # https://aws.amazon.com/<service>/pricing/ has those of everywhere
     "NAT gateway": Usage("AmazonEC2", "NatGateway-Hours", "hour"),
+    "NAT instance": Usage("AmazonEC2", f"BoxUsage:{SIZE}", "hour", "RunInstances"),
+    "Disk": Usage("AmazonEC2", "EBS:VolumeUsage.gp3", "GB and month"),
     "NAT gateway, data": Usage("AmazonEC2", "NatGateway-Bytes", "GB"),
     "Public IPv4 address": Usage("AmazonVPC", "PublicIPv4:InUseAddress", "hour"),
     "Interface endpoint": Usage("AmazonVPC", "VpcEndpoint-Hours", "hour"),

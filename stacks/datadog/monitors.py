@@ -23,14 +23,18 @@ EVALUATION_DELAY = 60  # seconds
 SILENCE_WINDOW, SILENCE = 10, 20  # minutes
 
 
-def monitors(environment: str, settings: Datadog) -> dict[str, Json]:
-    """What Datadog's API takes to make each monitor (v1, `monitor`), by a name of ours."""
+def monitors(environment: str, settings: Datadog, *, sleeps: bool = False) -> dict[str, Json]:
+    """What Datadog's API takes to make each monitor (v1, `monitor`), by a name of ours.
+
+    Where the gateway `sleeps` by the clock there is none of its silence: nobody is to be woken by what is meant. That
+    no task runs in the day, or that Datadog takes no records, CloudWatch's alarms tell there too.
+    """
     made = {
         "SpendJump": _spend_jump(environment, settings.spend_jump),
         "SpendDay": _spend_day(environment, DAY_FACTOR * settings.spend_jump),
         "ProviderErrors": _provider_errors(environment, settings.error_percent),
         "Throttled": _throttled(environment),
-        "Silence": _silence(environment),
+        **({} if sleeps else {"Silence": _silence(environment)}),
         "Budget": _budget(environment, settings.budget_percent),
     }
     handles = " ".join(settings.notify)

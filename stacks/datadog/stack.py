@@ -56,7 +56,8 @@ class DatadogStack(Stack):
         ]
         board = dashboard(environment.name, budget_percent=settings.budget_percent)
         self._resource("Dashboard", "Dashboard", board, after=metrics)
-        for name, monitor in monitors(environment.name, settings).items():
+        sleeps = environment.sleep is not None and environment.sleep.awake is not None
+        for name, monitor in monitors(environment.name, settings, sleeps=sleeps).items():
             self._resource(f"Monitor{name}", "Monitor", monitor, after=metrics)
 
     def _function(self, environment: Environment) -> PythonFunction:

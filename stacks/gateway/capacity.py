@@ -46,7 +46,9 @@ class Capacity(Construct):
         # Nothing where nothing was refused, so that the metric costs nothing then.
         self.refused = self._figure("Refused", f"{{ {REFUSED} > 0 }}", REFUSED, statistic="Sum")
         settings = environment.gateway
-        tasks = service.auto_scale_task_count(min_capacity=settings.min_tasks, max_capacity=settings.max_tasks)
+        self.tasks = tasks = service.auto_scale_task_count(
+            min_capacity=settings.min_tasks, max_capacity=settings.max_tasks
+        )
         cooldowns: dict[str, Any] = {
             "scale_in_cooldown": Duration.minutes(5),
             "scale_out_cooldown": Duration.minutes(1),

@@ -109,7 +109,21 @@ class Edge(Construct):
             action=elbv2.ListenerAction.forward([group]),
         )
         self._translate_google_v1(rule)
+        self.forwards = rule
         return group
+
+    def answer_instead(self, body: str) -> elbv2.ApplicationListenerRule:
+        """Make a rule that answers its own host name with 503 and `body`, JSON. It comes after the one that forwards,
+        and so does nothing until somebody puts it before that.
+        """
+        return elbv2.ApplicationListenerRule(
+            self._listener,
+            "AsleepRule",
+            listener=self._listener,
+            priority=2,
+            conditions=[elbv2.ListenerCondition.host_headers([self._environment.domain])],
+            action=elbv2.ListenerAction.fixed_response(503, content_type="application/json", message_body=body),
+        )
 
     def _translate_google_v1(self, rule: elbv2.ApplicationListenerRule) -> None:
         """Have the rule lead Google's methods under `/v1` to where LiteLLM has them. (The CDK's own rule has none.)"""

@@ -21,6 +21,7 @@ from stacks.gateway.bedrock import BedrockResources
 from stacks.gateway.capacity import Capacity
 from stacks.gateway.edge import Edge
 from stacks.gateway.migration import Migration
+from stacks.gateway.sleep import DATABASE_CONNECT_SECONDS, Sleeping
 from stacks.gateway.smtp_credentials import SmtpCredentials
 from stacks.gateway.timeouts import Timeouts
 from stacks.litellm_config import MAX_IN_FLIGHT, SERVED_AS, LiteLlmConfig, image_version
@@ -153,6 +154,21 @@ class GatewayStack(Stack):
         self.capacity = Capacity(
             self, "Capacity", environment=environment, log_group=self.log_group, service=self.service
         )
+        self.sleeping = (
+            Sleeping(
+                self,
+                "Sleep",
+                environment=environment,
+                settings=environment.sleep,
+                edge=self.edge,
+                cluster=self.cluster,
+                service=self.service,
+                task=task,
+                tasks=self.capacity.tasks,
+            )
+            if environment.sleep
+            else None
+        )
         self._publish()
 
     def _container_image(self, built: str | None) -> ecs.ContainerImage:
@@ -253,6 +269,7 @@ class GatewayStack(Stack):
             "DATABASE_PORT": str(POSTGRES_PORT),
             "DATABASE_NAME": DATABASE_NAME,
             "DATABASE_USERNAME": DATABASE_USERNAME,
+            **({"DATABASE_CONNECT_TIMEOUT": str(DATABASE_CONNECT_SECONDS)} if environment.sleep else {}),
             "HOME": state,
         }
 

@@ -26,6 +26,7 @@ from stacks.observability.alarms import gateway as gateway_alarms
 from stacks.observability.alarms import onboarding as onboarding_alarms
 from stacks.observability.alarms import usage as usage_alarms
 from stacks.observability.alarms.making import Alarms
+from stacks.observability.asleep import mute
 from stacks.observability.dashboard import CloudWatchDashboard
 from stacks.observability.log_insights import SavedQueries, counted
 from stacks.observability.watched import Watched
@@ -115,6 +116,14 @@ class ObservabilityStack(Stack):
             usage_alarms.usage(self.alarms, usage.undelivered)
             if environment.bill:
                 usage_alarms.bill(self.alarms, environment.bill, environment.name, usage.compared)
+        if gateway.sleeping:
+            self.alarms.waiting_message(
+                "SleepUndelivered",
+                gateway.sleeping.undelivered,
+                "The gateway did not fall asleep, or did not wake, by the clock.",
+            )
+        if environment.sleep and environment.sleep.awake:
+            mute(self, environment.sleep, self.alarms.made)
         self._count_lines(gateway, database)
         self._tell_of_events(gateway)
         self._post()

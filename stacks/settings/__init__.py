@@ -22,6 +22,7 @@ from stacks.settings.onboarding import Email, Onboarding
 from stacks.settings.providers import Providers, Server
 from stacks.settings.reading import by_name, findings, read
 from stacks.settings.releases import WORKFLOW_BRANCH, WORKFLOW_ENVIRONMENTS, Releases
+from stacks.settings.sleep import Sleep
 from stacks.settings.usage import AnthropicBill, AzureBill, Bill, GoogleBill, OpenAiBill, Plan, Report
 from stacks.settings.values import (
     MOST_TAGS,
@@ -84,6 +85,7 @@ __all__ = [
     "SettingsError",
     "SlackChannelId",
     "SlackWorkspaceId",
+    "Sleep",
     "TeamName",
     "UsDollars",
     "by_name",

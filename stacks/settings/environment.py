@@ -22,11 +22,12 @@ from stacks.litellm_config import (
 from stacks.litellm_config.bedrock import GEOGRAPHIES, geography_of
 from stacks.litellm_config.made import Made, setting_of
 from stacks.settings.bedrock import Bedrock
-from stacks.settings.gateway import RESERVED_CONNECTIONS, Cache, Database, Gateway
+from stacks.settings.gateway import LEAST_CAPACITY, RESERVED_CONNECTIONS, Cache, Database, Gateway
 from stacks.settings.network import HostedZone, Ingress, Network
 from stacks.settings.observability import Alarms, Datadog
 from stacks.settings.onboarding import Email, Onboarding
 from stacks.settings.providers import Providers
+from stacks.settings.sleep import Sleep
 from stacks.settings.usage import Bill, Report
 from stacks.settings.values import (
     MOST_TAGS,
@@ -84,6 +85,7 @@ class Environment(Settings):
     gateway: Gateway = Gateway()
     database: Database = Database()
     cache: Cache | None = None
+    sleep: Sleep | None = None
     providers: Providers = Providers()
     bedrock: Bedrock = Bedrock()
     variables: dict[VariableName, VariableValue] = {}  # noqa: RUF012 - pydantic copies it for each
@@ -118,6 +120,8 @@ class Environment(Settings):
         self._check_ingress()
         self._check_variables()
         self._check_profiles()
+        self._check_nat()
+        self._check_sleep()
         if self.bill and self.bill.google and not self.providers.vertexai_project:
             raise ValueError("bill.google has no project to look for in the export: set providers.vertexai_project")
         return self
@@ -194,6 +198,35 @@ class Environment(Settings):
                     f"bedrock.inference_profiles: {profile.name} has {len(self.tags | profile.tags)} tags with those "
                     f"of the environment, and AWS takes 50 with its own: keep to {MOST_TAGS}"
                 )
+
+    def _check_nat(self) -> None:
+        """Refuse one small machine as the only way out of an environment that people rely on."""
+        if self.network.nat_instance and self.deletion_protection:
+            raise ValueError(
+                "network.nat_instance is for an environment that people can do without while it is repaired, and "
+                "deletion_protection is on, which is for one that they rely on: turn one of the two off"
+            )
+
+    def _check_sleep(self) -> None:
+        """Refuse a sleep where other settings say that people rely on the environment, and what a pause cannot have."""
+        if not self.sleep:
+            return
+        relied_on = {
+            "deletion_protection is on": (self.deletion_protection, "turn it off if nobody relies on what is in it"),
+            "database.reader is on": (self.database.reader, "leave it out"),
+            "network.nat_gateways is above 1": (self.network.nat_gateways > 1, "use one"),
+        }
+        for what, (given, do) in relied_on.items():
+            if given:
+                raise ValueError(
+                    f"sleep is for an environment that people can do without at night, and {what}, which is for one "
+                    f"that they rely on: {do}, or leave sleep out"
+                )
+        if self.database.min_capacity > LEAST_CAPACITY:
+            raise ValueError(
+                f"database.min_capacity is {self.database.min_capacity:g}, and sleep has the database pause, for which "
+                f"Aurora's least is 0: leave min_capacity out ({LEAST_CAPACITY:g} is what it has while it is in use)"
+            )
 
     def litellm_config(self, file: Path) -> LiteLlmConfig:
         """The company's config.yaml, read as this environment has it: its plain variables, its licence.

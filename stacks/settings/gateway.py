@@ -36,6 +36,11 @@ RESERVED_CONNECTIONS = 15
 MAX_IN_FLIGHT = 100
 MOST_IN_FLIGHT = 1000
 
+# The least capacity of a database that is in use, in ACU. One that may pause has 0 as its least, and half an ACU once
+# somebody is connected.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
+LEAST_CAPACITY = 0.5
+
 # LiteLLM's database in the cluster, and the user that owns it.
 DATABASE_NAME = "litellm"
 DATABASE_USERNAME = "litellm"
@@ -94,10 +99,11 @@ class Gateway(Settings):
 class Database(Settings):
     """Aurora PostgreSQL Serverless v2: capacities in ACU (2 GiB of memory each), backups in days.
 
-    The least is 0.5 ACU: a pause at 0 needs a moment without connections, and LiteLLM's pool always keeps one.
+    The least is 0.5 ACU: a pause at 0 needs minutes without connections, and LiteLLM's pool always keeps one. `sleep`
+    takes its tasks away, and has the database pause.
     """
 
-    min_capacity: Acu = 0.5
+    min_capacity: Acu = LEAST_CAPACITY
     max_capacity: Annotated[Acu, Field(ge=1)] = 2
     reader: bool = False
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
@@ -121,7 +127,7 @@ class Database(Settings):
             each for each in pairwise(CONNECTIONS.items()) if each[0][0] <= self.max_capacity <= each[1][0]
         )
         taken = int(fewest + (most - fewest) * (self.max_capacity - low) / (high - low))
-        return min(taken, MAX_CONNECTIONS_AT_HALF_ACU) if self.min_capacity <= 0.5 else taken
+        return min(taken, MAX_CONNECTIONS_AT_HALF_ACU) if self.min_capacity <= LEAST_CAPACITY else taken
 
 
 class Cache(Settings):

@@ -47,13 +47,17 @@ class Network(Settings):
     NAT gateways (endpoint names such as `ecr.dkr`): each costs about 10 USD a month and zone and saves 0.062 USD per GB
     in Tokyo, so name one for traffic above some 300 GB a month, or where the way must not lead over the internet. An
     existing VPC has its owner's: an endpoint answers for everything in the VPC, and there can be one of a service.
-    `room_for_zones` is for how many zones a new VPC keeps ranges free in each tier, so that zones can be added at the
-    end of `zones` later: without the room the next tier's subnets would have to move, which CloudFormation cannot do.
+    `nat_instance` has a machine of the smallest size in the place of the one NAT gateway, for a tenth of its price:
+    nobody but AWS's own recovery repairs it, and a deployment that finds a newer image of its system replaces it, with
+    another address. `room_for_zones` is for how many zones a new VPC keeps ranges free in each tier, so that zones can
+    be added at the end of `zones` later: without the room the next tier's subnets would have to move, which
+    CloudFormation cannot do.
     """
 
     zones: Annotated[tuple[str, ...], Field(min_length=2)]
     cidr: Cidr
     nat_gateways: Annotated[int, Field(ge=1)] = 1
+    nat_instance: bool = False
     interface_endpoints: Annotated[tuple[EndpointName, ...], once("an endpoint")] = ()
     room_for_zones: Annotated[int, Field(ge=2, le=6)] = 3
     vpc: ExistingVpc | None = None
@@ -79,12 +83,21 @@ class Network(Settings):
             raise ValueError(
                 f"nat_gateways is {self.nat_gateways} for {len(self.zones)} zones: use one per zone at most"
             )
+        if self.nat_instance and self.nat_gateways > 1:
+            raise ValueError(
+                f"nat_instance is one machine in the place of one NAT gateway, and nat_gateways is "
+                f"{self.nat_gateways}: leave one of the two out"
+            )
         if self.vpc:
             self._check_existing(self.vpc)
         return self
 
     def _check_existing(self, vpc: ExistingVpc) -> None:
         """Refuse what an existing VPC cannot have, or lacks."""
+        if self.nat_instance:
+            raise ValueError(
+                "nat_instance is on, and vpc is one that is there already, with its own way out: turn it off"
+            )
         if self.interface_endpoints:
             raise ValueError(
                 f"interface_endpoints has {', '.join(self.interface_endpoints)}, and vpc is one that is there already, "

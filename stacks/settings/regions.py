@@ -38,7 +38,8 @@ PIPELINE: Final[Mapping[str, str]] = {"codebuild": "CodeBuild", "codepipeline": 
 
 def lacking(environment: Environment) -> tuple[str, ...]:
     """The services that the environment needs and that are not known in its region, sorted by name."""
-    clock = environment.onboarding or environment.report or environment.bill
+    sleeps = environment.sleep and environment.sleep.awake
+    clock = environment.onboarding or environment.report or environment.bill or sleeps
     needed = {**NEEDED, **(ONBOARDING if environment.onboarding else {}), **(CLOCK if clock else {})}
     needed |= CACHE if environment.cache else {}
     needed |= BEDROCK if environment.bedrock.variables else {}

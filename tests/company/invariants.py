@@ -201,8 +201,9 @@ def nothing_is_public(deployed: Deployed) -> Iterator[str]:
 
 @invariant
 def only_named_ranges_come_in(deployed: Deployed) -> Iterator[str]:
-    """`ingress.cidrs` reach the load balancer at 443 and 80, and a NAT gateway's own address at 443: everything else
-    is a rule from one security group to another, at one port (`Ingress`; FSBP EC2.18, EC2.19).
+    """`ingress.cidrs` reach the load balancer at 443 and 80, and the address of the way out at 443; a machine in the
+    place of a NAT gateway gets what the VPC's own ranges send out: everything else is a rule from one security group to
+    another, at one port (`Ingress`; FSBP EC2.18, EC2.19).
     """
     environment = deployed.environment
     named = {str(cidr) for cidr in environment.ingress.cidrs}
@@ -217,7 +218,11 @@ def only_named_ranges_come_in(deployed: Deployed) -> Iterator[str]:
         if "CidrIp" not in rule:
             continue
         source = _flat(rule["CidrIp"])
-        elastic = re.fullmatch(r"<\w+EIP\w*\.PublicIp>/32", source)
+        if environment.network.nat_instance and "NatSecurityGroup" in where:
+            if not IPv4Network(source).subnet_of(environment.network.cidr):
+                yield f"{where} lets {source} through, which is not of the VPC"
+            continue
+        elastic = re.fullmatch(r"<\w+(EIP|NatInstance)\w*\.PublicIp>/32", source)
         if not (source in named and port in (443, 80)) and not ((elastic or source in nat) and port == 443):
             yield f"{where} lets {source} in at port {port}, which the settings do not name"
         if "LoadBalancerGroup" not in where:
@@ -236,7 +241,8 @@ def only_known_ways_lead_out(deployed: Deployed) -> Iterator[str]:
         to_all = rule.get("CidrIp") == "0.0.0.0/0" and rule.get("FromPort") in (443, 587)
         peer = rule.get("CidrIp") or rule.get("DestinationSecurityGroupId")
         own = isinstance(peer, dict)  # a group of this template
-        to_server = not own and "GatewayGroup" in where and (rule.get("FromPort"), peer) in servers
+        sends = "GatewayGroup" in where or "NatSecurityGroup" in where
+        to_server = not own and sends and (rule.get("FromPort"), peer) in servers
         if peer != nowhere and not (known and (own or to_all or to_server)):
             yield f"{where} leads to more than it needs"
 
@@ -287,9 +293,12 @@ ON_EVERYTHING: Final = {
     "cloudwatch:DescribeAlarms": "a list, which knows no resources",
     "cloudwatch:GetMetricData": "CloudWatch's figures are no resources",
     "cloudwatch:GetMetricWidgetImage": "CloudWatch's figures are no resources",
+    "elasticloadbalancing:DescribeRules": "a list, which knows no resources",
+    "elasticloadbalancing:DescribeTargetHealth": "a list, which knows no resources",
 }
 """The actions that may be permitted on `*`, and why."""
 ON_MANY: Final = {
+    "application-autoscaling:RegisterScalableTarget": "its id is AWS's own; the service that it scales is permitted",
     "lambda:InvokeFunction": "versions of the one function that comes before `:*`",
     "ecs:DescribeTasks": "the tasks of the one cluster that comes before `/*`",
     "ecs:StopTask": "those of the cluster's tasks that carry the migration's tag",
@@ -848,7 +857,7 @@ def references_lead_somewhere(deployed: Deployed) -> Iterator[str]:
     for stack, template in deployed.templates.items():
         known = {*template["Resources"], *template.get("Parameters", {})}
         for parameter, name in _looked_up(template).items():
-            if written.get(name, stack) == stack:
+            if written.get(name, stack) == stack and not name.startswith("/aws/service/"):  # which AWS writes
                 yield f"{stack}: {parameter} looks {name} up, which no other stack writes"
         waits: dict[str, set[str]] = defaultdict(set)
         for logical_id, resource in template["Resources"].items():
@@ -1057,7 +1066,13 @@ NOT_TAGGABLE: Final = {
     *("AWS::EC2::Route", "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"),
     *("AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCGatewayAttachment"),
     *("AWS::ECS::ClusterCapacityProviderAssociations", "AWS::Glue::Database", "AWS::Glue::Table"),
-    *("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission"),
+    *(
+        "AWS::IAM::InstanceProfile",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Permission",
+    ),
     *("AWS::Logs::MetricFilter", "AWS::Logs::QueryDefinition", "AWS::Route53::RecordSet", "AWS::S3::BucketPolicy"),
     *("AWS::SES::ConfigurationSetEventDestination", "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy"),
     *("AWS::SQS::QueuePolicy", "AWS::Scheduler::Schedule"),

@@ -18,6 +18,7 @@ from stacks.endpoints import partition_of, regions_of
 from stacks.litellm_config import ALERTING, CATALOG, GEOGRAPHIES
 from stacks.settings import FARGATE_MEMORY, RETENTION_DAYS, WORKER_CPU, WORKER_MEMORY
 from stacks.settings.bedrock import KINDS
+from stacks.settings.sleep import WEEK
 
 Written = dict[str, Any]
 """Settings as they are written: what `Environment` and the like are made of."""
@@ -319,6 +320,28 @@ def environments(draw: DrawFn, models: tuple[str, ...] = ("claude-sonnet-5-5",))
         "domain": f"{prefix}{zone}",
         "network": draw(networks(region)),
         "ingress": draw(ingresses()),
+        **(draw(dispensable(written, region)) if draw(st.booleans()) else {}),
+    }
+
+
+@composite
+def dispensable(draw: DrawFn, written: Written, region: str) -> Written:
+    """What makes an environment one that people can do without at night, and cheap."""
+    network = {**draw(networks(region)), "nat_gateways": 1}
+    if "vpc" not in network:
+        network["nat_instance"] = draw(st.booleans())
+    database = {**written.get("database", {}), "reader": False, "min_capacity": 0.5}
+    return {
+        "deletion_protection": False,
+        "network": network,
+        "database": database,
+        "sleep": draw(
+            some(
+                awake=st.sampled_from(("00:00-01:00", "00:05-23:59", "09:30-18:00")),
+                days=several(st.sampled_from(WEEK), 1, 7),
+                timezone=st.sampled_from(TIMEZONES),
+            )
+        ),
     }
 
 

@@ -18,6 +18,7 @@ REASONS: Final[dict[tuple[str, str], str]] = {
     ("onboarding-BouncesServiceRole*", "sqs:SendMessage"): "where a report goes that Slack never took",
     ("onboarding-SweepServiceRole*", "sqs:SendMessage"): "where a sweep goes that failed for good",
     ("usage-*ServiceRole*", "sqs:SendMessage"): "where a report goes that failed for good",
+    ("gateway-SleepFunctionServiceRole*", "sqs:SendMessage"): "where a waking goes that failed for good",
     ("*-ScheduleRole*", "*"): "its first time is a day away: test_functions has a schedule call its function here",
     ("gateway-SmtpCredentialsMakeServiceRol*", "iam:DeleteAccessKey"): "of credentials that are removed with the stack",
     (

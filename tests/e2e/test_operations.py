@@ -73,7 +73,7 @@ def test_what_has_no_effect_here_is_listed(gateway: LocalGateway) -> None:
     assert {
         "AWS::EC2::NatGateway",
         "AWS::WAFv2::LoggingConfiguration",
-        "AWS::ApplicationAutoScaling::ScalableTarget",
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
     } <= listed
 
 
@@ -99,6 +99,51 @@ def test_a_failed_migration_leaves_the_service_as_it_was(gateway: LocalGateway, 
     assert any("the database migration failed (exit code 3)" in reason for reason in reasons), reasons
     assert _service(gateway)["taskDefinition"] == before["taskDefinition"]
     assert set(statuses) == {200}
+
+
+def test_it_falls_asleep_and_wakes_with_all_that_it_had(
+    gateway: LocalGateway, user: str, outside: OutsideWorld
+) -> None:
+    key = gateway.user_key(user)
+    body = {"model": "nova-2-lite", "messages": [{"role": "user", "content": "Good night"}]}
+    assert gateway.api("POST", "/v1/chat/completions", key=key, json=body).is_success
+
+    def spend() -> float:
+        return float(gateway.api("GET", "/key/info", key=key).json()["info"]["spend"])
+
+    spent = eventually(spend)
+    assert spent > 0
+    assert _put(gateway, "asleep").startswith("local is asleep, after ")
+    assert _put(gateway, "asleep") == "local was asleep already.\n"
+    refused = gateway.api("POST", "/v1/chat/completions", key=key, json=body)
+    assert refused.status_code == 503
+    assert refused.json()["error"] == {
+        "type": "service_unavailable",
+        "code": "asleep",
+        "param": None,
+        "message": "The gateway of local sleeps. Whoever deploys it wakes it within minutes: make wake ENV=local",
+    }
+    assert eventually(lambda: _service(gateway)["runningCount"] == 0)
+    assert _service(gateway)["desiredCount"] == 0
+
+    assert _put(gateway, "awake").startswith("local is awake, after ")
+    assert gateway.api("POST", "/v1/chat/completions", key=key, json=body).is_success
+    assert spend() >= spent
+    assert _service(gateway)["desiredCount"] == 1
+
+
+def _put(gateway: LocalGateway, to: str) -> str:
+    """What `make wake` or `make sleep` says."""
+    run = subprocess.run(
+        [sys.executable, "-m", "ops.sleep", to, "--env", "local"],
+        cwd=CHECKOUT,
+        env={**os.environ, **gateway.access},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    return run.stdout
 
 
 def test_a_new_version_loses_no_request_and_no_stream(gateway: LocalGateway, user: str, outside: OutsideWorld) -> None:

@@ -16,7 +16,15 @@ from tests.e2e.test_completions import model_calls
 # The cheapest chat model of each provider in config.yaml, and the hosts that it is asked at.
 ASKED = {"azure": "gpt-6-luna", "bedrock": "claude-haiku-5-5", "vertex_ai": "gemini-3.8-flash"}
 HOSTS = {"azure": "*.openai.azure.com", "bedrock": "bedrock-runtime.*", "vertex_ai": "*aiplatform.googleapis.com"}
-CHECKS = ["health", "sign-in page", "models", *(f"completion by {provider}" for provider in ASKED), "version", "spend"]
+CHECKS = [
+    "awake",
+    "health",
+    "sign-in page",
+    "models",
+    *(f"completion by {provider}" for provider in ASKED),
+    "version",
+    "spend",
+]
 
 
 def smoke(gateway: LocalGateway, environment: str = "local") -> subprocess.CompletedProcess[str]:

@@ -37,8 +37,9 @@ CLUSTER: dict[str, Callable[[Environment], object]] = {
     "CopyTagsToSnapshot": lambda _: True,
     "EnableCloudwatchLogsExports": lambda _: ["postgresql"],
     "ServerlessV2ScalingConfiguration": lambda environment: {
-        "MinCapacity": environment.database.min_capacity,
+        "MinCapacity": 0 if environment.sleep else environment.database.min_capacity,
         "MaxCapacity": environment.database.max_capacity,
+        **({"SecondsUntilAutoPause": 300} if environment.sleep else {}),
     },
 }
 

@@ -50,12 +50,20 @@ def test_https_only(templates: Templates, environment: Environment) -> None:
     }
 
 
+def _forwarding(template: Template) -> Any:  # noqa: ANN401 - a template is JSON
+    """The rule that leads to the tasks; test_sleep.py has the other one, of a gateway that may sleep."""
+    rules = resources(template, "AWS::ElasticLoadBalancingV2::ListenerRule").values()
+    (forwards,) = [rule for rule in rules if rule["Actions"][0]["Type"] == "forward"]
+    assert forwards["Priority"] == 1
+    return forwards
+
+
 @in_every_environment
 def test_answers_only_for_its_own_host_name(templates: Templates, environment: Environment) -> None:
     template = templates[environment.name]["Gateway"]
     (default,) = _listeners(template)[443]["DefaultActions"]
     assert (default["Type"], default["FixedResponseConfig"]["StatusCode"]) == ("fixed-response", "403")
-    rule = only(template, "AWS::ElasticLoadBalancingV2::ListenerRule")
+    rule = _forwarding(template)
     assert rule["Conditions"] == [{"Field": "host-header", "HostHeaderConfig": {"Values": [environment.domain]}}]
     assert text(rule["ListenerArn"]) == "<EdgeLoadBalancerHttps>"
     (forward,) = rule["Actions"]
@@ -85,7 +93,7 @@ def test_googles_methods_lead_to_where_litellm_has_them(
     templates: Templates, environment: Environment, url: str, target: str
 ) -> None:
     """And nothing else is changed: what the web ACL judged is what LiteLLM gets."""
-    rule = only(templates[environment.name]["Gateway"], "AWS::ElasticLoadBalancingV2::ListenerRule")
+    rule = _forwarding(templates[environment.name]["Gateway"])
     path, _, query = url.partition("?")
     path, query = rewritten(rule["Transforms"], path, query)
     assert path + (f"?{query}" if query else "") == target
@@ -179,7 +187,7 @@ def test_given_certificate() -> None:
 def test_internal_load_balancer() -> None:
     """Beside a public one, with targets of its own: a target group belongs to one load balancer at a time."""
     template = variant()["Gateway"]
-    (forward,) = only(template, "AWS::ElasticLoadBalancingV2::ListenerRule")["Actions"]
+    (forward,) = _forwarding(template)["Actions"]
     assert text(forward["TargetGroupArn"]) == "<EdgeInternalTargets>"
     record = only(template, "AWS::Route53::RecordSet")
     assert text(record["AliasTarget"]["DNSName"]) == "dualstack.<EdgeInternalLoadBalancer.DNSName>"

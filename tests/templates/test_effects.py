@@ -17,8 +17,12 @@ from stacks.settings import Environment
 from tests.company.synthesis import by_stack, context
 
 COMPANY = load(CHECKOUT / "tests" / "companies" / "everything")
-BASES = {"a new VPC": COMPANY.environments["everyone12"], "an existing VPC": COMPANY.environments["green"]}
-NEW, EXISTING = BASES
+BASES = {
+    "a new VPC": COMPANY.environments["everyone12"],
+    "an existing VPC": COMPANY.environments["green"],
+    "one that sleeps": COMPANY.environments["z9"],
+}
+NEW, EXISTING, ASLEEP = BASES
 ZONES = BASES[NEW].network.zones
 REGION = BASES[NEW].region
 
@@ -120,6 +124,12 @@ CHANGED: dict[str, dict[str, Any]] = {
         "network.vpc.private_subnet_ids": ("subnet-0999999999999bb01", "subnet-0999999999999bb02"),
         "network.vpc.isolated_subnet_ids": ("subnet-0999999999999bc01", "subnet-0999999999999bc02"),
         "network.vpc.nat_addresses": ("198.51.100.8",),
+    },
+    ASLEEP: {
+        "network.nat_instance": False,
+        "sleep.awake": "08:00-19:30",
+        "sleep.days": ("MON", "FRI"),
+        "sleep.timezone": "Asia/Tokyo",
     },
 }
 # What no change of these shows: another environment, a name that has to fit another setting, what config.yaml needs.

@@ -29,6 +29,11 @@ SECRET_VALUE = re.compile(
     r"\bsk-\w{8,}|\b(AKIA|ASIA)[0-9A-Z]{16}|\bxox[a-z]-|-----BEGIN|hooks\.slack\.com/|private_key|://[^/\s:@\"]+:[^/\s@\"]+@"
 )
 # Everything that is granted on more than named resources, and why that is the least.
+SLEEPS = {
+    ("SleepFunctionServiceRole", "application-autoscaling:RegisterScalableTarget", "scalable-target/*"),
+    *(("SleepFunctionServiceRole", f"elasticloadbalancing:Describe{what}", "*") for what in ("Rules", "TargetHealth")),
+    ("SleepProviderframeworkonEventServiceRole", "lambda:InvokeFunction", "<SleepFunction.Arn>:*"),
+}
 WILDCARDS = {
     ("TaskExecutionRole", "ecr:GetAuthorizationToken", "*"),  # knows no resources
     ("MigrationTaskExecutionRole", "ecr:GetAuthorizationToken", "*"),
@@ -115,7 +120,8 @@ def test_service(templates: Templates, environment: Environment) -> None:
     deployment = service["DeploymentConfiguration"]
     assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
     assert (deployment["MinimumHealthyPercent"], deployment["MaximumPercent"]) == (100, 200)
-    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE", "Weight": 1}]
+    provider = "FARGATE_SPOT" if environment.gateway.spot else "FARGATE"
+    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": provider, "Weight": 1}]
     assert "LaunchType" not in service
     assert "DesiredCount" not in service  # a deployment would undo what scaling has set
     assert service["HealthCheckGracePeriodSeconds"] >= 2 * START_SECONDS
@@ -364,14 +370,16 @@ def test_execution_role(templates: Templates, environment: Environment, task: st
 
 @in_every_environment
 def test_wildcards(templates: Templates, environment: Environment) -> None:
-    own = re.compile(rf"arn:aws:(ecs|ses):{environment.region}:{environment.account}:")
+    own = re.compile(rf"arn:aws:(ecs|ses|application-autoscaling):{environment.region}:{environment.account}:")
     wild = {
         (role, action, own.sub("", resource))
         for template in templates[environment.name].values()
         for role, action, resource, _ in _grants(template)
         if "*" in action + resource
     }
-    assert wild == WILDCARDS | (LOOKS if environment.alarms.channel else set())
+    assert wild == WILDCARDS | (LOOKS if environment.alarms.channel else set()) | (
+        SLEEPS if environment.sleep else set()
+    )
 
 
 @in_every_environment

@@ -40,20 +40,24 @@ def test_each_zone_has_a_subnet_of_each_tier(templates: Templates, environment: 
 @in_every_environment
 def test_ways_out(templates: Templates, environment: Environment) -> None:
     template = templates[environment.name]["Network"]
-    nat_gateways = resources(template, "AWS::EC2::NatGateway")
+    instance = environment.network.nat_instance
+    nat_gateways = resources(template, f"AWS::EC2::{'Instance' if instance else 'NatGateway'}")
     count = environment.network.nat_gateways
-    assert [text(nat["SubnetId"]) for nat in nat_gateways.values()] == [
+    assert [text((nat.get("NetworkInterfaces") or [nat])[0]["SubnetId"]) for nat in nat_gateways.values()] == [
         f"<VpcPublicSubnet{number}Subnet>" for number in range(1, count + 1)
     ]
     table = {
-        text(route["RouteTableId"]): text(route.get("GatewayId") or route["NatGatewayId"])
+        text(route["RouteTableId"]): text(route.get("GatewayId") or route.get("InstanceId") or route["NatGatewayId"])
         for route in resources(template, "AWS::EC2::Route").values()
         if route["DestinationCidrBlock"] == "0.0.0.0/0"
     }
     zones = range(1, len(environment.network.zones) + 1)
     public = {f"<VpcPublicSubnet{zone}RouteTable>": "<VpcIGW>" for zone in zones}
     private = {
-        f"<VpcPrivateSubnet{zone}RouteTable>": f"<VpcPublicSubnet{min(zone, count)}NATGateway>" for zone in zones
+        f"<VpcPrivateSubnet{zone}RouteTable>": (
+            f"<VpcPublicSubnet{min(zone, count)}{'NatInstance' if instance else 'NATGateway'}>"
+        )
+        for zone in zones
     }
     assert table == public | private  # an isolated subnet has no way out
 
@@ -142,6 +146,7 @@ def _permitted(environment: Environment) -> set[tuple[str, str, int, str]]:
         | endpoints
         | servers
         | cache
+        | _through_the_instance(environment)
         | {
             ("LoadBalancerGroup", "Egress", 4000, "GatewayGroup"),
             ("GatewayGroup", "Ingress", 4000, "LoadBalancerGroup"),
@@ -162,6 +167,8 @@ def _smoke_test_comes_from(environment: Environment) -> list[str]:
         return ["FunctionsGroup"]
     if network.vpc:
         return [f"{address}/32" for address in network.vpc.nat_addresses]
+    if network.nat_instance:
+        return ["VpcPublicSubnet1NatInstance.PublicIp>/32"]
     return [f"VpcPublicSubnet{number}EIP.PublicIp>/32" for number in range(1, network.nat_gateways + 1)]
 
 
@@ -170,6 +177,32 @@ def test_every_permitted_connection(templates: Templates, environment: Environme
     rules = list(_rules(templates[environment.name]["Network"]))
     assert len(rules) == len(set(rules))
     assert set(rules) == _permitted(environment)
+
+
+def _through_the_instance(environment: Environment) -> set[tuple[str, str, int, str]]:
+    """What a machine in the place of a NAT gateway lets through: from the private subnets alone, and out."""
+    if not environment.network.nat_instance:
+        return set()
+    private = [f"10.10.{number}.0/24" for number in range(1, len(environment.network.zones) + 1)]
+    return {
+        ("VpcNatSecurityGroup", way, port, peer)
+        for port in (443, 587)
+        for way, peer in (*(("Ingress", cidr) for cidr in private), ("Egress", "0.0.0.0/0"))
+    }
+
+
+def test_a_nat_instance_is_nobodys_to_sign_in_to(templates: Templates) -> None:
+    template = templates["dev"]["Network"]
+    instance = only(template, "AWS::EC2::Instance")
+    assert "KeyName" not in instance
+    assert [disk["Ebs"]["Encrypted"] for disk in instance["BlockDeviceMappings"]] == [True]
+    assert instance["SourceDestCheck"] is False  # it forwards what is not its own
+    (role,) = [
+        properties
+        for name, properties in resources(template, "AWS::IAM::Role").items()
+        if name.startswith("VpcPublicSubnet1NatInstance")
+    ]
+    assert not {"ManagedPolicyArns", "Policies"} & role.keys()
 
 
 @in_every_environment

@@ -161,7 +161,11 @@ def _expected(environment: Environment) -> dict[str, tuple[str, str, int, float,
     """What there is by the settings, beside the alarms of functions."""
     connections = environment.database.max_connections * 80 // 100
     expected = ALARMS | {"DatabaseConnections": ("DatabaseConnections", "Maximum", 300, connections, TWICE_OF_THREE)}
-    if environment.network.vpc is None:
+    if environment.sleep:
+        expected |= {"SleepUndelivered": ("ApproximateNumberOfMessagesVisible", "Maximum", 300, 1, ONCE)}
+    if environment.network.nat_instance:
+        expected |= {"NatInstance": ("StatusCheckFailed", "Maximum", 300, 1, TEN_MINUTES)}
+    elif environment.network.vpc is None:
         nat = " ".join(["ErrorPortAllocation"] * environment.network.nat_gateways)
         expected |= {"NatPorts": (nat, "Sum", 300, 1, ONCE)}
     if environment.database.reader:

@@ -85,13 +85,16 @@ def test_it_asks_the_public_name_for_the_version_that_is_deployed(
         "GATEWAY_URL": f"https://{environment.domain}",
         "LITELLM_VERSION": image_version(CONTAINER / "Dockerfile"),
         "PROVIDERS": "azure bedrock vertex_ai",
+        **({"SLEEP_FUNCTION": f"litellm-{environment.name}-sleep"} if environment.sleep else {}),
     }
 
 
 @in_every_environment
 def test_it_may_read_its_key_and_nothing_else(templates: Templates, environment: Environment) -> None:
     template = templates[environment.name]["Smoke"]
-    assert _grants(template, "TestServiceRole") == {("ssm:GetParameter", "SMOKE_KEY")}
+    function = f"arn:aws:lambda:{environment.region}:{environment.account}:function:litellm-{environment.name}-sleep"
+    wakes = {("lambda:InvokeFunction", function)} if environment.sleep else set()
+    assert _grants(template, "TestServiceRole") == {("ssm:GetParameter", "SMOKE_KEY")} | wakes
     managed = _by_name(template, "AWS::IAM::Role")["TestServiceRole"]["ManagedPolicyArns"]
     assert [text(arn).rpartition("/")[2] for arn in managed] == [
         "AWSLambdaBasicExecutionRole",

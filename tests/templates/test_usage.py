@@ -141,10 +141,11 @@ def test_schedules(templates: Templates, environment: Environment) -> None:
     }
     assert environment.report
     hour, timezone = environment.report.hour, environment.report.timezone
+    minute = 40 if environment.sleep and environment.sleep.awake else 10  # it is woken before
     assert found == {
-        "Weekly": (f"cron(10 {hour} ? * MON *)", timezone, "<Report.Arn>", {"period": "week", "time": TIME}),
-        "Monthly": (f"cron(10 {hour} 1 * ? *)", timezone, "<Report.Arn>", {"period": "month", "time": TIME}),
-        "BillMonthly": ("cron(10 3 5 * ? *)", "UTC", "<Bill.Arn>", {"time": TIME}),
+        "Weekly": (f"cron({minute} {hour} ? * MON *)", timezone, "<Report.Arn>", {"period": "week", "time": TIME}),
+        "Monthly": (f"cron({minute} {hour} 1 * ? *)", timezone, "<Report.Arn>", {"period": "month", "time": TIME}),
+        "BillMonthly": (f"cron({minute} 3 5 * ? *)", "UTC", "<Bill.Arn>", {"time": TIME}),
     }
     for schedule in schedules.values():
         assert text(schedule["Target"]["RoleArn"]) == "<ScheduleRole.Arn>"
@@ -245,7 +246,7 @@ def test_a_report_on_the_first_only() -> None:
     assert "Bill" not in functions
     assert functions["Report"]["Environment"]["Variables"]["BILL"] == ""
     schedule = only(template, "AWS::Scheduler::Schedule")
-    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == ("cron(10 7 1 * ? *)", "UTC")
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == ("cron(40 7 1 * ? *)", "UTC")
 
 
 def test_a_bill_alone_and_without_bedrock() -> None:

@@ -1,5 +1,6 @@
 """The smoke test's function, against a gateway and a Parameter Store of our own."""
 
+import io
 import json
 import logging
 import threading
@@ -8,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -228,6 +230,46 @@ def test_the_key_goes_only_where_one_is_asked_for(run: Run, gateway: Gateway) ->
     signed = {path for path, key in gateway.keys.items() if key == f"Bearer {KEY}"}
     assert signed == {"/v1/model/info", "/v2/user/info", "/v1/chat/completions"}
     assert all(key is None for path, key in gateway.keys.items() if path not in signed)
+
+
+# Where the gateway may sleep
+
+
+def _sleeper(handler: ModuleType, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], **more: str) -> Stubber:
+    """The function that wakes, with what it answers; given in place of the client that the handler makes."""
+    client = boto3.client(
+        "lambda", region_name="ap-northeast-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
+    monkeypatch.setenv("SLEEP_FUNCTION", "litellm-dev-sleep")
+    monkeypatch.setattr(handler.boto3, "client", lambda name, **_: client)
+    stubber = Stubber(client)
+    asked = {"FunctionName": "litellm-dev-sleep", "Payload": b'{"to": "awake"}'}
+    given = {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode()), **more}
+    stubber.add_response("invoke", given, asked)
+    return stubber
+
+
+@pytest.mark.parametrize(
+    ("was", "detail"), [("asleep", "it slept, and was woken within 140 s"), ("awake", "it was awake")]
+)
+def test_a_gateway_that_may_sleep_is_woken_first(
+    run: Run, handler: ModuleType, monkeypatch: pytest.MonkeyPatch, was: str, detail: str
+) -> None:
+    with _sleeper(handler, monkeypatch, {"was": was, "is": "awake", "seconds": 140}):
+        answer = run()
+    assert [check["name"] for check in answer["checks"]] == ["awake", *NAMES]
+    assert (answer["passed"], answer["checks"][0]["detail"]) == (True, detail)
+
+
+def test_a_gateway_that_does_not_wake_has_failed(
+    run: Run, handler: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"errorMessage": "no task became healthy", "errorType": "SleepError"}
+    with _sleeper(handler, monkeypatch, answer, FunctionError="Unhandled"):
+        found = _failed(run())
+    assert found["awake"].startswith(
+        "litellm-dev-sleep did not wake the gateway: no task became healthy: look at ECS's"
+    )
 
 
 # What a provider does wrong

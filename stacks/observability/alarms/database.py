@@ -86,7 +86,23 @@ def database(alarms: Alarms, cluster: rds.DatabaseCluster, settings: Database) -
 
 
 def network(alarms: Alarms, vpc: ec2.IVpc) -> None:
-    """The NAT gateways of a VPC of our own: an existing one's are whose it is."""
+    """The NAT gateways of a VPC of our own, or the machine in their place: an existing one's are whose it is."""
+    for machine in (each for each in vpc.node.find_all() if isinstance(each, ec2.CfnInstance)):
+        alarms.make(
+            "NatInstance",
+            cloudwatch.Metric(
+                namespace="AWS/EC2",
+                metric_name="StatusCheckFailed",
+                dimensions_map={"InstanceId": machine.ref},
+                statistic="Maximum",
+                period=FIVE_MINUTES,
+            ),
+            1,
+            means="The machine that leads tasks and functions out does not work: calls of providers fail.",
+            why="Failed for ten minutes: AWS has moved it to other hardware by then, where that helps.",
+            do="Reboot it in EC2; if that does not help, leave network.nat_instance out and deploy.",
+            of=(2, 2),
+        )
     gateways = [each for each in vpc.node.find_all() if isinstance(each, ec2.CfnNatGateway)]
     if gateways:
         alarms.make(

@@ -13,10 +13,15 @@ _FUNCTIONS = {
         "The database migration failed, and with it the deployment. The service stays as it was.",
         "Read the reason in the gateway stack's events, which name the log stream.",
     ),
+    "GatewaySleep": (
+        "The gateway was not woken, or did not fall asleep: callers are told that it sleeps, or it costs what it does "
+        "by day.",
+        "Read the function's log, and ECS's events of the service; make wake and make sleep do it once more.",
+    ),
     "OnboardingReceiver": ("Slack got no answer, and someone saw an error.", "Read the function's log."),
     "OnboardingWorker": (
         "The worker ended without saying which request failed. The queue gives it the request again.",
-        "Read the function's log; the dead letters have what failed ten times.",
+        "Read the function's log; the dead letters have what failed each time.",
     ),
     "OnboardingSweep": (
         "Who has left may still have an account: the daily sweep did not end.",

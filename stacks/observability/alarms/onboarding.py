@@ -14,7 +14,7 @@ RECEIVER_MS = 2500
 
 def onboarding(alarms: Alarms, onboarding: OnboardingStack) -> None:
     """Requests from Slack that fail, wait or are slow."""
-    alarms.waiting_message("DeadLetters", onboarding.dead_letters, "A person's request failed ten times.")
+    alarms.waiting_message("DeadLetters", onboarding.dead_letters, "A person's request failed whenever it was tried.")
     alarms.waiting_message(
         "Undelivered", onboarding.undelivered, "The sweep did not run, or an event of a mail was not told."
     )

@@ -29,6 +29,7 @@ from stacks.settings import (
     Releases,
     Report,
     Server,
+    Sleep,
 )
 
 SHARED, OWN, RELEASES_ACCOUNT = "999999999991", "999999999992", "999999999993"
@@ -86,8 +87,14 @@ def small(name: str, number: int, region: str = SYDNEY, account: str = SHARED) -
 
 
 def z9() -> Environment:
-    """The first that a release reaches, whatever the alphabet says."""
-    return small("z9", 90)
+    """The first that a release reaches, whatever the alphabet says; asleep most of the week."""
+    return Environment(
+        **dict(small("z9", 90))
+        | {
+            "network": Network(zones=(f"{SYDNEY}a", f"{SYDNEY}b"), cidr="10.90.0.0/21", nat_instance=True),
+            "sleep": Sleep(awake="07:30-18:00", days=("SUN", "TUE"), timezone="Australia/Sydney"),
+        }
+    )
 
 
 def a1() -> Environment:

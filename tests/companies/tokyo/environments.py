@@ -20,6 +20,7 @@ from stacks.settings import (
     Providers,
     Releases,
     Report,
+    Sleep,
 )
 
 OFFICE = "203.0.113.0/24"  # where people work: your company's own public ranges
@@ -60,14 +61,16 @@ def report(channel: str) -> Report:
 
 
 def dev() -> Environment:
-    """To try changes on: small, one NAT gateway, gone when it is destroyed."""
+    """To try changes on: small and cheap, asleep at night, gone when it is destroyed."""
     return Environment(
         name="dev",
         account="111111111111",
         hosted_zone=HostedZone(id="Z0111111DEVEXAMPLE", name="dev.example.com"),
         domain="llm.dev.example.com",
-        network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.10.0.0/16"),
+        network=Network(zones=("ap-northeast-1a", "ap-northeast-1c"), cidr="10.10.0.0/16", nat_instance=True),
         ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OFFICE,), also_open=("mcp",)),
+        gateway=Gateway(spot=True),
+        sleep=Sleep(awake="09:00-19:00", timezone="Asia/Tokyo"),
         providers=Providers(
             azure_api_base="https://example-llm-dev.openai.azure.com",
             vertexai_project="example-llm-dev",

@@ -154,6 +154,28 @@ def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
     assert picture.read_text() == "<svg/>"
 
 
+def test_the_model_gets_our_figures_of_what_is_written(tmp_path: Path) -> None:
+    file, picture, model = (tmp_path / name for name in ("page.md", "page.svg", "measured.json"))
+    file.write_text(f"{page.BEGIN}\n\nold\n\n{page.END}\n")
+    rows = Figure(names.DATABASE, "rows a request", "", {"ours": 5.73, "article": 9.3})
+    memory = Figure(names.MEMORY, "resident", "MiB", {"ours": 1234, "article": 3708})
+    figures = [*GOOD[:4], figure(names.CPU, "at rest, a second", 12), rows, memory]
+    with pytest.raises(page.PageError, match="the table has no figure of Database rows a request: measure it anew"):
+        page.write(page.tables(GOOD, aims(GOOD)), "<svg/>", page=file, picture=picture, model=model)
+    assert (model.exists(), picture.exists(), "old" in file.read_text()) == (False, False, True)
+    page.write(page.tables(figures, aims(figures)), "<svg/>", page=file, picture=picture, model=model)
+    assert json.loads(model.read_text()) == {
+        "cpu_ms": {
+            "short, plain": 75,
+            "100 KB, /v1/messages": 99,
+            "400 KB, /v1/messages": 33,
+            "1600 KB, /v1/responses": 15,
+        },
+        "rows": 5.7,
+        "resident_mib": 1234,
+    }
+
+
 @pytest.mark.parametrize("text", ["", page.BEGIN, page.END, f"{page.END}\n{page.BEGIN}"])
 def test_a_page_without_both_marks_is_left_as_it_is(text: str, tmp_path: Path) -> None:
     file, picture = tmp_path / "page.md", tmp_path / "page.svg"

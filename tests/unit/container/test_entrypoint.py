@@ -241,6 +241,12 @@ def test_tls_is_verified_against_the_certificates_beside_the_script(image: Image
     assert migrating == encrypted
 
 
+def test_a_connection_is_waited_for_where_the_database_may_be_paused(image: Image) -> None:
+    query = parse_qs(urlsplit(seen(run(image, DATABASE_CONNECT_TIMEOUT="60"))["DATABASE_URL"]).query)
+    assert query["connect_timeout"] == ["60"]
+    assert query["sslmode"] == ["verify-full"]
+
+
 def test_tls_is_verified_against_another_file_where_one_is_named(image: Image) -> None:
     file = image.folder.parent / "own & only ca.pem"
     file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")

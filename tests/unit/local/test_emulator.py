@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import boto3
@@ -22,6 +24,7 @@ from local.ecs import ministack
 from local.inert import INERT, WITHOUT_EFFECT, Inert, Ledger, inert_handler
 from local.place import Place
 from local.ports import free_ports
+from tests.unit.handlers import load_handler
 
 OWN, OTHER = "000000000000", "111111111111"  # accounts
 REPOSITORY = "gateway"
@@ -282,6 +285,47 @@ def gateway(
     }
 
 
+class Patience:
+    """A function's context with a minute left, whenever it asks."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def act_as(emulator: Emulator, handler: ModuleType, role: str, statements: Sequence[Mapping[str, Any]]) -> None:
+    """Have the function's clients be those of a role with these permissions."""
+    iam = aws(emulator, "iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}, "Action": "sts:AssumeRole"}
+    made = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **each} for each in statements]}
+    iam.put_role_policy(RoleName=role, PolicyName="may", PolicyDocument=json.dumps(policy))
+    given = aws(emulator, "sts").assume_role(RoleArn=made["Arn"], RoleSessionName="test")["Credentials"]
+    session = boto3.Session(
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+        region_name=REGION,
+    )
+    config = Config(proxies={})
+    handler.scaling = session.client("application-autoscaling", endpoint_url=emulator.endpoint, config=config)
+    handler.balancing = session.client("elbv2", endpoint_url=emulator.endpoint, config=config)
+
+
+def emulator_tasks(emulator: Emulator, service: str) -> int:
+    """How many tasks a service has, of `service/CLUSTER/NAME`."""
+    _, cluster, name = service.split("/")
+    found = aws(emulator, "ecs").describe_services(cluster=cluster, services=[name])
+    return int(found["services"][0]["runningCount"])
+
+
+def eventually(look: Callable[[], bool]) -> bool:
+    """Whether it is so within a minute: what the emulator does in the background takes its time."""
+    end = time.monotonic() + 60
+    while not look() and time.monotonic() < end:
+        time.sleep(0.1)
+    return look()
+
+
 @pytest.mark.usefixtures("pushed")
 class TestService:
     def test_is_deployed_once_it_answers_through_the_load_balancer(
@@ -306,6 +350,93 @@ class TestService:
         container = definition["taskDefinition"]["containerDefinitions"][0]
         assert container["secrets"] == [{"name": "SECRET", "valueFrom": "/t/SECRET"}]
         assert definition["taskDefinition"]["runtimePlatform"] == {"cpuArchitecture": "ARM64"}
+
+    def test_runs_as_many_tasks_as_it_is_registered_to(self, emulator: Emulator, places: Sequence[Place]) -> None:
+        """After the one above: its service is put to sleep, and woken."""
+        ecs, scaling = aws(emulator, "ecs"), aws(emulator, "application-autoscaling")
+        found = aws(emulator, "cloudformation").describe_stack_resource(StackName="good", LogicalResourceId="Service")
+        arn = found["StackResourceDetail"]["PhysicalResourceId"]
+        _, cluster, name = arn.split(":", 5)[5].split("/")
+        target = {
+            "ServiceNamespace": "ecs",
+            "ResourceId": f"service/{cluster}/{name}",
+            "ScalableDimension": "ecs:service:DesiredCount",
+        }
+
+        def running() -> int:
+            return int(ecs.describe_services(cluster=cluster, services=[arn])["services"][0]["runningCount"])
+
+        with pytest.raises(ClientError, match="MinCapacity and MaxCapacity are required"):
+            scaling.register_scalable_target(**target, MinCapacity=0)
+        scaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=0)
+        assert eventually(lambda: running() == 0)
+        assert eventually(lambda: httpx.get(places[0].url, trust_env=False).status_code == 503)
+        scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
+        assert eventually(lambda: httpx.get(places[0].url, trust_env=False).status_code == 200)
+        assert running() == 1  # as few as it may have
+        (described,) = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+        assert (described["MinCapacity"], described["MaxCapacity"]) == (1, 2)
+        with pytest.raises(ClientError, match="Maximum capacity cannot be less than minimum capacity"):
+            scaling.register_scalable_target(**target, MinCapacity=3)
+        with pytest.raises(ClientError, match="ECS service doesn't exist"):
+            scaling.register_scalable_target(
+                **target | {"ResourceId": f"service/{cluster}/other"}, MinCapacity=1, MaxCapacity=1
+            )
+
+    def test_falls_asleep_and_wakes_by_the_function_with_its_permissions(
+        self, emulator: Emulator, places: Sequence[Place], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """lambda/sleep/ itself, with what its role may do and nothing else; after the one above."""
+        own = {
+            each["LogicalResourceId"]: each["PhysicalResourceId"]
+            for each in aws(emulator, "cloudformation").describe_stack_resources(StackName="good")["StackResources"]
+        }
+        service = own["Service"].split(":", 5)[5]
+        sleeps = {"StatusCode": "503", "ContentType": "application/json", "MessageBody": '{"error": "asleep"}'}
+        (asleep,) = aws(emulator, "elbv2").create_rule(
+            ListenerArn=own["Listener"],
+            Priority=3,
+            Conditions=[{"Field": "host-header", "HostHeaderConfig": {"Values": ["llm.example.com"]}}],
+            Actions=[{"Type": "fixed-response", "FixedResponseConfig": sleeps}],
+        )["Rules"]
+        rules = [own["Rule"], asleep["RuleArn"]]
+        targets = f"arn:aws:application-autoscaling:{REGION}:{OWN}:scalable-target/*"
+        of_ecs = {"StringEquals": {"application-autoscaling:service-namespace": "ecs"}}
+        statements: list[dict[str, Any]] = [
+            {"Action": "application-autoscaling:RegisterScalableTarget", "Resource": targets, "Condition": of_ecs},
+            {"Action": ["ecs:DescribeServices", "ecs:UpdateService"], "Resource": own["Service"]},
+            {"Action": "elasticloadbalancing:SetRulePriorities", "Resource": rules},
+            {
+                "Action": ["elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetHealth"],
+                "Resource": "*",
+            },
+        ]
+        handler = load_handler("sleep")
+        for name, value in {
+            "SERVICE": service,
+            "MIN_TASKS": "1",
+            "MAX_TASKS": "2",
+            "TARGET_GROUP": own["Group"],
+            "AWAKE_RULE": own["Rule"],
+            "ASLEEP_RULE": asleep["RuleArn"],
+        }.items():
+            monkeypatch.setenv(name, value)
+        for number in range(len(statements)):  # without each of them it is refused
+            some = [each for at, each in enumerate(statements) if at != number]
+            act_as(emulator, handler, f"less{number}", some)
+            with pytest.raises(ClientError, match="not authorized to perform"):
+                handler.handler({"to": "awake"}, Patience())
+        act_as(emulator, handler, "sleep", statements)
+        url = places[0].url
+        assert handler.handler({"to": "asleep"}, Patience())["is"] == "asleep"
+        refused = httpx.get(url, trust_env=False)
+        assert (refused.status_code, refused.json()) == (503, {"error": "asleep"})
+        assert eventually(lambda: not emulator_tasks(emulator, service))
+        assert handler.handler({"to": "asleep"}, Patience())["was"] == "asleep"
+        assert handler.handler({"to": "awake"}, Patience())["was"] == "asleep"
+        assert httpx.get(url, trust_env=False).status_code == 200
+        assert handler.handler({"to": "awake"}, Patience())["was"] == "awake"
+        aws(emulator, "elbv2").delete_rule(RuleArn=asleep["RuleArn"])
 
     @pytest.mark.parametrize(
         ("name", "template", "reason"),

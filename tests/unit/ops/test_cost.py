@@ -16,6 +16,8 @@ from ops.cost import guidance, parts, prices
 from ops.cost.load import of_requests
 from ops.cost.prices import USAGES, known_regions, prices_of
 from ops.cost.refresh import refresh
+from ops.cost.rest import told
+from ops.cost.sleep import awake
 from ops.cost.table import rows
 from ops.templates import Facts, synthesize
 from stacks.company import company
@@ -83,6 +85,36 @@ def test_spot_tasks_cost_a_third(prod: Facts) -> None:
     assert quantity(parts.at_rest(prod), "Fargate on ARM, vCPU") == pytest.approx(before * prices.SPOT)
 
 
+def test_what_sleeps_is_paid_while_it_is_awake() -> None:
+    """Fifty hours a week, ten minutes before each day's, and a quarter of an hour after them."""
+    dev = Facts(deepcopy(dict(synthesize("dev"))))
+    share = (50 + 5 * (10 + 15) / 60) / 168
+    assert awake(dev) == pytest.approx(share)
+    lines = parts.at_rest(dev)
+    assert quantity(lines, "Fargate on ARM, vCPU") == pytest.approx(share * 0.3 * 730)  # on Spot
+    assert quantity(lines, "Aurora Serverless v2, ACU") == pytest.approx(share * 0.5 * 730)
+    assert [awake(Facts(synthesize(name))) for name in ("stg", "prod", "local")] == [1, 1, 1]
+
+
+def test_a_machine_in_the_place_of_a_nat_gateway_has_an_address_and_a_disk() -> None:
+    lines = parts.at_rest(Facts(synthesize("dev")))
+    assert not [line for line in lines if line.what == "NAT gateways"]
+    assert (quantity(lines, "NAT instance"), quantity(lines, "Its disk")) == (730, 8)
+    assert quantity(lines, "Public IPv4 addresses") == (1 + 2) * 730
+
+
+def test_an_example_that_sleeps_costs_less_than_a_hundred_dollars() -> None:
+    assert parts.dollars(parts.at_rest(Facts(synthesize("dev"))), TOKYO) < 100
+
+
+def test_a_schedule_that_is_written_in_another_way_is_not_guessed() -> None:
+    dev = Facts(deepcopy(dict(synthesize("dev"))))
+    schedule = next(one for name, one in dev.resources("AWS::Scheduler::Schedule").items() if "SleepAsleep" in name)
+    schedule["ScheduleExpression"] = "rate(1 day)"
+    with pytest.raises(LookupError, match=r"rate\(1 day\) is no schedule of sleep that is known"):
+        awake(dev)
+
+
 def test_use_costs_what_it_moves(prod: Facts) -> None:
     lines = parts.under(prod, of_requests(2e6, 500))
     assert quantity(lines, "Data through NAT gateways") == 1000
@@ -107,6 +139,26 @@ def test_without_what_buys_independence_prod_is_below_the_guidance(prod: Facts) 
     above = {one.part for one in each if one.without_independence > one.published}
     assert above == {parts.NETWORK, parts.EDGE, parts.WATCHING}  # docs/environments.md says by what
     assert total.ours == pytest.approx(sum(one.ours for one in each))
+
+
+def test_a_line_for_each_environment_says_what_has_changed() -> None:
+    before = {"dev": 205.2, "stg": 247.0, "gone": 10.0}
+    assert list(told({"dev": 88.4, "stg": 247.3, "prod": 678.0, "far": None}, before)) == [
+        "  dev      88 USD, 117 less than before",
+        "  stg     247 USD, as before",
+        "  prod    678 USD, new",
+        "  far   its region's prices are not known here: make cost ENV=far says how they come",
+        "  gone is no longer there",
+    ]
+    assert list(told({"dev": 1088.4})) == ["  dev  1,088 USD"]
+
+
+def test_the_command_has_a_line_for_each_environment(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--all", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {
+        name: pytest.approx(parts.dollars(parts.at_rest(Facts(synthesize(name))), TOKYO)) for name in ENVIRONMENTS
+    }
 
 
 def test_the_table_has_a_column_for_each_environment() -> None:

@@ -24,7 +24,7 @@ from ops import (
 )
 from ops.access import OpsError
 from ops.cost.parts import at_rest, dollars, independence
-from ops.cost.prices import Prices, prices_of
+from ops.cost.prices import HOURS, Prices, prices_of
 from ops.cost.table import rows, whole
 from ops.init.questions import KEYS
 from ops.templates import Facts, plain, synthesize
@@ -390,6 +390,35 @@ def test_the_levers_save_what_the_prices_say() -> None:
         one, facts = environments()[name], Facts(synthesize(name))
         assert changed(one, setting[1:-1]) != one
         assert int(told) == whole(saved(facts, prices_of(one.region), setting[1:-1])), setting
+
+
+def test_what_dev_has_saves_what_the_prices_say() -> None:
+    """Each by itself, beside the others."""
+    facts, prices = Facts(synthesize("dev")), prices_of("ap-northeast-1")
+
+    def without(kind: str, *, but: str = "", **properties: object) -> Facts:
+        """Without the resources of this kind, or with other properties of them."""
+        found = Facts(deepcopy(dict(facts.templates)))
+        for template in found.templates.values():
+            for name, resource in [*template["Resources"].items()]:
+                if resource["Type"] == kind and but in name:
+                    if properties:
+                        resource["Properties"] |= properties
+                    else:
+                        del template["Resources"][name]
+        return found
+
+    usual = [{"CapacityProvider": "FARGATE", "Weight": 1}]
+    rest = dollars(at_rest(facts), prices)
+    gateway = prices.of("NAT gateway", HOURS) + prices.of("Public IPv4 address", HOURS)
+    more = {
+        "sleep.awake": dollars(at_rest(without("AWS::Scheduler::Schedule", but="Sleep")), prices) - rest,
+        "network.nat_instance": dollars(at_rest(without("AWS::EC2::Instance")), prices) + gateway - rest,
+        "gateway.spot": dollars(at_rest(without("AWS::ECS::Service", CapacityProviderStrategy=usual)), prices) - rest,
+    }
+    assert {row[0].strip("`"): int(row[1]) for row in table("docs/operations/cost-levers.md", "`sleep.awake`")} == {
+        name: whole(amount) for name, amount in more.items()
+    }
 
 
 # --- Versions -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -27,10 +28,12 @@ from ops.secrets import required_secrets
 from stacks.company import environments, promotion
 from stacks.litellm_config import load_config
 from stacks.litellm_config.made import Made
-from stacks.settings import Environment, ExistingVpc
+from stacks.settings import Environment, ExistingVpc, Gateway
 from tests.unit.fake_aws import Answer, Answers, FakeAws, refusal
 
-DEV, PROD = environments()["dev"], environments()["prod"]
+PROD = environments()["prod"]
+# Not on Spot, whose quota is another one.
+DEV = environments()["dev"].model_copy(update={"gateway": Gateway()})
 OWN_SERVERS = ["ns-1.awsdns-01.com", "ns-2.awsdns-02.net"]
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -154,7 +157,8 @@ def of(found: list[Finding], what: str) -> Finding:
 
 
 def run(answers: Answers, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(["--env", "dev", *arguments], session=FakeAws(answers).session)
+    with mock.patch("ops.doctor.__main__.environment_named", {"dev": DEV}.__getitem__):
+        code = main(["--env", "dev", *arguments], session=FakeAws(answers).session)
     return code, *capsys.readouterr()
 
 

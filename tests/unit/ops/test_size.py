@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from statistics import mean
 
 import pytest
 
 from ops.access import OpsError
+from ops.bench_gateway import page
 from ops.cost.load import BUSY
 from ops.cost.prices import prices_of
 from ops.size import __main__ as command
@@ -16,8 +18,10 @@ from ops.size.day import START_MINUTES, Tasks, _poisson, simulate
 from ops.size.limits import limits
 from ops.size.people import KINDS, Kind, company
 from ops.size.sizes import month, size
+from ops.size.table import SIZES, row
 from stacks import CHECKOUT
 from stacks.gateway.capacity import CPU_TARGET_PERCENT, IN_FLIGHT_TARGET_PERCENT
+from stacks.measured import FILE
 from stacks.settings import Database, Gateway
 from stacks.settings.gateway import RESERVED_CONNECTIONS
 
@@ -118,13 +122,20 @@ def test_agents_are_what_moves_the_bytes() -> None:
 
 
 def test_the_page_has_what_the_model_says() -> None:
-    page = (CHECKOUT / "docs" / "performance.md").read_text("utf-8")
-    for users in (50, 500, 5000):
-        found = size(company(users))
-        requests = sum(map(found.company.requests, found.company.kinds))
-        tasks = f"{found.tasks.fewest} to {found.tasks.most} | {found.min_capacity:g} to {found.max_capacity:g}"
-        day = f"{requests:,.0f} | {found.day.busiest.busy:.0%} | {found.day.most_tasks}"
-        assert f"| {users:,} | {tasks} | {day} |" in page
+    shown = (CHECKOUT / "docs" / "performance.md").read_text("utf-8")
+    for users in SIZES:
+        assert f"| {users:,} | {' | '.join(row(size(company(users))))} |" in shown
+
+
+def test_the_model_has_the_figures_of_the_page() -> None:
+    """And the page's, and nobody's else: what is measured anew is reckoned with, once `make docs` has run."""
+    text = page.PAGE.read_text("utf-8")
+    assert FILE.read_text("utf-8") == page.measured(text)
+    told, changed = re.subn(r"(?<=short, plain, ms \| )[\d,]+", "1,026", text, count=1)
+    assert changed == 1
+    assert json.loads(page.measured(told))["cpu_ms"]["short, plain"] == 1026
+    with pytest.raises(page.PageError, match="the table has no figure of Database rows a request"):
+        page.measured(text.replace("rows a request", "columns"))
 
 
 # --- Limits -----------------------------------------------------------------------------------------------------------
