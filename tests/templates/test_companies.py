@@ -1,9 +1,9 @@
 """The example companies, as different as real ones, are synthesized to what obeys every rule, as a release is.
 
-Three have tests of their own, which ask the same and more: `tests/company/` is run on the one of the product and, by
-`tests/e2e/test_adoption.py`, on the one that is adopted; the releases of the third run (`tests/e2e/test_promotion.py`).
-Each has its local environment too, but for the rules: they take as long as those of a deployed one and are of the same
-stacks.
+Three are not asked here. `tests/company/`, which asks the same and more, is run on the one of the product and, by
+`tests/e2e/test_adoption.py`, on the one that is adopted; the releases of the third are deployed and run, by
+`tests/e2e/test_promotion.py`. Each has its local environment too, but for the rules: they take as long as those of a
+deployed one and are of the same stacks.
 """
 
 import json
@@ -53,6 +53,7 @@ def test_cfn_lint(release: Path) -> None:
 
 def test_every_environment_is_there(own: Company, templates: Templates) -> None:
     assert set(templates) == {*own.all, *([RELEASES] if own.releases else [])}
+    assert ("Pipeline" in templates.get(RELEASES, {})) == bool(own.releases and own.releases.connection_arn)
 
 
 def test_what_must_hold_of_any_environment_holds(own: Company, templates: Templates) -> None:
