@@ -115,7 +115,7 @@ class ObservabilityStack(Stack):
             usage_alarms.usage(self.alarms, usage.undelivered)
             if environment.bill:
                 usage_alarms.bill(self.alarms, environment.bill, environment.name, usage.compared)
-        self._count_lines(gateway, database)
+        self._count_lines(gateway, database, cache)
         self._tell_of_events(gateway)
         self._post()
         if environment.alarms.monthly_budget:
@@ -132,7 +132,7 @@ class ObservabilityStack(Stack):
         let_publish(topic, "AlarmsOfThisAccount", "cloudwatch.amazonaws.com")
         return topic
 
-    def _count_lines(self, gateway: GatewayStack, database: DatabaseStack) -> None:
+    def _count_lines(self, gateway: GatewayStack, database: DatabaseStack, cache: CacheStack | None) -> None:
         name = self._environment.name
         litellm, postgresql = map(self.watched.log_group, (gateway.log_group, database.log_group))
         self.alarms.log(
@@ -148,6 +148,13 @@ class ObservabilityStack(Stack):
             means="LiteLLM cannot work with the database: keys cannot be checked, spend is not written.",
             do="Look at the database on the dashboard; after a failover it is over within a minute.",
         )
+        if cache:
+            self.alarms.log(
+                "CacheUnreachable",
+                counted(self, "CacheFailed", litellm, log_insights.CACHE_FAILED, name),
+                means="LiteLLM does not reach the cache: the tasks count each for itself.",
+                do="Requests go on meanwhile. Look at the cache's events in ElastiCache (docs/operations/cache.md).",
+            )
         self.alarms.log(
             "LoginsRefused",
             counted(self, "LoginRefused", postgresql, log_insights.LOGIN_REFUSED, name),

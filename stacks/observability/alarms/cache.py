@@ -37,11 +37,11 @@ def node_metric(node: str, name: str, statistic: str) -> cloudwatch.Metric:
 
 
 def cache(alarms: Alarms, stack: CacheStack) -> None:
-    """The nodes near a limit, or without an answer; with a replica, of the worse of the two."""
+    """The nodes near a limit; with a replica, of the worse of the two. Whether they answer, LiteLLM's log tells."""
     nodes = stack.node_names()
 
     def worst(name: str) -> cloudwatch.IMetric:
-        return _of_all("MAX", (node_metric(node, name, "Maximum") for node in nodes))
+        return _highest(node_metric(node, name, "Maximum") for node in nodes)
 
     alarms.make(
         "CacheMemory",
@@ -81,24 +81,12 @@ def cache(alarms: Alarms, stack: CacheStack) -> None:
         do="Set a larger cache.node; until then what was spent is taken from the database.",
         of=TWICE_OF_THREE,
     )
-    alarms.make(
-        "CacheUnreachable",
-        _of_all("MIN", (node_metric(node, "CurrConnections", "Maximum") for node in nodes)),
-        1,
-        means="A node of the cache tells no figures: without it, the tasks count each for itself.",
-        why="Nothing for a quarter of an hour: ElastiCache's own checks hold a connection too, and a node that is "
-        "patched or replaced is back within minutes.",
-        do="Look at its events in ElastiCache; requests go on meanwhile (docs/operations/cache.md).",
-        of=FIFTEEN_MINUTES,
-        below=True,
-        missing=cloudwatch.TreatMissingData.BREACHING,
-    )
 
 
-def _of_all(function: str, metrics: Iterable[cloudwatch.Metric]) -> cloudwatch.IMetric:
-    """The highest or the lowest of the metrics, where one without a figure counts as zero."""
+def _highest(metrics: Iterable[cloudwatch.Metric]) -> cloudwatch.IMetric:
+    """The highest of the metrics, where one without a figure counts as zero."""
     found = tuple(metrics)
     if len(found) == 1:
         return found[0]
     named = {f"m{number}": metric for number, metric in enumerate(found)}
-    return formula(f"{function}([{', '.join(f'FILL({name}, 0)' for name in named)}])", named, "all nodes")
+    return formula(f"MAX([{', '.join(f'FILL({name}, 0)' for name in named)}])", named, "the highest")
