@@ -31,14 +31,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[valkey.Valkey]:
     (port,) = free_ports(1)
-    files = {"ca_certificate": folder / "ca.pem", "ca_key": folder / "ca.key"}
-    with valkey.start(port=port, password=PASSWORD, **files) as running:
+    with valkey.start(
+        port=port, password=PASSWORD, ca_certificate=folder / "ca.pem", ca_key=folder / "ca.key"
+    ) as running:
         yield running
 
 
-def connected(server: valkey.Valkey, folder: Path, **changes: Any) -> client.Valkey:  # noqa: ANN401 - any argument
+def connected(server: valkey.Valkey, folder: Path, **changes: Any) -> Any:  # noqa: ANN401 - its answers have no types
     """A client that knows all that it needs, but for some changes."""
-    given = {"password": PASSWORD, "ssl": True, "ssl_ca_certs": str(folder / "ca.pem"), "socket_timeout": 30}
+    given: dict[str, Any] = {
+        "password": PASSWORD,
+        "ssl": True,
+        "ssl_ca_certs": str(folder / "ca.pem"),
+        "socket_timeout": 30,
+    }
     return client.Valkey(port=server.port, **given | changes)
 
 
