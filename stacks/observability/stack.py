@@ -106,7 +106,7 @@ class ObservabilityStack(Stack):
         database_alarms.database(self.alarms, database.cluster, environment.database)
         database_alarms.network(self.alarms, network.vpc)
         if cache:
-            cache_alarms.cache(self.alarms, cache)
+            cache_alarms.cache(self.alarms, cache, environment.gateway)
         function_alarms.functions(self.alarms, scope)
         onboarding_alarms.mail(self.alarms)
         if onboarding:

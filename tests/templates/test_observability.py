@@ -60,7 +60,6 @@ OF_ONBOARDING: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
 OF_CACHE: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "CacheMemory": ("DatabaseMemoryUsagePercentage", "Maximum", 300, 80, QUARTER),
     "CacheCpu": ("EngineCPUUtilization", "Maximum", 300, 80, QUARTER),
-    "CacheConnections": ("CurrConnections", "Maximum", 300, 16_000, QUARTER),
     "CacheEvictions": ("Evictions", "Sum", 300, 1, TWICE_OF_THREE),
     "CacheUnreachable": ("CacheFailed", "Sum", 300, 10, TWICE_OF_THREE),
 }
@@ -172,7 +171,8 @@ def _expected(environment: Environment) -> dict[str, tuple[str, str, int, float,
     if environment.database.reader:
         expected |= {"ReplicaLag": ("AuroraReplicaLag", "Average", 300, 1000, QUARTER)}
     if environment.cache:
-        expected |= OF_CACHE
+        most = 2 * 60 * environment.gateway.max_tasks * environment.gateway.workers
+        expected |= OF_CACHE | {"CacheConnections": ("CurrConnections", "Maximum", 300, most, QUARTER)}
     if environment.onboarding:
         expected |= OF_ONBOARDING
     if environment.report or environment.bill:

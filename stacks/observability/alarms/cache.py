@@ -13,12 +13,12 @@ from stacks.observability.alarms.making import (
     formula,
     together,
 )
+from stacks.settings import Gateway
 
 MEMORY_PERCENT = 80
 CPU_PERCENT = 80
-# Of the 20,000 that the smallest node takes, the others 65,000.
-# https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/ParameterGroups.Engine.html (maxclients)
-CONNECTIONS = 16_000
+# That a worker opens at most: the 50 of redis-py's pool, and what waits for messages.
+CONNECTIONS = 60
 
 
 def node_metric(node: str, name: str, statistic: str) -> cloudwatch.Metric:
@@ -36,7 +36,7 @@ def node_metric(node: str, name: str, statistic: str) -> cloudwatch.Metric:
     )
 
 
-def cache(alarms: Alarms, stack: CacheStack) -> None:
+def cache(alarms: Alarms, stack: CacheStack, gateway: Gateway) -> None:
     """The nodes near a limit; with a replica, of the worse of the two. Whether they answer, LiteLLM's log tells."""
     nodes = stack.node_names()
 
@@ -66,10 +66,11 @@ def cache(alarms: Alarms, stack: CacheStack) -> None:
     alarms.make(
         "CacheConnections",
         worst("CurrConnections"),
-        CONNECTIONS,
-        means="Connections to the cache run out: the next task would be refused, and count for itself.",
-        why="16,000 for a quarter of an hour, 80 % of what the smallest node takes: a worker has some fifty.",
-        do="Look for tasks that start again and again; set a larger cache.node.",
+        2 * gateway.max_tasks * gateway.workers * CONNECTIONS,
+        means="More connections to the cache than the tasks should have: where they end, tasks count for themselves.",
+        why="Sixty for each worker of twice gateway.max_tasks, as while a deployment runs, for a quarter of an hour. A "
+        "node takes 65,000, if its memory does.",
+        do="Look for tasks that start again and again.",
         of=FIFTEEN_MINUTES,
     )
     alarms.make(

@@ -58,7 +58,7 @@ def test_what_is_counted_is_what_the_templates_have(prod: Facts) -> None:
     assert quantity(lines, "Interface endpoints, each per zone") == 4 * 3 * 730
     assert quantity(lines, "Fargate on ARM, vCPU") == 3 * 730
     assert quantity(lines, "Aurora Serverless v2, ACU") == 2 * 730  # the writer's and the reader's
-    assert quantity(lines, "CloudWatch metrics of our own") == 5 + 25  # log lines', and a cluster with one service
+    assert quantity(lines, "CloudWatch metrics of our own") == 6 + 25  # log lines', and a cluster with one service
 
 
 def test_an_internal_load_balancer_has_no_public_address(prod: Facts) -> None:
