@@ -12,7 +12,7 @@ from stacks.settings.gateway import CONNECTIONS, RESERVED_CONNECTIONS
 from stacks.settings.network import Ingress
 
 COMMANDS: Final = 20
-"""That one request makes in the cache, about (docs/operations/cache.md)."""
+"""That one request makes in the cache: eleven with the master key, some more with limits and budgets."""
 
 COMMANDS_A_SECOND: Final = 5000
 """Of the smallest node, with TLS and for hours: a guess, to be safe."""

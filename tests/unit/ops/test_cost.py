@@ -204,6 +204,15 @@ def test_another_regions_prices_are_taken_from_awss_list(table: Path) -> None:
     assert refresh("eu-central-1", PriceList(listed())) == []
 
 
+@pytest.mark.parametrize("charge", ["SyncDurability-", "ExtendedSupportYr3-"])
+def test_another_charge_for_the_same_node_is_not_its_price(table: Path, charge: str) -> None:
+    other = product("Cache node, cache.t4g.micro", 0.9)
+    attributes = other["product"]["attributes"]
+    attributes["usagetype"] = attributes["usagetype"].replace("EUC1-", f"EUC1-{charge}")
+    refresh("eu-central-1", PriceList([*listed(), other]))
+    assert prices_of("eu-central-1").dollars["Cache node, cache.t4g.micro"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("products", "told"),
     [
