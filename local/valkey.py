@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import shutil
 import signal
 import ssl
@@ -41,6 +42,7 @@ https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/ClientConfig.RestrictedC
 
 READY: Final = b"ready\n"
 CHUNK: Final = 1 << 16
+STANDARD_INPUT: Final = 0
 
 
 class ValkeyError(RuntimeError):
@@ -224,13 +226,16 @@ async def _over() -> None:
     """Return once whoever started this has ended, or asks for it."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    loop.add_reader(sys.stdin.fileno(), lambda: sys.stdin.buffer.raw.read(CHUNK) or over.set())  # type: ignore[attr-defined]
+    loop.add_reader(STANDARD_INPUT, lambda: None if os.read(STANDARD_INPUT, CHUNK) else over.set())
     await over.wait()
 
 
 def main() -> None:
     """Run until whoever started this has ended."""
-    settings = json.loads(sys.stdin.buffer.raw.readline())  # type: ignore[attr-defined] - nothing read ahead
+    line = b""
+    while not line.endswith(b"\n"):
+        line += os.read(STANDARD_INPUT, CHUNK)
+    settings = json.loads(line)
     folder = Path(tempfile.mkdtemp(prefix="valkey-"))  # a socket's path is short, and may be the user's alone
     try:
         asyncio.run(serve(settings, folder))

@@ -12,6 +12,12 @@ from stacks.gateway.sizing import NAT_CONNECTIONS
 from stacks.settings.gateway import CONNECTIONS, RESERVED_CONNECTIONS
 from stacks.settings.network import Ingress
 
+COMMANDS: Final = 20
+"""That one request makes in the cache: eleven with the master key, some more with limits and budgets."""
+
+COMMANDS_A_SECOND: Final = 5000
+"""Of the smallest node, with TLS and for hours: a guess, to be safe."""
+
 TOKENS_PER_KB: Final = 250
 """Four characters a token, as a rule of thumb of English and code."""
 
@@ -60,6 +66,13 @@ def limits(found: Size) -> list[Limit]:
             "lower database_connection_pool_limit in config.yaml",
         ),
         # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+        Limit(
+            "Cache",
+            max(minute.requests for minute in minutes) / 60 * COMMANDS,
+            COMMANDS_A_SECOND,
+            "commands a second, in the busiest minute",
+            'a larger cache.node, as in cache=Cache(node="cache.r7g.large")',
+        ),
         Limit("Load balancer", found.tasks.most, 1000, "tasks", "ask AWS for more targets"),
         Limit("Fargate", 2 * found.tasks.most, None, "vCPU while a deployment runs", "make doctor compares your quota"),
         Limit(

@@ -12,7 +12,7 @@ from ops.cost.prices import HOURS, Prices
 from ops.size.day import Day, Tasks, simulate
 from ops.size.people import Company
 from stacks.measured import ACU_VCPU, DATABASE_CPU
-from stacks.settings.gateway import CONNECTIONS, RESERVED_CONNECTIONS, Database
+from stacks.settings.gateway import CONNECTIONS, RESERVED_CONNECTIONS, Cache, Database
 
 POOL: Final = 10
 """Connections of one worker: `general_settings.database_connection_pool_limit`, LiteLLM's default."""
@@ -38,7 +38,8 @@ class Size:
         """The lines for `company/environments.py`."""
         return (
             f"gateway=Gateway(min_tasks={self.tasks.fewest}, max_tasks={self.tasks.most}),\n"
-            f"database=Database(min_capacity={self.min_capacity:g}, max_capacity={self.max_capacity:g}),"
+            f"database=Database(min_capacity={self.min_capacity:g}, max_capacity={self.max_capacity:g}),\n"
+            "cache=Cache(),"
         )
 
 
@@ -139,6 +140,7 @@ def month(found: Size, prices: Prices) -> list[Part]:
             f"{rows:,.1f} million rows, {kept:,.1f} GB",
             prices.of("Aurora, I/O", rows) + prices.of("Aurora, storage", kept),
         ),
+        Part("Cache", f"one {Cache().node}", prices.of(f"Cache node, {Cache().node}", HOURS)),
         part("NAT gateways", "NAT gateway, data", "GB"),
         part("Out of AWS", "Data to the internet", "GB"),
         part("Load balancer", "Load balancer, LCU", "LCU hours"),

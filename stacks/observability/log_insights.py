@@ -18,6 +18,10 @@ DATABASE_FAILED = (
     '{ ($.level = "ERROR") && (($.message = "*Prisma*") || ($.message = "*prisma*") || ($.message = "*from DB*") || '
     '($.message = "*reach database server*")) }'
 )
+# Lines of LiteLLM, seen while Valkey was away: five by each worker, then one each time that it tries again.
+CACHE_FAILED = (
+    '{ ($.level = "ERROR") && (($.message = "*REDIS*") || ($.message = "*Redis*") || ($.message = "*get cache*")) }'
+)
 # Lines of PostgreSQL about a connection that it refused: a wrong password, or no room.
 LOGIN_REFUSED = '?"password authentication failed" ?"remaining connection slots" ?"too many clients already"'
 

@@ -107,7 +107,7 @@ class ObservabilityStack(Stack):
         database_alarms.database(self.alarms, database.cluster, environment.database)
         database_alarms.network(self.alarms, network.vpc)
         if cache:
-            cache_alarms.cache(self.alarms, cache)
+            cache_alarms.cache(self.alarms, cache, environment.gateway)
         function_alarms.functions(self.alarms, scope)
         onboarding_alarms.mail(self.alarms)
         if onboarding:
@@ -124,7 +124,7 @@ class ObservabilityStack(Stack):
             )
         if environment.sleep and environment.sleep.awake:
             mute(self, environment.sleep, self.alarms.made)
-        self._count_lines(gateway, database)
+        self._count_lines(gateway, database, cache)
         self._tell_of_events(gateway)
         self._post()
         if environment.alarms.monthly_budget:
@@ -141,7 +141,7 @@ class ObservabilityStack(Stack):
         let_publish(topic, "AlarmsOfThisAccount", "cloudwatch.amazonaws.com")
         return topic
 
-    def _count_lines(self, gateway: GatewayStack, database: DatabaseStack) -> None:
+    def _count_lines(self, gateway: GatewayStack, database: DatabaseStack, cache: CacheStack | None) -> None:
         name = self._environment.name
         litellm, postgresql = map(self.watched.log_group, (gateway.log_group, database.log_group))
         self.alarms.log(
@@ -157,6 +157,13 @@ class ObservabilityStack(Stack):
             means="LiteLLM cannot work with the database: keys cannot be checked, spend is not written.",
             do="Look at the database on the dashboard; after a failover it is over within a minute.",
         )
+        if cache:
+            self.alarms.log(
+                "CacheUnreachable",
+                counted(self, "CacheFailed", litellm, log_insights.CACHE_FAILED, name),
+                means="LiteLLM does not reach the cache: the tasks count each for itself.",
+                do="Requests go on meanwhile. Look at the cache's events in ElastiCache (docs/operations/cache.md).",
+            )
         self.alarms.log(
             "LoginsRefused",
             counted(self, "LoginRefused", postgresql, log_insights.LOGIN_REFUSED, name),

@@ -136,7 +136,7 @@ class Cache(Settings):
 
     Nothing in it is kept: what is lost with a node is counted anew, and without it each task counts for itself, as
     without this setting. So one node is enough; `replica` has another in a second zone ready, which takes over within a
-    minute. `node` is what each of them is: micro has 0.5 GiB, and does some thousand requests a second.
+    minute. `node` is what each of them is: micro has 0.5 GiB, and does for some thousand people (`make size`).
     """
 
     node: Literal["cache.t4g.micro", "cache.r7g.large"] = "cache.t4g.micro"

@@ -60,9 +60,8 @@ OF_ONBOARDING: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
 OF_CACHE: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "CacheMemory": ("DatabaseMemoryUsagePercentage", "Maximum", 300, 80, QUARTER),
     "CacheCpu": ("EngineCPUUtilization", "Maximum", 300, 80, QUARTER),
-    "CacheConnections": ("CurrConnections", "Maximum", 300, 16_000, QUARTER),
     "CacheEvictions": ("Evictions", "Sum", 300, 1, TWICE_OF_THREE),
-    "CacheUnreachable": ("CurrConnections", "Maximum", 300, 1, QUARTER),
+    "CacheUnreachable": ("CacheFailed", "Sum", 300, 10, TWICE_OF_THREE),
 }
 OF_USAGE: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "UsageUndelivered": ("ApproximateNumberOfMessagesVisible", "Maximum", 300, 1, ONCE),
@@ -71,11 +70,10 @@ OF_USAGE: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
 MISSING = {
     "NoHealthyTask": "breaching",
     "TasksMissing": "breaching",
-    "CacheUnreachable": "breaching",
     "GatewayCertificate": "ignore",
     "SlackCertificate": "ignore",
 }
-COMPARISON = dict.fromkeys(("NoHealthyTask", "CacheUnreachable", "GatewayCertificate", "SlackCertificate"), "LessThan")
+COMPARISON = {"NoHealthyTask": "LessThan", "GatewayCertificate": "LessThan", "SlackCertificate": "LessThan"}
 DESCRIPTION = re.compile(r"(?P<means>.+\.) Threshold: (?P<why>.+\.) First: (?P<do>.+\.)")
 # Lines as LiteLLM writes them to a container's log, with the answer of an intake and the names of files shortened.
 DATADOG_LINE = {
@@ -92,6 +90,12 @@ DATABASE_LINES = (
     "Giving up get_data(...) after 3 tries (prisma.errors.DataError: Can't reach database server at `db:5432`)",
     "litellm.proxy_server.py::add_deployment() - Error getting new models from DB - All connection attempts failed",
     "litellm.proxy.proxy_server.user_api_key_auth(): Exception occured - Can't reach database server at `db:5432`",
+)
+CACHE_LINES = (
+    "LiteLLM Redis Caching: async increment_pipeline() - Got exception from REDIS: Error 111 connecting to cache:6379.",
+    "LiteLLM Redis Cache PING: - Got exception from REDIS : Error 111 connecting to cache:6379. Connection refused.",
+    "Error occurred in async batch get cache: Error 111 connecting to cache:6379. Connection refused.",
+    "Error connecting to Sync Redis client",
 )
 # In AWS's words for the fields, with those that a plain GET has.
 ACCESS_LINE = (
@@ -171,7 +175,8 @@ def _expected(environment: Environment) -> dict[str, tuple[str, str, int, float,
     if environment.database.reader:
         expected |= {"ReplicaLag": ("AuroraReplicaLag", "Average", 300, 1000, QUARTER)}
     if environment.cache:
-        expected |= OF_CACHE
+        most = 2 * 60 * environment.gateway.max_tasks * environment.gateway.workers
+        expected |= OF_CACHE | {"CacheConnections": ("CurrConnections", "Maximum", 300, most, QUARTER)}
     if environment.onboarding:
         expected |= OF_ONBOARDING
     if environment.report or environment.bill:
@@ -517,6 +522,8 @@ def test_the_errors_class_is_read_from_a_line() -> None:
         (log_insights.DATADOG_FAILED, DATADOG_LINE | {"level": "WARNING"}, False),
         (log_insights.DATABASE_FAILED, DATADOG_LINE, False),
         *((log_insights.DATABASE_FAILED, {"level": "ERROR", "message": message}, True) for message in DATABASE_LINES),
+        *((log_insights.CACHE_FAILED, {"level": "ERROR", "message": message}, True) for message in CACHE_LINES),
+        *((log_insights.CACHE_FAILED, {"level": "ERROR", "message": message}, False) for message in DATABASE_LINES),
     ],
 )
 def test_lines_that_are_counted(pattern: str, line: dict[str, str], counts: bool) -> None:

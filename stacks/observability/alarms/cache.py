@@ -13,12 +13,12 @@ from stacks.observability.alarms.making import (
     formula,
     together,
 )
+from stacks.settings import Gateway
 
 MEMORY_PERCENT = 80
 CPU_PERCENT = 80
-# Of the 20,000 that the smallest node takes, the others 65,000.
-# https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/ParameterGroups.Engine.html (maxclients)
-CONNECTIONS = 16_000
+# That a worker opens at most: the 50 of redis-py's pool, and what waits for messages.
+CONNECTIONS = 60
 
 
 def node_metric(node: str, name: str, statistic: str) -> cloudwatch.Metric:
@@ -36,12 +36,12 @@ def node_metric(node: str, name: str, statistic: str) -> cloudwatch.Metric:
     )
 
 
-def cache(alarms: Alarms, stack: CacheStack) -> None:
-    """The nodes near a limit, or without an answer; with a replica, of the worse of the two."""
+def cache(alarms: Alarms, stack: CacheStack, gateway: Gateway) -> None:
+    """The nodes near a limit; with a replica, of the worse of the two. Whether they answer, LiteLLM's log tells."""
     nodes = stack.node_names()
 
     def worst(name: str) -> cloudwatch.IMetric:
-        return _of_all("MAX", (node_metric(node, name, "Maximum") for node in nodes))
+        return _highest(node_metric(node, name, "Maximum") for node in nodes)
 
     alarms.make(
         "CacheMemory",
@@ -66,10 +66,11 @@ def cache(alarms: Alarms, stack: CacheStack) -> None:
     alarms.make(
         "CacheConnections",
         worst("CurrConnections"),
-        CONNECTIONS,
-        means="Connections to the cache run out: the next task would be refused, and count for itself.",
-        why="16,000 for a quarter of an hour, 80 % of what the smallest node takes: a worker has some fifty.",
-        do="Look for tasks that start again and again; set a larger cache.node.",
+        2 * gateway.max_tasks * gateway.workers * CONNECTIONS,
+        means="More connections to the cache than the tasks should have: where they end, tasks count for themselves.",
+        why="Sixty for each worker of twice gateway.max_tasks, as while a deployment runs, for a quarter of an hour. A "
+        "node takes 65,000, if its memory does.",
+        do="Look for tasks that start again and again.",
         of=FIFTEEN_MINUTES,
     )
     alarms.make(
@@ -81,24 +82,12 @@ def cache(alarms: Alarms, stack: CacheStack) -> None:
         do="Set a larger cache.node; until then what was spent is taken from the database.",
         of=TWICE_OF_THREE,
     )
-    alarms.make(
-        "CacheUnreachable",
-        _of_all("MIN", (node_metric(node, "CurrConnections", "Maximum") for node in nodes)),
-        1,
-        means="A node of the cache tells no figures: without it, the tasks count each for itself.",
-        why="Nothing for a quarter of an hour: ElastiCache's own checks hold a connection too, and a node that is "
-        "patched or replaced is back within minutes.",
-        do="Look at its events in ElastiCache; requests go on meanwhile (docs/operations/cache.md).",
-        of=FIFTEEN_MINUTES,
-        below=True,
-        missing=cloudwatch.TreatMissingData.BREACHING,
-    )
 
 
-def _of_all(function: str, metrics: Iterable[cloudwatch.Metric]) -> cloudwatch.IMetric:
-    """The highest or the lowest of the metrics, where one without a figure counts as zero."""
+def _highest(metrics: Iterable[cloudwatch.Metric]) -> cloudwatch.IMetric:
+    """The highest of the metrics, where one without a figure counts as zero."""
     found = tuple(metrics)
     if len(found) == 1:
         return found[0]
     named = {f"m{number}": metric for number, metric in enumerate(found)}
-    return formula(f"{function}([{', '.join(f'FILL({name}, 0)' for name in named)}])", named, "all nodes")
+    return formula(f"MAX([{', '.join(f'FILL({name}, 0)' for name in named)}])", named, "the highest")

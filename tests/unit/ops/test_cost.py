@@ -60,7 +60,7 @@ def test_what_is_counted_is_what_the_templates_have(prod: Facts) -> None:
     assert quantity(lines, "Interface endpoints, each per zone") == 4 * 3 * 730
     assert quantity(lines, "Fargate on ARM, vCPU") == 3 * 730
     assert quantity(lines, "Aurora Serverless v2, ACU") == 2 * 730  # the writer's and the reader's
-    assert quantity(lines, "CloudWatch metrics of our own") == 5 + 25  # log lines', and a cluster with one service
+    assert quantity(lines, "CloudWatch metrics of our own") == 6 + 25  # log lines', and a cluster with one service
 
 
 def test_an_internal_load_balancer_has_no_public_address(prod: Facts) -> None:
@@ -254,6 +254,15 @@ def test_another_regions_prices_are_taken_from_awss_list(table: Path) -> None:
     assert (found.dollars["NAT gateway"], found.dollars["Web ACL"]) == (0.5, 5)
     assert found.source == "AWS's price list (pricing:GetProducts)"
     assert refresh("eu-central-1", PriceList(listed())) == []
+
+
+@pytest.mark.parametrize("charge", ["SyncDurability-", "ExtendedSupportYr3-"])
+def test_another_charge_for_the_same_node_is_not_its_price(table: Path, charge: str) -> None:
+    other = product("Cache node, cache.t4g.micro", 0.9)
+    attributes = other["product"]["attributes"]
+    attributes["usagetype"] = attributes["usagetype"].replace("EUC1-", f"EUC1-{charge}")
+    refresh("eu-central-1", PriceList([*listed(), other]))
+    assert prices_of("eu-central-1").dollars["Cache node, cache.t4g.micro"] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,21 @@ def test_what_is_needed_is_what_the_configuration_needs() -> None:
     assert {"LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "DATABASE_PASSWORD", "UI_PASSWORD"} == RANDOM
 
 
+def test_where_tasks_share_a_cache_they_need_its_password() -> None:
+    assert "REDIS_PASSWORD" in secrets.required_secrets(environments()["prod"])
+    assert "REDIS_PASSWORD" not in NAMES
+
+
+def test_a_cache_takes_the_password_that_is_made_for_it() -> None:
+    """https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth.html"""
+    known = secrets.known("REDIS_PASSWORD")
+    assert known.make
+    assert re.fullmatch(r"[A-Za-z0-9!&#$^<>-]{16,128}", known.make())
+    for value in ("short", "with_underscores_and_more", "at@at@at@at@at@at@", "x" * 129):
+        with pytest.raises(OpsError, match="16 to 128"):
+            secrets.checked("REDIS_PASSWORD", value)
+
+
 def test_what_the_deployment_makes_is_not_asked_for() -> None:
     config = load_config(config_file(), provided=DEV.plain_variables)
     assert {"SMTP_PASSWORD", "SMTP_USERNAME"} <= set(config.secrets)  # the task needs them all the same

@@ -554,6 +554,26 @@ def test_refused(make: Make, changes: dict[str, Any], sentence: str) -> None:
     assert str(refusal.value) == f"test: {sentence}"
 
 
+@pytest.mark.parametrize("name", ["REDIS_HOST", "REDIS_URL", "REDIS_CLUSTER_NODES"])
+def test_a_redis_of_ones_own_is_refused(name: str) -> None:
+    """LiteLLM would look for it, whatever its configuration says."""
+
+    def test() -> Environment:
+        return environment(variables={name: "redis.example.com"})
+
+    with pytest.raises(SettingsError, match=f"variables has {name}, by which LiteLLM .* set cache instead"):
+        read(test)
+
+
+def test_a_cache_is_of_a_known_node() -> None:
+    def test() -> Environment:
+        return environment(cache={"node": "cache.t4g.nano"})
+
+    with pytest.raises(SettingsError) as refusal:
+        read(test)
+    assert "cache.node" in str(refusal.value) and "cache.t4g.micro" in str(refusal.value)
+
+
 def test_missing_settings_of_the_accounts_are_named() -> None:
     def test() -> Environment:
         return environment(onboarding=Onboarding(workspace="T0123456789"))  # type: ignore[call-arg]
