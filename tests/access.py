@@ -112,7 +112,11 @@ def rows(web_acl: WebAcl, environment: Environment) -> list[Row]:
 def document(found: Iterable[Row]) -> str:
     """The page."""
     listed = sorted(found, key=_place)
-    lines = [INTRODUCTION.format(version=image_version(CHECKOUT / "container" / "Dockerfile"), count=f"{len(listed):,}").rstrip()]
+    lines = [
+        INTRODUCTION.format(
+            version=image_version(CHECKOUT / "container" / "Dockerfile"), count=f"{len(listed):,}"
+        ).rstrip()
+    ]
     for heading, of_edge in groupby(listed, key=lambda row: row.edge):
         lines.append(f"\n## {heading}")
         for through, of_group in groupby(of_edge, key=lambda row: row.through):
@@ -169,13 +173,14 @@ def _place(row: Row) -> tuple[int, int, tuple[str, ...], str, str]:
 def _by_prefix(routes: Iterable[str]) -> Iterator[str]:
     """A line for all routes with the same beginning, each path once with its methods."""
     split = [(path, method) for method, _, path in (route.partition(" ") for route in routes)]
-    for _, together in groupby(split, key=lambda one: _prefix(one[0])):
+    for _, together in groupby(split, key=lambda one: prefix(f"{one[1]} {one[0]}")):
         paths = groupby(together, key=lambda one: one[0])
         yield "- " + "; ".join(f"`{path}` {', '.join(method for _, method in methods)}" for path, methods in paths)
 
 
-def _prefix(path: str) -> str:
-    words = path.split("/")
+def prefix(route: str) -> str:
+    """The beginning of a route's path, by which the page has its lines."""
+    words = route.partition(" ")[2].split("/")
     return "/".join(words[: 3 if re.fullmatch(r"v\d\w*|openai|public|management", words[1]) else 2])
 
 
