@@ -20,8 +20,10 @@ A request that a provider has found wrong (400, 413, 422, its filter) is wrong f
 to mend: it goes to no fallback of the model. Too long a prompt does, since another model may take it; so does what a
 filter has stopped, where config.yaml has `content_policy_fallbacks`.
 
-config.yaml names `faults.attributed` as a callback; LiteLLM imports this module from the folder of the file. Nothing of
-it may keep a request from being answered.
+A request that would choose where it goes is a mistake too, and refused before any attempt (container/reach.py).
+
+config.yaml names `faults.attributed` as a callback; LiteLLM imports this module from the folder of the file. Nothing
+else of it may keep a request from being answered.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import litellm
+import reach
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.router_utils.router_callbacks.track_deployment_metrics import get_deployment_successes_for_current_minute
 
@@ -64,6 +67,19 @@ class Attributed(CustomLogger):
         super().__init__()
         # Of a deployment, the requests that have failed there: when, and whose they were. A retry is the same request.
         self._failures: dict[str, dict[str, tuple[float, str]]] = {}
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: object, cache: object, data: Mapping[str, Any], call_type: object
+    ) -> None:
+        """Refuse a request that would choose where it goes.
+
+        Raises
+        ------
+        fastapi.HTTPException
+            It would.
+
+        """
+        reach.refuse(data, call_type)
 
     async def async_post_call_failure_deployment_hook(
         self,

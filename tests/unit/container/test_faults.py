@@ -110,6 +110,7 @@ ROUTER = SimpleNamespace(content_policy_fallbacks=None)
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     tracked = "litellm.router_utils.router_callbacks.track_deployment_metrics"
     parts: dict[str, dict[str, Any]] = {
+        "reach": {"refuse": lambda *_: None},
         "litellm": {"BadRequestError": BadRequestError},
         "litellm.integrations": {},
         "litellm.integrations.custom_logger": {"CustomLogger": object},

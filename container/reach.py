@@ -1,0 +1,65 @@
+"""Where a call goes is the gateway's to say: a request that would choose it is refused.
+
+LiteLLM refuses what names an address or an identity (`api_base`, `aws_role_name`, `vertex_credentials` and many more:
+`_BANNED_REQUEST_BODY_PARAMS` in its proxy/auth/auth_utils.py, LiteLLM 1.106.12). What chooses another provider, region
+or project, or puts another credential in the place of the gateway's, it takes from the request rather than from the
+entry of config.yaml (`Router._acompletion` merges what was sent over the entry). So a prompt would go to a region that
+the company does not use, or to a provider that it has no contract with; and of a wrong key the provider would say 401,
+for which a deployment is left out for everybody (container/faults.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import HTTPException
+
+CHOSEN = frozenset(
+    {
+        *("custom_llm_provider", "specific_deployment", "litellm_credential_name"),
+        *("api_key", "organization"),
+        *("aws_region_name", "region_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+        *("vertex_location", "vertex_ai_location", "vertex_project", "vertex_ai_project"),
+    }
+)
+"""Of an entry of config.yaml, what a request may not bring along."""
+CALLS = frozenset(
+    {
+        *("acompletion", "atext_completion", "aembedding", "aresponses", "anthropic_messages"),
+        *("agenerate_content", "agenerate_content_stream", "arerank", "aimage_generation", "aimage_edit"),
+        *("aspeech", "atranscription", "amoderation"),
+    }
+)
+"""What asks a model, by LiteLLM's names (`route_type` of its proxy/common_request_processing.py). Files and batches are
+told their provider by LiteLLM itself, by the same name."""
+INSIDE = ("extra_body", "litellm_params")
+
+
+def refuse(request: Mapping[str, Any], call: object) -> None:
+    """Look at a request before it is given to a deployment.
+
+    Raises
+    ------
+    fastapi.HTTPException
+        It would choose where it goes; 400, with what is to be left out.
+
+    """
+    if call not in CALLS:
+        return
+    for part in _parts(request):
+        for name in CHOSEN & part.keys():
+            if part[name] is not None:
+                words = f"{name} is not for a request to say: the gateway knows where it calls a model. Leave it out."
+                raise HTTPException(status_code=400, detail={"error": words})
+
+
+def _parts(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the request, and what LiteLLM takes parameters of a call from as well."""
+    yield request
+    for name in INSIDE:
+        if isinstance(inside := request.get(name), Mapping):
+            yield inside
+    for name in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"):
+        fallbacks = request.get(name)
+        yield from (each for each in (fallbacks if isinstance(fallbacks, list) else ()) if isinstance(each, Mapping))

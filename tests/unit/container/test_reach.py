@@ -1,0 +1,70 @@
+"""What a request may not say of where it goes, and what it may."""
+
+import types
+from typing import Any
+
+import pytest
+
+from tests.unit.container.loading import loaded, stand_in
+
+CHAT = {"model": "claude-sonnet-5-5", "messages": [{"role": "user", "content": "custom_llm_provider, aws_region_name"}]}
+
+
+class RefusedError(Exception):
+    def __init__(self, status_code: int, detail: dict[str, str]) -> None:
+        super().__init__()
+        self.status_code, self.detail = status_code, detail
+
+
+@pytest.fixture
+def reach(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    stand_in(monkeypatch, {"fastapi": {"HTTPException": RefusedError}})
+    return loaded("reach")
+
+
+@pytest.mark.parametrize("call", ["acompletion", "aresponses", "anthropic_messages", "aembedding", "agenerate_content"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("custom_llm_provider", "groq"),
+        ("aws_region_name", "eu-west-1"),
+        ("aws_access_key_id", "AKIA"),
+        ("vertex_location", "europe-west1"),
+        ("vertex_project", "another"),
+        ("api_key", "sk-own"),
+        ("specific_deployment", True),
+    ],
+)
+def test_what_chooses_where_a_call_goes_is_refused(
+    reach: types.ModuleType, call: str, name: str, value: object
+) -> None:
+    """At the root, and wherever else LiteLLM takes parameters of a call from."""
+    places: list[dict[str, Any]] = [
+        {name: value},
+        {"extra_body": {name: value}},
+        {"litellm_params": {name: value}},
+        {"fallbacks": [{"model": "gpt-6-luna", name: value}]},
+    ]
+    for place in places:
+        with pytest.raises(RefusedError) as refused:
+            reach.refuse({**CHAT, **place}, call)
+        assert refused.value.status_code == 400
+        assert refused.value.detail["error"].startswith(f"{name} is not for a request to say")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CHAT,
+        {**CHAT, "api_key": None, "temperature": 0.5, "user": "ana", "api_version": "2025-04-01-preview"},
+        {**CHAT, "metadata": {"aws_region_name": "a tag of theirs"}, "extra_body": {"top_k": 5}},
+        {**CHAT, "fallbacks": ["gpt-6-luna", {"model": "nova-2-lite"}]},
+        {**CHAT, "extra_body": "text", "litellm_params": None, "fallbacks": "text"},
+    ],
+)
+def test_everything_else_passes(reach: types.ModuleType, request_: dict[str, Any]) -> None:
+    reach.refuse(request_, "acompletion")
+
+
+def test_files_are_told_their_provider_by_litellm(reach: types.ModuleType) -> None:
+    reach.refuse({"custom_llm_provider": "azure"}, "acreate_file")
