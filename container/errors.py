@@ -21,7 +21,7 @@ INSIDE = re.compile(
     r"Traceback \(most recent call last\)|File \"|/[\w.-]+/[\w./-]*\.py\b|object at 0x|NoneType|Router\("
     r"|\w+'? object (?:has no attribute|is not \w+)|unexpected keyword argument|required positional argument"
     r"|validation errors? for|Received Messages=|Deployment Info|cooldown_list=|pre-call-checks="
-    r"|\b(?:litellm|general|router)_settings\b|Rejected Request:"
+    r"|\b(?:litellm|general|router)_settings\b|Rejected Request:|File an issue"
     r"|\b(?:[A-Z][A-Z0-9]+_)+(?:KEY|KEYS|TOKEN|BASE|SECRET|PROJECT|REGION|CREDENTIALS|LICENSE)\b|environment variable"
     r"|custom_llm_provider(?! is not for a request)|api_key client option|Missing credentials|premium user"
 )
@@ -38,6 +38,11 @@ CAUSES = (
         re.compile(r"(?:was|were) not issued by this proxy"),
         "There is no such response of this gateway.",
         None,
+    ),
+    (
+        re.compile(r"Unmapped prompt format"),
+        "The request could not be read: its format is not that of this operation.",
+        400,
     ),
     (
         re.compile(r"premium user|Enterprise user"),

@@ -299,3 +299,36 @@ def test_nobody_goes_on_with_anothers_conversation(task: httpx.Client, ana: Pers
         assert task.request(method, f"/v1/responses/{made_by_ben['id']}{rest}", headers=as_ana).status_code == 403
     going_on = {"model": "nova-2-lite", "input": "And then?", "previous_response_id": made_by_ben["id"]}
     assert task.post("/v1/responses", json=going_on, headers=as_ana).status_code == 403
+
+
+# What a caller is told
+
+# Words of Python's, paths, and names of the server's variables and settings.
+INSIDE = re.compile(
+    r"Traceback|File \"|[\w-]+\.py\b|site-packages|object at 0x|NoneType|/usr/|/app/|_settings\b|validation errors? for"
+    r"|\b(?:[A-Z][A-Z0-9]+_)+(?:KEY|TOKEN|BASE|SECRET|PROJECT|REGION|CREDENTIALS|LICENSE)\b|custom_llm_provider"
+)
+BODIES: tuple[Json | None, ...] = (
+    None,
+    {},
+    {"model": "nova-2-lite", "messages": "x", "input": {"a": 1}, "contents": 5, "prompt": {"a": 1}, "max_tokens": "x"},
+    {"model": "none-such", "messages": [], "input": [], "contents": [], "prompt": "x", "max_tokens": 1},
+)
+# Of a body that is none, or has another form, these answer in LiteLLM's own words, and show it to no callback before.
+UNTOLD = {"POST /mcp-rest/tools/call", "POST /v1/messages/count_tokens"}
+
+
+def test_no_answer_tells_of_the_inside(task: httpx.Client, ana: Person) -> None:
+    """On any route that people may ask, whatever they send; those of keys and sessions would change something."""
+    told = {}
+    headers = {"authorization": f"Bearer {ana.key}"}
+    rows = [row for row in access.read(access.PAGE.read_text("utf-8")) if row.edge == next(iter(access.EDGES))]
+    routes = [row.route for row in rows if "person" in row.through and row.route not in UNTOLD]
+    assert len(routes) > 50
+    for route in routes:
+        method, path = route.partition(" ")[0], access.path_of(route)
+        for body in BODIES if method == "POST" and not path.startswith(("/key/", "/session/")) else (None,):
+            answer = task.request(method, path, json=body, headers=headers)
+            if answer.is_error and (answer.status_code >= 500 or INSIDE.search(answer.text)):
+                told[f"{route} {body}"] = (answer.status_code, answer.text[:300])
+    assert told == {}

@@ -18,6 +18,7 @@ TRACE = (
 
 # As LiteLLM 1.106.12 has said them.
 SEEN = {
+    "OpenAIException - Unmapped prompt format. prompt={'a': 1}. File an issue - https://github.com/": (UNREADABLE, 400),
     "Forbidden. This response id was not issued by this proxy. Set general_settings::allow_unmanaged_response_ids.": (
         "There is no such response of this gateway.",
         500,
