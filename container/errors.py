@@ -13,19 +13,38 @@ import logging
 import re
 from typing import Any
 
+from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
 # What is of the inside: Python's words, a path of a module, a variable's or parameter's name, the Router's own notes.
 INSIDE = re.compile(
     r"Traceback \(most recent call last\)|File \"|/[\w.-]+/[\w./-]*\.py\b|object at 0x|NoneType|Router\("
     r"|\w+'? object (?:has no attribute|is not \w+)|unexpected keyword argument|required positional argument"
-    r"|validation errors? for|Received Messages=|litellm_settings|Deployment Info|cooldown_list=|pre-call-checks="
+    r"|validation errors? for|Received Messages=|Deployment Info|cooldown_list=|pre-call-checks="
+    r"|\b(?:litellm|general|router)_settings\b|Rejected Request:|File an issue"
     r"|\b(?:[A-Z][A-Z0-9]+_)+(?:KEY|KEYS|TOKEN|BASE|SECRET|PROJECT|REGION|CREDENTIALS|LICENSE)\b|environment variable"
-    r"|custom_llm_provider|api_key client option|Missing credentials|premium user"
+    r"|custom_llm_provider(?! is not for a request)|api_key client option|Missing credentials|premium user"
     r"|converting to valid response block|Unable to get json response"
 )
+REJECTED = re.compile(r"Rejected Request: (\S+) (?:is not allowed in|holds a secret reference)")
 # What it is about, the first that fits: whether the gateway has what is asked for at all, or the request is wrong.
 CAUSES = (
+    (
+        # LiteLLM's own list of what would lead a call elsewhere, at which it looks with the key.
+        REJECTED,
+        r"\1 is not for a request to say: the gateway knows where it calls a model. Leave it out.",
+        400,
+    ),
+    (
+        re.compile(r"(?:was|were) not issued by this proxy"),
+        "There is no such response of this gateway.",
+        None,
+    ),
+    (
+        re.compile(r"Unmapped prompt format"),
+        "The request could not be read: its format is not that of this operation.",
+        400,
+    ),
     (
         re.compile(r"premium user|Enterprise user"),
         "This operation needs a licence of LiteLLM, which this gateway does not have.",
@@ -72,15 +91,23 @@ class Told(CustomLogger):
         original_exception: Exception,
         user_api_key_dict: Any,  # noqa: ANN401 - LiteLLM's UserAPIKeyAuth
         traceback_str: str | None = None,
-    ) -> None:
-        """Put other words, and the status that goes with them, into an exception that tells of the inside."""
+    ) -> HTTPException | None:
+        """Put other words, and the status that goes with them, into an exception that tells of the inside.
+
+        What is rejected together with the key has no status of its own, and LiteLLM would say 401, as of a wrong key:
+        for that another exception is returned, which LiteLLM takes there.
+        """
         try:
             status = _status(original_exception)
+            rejected = REJECTED.search(str(original_exception))
             found = sentence(_text(original_exception), status, original_exception)
             if found is not None:
                 _say(original_exception, *found)
+                if rejected:
+                    return HTTPException(status_code=found[1], detail=found[0])
         except Exception:
             _log.exception("What a caller is told could not be looked at")
+        return None
 
 
 def sentence(text: str, status: int, error: object = None) -> tuple[str, int] | None:
@@ -90,8 +117,8 @@ def sentence(text: str, status: int, error: object = None) -> tuple[str, int] | 
     if isinstance(seconds := getattr(error, "cooldown_time", None), int | float):
         return f"The model is busy, or out, at each of its providers. Try again in {seconds:.0f} seconds.", status
     for pattern, words, right in CAUSES:
-        if pattern.search(text):
-            return words, right or status
+        if found := pattern.search(text):
+            return found.expand(words), right or status
     return OTHERWISE, status
 
 

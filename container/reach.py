@@ -1,10 +1,10 @@
 """Where a call goes is the gateway's to say: a request that would choose it is refused.
 
 LiteLLM refuses what names an address or an identity (`api_base`, `aws_role_name`, `vertex_credentials` and many more:
-`_BANNED_REQUEST_BODY_PARAMS` in its proxy/auth/auth_utils.py, LiteLLM 1.106.12). It takes from the request, before that
-of the entry of config.yaml, what chooses another provider, region or project, or puts another credential in the place of
-the gateway's: `Router._acompletion` merges what was sent over the entry. So a prompt would go to a region that the
-company does not use, or to a provider that it has no contract with; and a wrong key would have the provider say 401,
+`_BANNED_REQUEST_BODY_PARAMS` in its proxy/auth/auth_utils.py, LiteLLM 1.106.12). What chooses another provider, region
+or project, or puts another credential in the place of the gateway's, it takes from the request rather than from the
+entry of config.yaml (`Router._acompletion` merges what was sent over the entry). So a prompt would go to a region that
+the company does not use, or to a provider that it has no contract with; and of a wrong key the provider would say 401,
 for which a deployment is left out for everybody (container/faults.py).
 """
 

@@ -112,7 +112,11 @@ def rows(web_acl: WebAcl, environment: Environment) -> list[Row]:
 def document(found: Iterable[Row]) -> str:
     """The page."""
     listed = sorted(found, key=_place)
-    lines = [INTRODUCTION.format(version=image_version(CHECKOUT / "container" / "Dockerfile"), count=f"{len(listed):,}").rstrip()]
+    lines = [
+        INTRODUCTION.format(
+            version=image_version(CHECKOUT / "container" / "Dockerfile"), count=f"{len(listed):,}"
+        ).rstrip()
+    ]
     for heading, of_edge in groupby(listed, key=lambda row: row.edge):
         lines.append(f"\n## {heading}")
         for through, of_group in groupby(of_edge, key=lambda row: row.through):

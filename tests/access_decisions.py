@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import litellm.proxy.proxy_server as server  # type: ignore[import-not-found]
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute  # type: ignore[import-not-found]
 from litellm.proxy._lazy_features import register_all_features  # type: ignore[import-not-found]
 from litellm.proxy._types import (  # type: ignore[import-not-found]
     LiteLLM_UserTable,

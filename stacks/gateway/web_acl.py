@@ -44,13 +44,21 @@ SIGN_IN_ROUTES = r"^/(login|v[23]/login|v3/login/exchange|onboarding/(get|claim)
 # The most that one address, maybe of a whole office, may send to SIGN_IN_ROUTES in five minutes; an invitation takes
 # two. LiteLLM itself turns an address away for five minutes after ten wrong passwords in one (auth/login_throttle.py).
 SIGN_INS_PER_ADDRESS = 100
-# Closed to everyone. Metrics name users and models; the others run code that a caller sends (advisories GHSA of
-# LiteLLM before 1.83.10 went through them). Matched in lower case too.
+# Closed to everyone. Metrics name users and models; the next run code that a caller sends (advisories GHSA of LiteLLM
+# before 1.83.10 went through them). The two after them tell everybody with a key the sums of the whole gateway. The
+# last lead straight through to a provider, with the gateway's own credentials and any key: past the list of models, its
+# prices, and what the key may use (`mapped_pass_through_routes` of LiteLLM's proxy/_types.py); of those below /openai,
+# the deployments are Azure's form of the routes of models. Matched in lower case too.
 CLOSED_ROUTES = (
     r"^/metrics(/.*)?$",
     r"^(/.*)?/prompts/test(/.*)?$",
     r"^(/.*)?/guardrails/test_custom_code(/.*)?$",
     r"^(/.*)?/mcp-rest/test(/.*)?$",
+    r"^/(spend/tags|global/activity/cache_hits)/?$",
+    r"^/openai/([^d]|d[^e])",
+    r"^/(openai_passthrough|azure(_ai|_speech)?|bedrock|vertex[_-]ai|gemini|anthropic|mistral|langfuse)(/|$)",
+    r"^/(cohere|cursor|(eu\.)?assemblyai|vllm|openrouter|milvus|gigachat|watsonx|nvidia_nim|deepgram)(/|$)",
+    r"^/(fal_ai|tinyfish|typesafe|laya|bespoke|transcribe|comprehendmedical|backend-api/codex|plugin-proxy)(/|$)",
 )
 # A way back in a path, decoded but not normalized. LiteLLM's router resolves none: it takes `/ui/../v1/models` for the
 # UI, where the other rules see a model route. Clients resolve a way back before they send.

@@ -53,7 +53,9 @@ def test_a_route_that_no_listed_model_serves_is_closed(gateway: LocalGateway, pa
     assert (refused.status_code, refused.headers["server"]) == (403, AWS)
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/ui/../user/list", "/prompts/test"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/ui/../user/list", "/prompts/test", "/anthropic/v1/models", "/spend/tags"]
+)
 def test_what_is_closed_answers_to_no_one(gateway: LocalGateway, path: str) -> None:
     # A client resolves a way back before it sends, so it is encoded.
     refused = call(gateway, path.replace("/../", "/%2e%2e/"), OPERATOR)

@@ -168,9 +168,6 @@ MANAGEMENT_ROUTES = (
     *("/model/new", "/model/update", "/model/delete", "/credentials", "/config/update"),
     *("/spend/logs", "/global/spend/report", "/user/daily/activity", "/cache/ping", "/debug/asyncio-tasks"),
     *("/health", "/health/services", "/health/test_connection", "/utils/transform_request", "/memory-usage"),
-    # Straight through to a provider: without the model list, its prices, and what each key may use.
-    *("/bedrock/model/x/invoke", "/vertex_ai/v1/projects/p", "/gemini/v1beta/models", "/anthropic/v1/messages"),
-    *("/openai/v1/chat/completions", "/azure/openai", "/openai_passthrough/v1/files", "/vllm/v1/models"),
     *("/v1/mcp/server", "/mcp-rest/tools", "/a2a/x", "/v1/agents", "/v1/vector_stores"),
     *("/guardrails/list", "/prompts", "/pass-through/x", "/public/model_hub", "/.well-known/litellm-ui-config"),
     "/a-route-that-a-later-version-brings",
@@ -202,6 +199,13 @@ CLOSED_ROUTES = (
     *("/prompts/test", "/prompts/test/", "/prompts/TEST", "/prompts//test", "/x/prompts/test", "/prompts%2Ftest"),
     *("/guardrails/test_custom_code", "/guardrails/test_custom_code/", "/guardrails/%74est_custom_code"),
     *("/mcp-rest/test/connection", "/mcp-rest/test/tools/list", "/mcp-rest/test", "/MCP-REST/test/connection"),
+    # Sums of everybody's, which LiteLLM shows to any key.
+    *("/spend/tags", "/spend/tags/", "/global/activity/cache_hits"),
+    # Straight through to a provider: without the model list, its prices, and what each key may use.
+    *("/bedrock/model/x/invoke", "/vertex_ai/v1/projects/p", "/vertex-ai/v1/x", "/gemini/v1beta/models"),
+    *("/anthropic/v1/messages", "/openai/v1/chat/completions", "/openai/chat/completions", "/openai/d/x"),
+    *("/azure/openai", "/azure_ai/x", "/openai_passthrough/v1/files", "/vllm/v1/models", "/Bedrock/x", "/mistral/v1/x"),
+    *("/openrouter/api/v1/x", "/assemblyai/v2/x", "/eu.assemblyai/v2/x", "/cohere/v1/chat", "/langfuse/api/x"),
 )
 # What `ingress.also_open` opens of a config.yaml with an MCP server, wiki, and a pass-through endpoint, /house.
 ALSO_OPEN = (
@@ -209,7 +213,7 @@ ALSO_OPEN = (
     *("/toolset/night/mcp", "/mcp-rest/tools/list", "/mcp-rest/tools/call", "/house", "/h%6fuse", "//house"),
 )
 BESIDE_ALSO_OPEN = (
-    *("/other/mcp", "/openai/mcp", "/wiki/mcp/x", "/wiki/authorize", "/wiki/token", "/mcp/wiki/x", "/mcpx", "/MCP"),
+    *("/other/mcp", "/wiki/mcp/x", "/wiki/authorize", "/wiki/token", "/mcp/wiki/x", "/mcpx", "/MCP"),
     *(
         "/v1/mcp/server",
         "/v1/mcp/tools",
@@ -379,7 +383,7 @@ def test_what_is_also_open_is_narrow(wider: WebAcl, path: str) -> None:
     assert wider.verdict(Request(path, OFFICE)) == Verdict(403, "ManagementRoutes")
 
 
-@pytest.mark.parametrize("path", [*CLOSED_ROUTES, *WAYS_BACK, "/mcp/../house", "/house/../user/new"])
+@pytest.mark.parametrize("path", [*CLOSED_ROUTES, *WAYS_BACK, "/openai/mcp", "/mcp/../house", "/house/../user/new"])
 def test_what_is_closed_stays_closed(wider: WebAcl, path: str) -> None:
     assert wider.verdict(Request(path, OFFICE)).status == 403
 

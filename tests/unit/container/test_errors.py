@@ -18,6 +18,11 @@ TRACE = (
 
 # As LiteLLM 1.106.12 has said them.
 SEEN = {
+    "OpenAIException - Unmapped prompt format. prompt={'a': 1}. File an issue - https://github.com/": (UNREADABLE, 400),
+    "Forbidden. This response id was not issued by this proxy. Set general_settings::allow_unmanaged_response_ids.": (
+        "There is no such response of this gateway.",
+        500,
+    ),
     f"litellm.APIConnectionError: AzureException - Unsupported provider: azure{TRACE}": (UNSERVED, 400),
     f"litellm.APIConnectionError: AzureException - 'str' object has no attribute 'get'{TRACE}": (UNREADABLE, 400),
     "Missing credentials. Please pass an `api_key`, or set the `OPENAI_API_KEY` environment variable.": (NOBODY, 404),
@@ -79,12 +84,23 @@ class AllOutError(ValueError):
     cooldown_time, status_code = 30.0, 429
 
 
+class RefusedError(Exception):
+    """FastAPI's HTTPException."""
+
+    def __init__(self, status_code: int, detail: str) -> None:
+        super().__init__()
+        self.status_code, self.detail = status_code, detail
+
+
 @pytest.fixture
 def errors(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    stand_in(
-        monkeypatch,
-        {"litellm": {}, "litellm.integrations": {}, "litellm.integrations.custom_logger": {"CustomLogger": object}},
-    )
+    parts: dict[str, dict[str, Any]] = {
+        "fastapi": {"HTTPException": RefusedError},
+        "litellm": {},
+        "litellm.integrations": {},
+        "litellm.integrations.custom_logger": {"CustomLogger": object},
+    }
+    stand_in(monkeypatch, parts)
     return loaded("errors")
 
 
@@ -109,6 +125,21 @@ def test_wherever_a_route_reads_the_words(errors: types.ModuleType, make: type[E
     assert getattr(error, "detail", NOBODY) == NOBODY
     assert getattr(error, "code", "404") == "404"
     assert "OPENAI" not in f"{error}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rejected Request: api_base is not allowed in request body. See general_settings.allow_client_side.",
+        "Rejected Request: api_base holds a secret reference, which only a deployment can carry.",
+    ],
+)
+def test_what_is_rejected_with_the_key_is_the_requests_mistake(errors: types.ModuleType, text: str) -> None:
+    """LiteLLM would say 401, of which clients tell their users that the key is wrong."""
+    instead = asyncio.run(errors.told.async_post_call_failure_hook({}, ValueError(text), None))
+    assert isinstance(instead, RefusedError)
+    words = "api_base is not for a request to say: the gateway knows where it calls a model. Leave it out."
+    assert (instead.status_code, instead.detail) == (400, words)
 
 
 def test_when_to_come_again_is_told_and_no_names_of_deployments(errors: types.ModuleType) -> None:

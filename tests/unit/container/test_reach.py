@@ -10,7 +10,7 @@ from tests.unit.container.loading import loaded, stand_in
 CHAT = {"model": "claude-sonnet-5-5", "messages": [{"role": "user", "content": "custom_llm_provider, aws_region_name"}]}
 
 
-class HTTPException(Exception):
+class RefusedError(Exception):
     def __init__(self, status_code: int, detail: dict[str, str]) -> None:
         super().__init__()
         self.status_code, self.detail = status_code, detail
@@ -18,7 +18,7 @@ class HTTPException(Exception):
 
 @pytest.fixture
 def reach(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    stand_in(monkeypatch, {"fastapi": {"HTTPException": HTTPException}})
+    stand_in(monkeypatch, {"fastapi": {"HTTPException": RefusedError}})
     return loaded("reach")
 
 
@@ -46,7 +46,7 @@ def test_what_chooses_where_a_call_goes_is_refused(
         {"fallbacks": [{"model": "gpt-6-luna", name: value}]},
     ]
     for place in places:
-        with pytest.raises(HTTPException) as refused:
+        with pytest.raises(RefusedError) as refused:
             reach.refuse({**CHAT, **place}, call)
         assert refused.value.status_code == 400
         assert refused.value.detail["error"].startswith(f"{name} is not for a request to say")
