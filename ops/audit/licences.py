@@ -15,7 +15,7 @@ from importlib.metadata import distributions
 from itertools import product
 from typing import Any, Final, NamedTuple, cast
 
-from packaging.markers import Environment, Marker
+from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
 from ops.access import OpsError
@@ -189,7 +189,7 @@ def pinned(file: str) -> dict[str, set[str]]:
     """The versions that a lock pins of each package, for any machine that the commands run on."""
     found: dict[str, set[str]] = {}
     for name, version, marker in _PIN.findall((CHECKOUT / file).read_text("utf-8")):
-        if not marker or any(Marker(marker).evaluate(cast(Environment, one)) for one in _MACHINES):
+        if not marker or any(Marker(marker).evaluate(cast("Any", one)) for one in _MACHINES):
             found.setdefault(canonicalize_name(name), set()).add(version)
     return found
 

@@ -13,7 +13,7 @@ from botocore import exceptions as aws
 
 from ops.doctor.account import Account, error_code
 from ops.doctor.finding import Finding, problem, well
-from stacks.network import HTTPS_PORT
+from stacks.nat_instance import HTTPS_PORT
 from stacks.settings import ExistingVpc
 
 CALLED: Final = (

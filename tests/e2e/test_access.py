@@ -210,7 +210,8 @@ def gains(ana: Person, ben: Person) -> Iterator[tuple[str, str, Json]]:
     yield "POST", "/key/generate", {"user_role": "proxy_admin", "user_id": "access-new@example.com"}
     yield "POST", "/key/service-account/generate", {"team_id": ben.team}
     yield "POST", "/user/new", {"user_id": "access-new@example.com", "user_role": "proxy_admin"}
-    for body in ({"user_role": "proxy_admin"}, {"max_budget": 1000}, {"models": []}, {"spend": 0}):
+    more: tuple[Json, ...] = ({"user_role": "proxy_admin"}, {"max_budget": 1000}, {"models": []}, {"spend": 0})
+    for body in more:
         yield "POST", "/user/update", {"user_id": ana.user, **body}
     yield "POST", "/user/update", {"user_id": ben.user, "max_budget": 0}
     yield "POST", "/user/bulk_update", {"users": [{"user_id": ana.user, "max_budget": 1000}]}

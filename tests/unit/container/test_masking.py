@@ -89,10 +89,10 @@ def masking(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     monkeypatch.syspath_prepend(CONTAINER)  # LiteLLM has its working folder there
     monkeypatch.delitem(sys.modules, "records", raising=False)
     factory = logging.getLogRecordFactory()
-    module = loaded("masking")
-    yield module
-    for logger in module.LOGGERS:
-        logging.getLogger(logger).removeFilter(module.addresses)
+    found = loaded("masking")
+    yield found
+    for logger in found.LOGGERS:
+        logging.getLogger(logger).removeFilter(found.addresses)
     logging.setLogRecordFactory(factory)
 
 
@@ -394,7 +394,7 @@ def _logged(logger: str, message: str, *args: object, **more: Any) -> dict[str, 
     """What a handler gets of a line, and the text that a formatter makes of it."""
     kept: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = kept.append  # type: ignore[method-assign]
+    handler.emit = kept.append  # type: ignore[method-assign, assignment]
     found = logging.getLogger(logger)
     found.addHandler(handler)
     try:

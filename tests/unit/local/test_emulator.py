@@ -307,8 +307,10 @@ def act_as(emulator: Emulator, handler: ModuleType, role: str, statements: Seque
         region_name=REGION,
     )
     config = Config(proxies={})
-    handler.scaling = session.client("application-autoscaling", endpoint_url=emulator.endpoint, config=config)
-    handler.balancing = session.client("elbv2", endpoint_url=emulator.endpoint, config=config)
+    handler.__dict__["scaling"] = session.client(
+        "application-autoscaling", endpoint_url=emulator.endpoint, config=config
+    )
+    handler.__dict__["balancing"] = session.client("elbv2", endpoint_url=emulator.endpoint, config=config)
 
 
 def emulator_tasks(emulator: Emulator, service: str) -> int:

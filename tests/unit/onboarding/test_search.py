@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, cast
 from unittest import mock
 from urllib.parse import urlencode
@@ -20,7 +21,7 @@ from onboarding.requests import Create, Decide, from_json, to_json
 
 from tests.searched import DEEP, HALF, amiss, anything, is_sentence, searched, torn
 from tests.unit.onboarding import test_receiver as known
-from tests.unit.onboarding.slack_requests import FORM, command, event, interaction, request
+from tests.unit.onboarding.slack_requests import FORM, SECRET, command, event, interaction, request
 from tests.unit.onboarding.test_receiver import COMMAND, CONTEXT, SETTINGS, WAITING, click, left, step, submission
 
 surroundings = known.surroundings  # the environment of the deployed function
@@ -46,7 +47,7 @@ def behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Slack]:
     """The secrets are there, Slack's API answers ok, and the queue keeps what it gets."""
     taken = _Slack()
     for module in (receiver, slack_app):
-        monkeypatch.setattr(module, "read_secret", lambda name: known.SECRET if "SIGNING" in name else known.TOKEN)
+        monkeypatch.setattr(module, "read_secret", lambda name: SECRET if "SIGNING" in name else known.TOKEN)
     monkeypatch.setattr(slack_app, "sqs", lambda: taken)
     opened = {"ok": True, "view": {"id": known.VIEW}, "user": {"id": known.ASKER, "locale": "ja-JP"}}
     with mock.patch("slack_sdk.web.client.WebClient.api_call", autospec=True, return_value=opened):
@@ -135,7 +136,7 @@ def test_a_command_of_whatever_fields(behind: _Slack, fields: dict[str, str]) ->
 
 
 @searched(60, 10_000)
-@given(value=torn(json.dumps(known.asdict(WAITING))))
+@given(value=torn(json.dumps(asdict(WAITING))))
 def test_a_button_of_whatever_value(behind: _Slack, value: str) -> None:
     answered(interaction(click(value=value)))
     readable(behind)
@@ -163,7 +164,7 @@ def test_answers_are_taken_or_each_has_its_sentence(answers: dict[str, object]) 
         for lang in modal.TEXTS:
             assert all(map(is_sentence, modal.sentences(error.problems, lang, SETTINGS).values()))
         return
-    to_json(Create(id="V1", requester=known.ASKER, **known.asdict(taken))).encode()
+    to_json(Create(id="V1", requester=known.ASKER, **asdict(taken))).encode()
 
 
 @searched(100, 10_000)

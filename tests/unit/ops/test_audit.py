@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from ops.access import OpsError
 from ops.audit import __main__ as audit
 from ops.audit import answers, licences
 from ops.audit.answers import Accepted, Answer, Found
+from stacks import CHECKOUT
 from stacks.company import EXAMPLE, load
 
 TODAY = date(2026, 11, 28)
@@ -37,7 +39,7 @@ NPM = {
         "outer": {"name": "outer", "via": ["tar"], "fixAvailable": False},
     },
 }
-CLEAN = {"dependencies": [], "vulnerabilities": {}}
+CLEAN: dict[str, Any] = {"dependencies": [], "vulnerabilities": {}}
 CHECKOV = {
     "check_type": "cloudformation",
     "results": {
@@ -80,7 +82,7 @@ def test_every_lock_is_asked_for(given: list[Accepted]) -> None:
 
     assert audit.packages(TODAY, ask) == []
     assert [lock for lock, _ in asked if lock] == [*licences.PYTHON]
-    assert [folder for lock, folder in asked if not lock] == [(audit.CHECKOUT / lock).parent for lock in licences.NPM]
+    assert [folder for lock, folder in asked if not lock] == [(CHECKOUT / lock).parent for lock in licences.NPM]
 
 
 def test_what_is_known_is_told_with_what_mends_it(given: list[Accepted]) -> None:

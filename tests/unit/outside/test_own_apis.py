@@ -371,7 +371,13 @@ class TestFoundry:
             answer = http.post(f"{ENDPOINT}/{version}/rerank", headers=bearer, json=body).json()
             assert answer["results"] == [{"index": 1, "relevance_score": 1.0}]
             assert answer["meta"]["billed_units"] == {"search_units": 2}
-        for wrong in ({"documents": None}, {"query": None}, {"documents": []}, {"documents": [{"text": "x"}]}):
+        wrongs: list[dict[str, Any]] = [
+            {"documents": None},
+            {"query": None},
+            {"documents": []},
+            {"documents": [{"text": "x"}]},
+        ]
+        for wrong in wrongs:
             sent = {name: value for name, value in {**body, **wrong}.items() if value is not None}
             assert http.post(f"{ENDPOINT}/v2/rerank", headers=bearer, json=sent).status_code == 400
 
