@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ops import about, alarms_reference, commands_reference, permissions_reference, settings_reference
-from ops.access import run
+from ops.access import OpsError, run
 from ops.audit import answers, licences
 from ops.bench_gateway import page as bench_page
 from ops.clients import page as clients_page
@@ -61,25 +61,35 @@ def files(own: Company) -> dict[Path, str]:
         text = (CHECKOUT / name).read_text("utf-8")
         # The first row of the first table, what each environment is for, is prose.
         translated = [[words.get(cell, cell) for cell in row] for row in figures]
-        text = _filled(text, ("", *head), translated, 1)
-        text = _filled(text, head, dollars, 0)
-        found[CHECKOUT / name] = _filled(text, ("AWS", "prod", "prod*"), beside, 0)
+        text = filled(text, ("", *head), translated, 1)
+        text = filled(text, head, dollars, 0)
+        found[CHECKOUT / name] = filled(text, ("AWS", "prod", "prod*"), beside, 0)
     return found
 
 
 def _of_the_model(page: str) -> dict[Path, str]:
     """The bench's figures where the model has them, and what the model makes of them, in the page of both."""
     sizes = [size_table.row(size(of_users(users))) for users in size_table.SIZES]
-    return {FILE: bench_page.measured(page), bench_page.PAGE: _filled(page, size_table.HEAD, sizes, 0)}
+    return {FILE: bench_page.measured(page), bench_page.PAGE: filled(page, size_table.HEAD, sizes, 0)}
 
 
-def _filled(text: str, head: Sequence[str], rows: Sequence[Sequence[str]], skip: int) -> str:
-    """The text with the last cells of a table's rows replaced; the table is the one whose head ends in `head`."""
+def filled(text: str, head: Sequence[str], rows: Sequence[Sequence[str]], skip: int) -> str:
+    """The text with the last cells of a table's rows replaced; the table is the one whose head ends in `head`.
+
+    Raises
+    ------
+    OpsError
+        It has more rows or fewer, so that a figure would stand beside another's words.
+    """
     lines = text.split("\n")
     end = f"| {' | '.join(head)} |".replace("|  |", "| |")
     starts = [at for at, line in enumerate(lines) if (line == end if not head[0] else line.endswith(f" {end}"))]
     (start,) = [at for at in starts if lines[at].startswith("| | ") == (not head[0])]
-    for at, row in enumerate(rows, start=start + 2 + skip):
+    first = start + 2 + skip
+    has = next(at for at, line in enumerate(lines) if at > start and not line.startswith("|")) - first
+    if has != len(rows):
+        raise OpsError(f"the table {end!r} has {has} rows, and there are {len(rows)}: give each its words by hand")
+    for at, row in enumerate(rows, start=first):
         cells = lines[at].strip("|").split("|")
         kept = cells[: len(cells) - len(row)]
         lines[at] = "|".join(["", *kept, *(f" {cell} " if cell else " " for cell in row), ""])
