@@ -29,7 +29,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init import up down check test company unit templates e2e test-clients soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy wake sleep smoke doctor drift destroy pipeline bench bench-gateway audit lock clean
+.PHONY: help setup init import up down check test company unit templates e2e test-clients nightly soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy wake sleep smoke doctor drift destroy pipeline bench bench-gateway audit lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ unit templates e2e: setup ## One suite of the product's tests
 
 test-clients: setup .tools/clients/.done ## Try the gateway with the coding agents themselves, set up as `docs/clients.md` says
 	@pytest tests/clients $(ARGS)
+
+nightly: setup ## The end-to-end tests that take long: faults under load, what a request reaches, three tasks and a Valkey
+	@pytest tests/nightly $(ARGS)
 
 soak: setup ## Let things fail at random under load, MINUTES=2, and compare the books: SEED=1 draws the same again
 	@SOAK_MINUTES=$(or $(MINUTES),2) SOAK_SEED=$(SEED) pytest -s tests/soak $(ARGS)

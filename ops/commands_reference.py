@@ -50,6 +50,7 @@ JAPANESE: Final[Mapping[str, str]] = {
     "company": "自社のスイート: 自社のファイルから作られるテンプレートと、実行したときの動作",
     "unit": "製品のテストスイートを 1 つだけ実行する",
     "test-clients": "`docs/clients.md` の設定どおりに、実際のコーディングエージェントでゲートウェイを試す",
+    "nightly": "時間のかかる e2e テスト: 負荷をかけたままの障害、リクエストが届く先、Valkey を共有する 3 つのタスク",
     "soak": "負荷をかけたまま障害を無作為に起こし（`MINUTES=2`）、最後に帳簿を照合する。`SEED=1` は同じ障害をもう一度起こす",
     "lint": "ruff、mypy、shellcheck、hadolint、actionlint、zizmor",
     "format": "Python ファイルを整形する",

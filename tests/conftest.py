@@ -31,7 +31,7 @@ os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(CHECKOUT / ".cache"
 
 RUNNING = ("tests/e2e/", "tests/company/e2e/")  # these files' tests share the running gateway of a process
 # But these, which have gateways of their own, and take longest of all.
-ALONE = ("tests/e2e/test_promotion.py", "tests/e2e/test_adoption.py", "tests/e2e/test_shared.py")
+ALONE = ("tests/e2e/test_promotion.py", "tests/e2e/test_adoption.py")
 MEMORY = 4 * 1024**3  # bytes for a process that may run a whole gateway and a browser
 
 

@@ -1,0 +1,1 @@
+"""What only the running whole can show, and takes minutes: `make nightly`."""
