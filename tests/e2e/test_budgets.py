@@ -77,7 +77,7 @@ def test_a_budget_is_overspent_by_what_is_under_way_and_no_more(gateway: LocalGa
 
     statuses = asyncio.run(at_once())
     answered = statuses.count(200)
-    assert set(statuses) <= {200, 400}
+    assert set(statuses) <= {200, 400, 503}  # a worker that is late refuses what is beyond twenty at once
     assert 2 <= answered <= AT_ONCE
     # A task counts a call's cost in the background, right after the answer: a next call may come before that.
     answered += len(list(takewhile(lambda status: status == 200, (ask(gateway, key).status_code for _ in range(20)))))
