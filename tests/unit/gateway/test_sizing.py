@@ -8,12 +8,18 @@ from ops.size.people import company
 from ops.size.sizes import size
 from stacks import CHECKOUT
 from stacks.company import load
+from stacks.gateway import sizing
 from stacks.gateway.sizing import doubts
 from stacks.settings import Database, Gateway, Ingress, Network
 from tests.unit.settings.test_settings import NETWORK, environment
 
 COMPANIES = sorted(path.parent.name for path in (CHECKOUT / "tests" / "companies").glob("*/environments.py"))
 ONE_ADDRESS: dict[str, Any] = {"public": True, "cidrs": ("203.0.113.7/32",), "management_cidrs": ("203.0.113.7/32",)}
+
+MEASURED: dict[str, Any] = {
+    "CPU": {sizing.CHAT: 0.036, sizing.AGENT: 0.063, sizing.PROGRAM: 0.026},
+    "RESIDENT_MIB": 1035,
+}
 
 
 @pytest.mark.parametrize("name", COMPANIES)
@@ -63,7 +69,11 @@ def test_what_the_model_says_itself_is_not_warned_of(users: int) -> None:
         ),
     ],
 )
-def test_what_contradicts_itself_is_told_with_its_figures(changes: dict[str, Any], sentences: list[str]) -> None:
+def test_what_contradicts_itself_is_told_with_its_figures(
+    changes: dict[str, Any], sentences: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in MEASURED.items():  # another run of the bench gives other ones
+        monkeypatch.setattr(sizing, name, value)
     found = list(doubts(environment(**changes)))
     assert len(found) == len(sentences), found
     for sentence, wanted in zip(found, sentences, strict=True):
