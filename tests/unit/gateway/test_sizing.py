@@ -10,6 +10,7 @@ from stacks import CHECKOUT
 from stacks.company import load
 from stacks.gateway import sizing
 from stacks.gateway.sizing import doubts
+from stacks.measured import AGENT, CHAT, PROGRAM
 from stacks.settings import Database, Gateway, Ingress, Network
 from tests.unit.settings.test_settings import NETWORK, environment
 
@@ -17,7 +18,7 @@ COMPANIES = sorted(path.parent.name for path in (CHECKOUT / "tests" / "companies
 ONE_ADDRESS: dict[str, Any] = {"public": True, "cidrs": ("203.0.113.7/32",), "management_cidrs": ("203.0.113.7/32",)}
 
 MEASURED: dict[str, Any] = {
-    "CPU": {sizing.CHAT: 0.036, sizing.AGENT: 0.063, sizing.PROGRAM: 0.026},
+    "CPU": {CHAT: 0.036, AGENT: 0.063, PROGRAM: 0.026},
     "RESIDENT_MIB": 1035,
 }
 
