@@ -133,14 +133,16 @@ def packages(today: date, ask: Ask = printed) -> list[str]:
     return sorted(set(lines))
 
 
-def templates(environment: str, ask: Ask = printed) -> list[str]:
+def templates(environments: Sequence[str], ask: Ask = printed) -> list[str]:
     """A line for each of checkov's findings without an answer, and for each answer of its rules without a finding.
 
-    The answers are the product's, which the example has all of: another company may have less, and less is found there.
+    The answers are the product's, which the example's environments together have all of: another company, or one of
+    them, may have less, and less is found there.
     """
-    found = [*of_templates(synthesize(environment), ask)]
+    found = [one for name in environments for one in of_templates(synthesize(name), ask)]
     given = [one for one in answers.answers() if any(rule.startswith("CKV") for rule in one.rules)]
-    idle = answers.idle_answers(found, of_checkov(given), places=False) if company().folder == EXAMPLE else []
+    whole = company().folder == EXAMPLE and {*environments} == {*company().environments}
+    idle = answers.idle_answers(found, of_checkov(given), places=False) if whole else []
     return [*answers.open_findings(found, given), *idle]
 
 
@@ -164,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(prog="python -m ops.audit", description=(__doc__ or "").split("\n\n")[0])
     result.add_argument("what", nargs="?", choices=("packages", "templates"), help="only these")
-    result.add_argument("--env", metavar="NAME", help="whose templates; the last environment if none is named")
+    result.add_argument("--env", metavar="NAME", help="whose templates; of every environment if none is named")
     return result
 
 
@@ -177,8 +179,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.what != "templates":
             lines += packages(datetime.now(UTC).date())
         if arguments.what != "packages":
-            name = arguments.env or list(company().environments)[-1]
-            lines += templates(environment_named(name).name)
+            lines += templates([environment_named(arguments.env).name] if arguments.env else [*company().environments])
         for line in lines:
             print(line)
         print(f"{len(lines)} to be looked at." if lines else "Nothing is found that has no answer.")

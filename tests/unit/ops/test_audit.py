@@ -126,7 +126,8 @@ def test_an_answer_to_nothing_is_told_of_the_example_alone(
     monkeypatch.setattr(audit, "synthesize", lambda _: {"Gateway": {"Resources": {}}})
     monkeypatch.setattr(audit, "company", lambda: load(EXAMPLE.parent / folder))
     monkeypatch.setattr(answers, "answers", lambda: (Answer("A", ("CKV_AWS_1", "CKV_AWS_2"), "B."),))
-    told = audit.templates("prod", asks(checkov=CHECKOV))
+    told = audit.templates([*load(EXAMPLE).environments], asks(checkov=CHECKOV))
+    assert audit.templates(["prod"], asks(checkov=CHECKOV)) == []
     assert told == (["CKV_AWS_2: nothing is found of it, so take it out of ops/audit/answers.yaml"] if idle else [])
 
 
