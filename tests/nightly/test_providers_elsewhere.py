@@ -59,11 +59,10 @@ def statuses(gateway: LocalGateway, host: str, *, since: int) -> list[int]:
     return [call.status for call in gateway.outside.calls() if call.host == host][since:]
 
 
-def attempt(gateway: LocalGateway, name: str) -> Tried:
+def attempt(gateway: LocalGateway, name: str, user: str, key: str) -> Tried:
     """Everything of one provider, one after the other."""
     model, host, outside = f"elsewhere-{name}", HOSTS[name], gateway.outside
-    user = f"{model}-{time.monotonic_ns()}@example.com"
-    key, before = gateway.user_key(user), len(statuses(gateway, host, since=0))
+    before = len(statuses(gateway, host, since=0))
     outside.set_fault(host, Fault(status=429, count=1))
     throttled = ask(gateway, key, model).status_code, statuses(gateway, host, since=before)
     refused = ask(gateway, key, f"{model}-refused")
@@ -90,8 +89,11 @@ def tried(gateway: LocalGateway, start: int) -> Iterator[dict[str, Tried]]:
     """All of them, side by side."""
     added = {name: each for name, each in entries(gateway.outside.credentials).items() if _of(name) in HOSTS}
     wrong = {f"{name}-refused": {**each, "api_key": WRONG_KEY} for name, each in added.items()}
+    users = {name: f"elsewhere-{name}-{time.monotonic_ns()}@example.com" for name in HOSTS}
+    keys = {name: gateway.user_key(user) for name, user in users.items()}  # one after the other: a file has them all
     with models(gateway, {**added, **wrong}), ThreadPoolExecutor(len(HOSTS)) as pool:
-        yield dict(zip(HOSTS, pool.map(lambda name: attempt(gateway, name), HOSTS), strict=True))
+        found = pool.map(lambda name: attempt(gateway, name, users[name], keys[name]), HOSTS)
+        yield dict(zip(HOSTS, found, strict=True))
 
 
 def _of(name: str) -> str:
