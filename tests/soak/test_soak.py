@@ -20,6 +20,7 @@ from local.aws import IMAGES
 from local.gateway import LocalGateway
 from stacks.company import company
 from tests.e2e.conftest import eventually
+from tests.e2e.test_capacity import tasks
 from tests.load import Load, Sum, broken, charged, logged
 from tests.soak.faults import FAULTS
 
@@ -48,14 +49,6 @@ def workers(gateway: LocalGateway) -> set[int]:
     return found
 
 
-def ports(gateway: LocalGateway) -> list[int]:
-    """Where the tasks listen."""
-    balancing = gateway.client("elbv2")
-    (group,) = balancing.describe_target_groups()["TargetGroups"]
-    health = balancing.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
-    return [each["Target"]["Port"] for each in health]
-
-
 def connections(gateway: LocalGateway) -> int:
     """How many LiteLLM has to the outside: those that wait for an answer, and those that are kept for a while."""
     outside, pids = gateway.outside.port, workers(gateway)
@@ -69,7 +62,7 @@ def test_the_books_are_right_after_faults_at_random(gateway: LocalGateway) -> No
     seconds = 60 * float(os.environ.get("SOAK_MINUTES") or 2)
     print(f"\nSOAK_SEED={seed}, {seconds:.0f} s")
     draw, user = random.Random(seed), f"soak-{time.monotonic_ns()}@example.com"  # noqa: S311 - what is wanted
-    key, before, tasks = gateway.user_key(user), workers(gateway), ports(gateway)
+    key, before, ports = gateway.user_key(user), workers(gateway), tasks(gateway)
     gateway.outside.clear("calls")
     met: Counter[str] = Counter()
     with Load(gateway, key, MODELS, callers=CALLERS, pause=0.2, more=IMPATIENT) as load:
@@ -99,5 +92,5 @@ def test_the_books_are_right_after_faults_at_random(gateway: LocalGateway) -> No
     assert in_log.completion >= due.completion
     if not most:
         assert in_log == due
-    assert (workers(gateway), ports(gateway)) == (before, tasks)
+    assert (workers(gateway), tasks(gateway)) == (before, ports)
     assert eventually(lambda: connections(gateway) <= MOST_CONNECTIONS), "connections are left over"
