@@ -31,6 +31,10 @@ def violations(synthesized: Path) -> Iterator[str]:
                 yield f"{violation['ruleName']} at {construct['constructPath']}"
 
 
+CFN_LINT = "import gc, sys; gc.disable(); from cfnlint.runner import main; sys.exit(main())"
+"""The command, which keeps most of what it makes: not to look for what nobody needs any more is a fifth faster."""
+
+
 def lint(synthesized: Path) -> str:
     """What cfn-lint says of the folder's templates, nothing if all are well.
 
@@ -44,7 +48,7 @@ def lint(synthesized: Path) -> str:
     unknown = [each for each in found if not remembered.is_known("cfn-lint", keys[each])]
     if unknown:
         run = subprocess.run(
-            [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", *IGNORED, "--", *map(str, unknown)],
+            [sys.executable, "-c", CFN_LINT, "--ignore-checks", *IGNORED, "--", *map(str, unknown)],
             capture_output=True,
             text=True,
             check=False,

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from ops import remembered
 from ops.assembly import Assembly, Template
 from ops.templates import KIND
 from stacks import CHECKOUT
-from stacks.company import EXAMPLE, RELEASES, Company
+from stacks.company import EXAMPLE, RELEASES, Company, load
 
 if TYPE_CHECKING:
     from aws_cdk import cx_api
@@ -73,8 +74,13 @@ def synthesized(own: Company, *chosen: str) -> Templates:
 
 def released(own: Company) -> Templates:
     """The templates that a build with an image synthesizes: of every deployed environment, and of what promotes it."""
+    return written(as_release(own))
+
+
+def written(folder: Path) -> Templates:
+    """The templates in a folder of `as_release`."""
     found = Templates()
-    for each in Assembly.load(as_release(own)).artifacts:
+    for each in Assembly.load(folder).artifacts:
         environment, _, stack = each.id.rpartition("/")
         found.setdefault(environment or RELEASES, {})[stack] = each.template()
     return found
@@ -105,6 +111,18 @@ def as_release(own: Company) -> Path:
     return checked(own, image=image_of(own), **({"packs": "yes"} if own.folder == EXAMPLE else {}))
 
 
+def releases(folders: Sequence[Path]) -> Path:
+    """A folder of `as_release` for each company whose folder is named, by that one's name.
+
+    One process makes them: what it takes until it synthesizes is more than most companies do.
+    """
+    companies = [load(folder) for folder in folders]
+    keys = [remembered.digest(own, own.name) for own in companies]
+    key = remembered.digest_of(*keys, remembered.text_of("tests/company/synthesis.py", "tests/company/several.py"))
+    command = ("-m", "tests.company.several", *(own.name for own in companies))
+    return remembered.folder("rules", key, lambda outdir: _run(outdir, *command, str(outdir)))
+
+
 def checked(own: Company, **more: str) -> Path:
     """The folder that `app.py` wrote with this context, with every rule applied, offline and without credentials.
 
@@ -116,16 +134,19 @@ def checked(own: Company, **more: str) -> Path:
 
 def run_app(own: Company, outdir: Path, **more: str) -> None:
     """Synthesize as the CDK CLI does, in a process of its own, with every rule applied; no network, no credentials."""
+    given = {"CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": json.dumps(context(**more)), "COMPANY": own.name}
+    _run(outdir, str(CHECKOUT / "app.py"), **given)
+
+
+def _run(outdir: Path, *arguments: str, **variables: str) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(outdir),
-        "CDK_OUTDIR": str(outdir),
-        "CDK_CONTEXT_JSON": json.dumps(context(**more)),
-        "COMPANY": own.name,
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": os.environ["JSII_RUNTIME_PACKAGE_CACHE_ROOT"],
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+        **variables,
     }
-    command = [sys.executable, str(CHECKOUT / "app.py")]
+    command = [sys.executable, *arguments]
     run = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     # Whoever breaks a rule has everything written all the same, and the report of it.
     assert run.returncode == 0 or (outdir / REPORT).is_file(), run.stdout + run.stderr

@@ -16,7 +16,7 @@ from stacks.company import EXAMPLE, LOCAL, RELEASES, Company, load
 from tests.company.invariants import broken, of_company
 from tests.company.rules import lint, violations
 from tests.company.stateful import judge
-from tests.company.synthesis import Templates, as_release, released, synthesized
+from tests.company.synthesis import Templates, releases, synthesized, written
 
 COMPANIES = EXAMPLE.parent
 WITH_TESTS_OF_THEIR_OWN = ("tokyo", "europe", "two-accounts")
@@ -30,13 +30,13 @@ def own(request: pytest.FixtureRequest) -> Company:
 
 @pytest.fixture(scope="module")
 def release(own: Company) -> Path:
-    """The folder that `app.py` wrote, with every rule applied."""
-    return as_release(own)
+    """The folder of the company's release, with every rule applied."""
+    return releases([COMPANIES / name for name in FOLDERS]) / own.folder.name
 
 
 @pytest.fixture(scope="module")
-def templates(own: Company) -> Templates:
-    return released(own) | synthesized(own, LOCAL)
+def templates(own: Company, release: Path) -> Templates:
+    return written(release) | synthesized(own, LOCAL)
 
 
 def test_no_rule_is_violated(release: Path) -> None:
