@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import records
+import routing
 from litellm.integrations.datadog.datadog import DataDogLogger
 from litellm.integrations.datadog.datadog_handler import (
     get_datadog_hostname,
@@ -225,21 +226,15 @@ def _saving(payload: Mapping[str, Any]) -> float | None:
         custom_llm_provider=payload["custom_llm_provider"],
         usage_object=payload["metadata"]["usage_object"],
         model_id=payload["model_id"],
-        llm_router=_router,
+        llm_router=routing.router,
         cost_breakdown=payload["cost_breakdown"],
         billed_at=datetime.fromtimestamp(payload["endTime"], UTC),
     )
 
 
 def _models() -> set[str]:
-    router = _router()
+    router = routing.router()
     return router.model_names if router else set()
-
-
-def _router() -> Any:  # noqa: ANN401 - LiteLLM's Router
-    from litellm.proxy.proxy_server import llm_router  # it imports this module's callback
-
-    return llm_router
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

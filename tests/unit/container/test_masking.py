@@ -87,7 +87,8 @@ def masking(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
                 monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
         vars(sys.modules[module]).update(content)
     monkeypatch.syspath_prepend(CONTAINER)  # LiteLLM has its working folder there
-    monkeypatch.delitem(sys.modules, "records", raising=False)
+    for name in ("records", "routing"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     factory = logging.getLogRecordFactory()
     found = loaded("masking")
     yield found
