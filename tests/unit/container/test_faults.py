@@ -180,12 +180,12 @@ def test_nothing_of_it_keeps_a_request_from_its_answer(
 )
 def test_a_provider_says_for_how_long_up_to_a_bound(faults: types.ModuleType, said: str, seconds: float) -> None:
     """A quota of the day would leave its deployment out for hours, though it were raised meanwhile."""
-    router = SimpleNamespace(cooldown_time=30, get_model_info=lambda id: {})  # noqa: A002 - LiteLLM's name
+    router = SimpleNamespace(cooldown_time=30, get_model_info=lambda **_: {})
     error = SimpleNamespace(litellm_response_headers={"retry-after": said})
     assert faults._seconds(router, "a", error) == seconds
 
 
 def test_what_the_entry_says_is_before_what_the_provider_says(faults: types.ModuleType) -> None:
     entry = {"litellm_params": {"cooldown_time": 3600}}
-    router = SimpleNamespace(cooldown_time=30, get_model_info=lambda id: entry)  # noqa: A002 - LiteLLM's name
+    router = SimpleNamespace(cooldown_time=30, get_model_info=lambda **_: entry)
     assert faults._seconds(router, "a", SimpleNamespace(litellm_response_headers={"retry-after": "7"})) == 3600
