@@ -13,6 +13,7 @@ import logging
 import re
 from typing import Any
 
+import reach
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
@@ -32,7 +33,7 @@ CAUSES = (
     (
         # LiteLLM's own list of what would lead a call elsewhere, at which it looks with the key.
         REJECTED,
-        r"\1 is not for a request to say: the gateway knows where it calls a model. Leave it out.",
+        reach.WORDS.format(r"\1"),
         400,
     ),
     (

@@ -13,8 +13,8 @@ for how long. (`router_utils/cooldown_handlers.py`, LiteLLM 1.106.12.) So config
   LiteLLM's APIConnectionError, which it also makes of a request that it cannot read.
 
 The last deployment of a model is never left out: nothing else could answer, and one prompt that is too long for a quota
-has 429 in every region. For how long is `cooldown_time` of the entry, or the provider's Retry-After, or
-`router_settings.cooldown_time`.
+has 429 in every region. For how long is `cooldown_time` of the entry, or the provider's Retry-After up to five minutes,
+or `router_settings.cooldown_time`.
 
 A request that a provider has found wrong (400, 413, 422, its filter) is wrong for another model too, and its caller's
 to mend: it goes to no fallback of the model. Too long a prompt does, since another model may take it; so does what a
@@ -37,6 +37,7 @@ from typing import Any
 
 import litellm
 import reach
+import routing
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.router_utils.router_callbacks.track_deployment_metrics import get_deployment_successes_for_current_minute
 
@@ -47,6 +48,10 @@ WINDOW_SECONDS = 60.0
 FEWEST_ATTEMPTS = 5
 MOST_FAILED = 0.5
 FEWEST_CALLERS = 2
+# The most that a provider's Retry-After counts for. Of a quota of the day it is hours, in which the quota may be raised
+# or others' use may end; to ask again after five minutes costs one more 429, which another region makes good. LiteLLM
+# itself and the SDKs obey no more than 60 s where a caller waits (`_calculate_retry_after` in litellm/utils.py).
+LONGEST_SECONDS = 300.0
 # The names of LiteLLM's errors about the request itself (litellm/exceptions.py).
 MISTAKES = frozenset(
     {
@@ -119,7 +124,7 @@ class Attributed(CustomLogger):
         return healthy_deployments
 
     async def _attribute(self, request: Mapping[str, Any], error: Exception) -> None:
-        router, status = _router(), getattr(error, "status_code", None)
+        router, status = routing.router(), getattr(error, "status_code", None)
         deployment = (request.get("model_info") or {}).get("id")
         if router is None or not isinstance(status, int) or not isinstance(deployment, str):
             return
@@ -159,15 +164,9 @@ def is_mistaken(model: str, request: Mapping[str, Any]) -> bool:
     if not isinstance(last, Mapping) or last.get("model_group") in (None, model):
         return False
     kind, words = last.get("exception_type"), str(last.get("exception_string"))
-    if kind == FILTERED and getattr(_router(), "content_policy_fallbacks", None) is not None:
+    if kind == FILTERED and getattr(routing.router(), "content_policy_fallbacks", None) is not None:
         return False
     return kind in MISTAKES and UNPAID not in words and not UNREADABLE.search(words)
-
-
-def _router() -> Any:  # noqa: ANN401 - LiteLLM's Router
-    from litellm.proxy import proxy_server  # it imports this module's callback
-
-    return proxy_server.llm_router
 
 
 def _is_of(router: Any, deployment: str, request: Mapping[str, Any]) -> bool:  # noqa: ANN401
@@ -216,7 +215,7 @@ def _seconds(router: Any, deployment: str, error: Exception) -> float:  # noqa: 
         asked = float((headers or {}).get("retry-after", ""))
     except (TypeError, ValueError):  # there is none, or it is a date
         asked = 0.0
-    return asked if asked > 0 else float(router.cooldown_time)
+    return min(asked, LONGEST_SECONDS) if asked > 0 else float(router.cooldown_time)
 
 
 attributed = Attributed()

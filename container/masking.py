@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import records
+import routing
 from litellm.integrations.datadog.datadog import DataDogLogger
 from litellm.integrations.datadog.datadog_handler import (
     get_datadog_hostname,
@@ -42,7 +43,7 @@ FLUSH_SECONDS = 1.0
 # Records of a process that wait while Datadog takes none, some 40 MB. LiteLLM keeps them all: its own limit
 # (`CustomBatchLogger.max_queue_size`) is for loggers that let an error through, and Datadog's does not.
 MOST_QUEUED = 20_000
-LOST_IN_A_LINE = 1000  # of the log
+TOLD_SECONDS = 60.0  # between two lines of the log about what is lost
 # LiteLLM's word for a request that its proxy refused: it calls the callbacks of failed calls for those too.
 NO_CALL = "litellm_no_upstream_llm_call"
 # What this callback notes of a request, among LiteLLM's own notes.
@@ -73,7 +74,9 @@ class RecordLogger(DataDogLogger):
     """LiteLLM's Datadog callback, with records of our own; batches, splitting and retries are LiteLLM's.
 
     Nobody waits for Datadog: a record is queued, and sent in the background each second, in as many parts as Datadog's
-    limits ask for. While it takes none the newest `MOST_QUEUED` are kept.
+    limits ask for. While it takes none the newest `MOST_QUEUED` are kept. How many are lost, and wait, is a line of the
+    log once a minute (what waits goes with the worker, which nothing asks when it ends): CloudWatch makes the figure of
+    it that an alarm looks at (`DATADOG_LOST` in stacks/observability/log_insights.py).
 
     LiteLLM tells of the first failure of a request only (`async_log_failure_event`), but of each attempt's to another
     hook; what fails in the middle of a stream it tells to the first alone. So an attempt is noted when it begins, and
@@ -81,7 +84,8 @@ class RecordLogger(DataDogLogger):
     """
 
     _next_heartbeat = 0.0
-    _lost = 0
+    _next_line = 0.0
+    _lost = 0  # since the last line
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
         """Note that an attempt begins, and tag it with its region."""
@@ -169,7 +173,10 @@ class RecordLogger(DataDogLogger):
         if time.monotonic() >= self._next_heartbeat:
             self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
             self._queue(records.heartbeat(), DataDogStatus.INFO)
+        oldest = self.log_queue[0] if self.log_queue else None
         await super().flush_queue()
+        if self._lost or (oldest is not None and self.log_queue and self.log_queue[0] is oldest):
+            self._tell()
 
     async def _report_service(self, payload: Any, status: DataDogStatus) -> None:  # noqa: ANN401
         ok = status == DataDogStatus.INFO
@@ -192,9 +199,21 @@ class RecordLogger(DataDogLogger):
         )
         if (lost := len(self.log_queue) - MOST_QUEUED) > 0:
             del self.log_queue[:lost]
-            before, self._lost = self._lost, self._lost + lost
-            if before == 0 or self._lost // LOST_IN_A_LINE > before // LOST_IN_A_LINE:
-                _log.error("Datadog takes no records: %d of the oldest are lost", self._lost)
+            self._lost += lost
+            self._tell()  # here as well: while Datadog hangs, nothing else comes by
+
+    def _tell(self) -> None:
+        if time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + TOLD_SECONDS
+            print(line(self._lost, len(self.log_queue)), flush=True)
+            self._lost = 0
+
+
+def line(lost: int, waiting: int) -> str:
+    """Return what the log is told of records that Datadog will never get, and of those that it may."""
+    words = f"Datadog takes no records: {lost} of the oldest are lost, {waiting} wait"
+    figures = {"lost": lost, "waiting": waiting}
+    return json.dumps({"level": "ERROR", "component": "datadog", "message": words, "datadog": figures})
 
 
 def _notes(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,21 +244,15 @@ def _saving(payload: Mapping[str, Any]) -> float | None:
         custom_llm_provider=payload["custom_llm_provider"],
         usage_object=payload["metadata"]["usage_object"],
         model_id=payload["model_id"],
-        llm_router=_router,
+        llm_router=routing.router,
         cost_breakdown=payload["cost_breakdown"],
         billed_at=datetime.fromtimestamp(payload["endTime"], UTC),
     )
 
 
 def _models() -> set[str]:
-    router = _router()
+    router = routing.router()
     return router.model_names if router else set()
-
-
-def _router() -> Any:  # noqa: ANN401 - LiteLLM's Router
-    from litellm.proxy.proxy_server import llm_router  # it imports this module's callback
-
-    return llm_router
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

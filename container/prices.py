@@ -21,6 +21,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import litellm
+import routing
 from litellm.integrations.custom_logger import CustomLogger
 
 PRICES_FROM = "prices_from"
@@ -87,7 +88,7 @@ class DatedPrices(CustomLogger):
         self, user_api_key_dict: object, cache: object, data: dict[str, Any], call_type: object
     ) -> None:
         """Look for what is due before a request is given to a deployment."""
-        router = _router()
+        router = routing.router()
         if router is not None:
             bring_up_to_date(router, now())
 
@@ -117,12 +118,6 @@ def _change(router: Any, parameters: Mapping[str, Any], info: Mapping[str, Any],
     prices = ({} if _prices_anything(own) else listed(parameters, info)) | own | due
     deployment.model_info = type(deployment.model_info)(**{**deployment.model_info.model_dump(), **prices})
     router.upsert_deployment(deployment=deployment)
-
-
-def _router() -> Any:  # noqa: ANN401 - LiteLLM's Router
-    from litellm.proxy.proxy_server import llm_router  # it imports this module's callback
-
-    return llm_router
 
 
 dated = DatedPrices()

@@ -34,6 +34,8 @@ CALLS = frozenset(
 """What asks a model, by LiteLLM's names (`route_type` of its proxy/common_request_processing.py). Files and batches are
 told their provider by LiteLLM itself, by the same name."""
 INSIDE = ("extra_body", "litellm_params")
+WORDS = "{} is not for a request to say: the gateway knows where it calls a model. Leave it out."
+"""What a caller is told, with the parameter's name."""
 
 
 def refuse(request: Mapping[str, Any], call: object) -> None:
@@ -50,8 +52,7 @@ def refuse(request: Mapping[str, Any], call: object) -> None:
     for part in _parts(request):
         for name in CHOSEN & part.keys():
             if part[name] is not None:
-                words = f"{name} is not for a request to say: the gateway knows where it calls a model. Leave it out."
-                raise HTTPException(status_code=400, detail={"error": words})
+                raise HTTPException(status_code=400, detail={"error": WORDS.format(name)})
 
 
 def _parts(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -26,7 +26,8 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
         *("TargetConnectionErrors", "RejectedConnections", "GatewayCertificate"),
     ),
     "Tasks": (
-        *("TasksMissing", "Cpu", "Memory", "DatadogIntake", "DatabaseUnreachable", "NatPorts", "NatInstance"),
+        *("TasksMissing", "Cpu", "Memory", "DatadogIntake", "DatadogRecordsLost", "DatabaseUnreachable"),
+        *("NatPorts", "NatInstance"),
         *("TaskStoppedUntold", "DeploymentFailedUntold", "ServiceImpairedUntold"),
         *("GatewaySleepErrors", "SleepUndelivered"),
     ),

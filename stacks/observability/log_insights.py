@@ -22,16 +22,26 @@ DATABASE_FAILED = (
 CACHE_FAILED = (
     '{ ($.level = "ERROR") && (($.message = "*REDIS*") || ($.message = "*Redis*") || ($.message = "*get cache*")) }'
 )
+# Lines of container/masking.py, one a minute and worker in which records were lost: the value is how many.
+LOST = "$.datadog.lost"
+DATADOG_LOST = f"{{ {LOST} > 0 }}"
 # Lines of PostgreSQL about a connection that it refused: a wrong password, or no room.
 LOGIN_REFUSED = '?"password authentication failed" ?"remaining connection slots" ?"too many clients already"'
 
 
 def counted(
-    scope: Construct, construct_id: str, log_group: logs.ILogGroup, pattern: str, environment: str
+    scope: Construct,
+    construct_id: str,
+    log_group: logs.ILogGroup,
+    pattern: str,
+    environment: str,
+    *,
+    value: str = "1",
 ) -> cloudwatch.Metric:
     """The lines of a log group that match a filter pattern, in five minutes. The environment is a dimension by name.
 
-    There is no figure where no line matches, so that the metric costs nothing then.
+    A line counts once, or as much as the field `value` of it says. There is no figure where no line matches, so that
+    the metric costs nothing then.
     """
     logs.CfnMetricFilter(
         scope,
@@ -40,7 +50,10 @@ def counted(
         filter_pattern=pattern,
         metric_transformations=[
             logs.CfnMetricFilter.MetricTransformationProperty(
-                metric_namespace=f"{NAMESPACE}/{environment}", metric_name=construct_id, metric_value="1", unit="Count"
+                metric_namespace=f"{NAMESPACE}/{environment}",
+                metric_name=construct_id,
+                metric_value=value,
+                unit="Count",
             )
         ],
     )

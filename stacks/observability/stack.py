@@ -149,7 +149,16 @@ class ObservabilityStack(Stack):
             counted(self, "DatadogFailed", litellm, log_insights.DATADOG_FAILED, name),
             means="Datadog does not take the records of calls: usage is missing there until it does.",
             do="Look at Datadog's status page and at the key DD_API_KEY; LiteLLM keeps the records in memory and tries "
-            "again, until a task ends.",
+            "again, until a task ends: start no new tasks before it is over.",
+        )
+        self.alarms.make(
+            "DatadogRecordsLost",
+            counted(self, "DatadogLost", litellm, log_insights.DATADOG_LOST, name, value=log_insights.LOST),
+            1,
+            means="Records of calls are lost to Datadog: a worker keeps 20,000 while it takes none, and had more.",
+            why="One is too many: DatadogIntake has told before, and these do not come any more.",
+            do="As for DatadogIntake. Datadog's figures of that time stay too low: what was used and what it cost is "
+            "complete in LiteLLM's own sums (make usage, the report).",
         )
         self.alarms.log(
             "DatabaseUnreachable",

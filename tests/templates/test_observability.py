@@ -43,6 +43,7 @@ ALARMS: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "BounceRate": ("Reputation.BounceRate", "Maximum", 3600, 0.05, ONCE),
     "ComplaintRate": ("Reputation.ComplaintRate", "Maximum", 3600, 0.001, ONCE),
     "DatadogIntake": ("DatadogFailed", "Sum", 300, 10, TWICE_OF_THREE),
+    "DatadogRecordsLost": ("DatadogLost", "Sum", 300, 1, ONCE),
     "DatabaseUnreachable": ("DatabaseFailed", "Sum", 300, 10, TWICE_OF_THREE),
     "LoginsRefused": ("LoginRefused", "Sum", 300, 10, TWICE_OF_THREE),
     **dict.fromkeys(
@@ -531,6 +532,14 @@ def test_lines_that_are_counted(pattern: str, line: dict[str, str], counts: bool
     (level,) = re.findall(r'\$\.level = "(\w+)"', pattern)
     assert words
     assert (line["level"] == level and any(word in line["message"] for word in words)) is counts
+
+
+def test_what_is_lost_to_datadog_is_counted_by_the_line_that_says_so(templates: Templates) -> None:
+    """tests/unit/container/test_masking.py has the line; one of what only waits counts nothing."""
+    filters = resources(templates["prod"]["Observability"], "AWS::Logs::MetricFilter").values()
+    (lost,) = (each for each in filters if each["MetricTransformations"][0]["MetricName"] == "DatadogLost")
+    assert lost["MetricTransformations"][0]["MetricValue"] == log_insights.LOST
+    assert lost["FilterPattern"] == f"{{ {log_insights.LOST} > 0 }}"
 
 
 def test_the_access_log_is_read_into_its_columns(templates: Templates) -> None:

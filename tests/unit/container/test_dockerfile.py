@@ -78,7 +78,7 @@ def test_signals_reach_the_command() -> None:
 
 MODULES = {
     *("affinity.py", "budgets.py", "capacity.py", "errors.py", "faults.py", "masking.py", "prices.py", "reach.py"),
-    "records.py",
+    *("records.py", "routing.py"),
 }
 
 

@@ -1,6 +1,7 @@
 """What a caller is told of a failure, on a stand-in for LiteLLM; tests/e2e/test_completions.py has the real one."""
 
 import asyncio
+import sys
 import types
 from typing import Any
 
@@ -101,6 +102,7 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         "litellm.integrations.custom_logger": {"CustomLogger": object},
     }
     stand_in(monkeypatch, parts)
+    monkeypatch.setitem(sys.modules, "reach", loaded("reach"))
     return loaded("errors")
 
 

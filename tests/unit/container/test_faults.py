@@ -1,6 +1,7 @@
 """Whose fault a failed attempt is: on a stand-in for LiteLLM, and what follows of it on the pinned LiteLLM's Router."""
 
 import asyncio
+import sys
 import types
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -120,6 +121,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
         tracked: {"get_deployment_successes_for_current_minute": lambda *_: 0},
     }
     stand_in(monkeypatch, parts)
+    monkeypatch.setitem(sys.modules, "routing", loaded("routing"))
     yield loaded("faults")
 
 
@@ -170,3 +172,20 @@ def test_nothing_of_it_keeps_a_request_from_its_answer(
     error = SimpleNamespace(status_code=429)
     asyncio.run(faults.attributed.async_post_call_failure_deployment_hook({"model_info": {"id": "a"}}, error, None))
     assert "could not be found out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("7", 7), ("299.5", 299.5), ("86400", 300), ("inf", 300), ("0", 30), ("-1", 30), ("nan", 30), ("Fri, 1 Jan", 30)],
+)
+def test_a_provider_says_for_how_long_up_to_a_bound(faults: types.ModuleType, said: str, seconds: float) -> None:
+    """A quota of the day would leave its deployment out for hours, though it were raised meanwhile."""
+    router = SimpleNamespace(cooldown_time=30, get_model_info=lambda **_: {})
+    error = SimpleNamespace(litellm_response_headers={"retry-after": said})
+    assert faults._seconds(router, "a", error) == seconds
+
+
+def test_what_the_entry_says_is_before_what_the_provider_says(faults: types.ModuleType) -> None:
+    entry = {"litellm_params": {"cooldown_time": 3600}}
+    router = SimpleNamespace(cooldown_time=30, get_model_info=lambda **_: entry)
+    assert faults._seconds(router, "a", SimpleNamespace(litellm_response_headers={"retry-after": "7"})) == 3600

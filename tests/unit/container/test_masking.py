@@ -87,7 +87,8 @@ def masking(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
                 monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
         vars(sys.modules[module]).update(content)
     monkeypatch.syspath_prepend(CONTAINER)  # LiteLLM has its working folder there
-    monkeypatch.delitem(sys.modules, "records", raising=False)
+    for name in ("records", "routing"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     factory = logging.getLogRecordFactory()
     found = loaded("masking")
     yield found
@@ -303,17 +304,59 @@ def test_nobody_waits_for_datadog(masking: types.ModuleType, monkeypatch: pytest
 
 
 def test_what_datadog_does_not_take_is_bounded_and_counted(
-    masking: types.ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    masking: types.ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Once a minute, however many are lost; together the lines have each of them once, the last ones too."""
+    now = 1_000_000.0
+    monkeypatch.setattr(masking.time, "monotonic", lambda: now)
     monkeypatch.setattr(masking, "MOST_QUEUED", 5)
-    monkeypatch.setattr(masking, "LOST_IN_A_LINE", 10)
-    for n in range(30):
-        asyncio.run(masking.datadog._report({"n": n}, masking.DataDogStatus.INFO))
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    def report(records: range) -> list[dict[str, int]]:
+        for n in records:
+            asyncio.run(masking.datadog._report({"n": n}, masking.DataDogStatus.INFO))
+        return [line["datadog"] for line in lines()]
+
+    assert report(range(5)) == []
+    assert report(range(5, 30)) == [{"lost": 1, "waiting": 5}]
     kept = [json.loads(log["message"])["llm"]["n"] for log in masking.datadog.log_queue]
     assert kept == [25, 26, 27, 28, 29]
-    assert [line for line in caplog.messages if "are lost" in line] == [
-        f"Datadog takes no records: {lost} of the oldest are lost" for lost in (1, 10, 20)
-    ]
+    now += masking.TOLD_SECONDS
+    assert report(range(30, 40)) == [{"lost": 25, "waiting": 5}]
+    asyncio.run(masking.datadog.flush_queue())  # Datadog takes them again
+    assert lines() == []
+    now += masking.TOLD_SECONDS
+    asyncio.run(masking.datadog.flush_queue())
+    (last,) = lines()
+    assert last["datadog"] == {"lost": 9 + 1, "waiting": 0}  # a heartbeat was queued beside them
+    assert last["message"] == "Datadog takes no records: 10 of the oldest are lost, 0 wait"
+    now += masking.TOLD_SECONDS
+    asyncio.run(masking.datadog.flush_queue())
+    assert lines() == []
+
+
+def test_the_figure_that_an_alarm_looks_at_is_in_the_line(masking: types.ModuleType) -> None:
+    source = (CHECKOUT / "stacks/observability/log_insights.py").read_text("utf-8")
+    (field,) = re.findall(r'^LOST = "\$\.(\w+)\.(\w+)"$', source, re.MULTILINE)
+    written = json.loads(masking.line(3, 20_000))
+    assert written[field[0]][field[1]] == 3
+    assert written["level"] == "ERROR"
+
+
+def test_what_waits_is_told_too_as_it_goes_with_the_worker(
+    masking: types.ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def refused(_self: FakeDataDogLogger) -> None:
+        """Datadog takes none, and LiteLLM keeps them."""
+
+    monkeypatch.setattr(FakeDataDogLogger, "flush_queue", refused)
+    asyncio.run(masking.datadog._report({"n": 1}, masking.DataDogStatus.INFO))
+    for _ in range(3):
+        asyncio.run(masking.datadog.flush_queue())
+    (told,) = [json.loads(line)["datadog"] for line in capsys.readouterr().out.splitlines()]
+    assert told == {"lost": 0, "waiting": 2}  # with the heartbeat
 
 
 def test_a_heartbeat_goes_out_first_and_then_every_five_minutes(

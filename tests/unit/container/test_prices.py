@@ -76,6 +76,7 @@ def prices(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
         "litellm.proxy.proxy_server": {"llm_router": None},
     }
     stand_in(monkeypatch, parts)
+    monkeypatch.setitem(sys.modules, "routing", loaded("routing"))
     yield loaded("prices")
 
 
