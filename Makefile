@@ -89,6 +89,9 @@ lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, action
 format: .venv/.done ## Put the Python files in shape
 	@ruff check --quiet --fix $(LINTED) && ruff format --quiet $(LINTED)
 
+copies: .venv/.done node_modules/.done ## Deploy what keeps the copies of ENV in its second region, once, before `database.copies` is deployed
+	@cdk deploy Copies-$(ENV) --require-approval $(or $(APPROVAL),broadening)
+
 snapshots: .venv/.done ## Accept the templates as they are now
 	@pytest -q tests/company/test_snapshots.py --snapshot-update
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The composition root: a stage per environment and what promotes releases, checked by cdk-nag.
+"""The composition root: a stage per environment, its copies elsewhere, and what promotes releases, checked by cdk-nag.
 
 Only here is context read:
 
@@ -21,6 +21,7 @@ from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, 
 
 from stacks.company import Company, company
 from stacks.constructs.python_function import BundlingError
+from stacks.copies import CopiesStack
 from stacks.gateway_stage import GatewayStage
 from stacks.litellm_config import ConfigError
 from stacks.releases.github import github_stacks
@@ -49,8 +50,25 @@ def build(app: cdk.App, own: Company) -> None:
         stages[name] = GatewayStage(
             app, environment=own.all[name], config_file=own.config, image=image, releases=own.releases
         )
+    if not chosen:
+        keep_copies(app, own)
     if own.releases and not chosen:
         promote(app, own, stages if image else {})
+
+
+def keep_copies(app: cdk.App, own: Company) -> None:
+    """Add what is in the second region of each environment that has one: `Copies-<environment>`."""
+    for environment in own.environments.values():
+        if copies := environment.database.copies:
+            CopiesStack(
+                app,
+                f"Copies-{environment.name}",
+                environment=environment,
+                stack_name=f"litellm-copies-{environment.name}",
+                env=cdk.Environment(account=environment.account, region=copies.region),
+                tags=environment.tags,
+                termination_protection=True,
+            )
 
 
 def check_config(own: Company, names: Sequence[str]) -> None:

@@ -58,6 +58,10 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "database.max_capacity": "The most of it; it also bounds the connections",
     "database.reader": "A reader in the second zone, to fail over to",
     "database.backup_days": "Days that can be restored to the second",
+    "database.copies.region": "Another region, to which snapshots of the database are copied "
+    "([the region is gone](operations/region-gone.md)); without `copies` it is lost with its region",
+    "database.copies.every_hours": "How often: what came since is lost with the region",
+    "database.copies.days": "Days that a copy is kept",
     "cache.node": "Node of ElastiCache for Valkey, in which the tasks share limits a minute, spend, and which region "
     "is left out; without `cache`, each task counts for itself",
     "cache.replica": "A replica in a second zone, to fail over to",

@@ -22,6 +22,7 @@ from ops.numbers import written
 HOLDS: Final[Mapping[str, str]] = {
     "AWS::RDS::DBCluster": "It holds all that LiteLLM knows: users, teams, keys, budgets and spend.",
     "AWS::RDS::DBInstance": "It answers the gateway's queries; the data is the cluster's.",
+    "AWS::Backup::BackupVault": "It holds the copies of the database for the day on which its region is gone.",
     "AWS::KMS::Key": "Nothing that was encrypted with it can be read without it, snapshots neither.",
     "AWS::Logs::LogGroup": "It holds logs that are nowhere else.",
     "AWS::S3::Bucket": "It holds objects that are nowhere else.",

@@ -172,6 +172,7 @@ def local_of(base: Environment) -> Environment:
         "network": Network(zones=base.network.zones, cidr=LOCAL_CIDR),
         "ingress": _local_ingress(base.ingress),
         "gateway": Gateway(max_tasks=1),
+        "database": base.database.model_copy(update={"copies": None}),  # one region is emulated
         "sleep": base.sleep and Sleep(),  # by command alone: nobody's machine falls asleep at eight in the evening
         "bill": base.bill and _local_bill(base, base.bill),
         "deletion_protection": False,

@@ -10,6 +10,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
+from stacks.copies import take_copies
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME, Environment
 
 # A long-term-support minor, which AWS patches. It stays on it because no instance is upgraded by itself, which the user
@@ -30,7 +31,8 @@ PAUSE_AFTER = Duration.minutes(5)
 class DatabaseStack(Stack):
     """Aurora PostgreSQL Serverless v2 with a writer, and a reader in a second zone where the settings ask for one.
 
-    Encrypted with a key of its own, TLS only, backed up continuously. Removing it leaves a last snapshot and the key
+    Encrypted with a key of its own, TLS only, backed up continuously, and copied to a second region where the settings
+    say so (`stacks/copies.py`). Removing it leaves a last snapshot and the key
     behind; with `deletion_protection` neither the stack nor the cluster can be removed at all.
     """
 
@@ -104,6 +106,8 @@ class DatabaseStack(Stack):
             removal_policy=RemovalPolicy.SNAPSHOT,
         )
         self.cluster.node.add_dependency(self.log_group)
+        if copies := environment.database.copies:
+            take_copies(self, environment=environment, copies=copies, cluster=self.cluster, key=key)
         self._acknowledge(environment)
 
     def _acknowledge(self, environment: Environment) -> None:

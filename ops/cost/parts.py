@@ -21,6 +21,8 @@ PARTS: Final = (NETWORK, EDGE, SERVICE, DATABASE, CACHE, WATCHING, KEYS)
 
 BY_USE: Final[Mapping[str, str]] = {
     "AWS::ApiGatewayV2::Api": "a millionth of some dollars for each click in Slack",
+    "AWS::Backup::BackupVault": "by the database's size: each copy's transfer and what is kept of them "
+    "(docs/operations/region-gone.md)",
     "AWS::DynamoDB::Table": "on demand: a few writes for each account",
     "AWS::EC2::FlowLog": "priced under a load, as logs that AWS writes",
     "AWS::Lambda::Function": "cents: accounts, reports and deployments call them, requests do not",
@@ -36,6 +38,7 @@ BY_USE: Final[Mapping[str, str]] = {
 FREE: Final[Mapping[str, str]] = {
     "AWS::ApplicationAutoScaling::": "free itself; its alarms are counted",
     "AWS::Athena::NamedQuery": "a text",
+    "AWS::Backup::": "part of the vault",
     "AWS::ApiGatewayV2::": "part of the API",
     "AWS::Budgets::Budget": "free without actions",
     "AWS::CloudWatch::AlarmMuteRule": "AWS names no price of it",

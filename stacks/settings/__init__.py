@@ -13,6 +13,7 @@ from stacks.settings.gateway import (
     WORKER_CPU,
     WORKER_MEMORY,
     Cache,
+    Copies,
     Database,
     Gateway,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Bill",
     "Cache",
     "Cidr",
+    "Copies",
     "Database",
     "Datadog",
     "Email",

@@ -121,6 +121,7 @@ class Environment(Settings):
         self._check_variables()
         self._check_profiles()
         self._check_nat()
+        self._check_copies()
         self._check_sleep()
         if self.bill and self.bill.google and not self.providers.vertexai_project:
             raise ValueError("bill.google has no project to look for in the export: set providers.vertexai_project")
@@ -205,6 +206,15 @@ class Environment(Settings):
             raise ValueError(
                 "network.nat_instance is for an environment that people can do without while it is repaired, and "
                 "deletion_protection is on, which is for one that they rely on: turn one of the two off"
+            )
+
+    def _check_copies(self) -> None:
+        """Refuse copies that would be lost with the region."""
+        copies = self.database.copies
+        if copies and copies.region == self.region:
+            raise ValueError(
+                f"database.copies.region is {copies.region}, which is the environment's own, and copies there would be "
+                "lost with it: name another region"
             )
 
     def _check_sleep(self) -> None:
@@ -298,6 +308,21 @@ class Environment(Settings):
     def cache_name(self) -> str:
         """The replication group's identifier, which its nodes' are made of."""
         return f"litellm-{self.name}"
+
+    @property
+    def snapshots_vault(self) -> str:
+        """The vault of AWS Backup with the snapshots that copies are made of, in the environment's region."""
+        return f"litellm-{self.name}-snapshots"
+
+    @property
+    def copies_vault(self) -> str:
+        """The vault of AWS Backup with the copies, in the second region."""
+        return f"litellm-{self.name}-copies"
+
+    @property
+    def copies_key(self) -> str:
+        """The alias of the key that the copies are encrypted with, in the second region."""
+        return f"alias/litellm-{self.name}-copies"
 
     @property
     def log_retention(self) -> str:

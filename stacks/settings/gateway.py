@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stacks.settings.values import Acu, Settings
+from stacks.settings.values import Acu, Region, Settings
 
 # Memory (MiB) that Fargate offers for each CPU size (CPU units, 1024 = 1 vCPU).
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
@@ -96,6 +96,18 @@ class Gateway(Settings):
         return self
 
 
+class Copies(Settings):
+    """Copies of the database in a second region, for the day on which the first is gone.
+
+    A snapshot each `every_hours`, and once a day at 18:40 UTC, is copied there by AWS Backup and kept for `days`. What
+    came after the last of them is lost with the region. Of Aurora each copy is a full one, and its transfer is paid.
+    """
+
+    region: Region
+    every_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 24
+    days: Annotated[int, Field(ge=1, le=365)] = 7
+
+
 class Database(Settings):
     """Aurora PostgreSQL Serverless v2: capacities in ACU (2 GiB of memory each), backups in days.
 
@@ -107,6 +119,7 @@ class Database(Settings):
     max_capacity: Annotated[Acu, Field(ge=1)] = 2
     reader: bool = False
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
+    copies: Copies | None = None
 
     @model_validator(mode="after")
     def _minimum_below_maximum(self) -> Self:

@@ -32,6 +32,7 @@ NEEDED: Final[Mapping[str, str]] = {
 ONBOARDING: Final[Mapping[str, str]] = {"apigatewayv2": "API Gateway", "dynamodb": "DynamoDB", "sqs": "SQS"}
 CLOCK: Final[Mapping[str, str]] = {"scheduler": "EventBridge Scheduler", "sqs": "SQS"}
 CACHE: Final[Mapping[str, str]] = {"elasticache": "ElastiCache"}
+COPIES: Final[Mapping[str, str]] = {"backup": "AWS Backup"}
 BEDROCK: Final[Mapping[str, str]] = {"bedrock": "Bedrock"}
 PIPELINE: Final[Mapping[str, str]] = {"codebuild": "CodeBuild", "codepipeline": "CodePipeline"}
 
@@ -42,6 +43,7 @@ def lacking(environment: Environment) -> tuple[str, ...]:
     clock = environment.onboarding or environment.report or environment.bill or sleeps
     needed = {**NEEDED, **(ONBOARDING if environment.onboarding else {}), **(CLOCK if clock else {})}
     needed |= CACHE if environment.cache else {}
+    needed |= COPIES if environment.database.copies else {}
     needed |= BEDROCK if environment.bedrock.variables else {}
     return unknown(environment.region, needed)
 

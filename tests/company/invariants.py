@@ -295,10 +295,25 @@ ON_EVERYTHING: Final = {
     "cloudwatch:GetMetricWidgetImage": "CloudWatch's figures are no resources",
     "elasticloadbalancing:DescribeRules": "a list, which knows no resources",
     "elasticloadbalancing:DescribeTargetHealth": "a list, which knows no resources",
+    "rds:DescribeDBClusterSnapshots": "a list; whose snapshots AWS Backup takes is in the other statements",
+    "rds:DescribeDBClusters": "as `rds:DescribeDBClusterSnapshots`",
+    "tag:GetResources": "a list, which knows no resources",
 }
 """The actions that may be permitted on `*`, and why."""
 ON_MANY: Final = {
     "application-autoscaling:RegisterScalableTarget": "its id is AWS's own; the service that it scales is permitted",
+    "kms:CreateGrant": "keys of the second region, of which the alias in the condition tells one",
+    "kms:DescribeKey": "as `kms:CreateGrant`",
+    **dict.fromkeys(
+        (
+            "rds:AddTagsToResource",
+            "rds:CopyDBClusterSnapshot",
+            "rds:CreateDBClusterSnapshot",
+            "rds:DeleteDBClusterSnapshot",
+            "rds:ListTagsForResource",
+        ),
+        "snapshots of AWS Backup, whose names begin with `awsbackup:` and a number of its own",
+    ),
     "lambda:InvokeFunction": "versions of the one function that comes before `:*`",
     "ecs:DescribeTasks": "the tasks of the one cluster that comes before `/*`",
     "ecs:StopTask": "those of the cluster's tasks that carry the migration's tag",
@@ -811,6 +826,7 @@ def what_holds_data_is_kept(deployed: Deployed) -> Iterator[str]:
     """
     protected = deployed.environment.deletion_protection
     left = {"AWS::RDS::DBCluster": "Snapshot", "AWS::S3::Bucket": "Retain", "AWS::KMS::Key": "Retain"}
+    left["AWS::Backup::BackupVault"] = "Retain"
     for stack, logical_id, resource in deployed.all():
         policy, kind, where = resource.get("DeletionPolicy", "Delete"), resource["Type"], f"{stack}: {logical_id}"
         if policy != resource.get("UpdateReplacePolicy", "Delete"):

@@ -310,6 +310,8 @@ def environments(draw: DrawFn, models: tuple[str, ...] = ("claude-sonnet-5-5",))
     zone = draw(hosts)
     prefix = draw(st.sampled_from(("llm.", "ai-gateway.internal.", "", "x" * 20 + ".", "y" * 63 + ".")))
     written = draw(groups(models))
+    if "database" in written:
+        written["database"] = {**written["database"], "copies": draw(copies(region))}
     if draw(st.booleans()):
         written["certificate_arn"] = f"arn:aws:acm:{region}:{account}:certificate/01234567-89ab-cdef-0123-456789abcdef"
     return written | {
@@ -322,6 +324,15 @@ def environments(draw: DrawFn, models: tuple[str, ...] = ("claude-sonnet-5-5",))
         "ingress": draw(ingresses()),
         **(draw(dispensable(written, region)) if draw(st.booleans()) else {}),
     }
+
+
+def copies(region: str) -> SearchStrategy[Written | None]:
+    """A second region, or none."""
+    others = st.sampled_from([each for each in REGIONS if each != region])
+    hours = st.sampled_from((1, 6, 24))
+    return st.none() | st.fixed_dictionaries(
+        {"region": others}, optional={"every_hours": hours, "days": st.integers(1, 365)}
+    )
 
 
 @composite

@@ -87,8 +87,10 @@ def written(folder: Path) -> Templates:
 
 
 def promoting(own: Company) -> dict[str, Template]:
-    """The templates of what promotes releases, by stack, as a build with an image synthesizes them."""
-    if not own.releases:
+    """The templates of what is no environment's, by stack, as a build with an image synthesizes them: what promotes
+    releases, and what is in second regions.
+    """
+    if not own.releases and not any(each.database.copies for each in own.environments.values()):
         return {}
     found: dict[str, Template] = remembered.document(
         KIND, remembered.digest(own, RELEASES), lambda: released(own).get(RELEASES, {})

@@ -10,6 +10,7 @@ from stacks.settings import (
     Bedrock,
     Bill,
     Cache,
+    Copies,
     Database,
     Datadog,
     Email,
@@ -159,7 +160,13 @@ def everyone12() -> Environment:
         gateway=Gateway(
             cpu=4096, memory=16384, workers=2, min_tasks=3, max_tasks=9, max_in_flight_requests=150, spot=True
         ),
-        database=Database(min_capacity=1.5, max_capacity=32, reader=True, backup_days=35),
+        database=Database(
+            min_capacity=1.5,
+            max_capacity=32,
+            reader=True,
+            backup_days=35,
+            copies=Copies(region="ap-southeast-4", every_hours=6, days=30),
+        ),
         cache=Cache(node="cache.r7g.large", replica=True),
         providers=providers("everyone"),
         bedrock=bedrock(),

@@ -4,9 +4,9 @@ import botocore.session
 import pytest
 
 from stacks.company import EXAMPLE, company, load
-from stacks.settings.regions import CLOCK, NEEDED, ONBOARDING, PIPELINE, lacking, unknown
+from stacks.settings.regions import CLOCK, COPIES, NEEDED, ONBOARDING, PIPELINE, lacking, unknown
 
-EVERY = {**NEEDED, **ONBOARDING, **CLOCK, **PIPELINE}
+EVERY = {**NEEDED, **ONBOARDING, **CLOCK, **COPIES, **PIPELINE}
 
 
 def test_tokyo_has_all() -> None:

@@ -185,6 +185,17 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     ),
     (
         environment,
+        {"database": {"copies": {"region": "ap-northeast-1"}}},
+        "database.copies.region is ap-northeast-1, which is the environment's own, and copies there would be lost "
+        "with it: name another region",
+    ),
+    (
+        environment,
+        {"database": {"copies": {"region": "osaka"}}},
+        "database.copies.region: 'osaka' is not an AWS region: use one such as ap-northeast-1",
+    ),
+    (
+        environment,
         {"log_retention_days": 31},
         "log_retention_days: CloudWatch Logs keeps no log for 31 days: choose one of "
         + ", ".join(map(str, RETENTION_DAYS)),
