@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import boto3
 import httpx
+from botocore.config import Config
 
 from local import assets, others, postgres, valkey
 from local.aws import Emulator, Settings
@@ -43,6 +44,9 @@ CDK = CHECKOUT / "node_modules" / "aws-cdk" / "bin" / "cdk"
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 CONCURRENT_FUNCTIONS = 10
 CONCURRENT_STACKS = 5  # as many as ever wait for the same one
+# Seconds that a function may run: a client that gives up before that has it run twice.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
+LONGEST_FUNCTION = 900
 START_TIMEOUT = 240.0  # seconds until the first healthy answer, on a slow machine
 
 Report = Callable[[str], None]
@@ -155,6 +159,7 @@ class LocalGateway:
             region_name=access["AWS_REGION"],
             aws_access_key_id=access["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=access["AWS_SECRET_ACCESS_KEY"],
+            config=Config(read_timeout=LONGEST_FUNCTION),
         )
 
     def api(self, method: str, path: str, *, key: str | None = None, **arguments: Any) -> httpx.Response:  # noqa: ANN401

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
 import openai
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from local.gateway import LocalGateway
 from local.outside.world import OutsideWorld
@@ -24,6 +25,7 @@ Found = TypeVar("Found")
 RESULTS = CHECKOUT / "test-results"
 # Here LiteLLM writes spend every few seconds, by tag every twice as many, and sends Datadog a batch each second.
 PATIENCE = 150.0
+QUARTER = timedelta(minutes=15)
 BROWSERS = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
     *(f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium")),  # of macOS
@@ -80,6 +82,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def new_page(chromium: Browser, **options: Any) -> Page:  # noqa: ANN401 - Playwright's
+    """A page that waits as long as a slow machine needs."""
+    page = chromium.new_page(**options)
+    page.set_default_timeout(120_000)
+    return page
+
+
 def sdk(gateway: LocalGateway, key: str) -> openai.OpenAI:
     """OpenAI's SDK without retries of its own: what is retried is retried by the gateway."""
     return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=0, timeout=60)
@@ -90,6 +99,21 @@ def eventually(look: Callable[[], Found], *, patience: float = PATIENCE) -> Foun
     end = time.monotonic() + patience
     while not (found := look()) and time.monotonic() < end:
         time.sleep(0.5)
+    return found
+
+
+def today(whole: Callable[[date], object]) -> date:
+    """The day (UTC), of a `whole` that figures are made of, such as its month, with a quarter of an hour left of it.
+
+    Just before the end the next one is waited for: what is asked now is then not of two of them.
+    """
+
+    def look() -> date | None:
+        now = datetime.now(UTC)
+        return now.date() if whole(now.date()) == whole((now + QUARTER).date()) else None
+
+    found = eventually(look, patience=2 * QUARTER.total_seconds())
+    assert found
     return found
 
 

@@ -294,7 +294,8 @@ def usage_of_stream(text: str) -> Json:
 def ask(url: str, key: str, case: Case) -> tuple[int, Json, float | None]:
     """Make a request once: the answer's status, usage and cost, as far as it says."""
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=case.waits, trust_env=False) as client:
+    patience = httpx.Timeout(60, read=case.waits)
+    with httpx.Client(base_url=url, headers=headers, timeout=patience, trust_env=False) as client:
         if "stream" not in case.body:
             try:
                 answer = client.post(case.path, json=case.body)
@@ -324,7 +325,7 @@ def send(gateway: LocalGateway, name: str, case: Case) -> Sent:
         outside.set_fault(hosts, fault)
     answers = [ask(gateway.url, key, case) for _ in range(case.times)]
     # A call that its caller has left goes on.
-    eventually(lambda: sum(bool(call.model) for call in outside.calls()) >= case.times, patience=10)
+    eventually(lambda: sum(bool(call.model) for call in outside.calls()) >= case.times)
     outside.clear_fault()
     statuses, usages, costs = zip(*answers, strict=True)
     calls = tuple(call for call in outside.calls() if call.model)
@@ -364,7 +365,29 @@ def in_days(gateway: LocalGateway) -> dict[str, Figures]:
     return found
 
 
-def awaited(
+def all_in_datadog(gateway: LocalGateway, cases: Mapping[str, Case], sent: Mapping[str, Sent]) -> dict[str, list[Json]]:
+    """What Datadog got, once all is there."""
+
+    def arrived() -> bool:
+        records = in_datadog(gateway)
+        return _awaited(cases, lambda case: case.datadog, lambda user: of_records(records.get(user, [])), sent)
+
+    eventually(arrived)
+    return in_datadog(gateway)
+
+
+def all_in_days(gateway: LocalGateway, cases: Mapping[str, Case], sent: Mapping[str, Sent]) -> dict[str, Figures]:
+    """LiteLLM's own figures, once all is there."""
+
+    def arrived() -> bool:
+        figures = in_days(gateway)
+        return _awaited(cases, lambda case: case.daily, lambda user: figures.get(user, Figures()), sent)
+
+    eventually(arrived)
+    return in_days(gateway)
+
+
+def _awaited(
     cases: Mapping[str, Case],
     expected: Callable[[Case], Counted],
     arrived: Callable[[str], Figures],

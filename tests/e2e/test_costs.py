@@ -12,7 +12,6 @@ import pytest
 
 from local.gateway import LocalGateway
 from local.outside.records import Fault
-from tests.e2e.conftest import eventually
 from tests.e2e.costs import (
     CHAT,
     EMBEDDINGS,
@@ -23,13 +22,12 @@ from tests.e2e.costs import (
     Figures,
     Json,
     Sent,
-    awaited,
+    all_in_datadog,
+    all_in_days,
     billed,
     chat,
     chat_cases,
     check,
-    in_datadog,
-    in_days,
     marked,
     messages,
     messages_cases,
@@ -244,26 +242,12 @@ def sent(gateway: LocalGateway) -> dict[str, Sent]:
 
 @pytest.fixture(scope="module")
 def datadog(gateway: LocalGateway, sent: dict[str, Sent]) -> dict[str, list[Json]]:
-    """What Datadog got, once all is there."""
-
-    def arrived() -> bool:
-        records = in_datadog(gateway)
-        return awaited(CASES, lambda case: case.datadog, lambda user: of_records(records.get(user, [])), sent)
-
-    eventually(arrived, patience=30)
-    return in_datadog(gateway)
+    return all_in_datadog(gateway, CASES, sent)
 
 
 @pytest.fixture(scope="module")
 def days(gateway: LocalGateway, datadog: dict[str, list[Json]], sent: dict[str, Sent]) -> dict[str, Figures]:
-    """LiteLLM's own figures, once all is there."""
-
-    def arrived() -> bool:
-        figures = in_days(gateway)
-        return awaited(CASES, lambda case: case.daily, lambda user: figures.get(user, Figures()), sent)
-
-    eventually(arrived)
-    return in_days(gateway)
+    return all_in_days(gateway, CASES, sent)
 
 
 @pytest.mark.parametrize("name", CASES)

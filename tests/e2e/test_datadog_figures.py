@@ -29,7 +29,7 @@ from local.outside.records import Call, Fault, Json
 from local.outside.told import TOOL_MARKER
 from local.outside.world import OutsideWorld
 from stacks.datadog.metrics import METRICS
-from tests.e2e.conftest import RESULTS, eventually, sdk
+from tests.e2e.conftest import RESULTS, eventually, new_page, sdk
 
 PROVIDERS = {"claude-sonnet-5-5": "bedrock", "gpt-6.1-sol": "azure", "gemini-4-argon": "vertex_ai"}
 MODELS = tuple(PROVIDERS)
@@ -302,7 +302,7 @@ def test_a_template_variable_narrows_the_table_down(outside: OutsideWorld, traff
 
 def test_the_page_draws_them(outside: OutsideWorld, traffic: Traffic, chromium: Browser) -> None:
     """A person chooses a user with the keyboard, on a page that asks nothing of anybody else."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page = new_page(chromium, viewport={"width": 1280, "height": 900})
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{outside.control_url}/dashboard")

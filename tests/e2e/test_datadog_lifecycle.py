@@ -32,6 +32,7 @@ def datadog(gateway: LocalGateway) -> Iterator[httpx.Client]:
         headers={"DD-API-KEY": gateway.secret("DD_API_KEY"), "DD-APPLICATION-KEY": gateway.secret("DD_APP_KEY")},
         proxy=gateway.outside.proxy_url,
         verify=ssl.create_default_context(cafile=gateway.outside.ca_file),
+        timeout=60,
     ) as client:
         yield client
 
@@ -156,7 +157,7 @@ def test_removal_removes_only_what_was_made(
         names = {each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]}
         return STACK not in names
 
-    assert eventually(gone, patience=120)
+    assert eventually(gone, patience=300)
     assert {kind: list(objects) for kind, objects in _objects(datadog).items()} == {
         "metrics": [],
         "dashboards": [other],

@@ -28,11 +28,11 @@ AWS = "awselb/2.0"  # what refuses is the edge, and not LiteLLM
 
 
 def call(
-    gateway: LocalGateway, path: str, caller: str, *, host: str = "", method: str = "GET", timeout: float = 30
+    gateway: LocalGateway, path: str, caller: str, *, host: str = "", method: str = "GET", waits: float = 60
 ) -> httpx.Response:
     headers = {"Authorization": f"Bearer {gateway.secret('LITELLM_MASTER_KEY')}"} | ({"Host": host} if host else {})
     with httpx.Client(transport=httpx.HTTPTransport(local_address=caller)) as client:
-        return client.request(method, f"{gateway.url}{path}", headers=headers, timeout=timeout)
+        return client.request(method, f"{gateway.url}{path}", headers=headers, timeout=httpx.Timeout(60, read=waits))
 
 
 @pytest.mark.parametrize("caller", [OPERATOR, OFFICE])
@@ -64,7 +64,7 @@ def test_what_is_closed_answers_to_no_one(gateway: LocalGateway, path: str) -> N
 
 def test_a_stranger_hears_nothing(gateway: LocalGateway) -> None:
     with pytest.raises(httpx.ReadTimeout):
-        call(gateway, "/v1/models", STRANGER, timeout=1)
+        call(gateway, "/v1/models", STRANGER, waits=1)
 
 
 def test_another_host_name_is_none_of_the_gateways(gateway: LocalGateway) -> None:

@@ -19,7 +19,7 @@ import pytest
 from local.callers import OFFICE
 from local.gateway import LocalGateway
 from local.outside.mcp import FOUND, McpServer
-from local.outside.passed import ANSWERED, Service
+from local.outside.passed import ANSWERED, Service, Services
 from local.outside.records import Call, Fault
 from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
@@ -78,8 +78,9 @@ def tools(ask: Ask, path: str, key: str) -> list[str]:
 
 
 def calls(outside: OutsideWorld) -> list[Call]:
-    """What was called of others than Datadog, which hears of calls at any time."""
-    return [call for call in outside.calls() if call.operation != "logs"]
+    """What somebody called: models, tools and services; Datadog, Slack and Google's tokens are asked at any time."""
+    found = outside.calls()
+    return [call for call in found if call.model or call.operation == "tools/call" or call.provider == Services.name]
 
 
 def spent(gateway: LocalGateway, user: str) -> float:
@@ -281,7 +282,7 @@ def test_a_tag_decides_where_a_call_goes_also_when_it_is_tried_again(
         def regions(**more: object) -> set[str]:
             outside.clear("calls")
             assert eventually(lambda: ask("/v1/chat/completions", key, chat(name, **more)).is_success)
-            return {call.region for call in outside.calls() if call.status == 200}
+            return {call.region for call in calls(outside) if call.status == 200}
 
         assert regions() == {"us-west-2"}
         assert regions(metadata={"tags": ["night"]}) <= {"us-east-1", "us-east-2"}

@@ -17,6 +17,7 @@ from tests.e2e.conftest import (
     callers,
     container_of,
     eventually,
+    new_page,
     set_variable,
     template_of,
     update_stack,
@@ -61,7 +62,7 @@ def test_a_missing_secret_stops_the_task_with_its_name(gateway: LocalGateway) ->
             (found,) = ecs.describe_tasks(cluster=service["clusterArn"], tasks=[task["taskArn"]])["tasks"]
             return str(found["stoppedReason"]) if found["lastStatus"] == "STOPPED" else ""
 
-        reason = eventually(stopped, patience=30)
+        reason = eventually(stopped)
     finally:
         ssm.put_parameter(Name=name, Value=value, Type="SecureString")
     assert "ResourceInitializationError" in reason
@@ -78,12 +79,12 @@ def test_what_has_no_effect_here_is_listed(gateway: LocalGateway) -> None:
 
 
 def test_the_admin_ui_signs_in(gateway: LocalGateway, chromium: Browser) -> None:
-    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    page = new_page(chromium, viewport={"width": 1280, "height": 800})
     page.goto(f"{gateway.url}/ui/")
     page.get_by_placeholder("Enter your username").fill("admin")
     page.get_by_placeholder("Enter your password").fill(gateway.secret("UI_PASSWORD"))
     page.get_by_role("button", name="Login", exact=True).click()
-    expect(page.get_by_text("Create New Virtual Key").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Create New Virtual Key").first).to_be_visible(timeout=120_000)
     page.screenshot(path=RESULTS / "admin-ui.png")
 
 

@@ -192,10 +192,12 @@ def traffic(gateway: LocalGateway) -> Iterator[Traffic]:
     rejected(gateway, carl, dora)
     expected = {ana.user: len(ana.calls), ben.user: len(ben.calls), carl.user: 1, dora.user: 2, "unknown": 1}
 
-    def told() -> list[Json]:
-        return [record for record in records(outside, start) if record["kind"] in ("call", "rejected")]
+    def told() -> list[Json]:  # records of what an earlier test asked for may still come in between
+        found = [record for record in records(outside, start) if record["kind"] in ("call", "rejected")]
+        known = [record for record in found if record["user"] in expected.keys() - {"unknown"}]
+        return known + [r for r in found if (r["user"], r["kind"], r["model"]) == ("unknown", "rejected", CLAUDE)]
 
-    def complete() -> bool:  # records of what an earlier test asked for may still come in between
+    def complete() -> bool:
         return Counter(record["user"] for record in told()) >= Counter(expected)
 
     assert eventually(complete), "Datadog did not get a record of each attempt"
@@ -333,7 +335,7 @@ def test_the_share_of_the_budget_that_is_used(traffic: Traffic) -> None:
 
 @pytest.mark.usefixtures("traffic")
 def test_there_is_a_heartbeat(outside: OutsideWorld) -> None:
-    assert {"kind": "heartbeat"} in records(outside, 0)
+    assert eventually(lambda: {"kind": "heartbeat"} in records(outside, 0))
 
 
 def spend_logs(gateway: LocalGateway, who: Person) -> list[Json]:
@@ -358,7 +360,8 @@ def test_no_prompt_and_no_answer_leaves_the_gateway(
     """Neither Datadog nor Slack, nor the logs, nor the database gets a word of them, whatever happened."""
     assert leaks(map(json.dumps, outside.datadog())) == []
     assert leaks(map(json.dumps, outside.slack())) == []
-    assert leaks(file.read_text() for file in gateway.state.glob("aws/logs/*")) == []
+    # Of a log that is being written the last character may be there in part.
+    assert leaks(file.read_text(errors="replace") for file in gateway.state.glob("aws/logs/*")) == []
     for who in (traffic.ana, traffic.ben):
         assert leaks(map(json.dumps, spend_logs(gateway, who))) == []
 

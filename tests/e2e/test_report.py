@@ -22,7 +22,7 @@ from local.gateway import LocalGateway
 from local.outside.slack import SlackWorkspace
 from local.outside.slack_files import SlackFile
 from local.outside.slack_workspace import Message
-from tests.e2e.conftest import RESULTS, eventually, sdk
+from tests.e2e.conftest import RESULTS, eventually, new_page, sdk, today
 
 FLAT = "flat-rate@example.com"  # would be cheaper on ChatGPT Business, and has jumped from nothing
 SEATED = "yuki.sato@example.com"  # has a seat of the Claude plan in Slack: see local/gateway.py
@@ -54,7 +54,7 @@ def slack(gateway: LocalGateway) -> SlackWorkspace:
 
 @pytest.fixture(scope="module")
 def told(gateway: LocalGateway, slack: SlackWorkspace) -> Told:
-    day = datetime.now(UTC).date()
+    day = today(lambda day: day.isocalendar()[:2])
     used = {
         (FLAT, GPT): use(gateway, FLAT, lambda client: ask(client, GPT, LARGE, times=6)),
         (SEATED, CLAUDE): use(gateway, SEATED, lambda client: ask(client, CLAUDE, "word " * 20_000, times=2)),
@@ -194,7 +194,7 @@ def test_the_picture_is_in_the_thread_and_on_the_page(told: Told, gateway: Local
     picture = told.files["usage.png"]
     assert Image.open(io.BytesIO(picture.content or b"")).format == "PNG"
     assert GPT in picture.alt_text
-    page = chromium.new_page(viewport={"width": 1280, "height": 1600})
+    page = new_page(chromium, viewport={"width": 1280, "height": 1600})
     page.goto(f"{gateway.outside.control_url}/#slack")
     shown = page.get_by_alt_text(picture.alt_text)
     shown.scroll_into_view_if_needed()

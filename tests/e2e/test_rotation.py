@@ -14,7 +14,7 @@ import pytest
 from local.gateway import LocalGateway
 from stacks import CHECKOUT
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME
-from tests.e2e.conftest import callers, template_of, update_stack
+from tests.e2e.conftest import callers, eventually, template_of, update_stack
 
 PAGE = "operations/rotate.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -142,7 +142,7 @@ def test_a_functions_key_by_another_label(gateway: LocalGateway) -> None:
     (made,) = (each for each in template["Resources"].values() if each["Type"] == "Custom::LiteLlmKey")
     made["Properties"]["Label"] = "another"
     assert update_stack(gateway, stack, template) == "UPDATE_COMPLETE"
-    assert status(gateway, "/model/info", old) == 401
+    assert eventually(lambda: status(gateway, "/model/info", old) == 401)
     assert status(gateway, "/model/info", gateway.secret("USAGE_KEY")) == 200
 
 

@@ -231,7 +231,7 @@ def test_an_account_is_made_for_who_asks_in_slack(gateway: LocalGateway) -> None
         pytest.skip("no onboarding in the settings")
     slack = gateway.outside.slack_workspace
     id_ = slack.run_step("japanese", settings.teams[0], "To try it")
-    slack.wait_for(lambda: slack.execution(id_).status != "running")
+    slack.wait_for(lambda: slack.execution(id_).status != "running", timeout=600)  # as often as it is tried again
     step = slack.execution(id_)
     assert (step.status, step.error) == ("completed", "")
     address = str(slack.person("japanese").email)

@@ -37,7 +37,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.model = Model()
         self.faults: dict[str, tuple[int, int]] = {}
-        self.asked: list[str] = []
+        self.asked: list[str] = []  # the paths
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a request of Anthropic's Messages API, in the region that the path begins with."""
         region = self.path.split("/")[1]
         content = self._body()
-        self.server.asked.append(region)
+        self.server.asked.append(self.path)
         if self.headers.get("x-api-key") != KEY:
             return self._fail(401, "invalid x-api-key")
         if wrong := WRONG.search(content.decode()):
@@ -63,8 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer(message_object(prompt, completion, usage))
 
     def do_GET(self) -> None:
-        """Tell which regions were asked, one after the other."""
-        self._answer(self.server.asked)
+        """Tell which regions were asked with this path behind theirs, one after the other."""
+        asked = [path.split("/") for path in self.server.asked]
+        self._answer([region for _, region, *behind in asked if behind[0] == self.path.strip("/")])
 
     def do_PUT(self) -> None:
         """Have a region fail with a status from now on, and say in how many seconds to come again: "429", "429 7"."""

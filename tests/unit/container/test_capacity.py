@@ -100,7 +100,7 @@ def found() -> Any:  # noqa: ANN401 - JSON
     """What the probe saw."""
     variables = {**SERVED_AS, MAX_IN_FLIGHT: str(LIMIT), "PYTHONPATH": str(CONTAINER), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [str(PYTHON), "-c", PROBE], env=variables, capture_output=True, text=True, check=False, timeout=120
+        [str(PYTHON), "-c", PROBE], env=variables, capture_output=True, text=True, check=False, timeout=300
     )
     assert not done.returncode, done.stderr
     return json.loads(done.stdout)

@@ -41,7 +41,7 @@ NO_MATTER_OF_THE_REQUEST = {"404", "too long", "not theirs", "strange", "time-ou
 ONE = ["us-east-1", "alone"]
 DOWN: dict[str, tuple[Json, Json]] = {
     "throttled": ({"status": 429, "people": ["ana"] * 3, "places": ONE}, {"us-east-1": 30}),
-    "throttled for long": ({"status": 429, "people": ["ana"] * 3, "places": ONE, "retry_after": 7}, {"us-east-1": 7}),
+    "throttled for long": ({"status": 429, "people": ["ana"] * 3, "places": ONE, "retry_after": 77}, {"us-east-1": 77}),
     "refused": ({"status": 401, "people": ["ana"] * 3, "places": ONE}, {"us-east-1": 30}),
     "out": ({"status": 500, "people": ["ana", "ben"] * 4, "places": ONE}, {"us-east-1": 30}),
     "out for one": ({"status": 500, "people": ["ana"] * 8, "places": ONE}, {}),

@@ -262,7 +262,7 @@ def test_litellm_charges_each_price_from_its_day_on() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert [json.loads(line) for line in done.stdout.splitlines()] == [first, second, third, third]
