@@ -74,7 +74,7 @@ class Attributed(CustomLogger):
     async def async_pre_call_hook(
         self, user_api_key_dict: object, cache: object, data: Mapping[str, Any], call_type: object
     ) -> None:
-        """Refuse a request that would choose where it goes.
+        """Refuse a request that would choose where it goes, or what it is guarded by.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Attributed(CustomLogger):
             It would.
 
         """
-        reach.refuse(data, call_type)
+        reach.refuse(data, call_type, _is_guarded)
 
     async def async_post_call_failure_deployment_hook(
         self,
@@ -168,6 +168,11 @@ def _router() -> Any:  # noqa: ANN401 - LiteLLM's Router
     from litellm.proxy import proxy_server  # it imports this module's callback
 
     return proxy_server.llm_router
+
+
+def _is_guarded() -> bool:
+    """Return whether a deployment names a guardrail of Bedrock."""
+    return any(reach.GUARDRAIL in each["litellm_params"] for each in _router().model_list)
 
 
 def _is_of(router: Any, deployment: str, request: Mapping[str, Any]) -> bool:  # noqa: ANN401
