@@ -25,6 +25,7 @@ INSIDE = re.compile(
     r"|\b(?:litellm|general|router)_settings\b|Rejected Request:|File an issue"
     r"|\b(?:[A-Z][A-Z0-9]+_)+(?:KEY|KEYS|TOKEN|BASE|SECRET|PROJECT|REGION|CREDENTIALS|LICENSE)\b|environment variable"
     r"|custom_llm_provider(?! is not for a request)|api_key client option|Missing credentials|premium user"
+    r"|\barn:aws[a-z-]*:(?:sts|iam):"
     r"|converting to valid response block|Unable to get json response"
 )
 REJECTED = re.compile(r"Rejected Request: (\S+) (?:is not allowed in|holds a secret reference)")
@@ -45,6 +46,12 @@ CAUSES = (
         re.compile(r"Unmapped prompt format"),
         "The request could not be read: its format is not that of this operation.",
         400,
+    ),
+    (
+        # The role, the session and the account are nothing for a caller; the log has them.
+        re.compile(r"\barn:aws[a-z-]*:(?:sts|iam):.* is not authorized to perform"),
+        "The gateway's role is not permitted this: a model or a guardrail that is not in its config.yaml.",
+        403,
     ),
     (
         re.compile(r"premium user|Enterprise user"),

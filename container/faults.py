@@ -79,7 +79,7 @@ class Attributed(CustomLogger):
     async def async_pre_call_hook(
         self, user_api_key_dict: object, cache: object, data: Mapping[str, Any], call_type: object
     ) -> None:
-        """Refuse a request that would choose where it goes.
+        """Refuse a request that would choose where it goes, or what it is guarded by.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Attributed(CustomLogger):
             It would.
 
         """
-        reach.refuse(data, call_type)
+        reach.refuse(data, call_type, _is_guarded)
 
     async def async_post_call_failure_deployment_hook(
         self,
@@ -167,6 +167,11 @@ def is_mistaken(model: str, request: Mapping[str, Any]) -> bool:
     if kind == FILTERED and getattr(routing.router(), "content_policy_fallbacks", None) is not None:
         return False
     return kind in MISTAKES and UNPAID not in words and not UNREADABLE.search(words)
+
+
+def _is_guarded() -> bool:
+    """Return whether a deployment names a guardrail of Bedrock."""
+    return any(reach.GUARDRAIL in each["litellm_params"] for each in routing.router().model_list)
 
 
 def _is_of(router: Any, deployment: str, request: Mapping[str, Any]) -> bool:  # noqa: ANN401

@@ -6,11 +6,14 @@ or project, or puts another credential in the place of the gateway's, it takes f
 entry of config.yaml (`Router._acompletion` merges what was sent over the entry). So a prompt would go to a region that
 the company does not use, or to a provider that it has no contract with; and of a wrong key the provider would say 401,
 for which a deployment is left out for everybody (container/faults.py).
+
+A guardrail of Bedrock that an entry names (`guardrailConfig`) would be taken off in the same way, by a null in its
+place: where one of the entries names one, no request does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fastapi import HTTPException
@@ -24,6 +27,7 @@ CHOSEN = frozenset(
     }
 )
 """Of an entry of config.yaml, what a request may not bring along."""
+GUARDRAIL = "guardrailConfig"
 CALLS = frozenset(
     {
         *("acompletion", "atext_completion", "aembedding", "aresponses", "anthropic_messages"),
@@ -38,13 +42,13 @@ WORDS = "{} is not for a request to say: the gateway knows where it calls a mode
 """What a caller is told, with the parameter's name."""
 
 
-def refuse(request: Mapping[str, Any], call: object) -> None:
-    """Look at a request before it is given to a deployment.
+def refuse(request: Mapping[str, Any], call: object, guarded: Callable[[], bool]) -> None:
+    """Look at a request before it is given to a deployment; `guarded` tells whether one of them names a guardrail.
 
     Raises
     ------
     fastapi.HTTPException
-        It would choose where it goes; 400, with what is to be left out.
+        It would choose where it goes, or what it is guarded by; 400, with what is to be left out.
 
     """
     if call not in CALLS:
@@ -53,6 +57,9 @@ def refuse(request: Mapping[str, Any], call: object) -> None:
         for name in CHOSEN & part.keys():
             if part[name] is not None:
                 raise HTTPException(status_code=400, detail={"error": WORDS.format(name)})
+        if GUARDRAIL in part and guarded():  # also one that is null
+            words = f"{GUARDRAIL} is not for a request to say: the gateway has guardrails of its own. Leave it out."
+            raise HTTPException(status_code=400, detail={"error": words})
 
 
 def _parts(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

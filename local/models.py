@@ -69,8 +69,9 @@ def _host(model: Model, variables: Mapping[str, str]) -> str:
 
 
 def profiles(config: LiteLlmConfig) -> dict[str, str]:
-    """The model behind each of Bedrock's ARNs."""
-    called = {_called(model): model.base for model in config.models if model.provider == "bedrock"}
+    """The model behind each of Bedrock's ARNs; of an imported one, if nothing names it, the format that it speaks."""
+    of_bedrock = [model for model in config.models if model.provider == "bedrock"]
+    called = {_called(model): model.base or next(iter(model.routes), "") for model in of_bedrock}
     return {name: base for name, base in called.items() if name.startswith("arn:")}
 
 

@@ -43,7 +43,7 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
         *("BounceRate", "ComplaintRate"),
     ),
     "Usage and the bill": (
-        *("BedrockBill", "AzureBill", "VertexAiBill", "OpenAiBill", "AnthropicBill"),
+        *("BedrockBill", "AzureBill", "VertexAiBill", "GeminiBill", "OpenAiBill", "AnthropicBill"),
         *("UsageReportErrors", "UsageBillErrors", "UsageUndelivered"),
     ),
     "Deployments and functions": (

@@ -137,6 +137,9 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "bill.azure.subscription": "Subscription of the Azure OpenAI resource",
     "bill.google.table": "Table of Google's billing export, `project.dataset.table`",
     "bill.google.location": "Location of its dataset in BigQuery",
+    "bill.gemini.table": "Table of Google's billing export with the Gemini API's use, `project.dataset.table`",
+    "bill.gemini.location": "Location of its dataset in BigQuery",
+    "bill.gemini.project": "Project of the Gemini API's key, whose use is compared",
     "bill.openai.projects": "The gateway's projects at OpenAI (`proj_…`); empty for the whole organization",
     "bill.anthropic.workspaces": "The gateway's workspaces at Anthropic (`wrkspc_…` or `default`); empty for the whole "
     "organization",

@@ -121,6 +121,10 @@ def _readers(period: Period, settings: Bill, account: str) -> dict[str, Reader]:
             counted,
             google_bill.read(period, google, secret("GOOGLE_BILLING_CREDENTIALS"), project=project),
         )
+    if gemini := settings.gemini:
+        readers["gemini"] = lambda counted: compare(
+            "gemini", counted, google_bill.read_gemini(period, gemini, secret("GOOGLE_BILLING_CREDENTIALS"))
+        )
     if openai := settings.openai:
         readers["openai"] = lambda counted: compare(
             "openai", counted, openai_bill.read(period, openai, secret("OPENAI_ADMIN_KEY"))

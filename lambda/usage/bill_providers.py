@@ -27,6 +27,7 @@ BILLED: Final[Mapping[str, Billed]] = {
     "bedrock": Billed("AWS (Bedrock)"),
     "azure": Billed("Azure (OpenAI)", "azure"),
     "vertex_ai": Billed("Google (Vertex AI)", "google"),
+    "gemini": Billed("Google (Gemini API)", "gemini"),
     "openai": Billed("OpenAI", "openai"),
     "anthropic": Billed("Anthropic", "anthropic"),
     "bedrock_elsewhere": Billed(
@@ -36,11 +37,6 @@ BILLED: Final[Mapping[str, Billed]] = {
     "azure_ai": Billed(
         "Azure AI Foundry (Claude)",
         why_not="the Azure Marketplace bills it in units of Anthropic's, which are no meters of the Azure resource",
-    ),
-    # Service AEFD-7695-64FA, beside C7E2-9256-1C43 of Vertex AI: https://cloud.google.com/skus
-    "gemini": Billed(
-        "Google (Gemini API)",
-        why_not="Google's bill has it as another service than Vertex AI, which is the only one that is read",
     ),
     "mistral": Billed("Mistral", why_not="Mistral shows what was used in its console alone"),
     "own": Billed(

@@ -14,6 +14,7 @@ __all__ = [
     "AnthropicBill",
     "AzureBill",
     "Bill",
+    "GeminiBill",
     "GoogleBill",
     "OpenAiBill",
     "Places",
@@ -72,6 +73,13 @@ class GoogleBill:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GeminiBill(GoogleBill):
+    """`GeminiBill` of stacks/settings."""
+
+    project: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenAiBill:
     """`OpenAiBill` of stacks/settings."""
 
@@ -93,6 +101,7 @@ class Bill:
     profile_tag: str | None
     azure: AzureBill | None
     google: GoogleBill | None
+    gemini: GeminiBill | None
     openai: OpenAiBill | None
     anthropic: AnthropicBill | None
 
@@ -119,7 +128,13 @@ def bill() -> Bill | None:
     values = _settings("BILL")
     if not values:
         return None
-    kinds = {"azure": AzureBill, "google": GoogleBill, "openai": OpenAiBill, "anthropic": AnthropicBill}
+    kinds = {
+        "azure": AzureBill,
+        "google": GoogleBill,
+        "gemini": GeminiBill,
+        "openai": OpenAiBill,
+        "anthropic": AnthropicBill,
+    }
     read = {name: values[name] and kind(**_with_tuples(values[name])) for name, kind in kinds.items()}
     return Bill(**values | read)
 

@@ -1,8 +1,15 @@
-"""Vertex AI on Google's bill, by the billing export to BigQuery.
+"""Vertex AI and the Gemini API on Google's bill, by the billing export to BigQuery.
 
 A line is an SKU in a location: "Gemini 3.8 Flash Global Text Input - Predictions", "Gemini 2.5 Flash GA Text Input
 Caching" (read from the cache), "Gemini 2.5 Flash GA Thinking Text Output - Predictions". The kinds of token are SKUs of
 their own: https://cloud.google.com/skus/sku-groups/gen-ai-v2
+
+The Gemini API's, those of AI Studio, are of another service, and the model stands at the end: "Generate content cached
+input token count gemini 2.5 flash input image", "Generate_content text output token count for gemini 3 flash",
+"EmbedContent input token count for gemini-embedding-001". So the service's prices list them (Cloud Billing's API,
+services/AEFD-7695-64FA/skus), and organizations have published them. It has one address for all places, and what its
+lines say of a location is not taken for one. What the free tier answers costs nothing there, which LiteLLM's list does
+not know.
 
 `cost` is before credits, at the prices of the account; what credits and discounts take off stands in `credits` and is
 stated, not counted. Only the cost type `regular` counts: tax, adjustments and rounding have others. A bill in another
@@ -19,7 +26,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -30,13 +37,15 @@ from urllib3 import PoolManager
 
 from usage.bill_lines import Kind, Line, Statement
 from usage.clouds import TIMEOUT, Json, ask, pool
-from usage.environment import GoogleBill
+from usage.environment import GeminiBill, GoogleBill
 from usage.errors import RefusedError, UnavailableError, harmless
 from usage.figures import Period
 
 API = "https://bigquery.googleapis.com/bigquery/v2"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-SERVICE = "C7E2-9256-1C43"  # Vertex AI's id, which stays as the name changes: https://cloud.google.com/skus
+# The services' ids, which stay as the names change: https://cloud.google.com/skus
+SERVICE = "C7E2-9256-1C43"  # Vertex AI
+GEMINI_SERVICE = "AEFD-7695-64FA"  # Gemini API
 PAGE = 1000  # rows
 WAIT = 30_000  # milliseconds that BigQuery waits for the job within one request
 POLLS = 10
@@ -46,6 +55,14 @@ _TABLE = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]+
 _END = re.compile(
     r"\s+-?\s*\b(?:GA|Global|Priority|Flex|Batch|Long|Thinking\b|(?:Text|Image|Audio|Video)\s+(?:Input|Output)|"
     r"Input|Output|Caching|Embedding\s+(?:Input|Output))\b",
+    re.IGNORECASE,
+)
+# What stands before the Gemini API's model, and after it: each of the words once, as a model may end like one of them
+# ("gemini 3 pro image").
+_COUNT = re.compile(r".*\btokens? count\s+(?:for\s+)?", re.IGNORECASE)
+_SERVED = re.compile(
+    r"(?:\s+(?:short|long))?(?:\s+(?:input|output))?(?:\s+(?:short|long))?(?:\s+(?:text|image|audio|video))?"
+    r"(?:\s+(?:non-)?thinking)?(?:\s+(?:flex|batch|priority))?(?:\s+caching)?$",
     re.IGNORECASE,
 )
 # Locations of the export: of a global endpoint it has no region.
@@ -75,16 +92,45 @@ def read(
     UnavailableError, RefusedError
         Google did not answer, or refused: the service account, its roles, or an export that is not there.
     """
+    lines, discount = _read(SERVICE, period, settings, credentials, project, _line, http)
+    return Statement(lines, discount=discount)
+
+
+def read_gemini(
+    period: Period, settings: GeminiBill, credentials: str, *, http: PoolManager | None = None
+) -> Statement:
+    """Return what the Gemini API cost in a month, by model and kind of token, of the project of its key.
+
+    Raises
+    ------
+    UnavailableError, RefusedError
+        As `read`.
+    """
+    lines, discount = _read(GEMINI_SERVICE, period, settings, credentials, settings.project, _gemini_line, http)
+    return Statement(lines, discount=discount, placed=False)
+
+
+def _read(
+    service: str,
+    period: Period,
+    settings: GoogleBill,
+    credentials: str,
+    project: str,
+    line: Callable[[Json], Line],
+    http: PoolManager | None,
+) -> tuple[list[Line], float]:
+    """The lines of one of Google's services, and what is taken off them, in US dollars."""
     if not _TABLE.fullmatch(settings.table):
-        raise RefusedError(f"bill.google's table {settings.table} is not as project.dataset.table")
+        setting = "bill.gemini" if service == GEMINI_SERVICE else "bill.google"
+        raise RefusedError(f"{setting}'s table {settings.table} is not as project.dataset.table")
     values = {
-        "service": ("STRING", SERVICE),
+        "service": ("STRING", service),
         "start": ("TIMESTAMP", f"{period.first}T00:00:00Z"),
         "end": ("TIMESTAMP", f"{period.last + timedelta(days=1)}T00:00:00Z"),
         "project": ("STRING", project),
     }
     rows = list(_rows(_authorized(credentials, http or pool()), settings, values))
-    return Statement([_line(row) for row in rows], discount=-sum(float(row["credits"] or 0) for row in rows))
+    return [line(row) for row in rows], -sum(float(row["credits"] or 0) for row in rows)
 
 
 def kind_of(sku: str) -> Kind:
@@ -105,6 +151,19 @@ def _line(row: Json) -> Line:
         text=f"{location}: {sku}",
         model=sku[: end.start()] if end else sku,
         region=location,
+        kind=kind_of(sku),
+        cost=float(row["cost"] or 0),
+        quantity=float(row["amount"] or 0),
+    )
+
+
+def _gemini_line(row: Json) -> Line:
+    sku = str(row["name"])
+    model = _SERVED.sub("", _COUNT.sub("", sku)) if _COUNT.match(sku) else sku
+    return Line(
+        text=sku,
+        model=model,
+        region="global",
         kind=kind_of(sku),
         cost=float(row["cost"] or 0),
         quantity=float(row["amount"] or 0),

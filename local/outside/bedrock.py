@@ -1,4 +1,5 @@
-"""Amazon Bedrock's runtime API: Converse, InvokeModel (Anthropic, embeddings, images), OpenAI's chat, ApplyGuardrail.
+"""Amazon Bedrock's runtime API: Converse, InvokeModel (Anthropic, embeddings, images, imported models), OpenAI's chat,
+ApplyGuardrail.
 
 Formats: the API reference of Bedrock Runtime, its botocore model, and Anthropic's Messages API. Binary streams: the
 event stream encoding of AWS (a prelude with two lengths and its CRC, headers, payload, CRC of the whole).
@@ -10,11 +11,11 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from local.outside import guardrails, images, openai_format
+from local.outside import bedrock_own, guardrails, images, openai_format
 from local.outside.anthropic_format import (
     SIGNED,
     inlined_schema,
@@ -60,7 +61,8 @@ from stacks.litellm_config.bedrock import (
 )
 
 _HOST = re.compile(r"bedrock-runtime\.([a-z0-9-]+)\.amazonaws\.com")
-_PATH = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
+# An ARN is one segment of the path, with its slashes encoded: API reference of Bedrock Runtime, "InvokeModel".
+_PATH = re.compile(r"/model/([^/]+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
 _GUARDRAIL_PATH = re.compile(r"/guardrail/(?P<name>.+)/version/(?P<version>[^/]+)/apply")
 _CHAT_PATH = "/openai/v1/chat/completions"
 _SIGNATURE = re.compile(
@@ -109,7 +111,8 @@ class Bedrock:
     Parameters
     ----------
     profiles
-        The model behind an ARN that does not tell it: an application inference profile's.
+        The model behind an ARN that does not tell it: an application inference profile's, or that of a model of the
+        account's own, which there is if it is here.
     permissions
         Of those who call; if not given, whoever signs may do everything.
     learned
@@ -128,6 +131,12 @@ class Bedrock:
         self._learned = learned
         self._permissions = permissions or Permissions()
         self._model = Model()
+        self._loading: set[str] = set()
+
+    def add(self, arn: str, model: str, *, ready: bool = True) -> None:
+        """Have a model of an account's own, provisioned or imported; `ready` is whether it answers by now."""
+        self._profiles[arn] = model
+        (self._loading.discard if ready else self._loading.add)(arn)
 
     def serves(self, host: str) -> bool:
         """Return whether the host is the runtime endpoint of a region that has one."""
@@ -154,6 +163,8 @@ class Bedrock:
             return self._guard(request, target.region, unquote(asked["name"]), asked["version"])
         action = ACTIONS.get(target.operation, "bedrock:InvokeModel")
         self._permissions.check(request, target.region, [(action, arn) for arn in self._resources(target)])
+        bedrock_own.check(target, self._profiles, self._loading)
+        _check_guarded(request)
         body = request.json()
         if target.operation == "chat/completions":
             prompt = openai_format.chat_prompt(target.model, body)
@@ -205,6 +216,8 @@ class Bedrock:
         """
         region, called = target.region, target.model
         arn = BEDROCK_ARN.fullmatch(called)
+        if arn and arn["kind"] in bedrock_own.KINDS:
+            return [called]
         named = profile_or_model(called) or self._behind(called, region)
         geography, model = geography_of(named)
         if geography is None:
@@ -227,14 +240,17 @@ class Bedrock:
 
     def _invoke(self, host: str, target: Target, body: Json) -> Answer:
         model = self._behind(target.model, target.region)
+        if ":imported-model/" in target.model:
+            parts, usage = bedrock_own.invoked(self._model, host, target.model, body, streamed=target.streamed)
+            if target.streamed:
+                return _chunks(parts, usage)
+            return Answer.of_json(parts[0], headers=_token_counts(usage), usage=usage)
         if "anthropic." in model:
             prompt = messages_prompt(target.model, body)
             completion, usage = self._model.answer(host, prompt)
-            return (
-                _anthropic_stream(prompt, completion, usage)
-                if target.streamed
-                else _anthropic(prompt, completion, usage)
-            )
+            if target.streamed:
+                return _chunks(message_events(prompt, completion, usage), usage)
+            return _anthropic(prompt, completion, usage)
         if not target.streamed and images.is_bedrocks(model):
             return images.bedrocks(model, body)
         if not target.streamed and "titan-embed" in model:
@@ -280,6 +296,12 @@ def check_signature(request: Request, region: str) -> None:
     else:
         return
     raise ApiError(403, code="InvalidSignatureException", message=message)
+
+
+def _check_guarded(request: Request) -> None:
+    """Refuse InvokeModel with a guardrail (its API's headers), which the simulated one would leave out."""
+    if "x-amzn-bedrock-guardrailidentifier" in request.headers:
+        raise ApiError(400, message="The simulated Bedrock applies a guardrail to calls of Converse alone.")
 
 
 def _converse_prompt(model: str, body: Json) -> Prompt:
@@ -422,8 +444,8 @@ def _anthropic(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
     return Answer.of_json(message, headers=_token_counts(usage), usage=usage)
 
 
-def _anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> Answer:
-    """Answer as Anthropic does, each event in one of AWS's stream, the last with Bedrock's own counts."""
+def _chunks(events: Iterable[Json], usage: Usage) -> Answer:
+    """Answer with what a model streams, each event in one of AWS's stream, the last with Bedrock's own counts."""
     metrics = {
         "inputTokenCount": usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens,
         "outputTokenCount": usage.output_tokens,
@@ -432,13 +454,11 @@ def _anthropic_stream(prompt: Prompt, completion: Completion, usage: Usage) -> A
         "cacheReadInputTokenCount": usage.cached_tokens,
         "cacheWriteInputTokenCount": usage.cache_write_tokens,
     }
-    chunks = []
-    for event in message_events(prompt, completion, usage):
-        last = {"amazon-bedrock-invocationMetrics": metrics} if event["type"] == "message_stop" else {}
-        payload = {"bytes": base64.b64encode(json.dumps(event | last).encode()).decode()}
-        chunks.append(_event_message("chunk", payload))
+    *first, last = events
+    told = [*first, last | {"amazon-bedrock-invocationMetrics": metrics}]
+    payloads = ({"bytes": base64.b64encode(json.dumps(event).encode()).decode()} for event in told)
     headers = {"content-type": EVENT_STREAM, "x-amzn-bedrock-content-type": "application/json"}
-    return Answer(200, headers, chunks, usage)
+    return Answer(200, headers, [_event_message("chunk", payload) for payload in payloads], usage)
 
 
 def _titan(model: str, body: Json) -> Answer:

@@ -14,7 +14,8 @@ from local.outside.exchange import Answer, ApiError, Request, Target
 from local.outside.google import GoogleAccount
 from local.outside.records import Json
 
-_SERVICE = "C7E2-9256-1C43"  # Vertex AI
+# The provider whose lines are of a service: https://cloud.google.com/skus
+_SERVICES = {"C7E2-9256-1C43": "vertex_ai", "AEFD-7695-64FA": "gemini"}
 
 
 class BigQuery:
@@ -59,10 +60,11 @@ class BigQuery:
         table = re.search(r"FROM `([^`]+)`", body["query"])
         if table is None or not table[1].startswith(f"{project}.") or body["useLegacySql"]:
             raise ApiError(404, code="notFound", message="Not found: Table")
-        if values["service"] != _SERVICE:
-            raise ApiError(400, code="invalidQuery", message="Only Vertex AI is on this bill.")
+        provider = _SERVICES.get(values["service"])
+        if provider is None:
+            raise ApiError(400, code="invalidQuery", message="Only Vertex AI and the Gemini API are on this bill.")
         job = f"job_{secrets.token_urlsafe(12)}"
-        charges = self._bills.charges("vertex_ai", values["start"][:7])
+        charges = self._bills.charges(provider, values["start"][:7])
         self._jobs[job] = [_export_row(charge) for charge in charges]
         reference = {"projectId": project, "jobId": job, "location": body.get("location", "US")}
         return Answer.of_json({"kind": "bigquery#queryResponse", "jobReference": reference, "jobComplete": False})
@@ -91,6 +93,19 @@ class BigQuery:
 
 
 def _export_row(charge: Charge) -> Json:
+    sku = _gemini_sku(charge) if charge.provider == "gemini" else _vertex_sku(charge)
+    return {"f": [{"v": value} for value in (sku, charge.place, repr(charge.cost), "0.0", repr(float(charge.tokens)))]}
+
+
+def _gemini_sku(charge: Charge) -> str:
+    """As the Gemini API's prices list it: thoughts are output."""
+    if "embedding" in charge.model:
+        return f"EmbedContent input token count for {charge.model}"
+    kind = {"input": "input", "cached": "cached input"}.get(charge.kind, "output")
+    return f"Generate content {kind} token count {charge.model.replace('-', ' ')} text"
+
+
+def _vertex_sku(charge: Charge) -> str:
     where = " Global" if charge.place == "global" else ""
     name = charge.model.replace("-", " ").title() + where
     kinds = {
@@ -98,5 +113,4 @@ def _export_row(charge: Charge) -> Json:
         "cached": "Text Input Caching",
         "thoughts": "Thinking Text Output - Predictions",
     }
-    sku = f"{name} {kinds.get(charge.kind, 'Text Output - Predictions')}"
-    return {"f": [{"v": value} for value in (sku, charge.place, repr(charge.cost), "0.0", repr(float(charge.tokens)))]}
+    return f"{name} {kinds.get(charge.kind, 'Text Output - Predictions')}"

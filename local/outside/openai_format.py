@@ -160,6 +160,17 @@ def chat_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json
         include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
         events = _chat_chunks(prompt, completion, usage if include_usage else None, azure=azure)
         return Answer(200, _SSE, [*(_sse(event) for event in events), b"data: [DONE]\n\n"], usage)
+    return Answer.of_json(_chat_object(prompt, completion, usage, azure=azure), usage=usage)
+
+
+def chat_parts(prompt: Prompt, completion: Completion, usage: Usage, *, streamed: bool) -> list[Json]:
+    """Return the answer as JSON or, streamed, each of its chunks, the last with the usage."""
+    if streamed:
+        return list(_chat_chunks(prompt, completion, usage, azure=False))
+    return [_chat_object(prompt, completion, usage, azure=False)]
+
+
+def _chat_object(prompt: Prompt, completion: Completion, usage: Usage, *, azure: bool) -> Json:
     message: Json = {"role": "assistant", "content": completion.text or None, "refusal": None, "annotations": []}
     if completion.tool_call:
         function = {"name": completion.tool_call.name, "arguments": completion.tool_call.arguments_json()}
@@ -173,7 +184,7 @@ def chat_answer(prompt: Prompt, completion: Completion, usage: Usage, body: Json
     if azure:
         choice["content_filter_results"] = _FILTERED
         answer["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": _FILTERED}]
-    return Answer.of_json(answer, usage=usage)
+    return answer
 
 
 def _chat_chunks(prompt: Prompt, completion: Completion, usage: Usage | None, *, azure: bool) -> Iterator[Json]:

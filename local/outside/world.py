@@ -123,10 +123,11 @@ class OutsideWorld:
         billing = GoogleAccount(self.credentials.google_billing_credentials)
         sign_in = MicrosoftSignIn(self.credentials.azure_billing_secret)
         azure = AzureOpenAI(self.credentials.azure_api_key)
+        self.bedrock = Bedrock(profiles, self.permissions, self.bills.learn)
         self._servers: list[Server] = []
         self._providers = Dispatcher(
             [
-                Bedrock(profiles, self.permissions, self.bills.learn),
+                self.bedrock,
                 BedrockMantle(self.permissions),
                 BedrockRerank(self.permissions),
                 AzureAI(self.credentials.azure_api_key, azure),

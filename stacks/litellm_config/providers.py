@@ -191,7 +191,13 @@ ROWS: Final = (
         bill=Bill("Anthropic", "Anthropic", setting="anthropic"),
     ),
     _of_api("openai", "OpenAI", "api.openai.com", keeps_files=always, bill=Bill("OpenAI", "OpenAi", setting="openai")),
-    _of_api("gemini", "Gemini (AI Studio)", "generativelanguage.googleapis.com", keeps_files=always),
+    _of_api(
+        "gemini",
+        "Gemini (AI Studio)",
+        "generativelanguage.googleapis.com",
+        keeps_files=always,
+        bill=Bill("Google (Gemini API)", "Gemini", setting="gemini"),
+    ),
     Provider(
         name="azure_ai",
         title="Azure AI Foundry",

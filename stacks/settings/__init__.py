@@ -24,7 +24,7 @@ from stacks.settings.providers import Providers, Server
 from stacks.settings.reading import by_name, findings, read
 from stacks.settings.releases import WORKFLOW_BRANCH, WORKFLOW_ENVIRONMENTS, Releases
 from stacks.settings.sleep import Sleep
-from stacks.settings.usage import AnthropicBill, AzureBill, Bill, GoogleBill, OpenAiBill, Plan, Report
+from stacks.settings.usage import AnthropicBill, AzureBill, Bill, GeminiBill, GoogleBill, OpenAiBill, Plan, Report
 from stacks.settings.values import (
     MOST_TAGS,
     RETENTION_DAYS,
@@ -67,6 +67,7 @@ __all__ = [
     "Environment",
     "ExistingVpc",
     "Gateway",
+    "GeminiBill",
     "GoogleBill",
     "HostName",
     "HostedZone",

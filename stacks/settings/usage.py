@@ -22,6 +22,7 @@ from stacks.settings.values import (
 BILL_SECRETS: Final = {
     "azure": "AZURE_BILLING_SECRET",
     "google": "GOOGLE_BILLING_CREDENTIALS",
+    "gemini": "GOOGLE_BILLING_CREDENTIALS",
     "openai": "OPENAI_ADMIN_KEY",
     "anthropic": "ANTHROPIC_ADMIN_KEY",
 }
@@ -116,6 +117,17 @@ class GoogleBill(Settings):
     ] = "US"
 
 
+class GeminiBill(GoogleBill):
+    """The bill of the Gemini API, which is another service than Vertex AI in an export of Google's.
+
+    `project` is that of the API's key. The service account is the one of `GoogleBill`; with both, it reads both tables.
+    """
+
+    project: Annotated[
+        str, like(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "no id of a Google project: copy it from AI Studio, as my-project")
+    ]
+
+
 class OpenAiBill(Settings):
     """OpenAI's bill: the organization's costs, or those of `projects` (proj_…) alone, as the gateway's own.
 
@@ -170,10 +182,11 @@ class Bill(Settings):
     ) = None
     azure: AzureBill | None = None
     google: GoogleBill | None = None
+    gemini: GeminiBill | None = None
     openai: OpenAiBill | None = None
     anthropic: AnthropicBill | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Names of the secrets that the bills are read with."""
-        return tuple(secret for group, secret in BILL_SECRETS.items() if getattr(self, group))
+        return tuple(dict.fromkeys(secret for group, secret in BILL_SECRETS.items() if getattr(self, group)))

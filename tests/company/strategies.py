@@ -214,6 +214,10 @@ def bills() -> SearchStrategy[Written]:
             {"table": st.just("example-billing.exports.v1_0")},
             optional={"location": st.sampled_from(("US", "EU", "asia-northeast1"))},
         ),
+        gemini=st.fixed_dictionaries(
+            {"table": st.just("example-billing.exports.v1_0"), "project": st.just("example-gemini")},
+            optional={"location": st.sampled_from(("US", "EU", "asia-northeast1"))},
+        ),
         openai=some(projects=st.lists(st.sampled_from(("proj_a1", "proj_B2")), unique=True)),
         anthropic=some(workspaces=st.lists(st.sampled_from(("default", "wrkspc_01A", "wrkspc_01B")), unique=True)),
     )

@@ -187,6 +187,7 @@ def _expected(environment: Environment) -> dict[str, tuple[str, str, int, float,
             "BedrockBill": True,
             "AzureBill": bill.azure,
             "VertexAiBill": bill.google,
+            "GeminiBill": bill.gemini,
             "OpenAiBill": bill.openai,
             "AnthropicBill": bill.anthropic,
         }

@@ -114,7 +114,7 @@ def test_bill_may_read_its_secrets_and_the_costs(templates: Templates, environme
     assert environment.bill
     clouds = {
         "AZURE_BILLING_SECRET": environment.bill.azure,
-        "GOOGLE_BILLING_CREDENTIALS": environment.bill.google,
+        "GOOGLE_BILLING_CREDENTIALS": environment.bill.google or environment.bill.gemini,
         "OPENAI_ADMIN_KEY": environment.bill.openai,
         "ANTHROPIC_ADMIN_KEY": environment.bill.anthropic,
     }

@@ -207,7 +207,33 @@ def _check_arn(reading: Reading, place: Place, model: Model, invoked: str) -> bo
         )
     elif kind == "application-inference-profile":
         _check_application_profile(reading, place, model, at)
+    elif by_model:
+        _warn_of_format(reading, place, model, at)
     return True
+
+
+def _warn_of_format(reading: Reading, place: Place, model: Model, at: Place) -> None:
+    """Warn of what LiteLLM makes of answers in the format of an imported model.
+
+    It reads a stream of `openai/` as server-sent events, which InvokeModelWithResponseStream never sends, and takes
+    the tokens of `qwen2/` and `qwen3/` from a `usage` in the answer, and not from Bedrock's headers
+    (`amazon_openai_transformation.py` and `amazon_qwen3_transformation.py` in its llms/bedrock/chat).
+    """
+    version, spoken = catalog()["litellm"], set(model.routes)
+    if "openai" in spoken:
+        reading.warn(
+            place,
+            f"LiteLLM {version} does not read what Bedrock streams in OpenAI's format, and a streamed answer is empty: "
+            "write bedrock/converse/arn:…, if Converse speaks to the model",
+            at=at,
+        )
+    elif {"qwen2", "qwen3"} & spoken:
+        reading.warn(
+            place,
+            f"LiteLLM {version} counts no tokens of a plain answer in this format that has no usage, and no budget "
+            "counts it: write bedrock/converse/arn:…, or bedrock/openai/arn:… where Converse does not speak to it",
+            at=at,
+        )
 
 
 def _check_application_profile(reading: Reading, place: Place, model: Model, at: Place) -> None:

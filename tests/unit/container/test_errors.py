@@ -19,6 +19,12 @@ TRACE = (
 
 # As LiteLLM 1.106.12 has said them.
 SEEN = {
+    "litellm.PermissionDeniedError: BedrockException - User: arn:aws:sts::111122223333:assumed-role/litellm-dev-"
+    "gateway-TaskTaskRole/a1b2 is not authorized to perform: bedrock:InvokeModel on resource: "
+    "arn:aws:bedrock:us-west-2:111122223333:imported-model/ab12cd34ef56 because no identity-based policy allows it": (
+        "The gateway's role is not permitted this: a model or a guardrail that is not in its config.yaml.",
+        403,
+    ),
     "OpenAIException - Unmapped prompt format. prompt={'a': 1}. File an issue - https://github.com/": (UNREADABLE, 400),
     "Forbidden. This response id was not issued by this proxy. Set general_settings::allow_unmanaged_response_ids.": (
         "There is no such response of this gateway.",

@@ -47,7 +47,7 @@ def test_what_chooses_where_a_call_goes_is_refused(
     ]
     for place in places:
         with pytest.raises(RefusedError) as refused:
-            reach.refuse({**CHAT, **place}, call)
+            reach.refuse({**CHAT, **place}, call, lambda: False)
         assert refused.value.status_code == 400
         assert refused.value.detail["error"].startswith(f"{name} is not for a request to say")
 
@@ -63,8 +63,21 @@ def test_what_chooses_where_a_call_goes_is_refused(
     ],
 )
 def test_everything_else_passes(reach: types.ModuleType, request_: dict[str, Any]) -> None:
-    reach.refuse(request_, "acompletion")
+    reach.refuse(request_, "acompletion", lambda: True)
 
 
 def test_files_are_told_their_provider_by_litellm(reach: types.ModuleType) -> None:
-    reach.refuse({"custom_llm_provider": "azure"}, "acreate_file")
+    reach.refuse({"custom_llm_provider": "azure"}, "acreate_file", lambda: True)
+
+
+GUARDED = {"guardrailConfig": {"guardrailIdentifier": "a1b2c3", "guardrailVersion": "1"}}
+
+
+@pytest.mark.parametrize("named", [GUARDED, {"guardrailConfig": None}, {"guardrailConfig": {}}])
+def test_no_request_takes_off_what_an_entry_is_guarded_by(reach: types.ModuleType, named: dict[str, Any]) -> None:
+    """A null would be merged over the entry's as any other value."""
+    for place in (named, {"extra_body": named}, {"litellm_params": named}, {"fallbacks": [{"model": "m", **named}]}):
+        with pytest.raises(RefusedError) as refused:
+            reach.refuse({**CHAT, **place}, "acompletion", lambda: True)
+        assert refused.value.detail["error"].startswith("guardrailConfig is not for a request to say")
+        reach.refuse({**CHAT, **place}, "acompletion", lambda: False)

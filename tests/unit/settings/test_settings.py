@@ -485,6 +485,11 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     ),
     (
         bill,
+        {"gemini": {"table": "example-llm.billing.export", "project": "My Project"}},
+        "bill.gemini.project: 'My Project' is no id of a Google project: copy it from AI Studio, as my-project",
+    ),
+    (
+        bill,
         {"openai": {"projects": ["gateway"]}},
         "bill.openai.projects.0: 'gateway' is no id of a project of OpenAI's: copy it whole, proj_…",
     ),
@@ -724,6 +729,10 @@ def test_names_of_mail_and_slack() -> None:
         (bill, set()),
         (lambda: bill(azure=AZURE), {"AZURE_BILLING_SECRET"}),
         (lambda: bill(google={"table": "example-llm.billing.export"}), {"GOOGLE_BILLING_CREDENTIALS"}),
+        (
+            lambda: bill(gemini={"table": "example-llm.billing.export", "project": "acme-ai-studio"}),
+            {"GOOGLE_BILLING_CREDENTIALS"},
+        ),
         (lambda: bill(openai={}, anthropic={"workspaces": ["default"]}), {"OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"}),
     ],
 )

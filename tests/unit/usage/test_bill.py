@@ -401,7 +401,7 @@ class TestTexts:
         lines = json.dumps(bill_texts.blocks("Bill", [], {}, 3, others), ensure_ascii=False)
         for title, reason, counted in (
             ("OpenAI", "set bill.openai in company/environments.py", "$0.00"),
-            ("Google (Gemini API)", "Google's bill has it as another service than Vertex AI", "$0.00"),
+            ("Google (Gemini API)", "set bill.gemini in company/environments.py", "$0.00"),
             ("Mistral", "Mistral shows what was used in its console alone", "$12.50"),
             ("Servers at their own address", "nobody bills their tokens, or somebody who is not known here", "$0.00"),
             ("cohere", "no interface to its bill is known here", "$0.25"),
@@ -486,6 +486,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         "profile_tag": None,
         "azure": {"tenant": "t", "client": "c", "subscription": "s"},
         "google": None,
+        "gemini": None,
         "openai": None,
         "anthropic": None,
     }
@@ -636,6 +637,7 @@ class TestHandler:
             profile_tag=None,
             azure=environment.AzureBill(tenant="t", client="c", subscription="s"),
             google=None,
+            gemini=None,
             openai=environment.OpenAiBill(projects=("proj_1",)),
             anthropic=environment.AnthropicBill(workspaces=()),
         )

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from urllib3 import HTTPResponse
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from usage import aws_bill, azure_bill, clouds, google_bill
-from usage.bill_lines import Kind
-from usage.environment import AzureBill, GoogleBill
+from usage.bill_lines import Kind, fits
+from usage.environment import AzureBill, GeminiBill, GoogleBill
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
 
@@ -331,6 +331,17 @@ def google(credentials: str, *answers: Any, settings: GoogleBill = GOOGLE) -> tu
     return lambda: google_bill.read(OCTOBER, settings, credentials, project="acme", http=cloud), cloud  # type: ignore[arg-type]
 
 
+def gemini(credentials: str, *answers: Any) -> tuple[Callable[[], Any], Cloud]:  # noqa: ANN401
+    cloud = Cloud((200, {"access_token": "token", "expires_in": 3599, "token_type": "Bearer"}), *answers)
+    settings = GeminiBill(table=GOOGLE.table, location="EU", project="acme-ai-studio")
+    return lambda: google_bill.read_gemini(OCTOBER, settings, credentials, http=cloud), cloud  # type: ignore[arg-type]
+
+
+def body_of(cloud: Cloud) -> Any:  # noqa: ANN401 - any JSON
+    _, _, request = cloud.requests[1]
+    return json.loads(request["body"])
+
+
 class TestGoogle:
     @pytest.mark.parametrize(
         ("sku", "model", "kind"),
@@ -350,6 +361,64 @@ class TestGoogle:
         read, _ = google(credentials, table((sku, "US-Central1", "2.5", "0")))
         (line,) = read().lines
         assert (line.model, line.kind, line.region, line.cost, line.quantity) == (model, kind, "us-central1", 2.5, 1000)
+
+    @pytest.mark.parametrize(
+        ("sku", "model", "kind"),
+        [
+            ("Generate content input token count gemini 3.5 flash text", "gemini-3.5-flash", "input"),
+            (
+                "Generate content input token count gemini 2.5 flash lite short input text",
+                "gemini-2.5-flash-lite",
+                "input",
+            ),
+            ("Generate content output token count gemini 2.5 flash short input text", "gemini-2.5-flash", "output"),
+            (
+                "Generate content output token count gemini 2.5 flash lite short output text non-thinking",
+                "gemini-2.5-flash-lite",
+                "output",
+            ),
+            (
+                "Generate content output token count gemini 3.1 flash lite preview text",
+                "gemini-3.1-flash-lite",
+                "output",
+            ),
+            (
+                "Generate content cached input token count gemini 2.5 flash input short text",
+                "gemini-2.5-flash",
+                "cached",
+            ),
+            ("Generate content cached input token count gemini 2.5 pro short input", "gemini-2.5-pro", "cached"),
+            ("Generate content input token count gemini 3.7 flash image flex caching", "gemini-3.7-flash", "cached"),
+            ("Generate_content text cached input token count for gemini 3 pro short", "gemini-3-pro", "cached"),
+            ("Generate_content text output token count for gemini 3 flash", "gemini-3-flash", "output"),
+            ("GenerateContent image input token count for Gemini 2.0 Flash", "gemini-2.0-flash", "input"),
+            ("EmbedContent input token count for gemini-embedding-2 text", "gemini-embedding-2", "input"),
+            ("EmbedContent input token count for gemini-embedding-001", "gemini-embedding-001", "input"),
+            ("Generate content output token count gemini 3 pro image image", "gemini-3-pro-image", "output"),
+        ],
+    )
+    def test_a_line_of_the_gemini_api(self, credentials: str, sku: str, model: str, kind: str) -> None:
+        """It is of the model, of no other of its family, and of no place."""
+        read, _ = gemini(credentials, table((sku, "us", "2.5", "-1")))
+        statement = read()
+        (line,) = statement.lines
+        family = ("", "-lite", "-image", "-pro", "-flash")
+        assert [fits(line.model, f"{model}{more}") for more in family] == [True, False, False, False, False]
+        assert (line.kind, line.cost, line.quantity, line.text) == (kind, 2.5, 1000, sku)
+        assert (statement.placed, statement.discount) == (False, 1)
+
+    @pytest.mark.parametrize("sku", ["Grounding with Google Search", "Cached content storage token hours gemini 3 pro"])
+    def test_what_is_no_token_of_the_gemini_api_is_of_no_model(self, credentials: str, sku: str) -> None:
+        read, _ = gemini(credentials, table((sku, "global", "2.5", "0")))
+        (line,) = read().lines
+        assert line.kind == "other"
+        assert not fits(line.model, "gemini-3-pro")
+
+    def test_the_gemini_api_is_a_service_of_its_own(self, credentials: str) -> None:
+        read, cloud = gemini(credentials, table())
+        assert read().lines == []
+        asked = {one["name"]: one["parameterValue"]["value"] for one in body_of(cloud)["queryParameters"]}
+        assert (asked["service"], asked["project"]) == ("AEFD-7695-64FA", "acme-ai-studio")
 
     def test_what_is_asked_has_parameters(self, credentials: str) -> None:
         read, cloud = google(credentials, table(("Gemini 3 Flash Text Input", "global", "2", "-0.5")))
