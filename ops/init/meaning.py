@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ops.init.answers import Answers
 from ops.init.models import deployments, server_place
-from stacks.settings import Environment, Releases, by_name
+from stacks.settings import Environment, Releases, Sleep, by_name
 
 # What a size means, but for what has its default: of the service, of the database, and how long logs are kept.
 SIZES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -50,6 +50,8 @@ def environment_of(answers: Answers, name: str) -> Environment:
         "ingress": _ingress(own),
         **SIZES[own.get("size", "small")],
         **_parts(company, own),
+        "cache": {} if own.get("cache") else None,
+        "sleep": _sleep(own),
         "deletion_protection": own.get("deletion_protection", True),
         "tags": {"service": "litellm-gateway", "environment": name},
     }
@@ -84,6 +86,22 @@ def _ingress(own: Mapping[str, Any]) -> Tree:
         "public": own.get("public", False),
         "cidrs": cidrs or stand_in,
         "management_cidrs": managers or cidrs or stand_in,
+    }
+
+
+def _sleep(own: Mapping[str, Any]) -> Tree | None:
+    """When it is awake, as far as that is not the default; None if it always is."""
+    if not own.get("sleep"):
+        return None
+    if not (awake := own.get("sleep.awake")):
+        return {}
+    usual, days, zone = Sleep(), own.get("sleep.days"), own.get("sleep.timezone")
+    return {
+        "awake": awake,
+        **_given(
+            days=days if tuple(days or ()) != usual.days else None,
+            timezone=zone if zone != usual.timezone else None,
+        ),
     }
 
 

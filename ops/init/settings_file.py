@@ -27,6 +27,7 @@ RELEASES: Final = "releases"
 _TAKEN: Final = frozenset({"accounts", "report", RELEASES}) | frozenset(dir(builtins)) | frozenset(keyword.softkwlist)
 
 _NOTES: Final = {
+    "cache": "The tasks count as one.",
     "network.interface_endpoints": (
         "A task must start while the way to the internet is down: its image, its secrets and its log."
     ),

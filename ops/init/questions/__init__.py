@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ops.init.answers import Keys
-from ops.init.questions.environment import ENVIRONMENT, ENVIRONMENTS, LOCALLY, PROTECTION
+from ops.init.questions.environment import CACHE, ENVIRONMENT, ENVIRONMENTS, LOCALLY, PROTECTION, SLEEP
 from ops.init.questions.network import NETWORK
 from ops.init.questions.observability import LISTENERS, OBSERVABILITY
 from ops.init.questions.onboarding import COMMAND, PEOPLE
@@ -20,7 +20,7 @@ from ops.init.questions.question import Group
 from ops.init.questions.releases import RELEASES
 from ops.init.questions.usage import BILL, REPORT, REPORT_CHANNEL
 
-PLACE: Final = Group("The environment {name}", True, (*ENVIRONMENT, *NETWORK, PROTECTION))
+PLACE: Final = Group("The environment {name}", True, (*ENVIRONMENT, *NETWORK, PROTECTION, CACHE, *SLEEP))
 """What has to be right for anything else of an environment to work: AWS is asked about it at once."""
 
 GROUPS: Final = (

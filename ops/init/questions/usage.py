@@ -10,7 +10,7 @@ from ops.init.kinds import PLANS, number, setting, text, texts
 from ops.init.questions.question import Context, Question, always, before, given, part
 from stacks.settings import AnthropicBill, AzureBill, GoogleBill, OpenAiBill, Report
 
-_TIMEZONES: Final = {
+TIMEZONES: Final = {
     "ap-northeast-1": "Asia/Tokyo",
     "ap-northeast-2": "Asia/Seoul",
     "ap-northeast-3": "Asia/Tokyo",
@@ -29,6 +29,7 @@ _TIMEZONES: Final = {
     "us-west-1": "America/Los_Angeles",
     "us-west-2": "America/Los_Angeles",
 }
+"""Where people are likely to work, by the region that they chose."""
 
 
 def _hour(context: Context) -> int | None:
@@ -55,7 +56,7 @@ REPORT: Final = (
         "Time zone",
         text(setting(Report, "timezone")),
         "Such as Asia/Tokyo or UTC.",
-        lambda context: _TIMEZONES.get(context.home, "UTC"),
+        lambda context: TIMEZONES.get(context.home, "UTC"),
     ),
     Question(
         "report.hour",

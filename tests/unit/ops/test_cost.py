@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -17,10 +18,13 @@ from ops.cost.load import of_requests
 from ops.cost.prices import USAGES, known_regions, prices_of
 from ops.cost.refresh import refresh
 from ops.cost.rest import told
-from ops.cost.sleep import awake
-from ops.cost.table import rows
+from ops.cost.sleep import AFTERWARDS, WEEK_HOURS, awake
+from ops.cost.table import rows, whole
+from ops.init.questions.environment import CACHE, SLEEP
 from ops.templates import Facts, synthesize
 from stacks.company import company
+from stacks.settings import Cache, Gateway
+from stacks.settings.gateway import LEAST_CAPACITY
 
 ENVIRONMENTS = tuple(company().environments)
 TOKYO = prices_of("ap-northeast-1")
@@ -39,6 +43,29 @@ def quantity(lines: list[parts.Line], what: str) -> float:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_nothing_is_without_a_price_or_a_reason(name: str) -> None:
     assert parts.without_price(Facts(synthesize(name))) == []
+
+
+def test_init_tells_what_a_cache_and_sleep_cost() -> None:
+    """In the help of its questions, as these have no table of their own."""
+    gateway, hours = Gateway(), prices.HOURS
+    share = 1 - 5 * (10 + AFTERWARDS) / WEEK_HOURS
+    node = f"Cache node, {Cache().node}"
+    for question, cost in (
+        (CACHE, lambda known: known.of(node, hours)),
+        (
+            SLEEP[0],
+            lambda known: (
+                share
+                * (
+                    known.of("Fargate ARM, vCPU", hours * gateway.cpu / 1024)
+                    + known.of("Fargate ARM, GB", hours * gateway.memory / 1024)
+                    + known.of("Aurora Serverless v2, ACU", hours * LEAST_CAPACITY)
+                )
+            ),
+        ),
+    ):
+        virginia, tokyo = (whole(cost(prices_of(region))) for region in ("us-east-1", "ap-northeast-1"))
+        assert re.search(rf"\b{virginia} USD a month( less)? in us-east-1, {tokyo} in ap-northeast-1", question.help)
 
 
 def test_a_type_that_is_not_known_is_named(prod: Facts) -> None:

@@ -21,7 +21,7 @@ from ops.init.settings_file import function_of, quoted
 from stacks import CHECKOUT
 from stacks.company import SETTINGS, Company, load
 from stacks.litellm_config import COMING, PRICES_FROM, LiteLlmConfig
-from stacks.settings import Environment
+from stacks.settings import Cache, Environment, Sleep
 
 ANSWERS = Path(__file__).with_name("answers")
 COMPANIES = ("tokyo", "prod", "existing-vpc", "azure", "japan", "apis")
@@ -141,6 +141,10 @@ def test_everything_in_three_accounts(tmp_path: Path) -> None:
     ]
     assert prod.network.zones == ("ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d")
     assert [each.deletion_protection for each in (dev, stg, prod)] == [False, True, True]
+    assert [each.cache for each in (dev, stg, prod)] == [None, None, Cache()]
+    week = ("MON", "TUE", "WED", "THU", "FRI", "SAT")
+    sleep = Sleep(awake="08:00-20:00", days=week, timezone="Asia/Tokyo")
+    assert [each.sleep for each in (dev, stg, prod)] == [sleep, None, None]
     assert dev.onboarding and dev.onboarding.command == "/llm-account-dev"
     assert prod.onboarding and prod.onboarding.command == "/llm-account"
     assert prod.report and [plan.name for plan in prod.report.plans] == ["Claude Team Premium", "ChatGPT Business"]
@@ -152,6 +156,33 @@ def test_everything_in_three_accounts(tmp_path: Path) -> None:
     )
     assert config.alerting == ("slack", "email")
     assert {model.provider for model in config.models} == {"bedrock", "azure", "vertex_ai"}
+
+
+def test_the_hours_of_an_environment_that_sleeps(tmp_path: Path) -> None:
+    def asleep(**more: Any) -> Sleep | None:  # noqa: ANN401 - answers
+        folder = tmp_path / "company"
+        assert initialize(folder, least(size="small", deletion_protection=False, **more)) == 0
+        return load(folder).environments["prod"].sleep
+
+    assert asleep() is None
+    assert asleep(sleep=True) == Sleep(awake="09:00-19:00", timezone="Europe/Berlin")
+    assert asleep(sleep={"awake": None}) == Sleep()  # by commands alone
+    assert asleep(sleep={"awake": "22:00-23:30", "timezone": "UTC"}) == Sleep(awake="22:00-23:30")
+
+
+@pytest.mark.parametrize("size", ["small", "medium", "large"])
+def test_who_works_with_several_tasks_has_a_cache_unless_it_is_not_wanted(size: str, tmp_path: Path) -> None:
+    def caches(**more: Any) -> list[Cache | None]:  # noqa: ANN401 - answers
+        document = least(size=size, **more)
+        document["environments"] = {"stg": document["environments"]["prod"] | {"cache": False}} | {
+            "prod": document["environments"]["prod"] | {"hosted_zone": "p.example.eu", "hosted_zone_id": "Z0222222"}
+        }
+        folder = tmp_path / "company"
+        assert initialize(folder, document) == 0
+        return [each.cache for each in load(folder).environments.values()]
+
+    assert caches() == [None, None if size == "small" else Cache()]
+    assert caches(cache=False) == [None, None]
 
 
 def test_a_price_that_is_announced_to_change_is_written_with_its_day(tmp_path: Path) -> None:
@@ -372,8 +403,13 @@ def some_answers(seed: int) -> dict[str, Any]:
                 public=draw.choice([True, False]),
                 deletion_protection=draw.choice([True, False]),
                 monthly_budget=draw.choice([0.5, 100, 99_999.5, 1_000_000]),
+                cache=draw.choice([True, False]),
             ),
         }
+        if draw.random() < 0.3:
+            sleep = perhaps(awake=draw.choice(["00:00-01:00", "07:30-23:59", None]), timezone="Asia/Tokyo")
+            sleep = {} if sleep.get("awake", "") is None else sleep  # then there are no hours of a time zone
+            environments[name] |= {"size": "small", "deletion_protection": False, "sleep": sleep or True}
     document: dict[str, Any] = {
         "environments": environments,
         "bedrock": bedrock and (perhaps(geography=draw.choice(["global", "none"])) or True),
@@ -451,6 +487,15 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
         "environments.prod.management_cidrs: management_cidrs has 192.168.0.0/16, which cidrs does not let in: add it "
         "to cidrs or remove it",
     ),
+    (
+        least(size="large", sleep=True),
+        "environments.prod.sleep: it is not asked for with these answers: leave it out",
+    ),
+    (
+        least(size="small", deletion_protection=False, sleep={"awake": "9-19"}),
+        "environments.prod.sleep.awake: '9-19' is no hours: write from when to when, as in 08:00-20:00",
+    ),
+    (least(cache="redis"), "environments.prod.cache: 'redis' is neither yes nor no"),
     (least(size="huge"), "environments.prod.size: 'huge' is none of small, medium, large"),
     (least(public="perhaps"), "environments.prod.public: 'perhaps' is neither yes nor no"),
     (least(acount="1"), "environments.prod.acount: there is no such question: did you mean account"),
