@@ -27,7 +27,7 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "Tasks": (
         *("TasksMissing", "Cpu", "Memory", "DatadogIntake", "DatabaseUnreachable", "NatPorts", "NatInstance"),
-        *("TaskStoppedUntold", "DeploymentFailedUntold", "ServiceImpairedUntold"),
+        *("SpendDropped", "TaskStoppedUntold", "DeploymentFailedUntold", "ServiceImpairedUntold"),
         *("GatewaySleepErrors", "SleepUndelivered"),
     ),
     "Database": (
