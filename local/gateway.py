@@ -249,11 +249,11 @@ class LocalGateway:
             ca_key=self.outside.ca_file.with_name("ca.key"),
         )
 
-    def start_postgres(self) -> postgres.Postgres:
-        """Start its database, with the password that is among its secrets."""
+    def start_postgres(self, port: int | None = None) -> postgres.Postgres:
+        """Start its database, with the password that is among its secrets; at another port than its own, if given."""
         return postgres.start(
             self.state / "postgres" / "data",
-            port=self._database_port,
+            port=port or self._database_port,
             login=postgres.Login(
                 database=DATABASE_NAME, user=DATABASE_USERNAME, password=self.secret("DATABASE_PASSWORD")
             ),
