@@ -101,7 +101,8 @@ mkdir -p -- "$LITELLM_MIGRATION_DIR" "$LITELLM_UI_PATH" "$LITELLM_ASSETS_PATH" "
 
 # Where tasks share a Valkey, LiteLLM is told to use it: by a file, as its variables alone would have a task that starts
 # while the Valkey is away count for itself as long as it lives. The rest of them (REDIS_PORT, …) it adds by itself. The
-# company's modules are found beside its config.yaml.
+# company's modules are found beside its config.yaml. Sums of spend go through it to the database: what cannot be
+# written is put back there, while without it LiteLLM forgets it (`_commit_spend_updates_to_db_without_redis_buffer`).
 if [ -n "$shared" ]; then
     served=$HOME/config
     mkdir -p -- "$served" || fail 'the folder for the configuration could not be made: mount a volume at HOME.'
@@ -112,7 +113,8 @@ if [ -n "$shared" ]; then
 import sys, yaml
 document = yaml.safe_load(open(sys.argv[1], encoding="utf-8"))
 general = document.get("general_settings") or {}
-document["general_settings"] = {**general, "coordination_redis": {"host": "os.environ/REDIS_HOST"}}
+shared = {"coordination_redis": {"host": "os.environ/REDIS_HOST"}, "use_redis_transaction_buffer": True}
+document["general_settings"] = {**general, **shared}
 yaml.safe_dump(document, open(sys.argv[2], "w", encoding="utf-8"), allow_unicode=True, sort_keys=False)
 ' "$here/config.yaml" "$served/config.yaml" ||
         fail "config.yaml could not be read (Python's reason is above): make check tells what is wrong with it."

@@ -255,11 +255,11 @@ class LocalGateway:
             replica=bool(self.environment.cache and self.environment.cache.replica),
         )
 
-    def start_postgres(self) -> postgres.Postgres:
-        """Start its database, with the password that is among its secrets."""
+    def start_postgres(self, port: int | None = None) -> postgres.Postgres:
+        """Start its database, with the password that is among its secrets; at another port than its own, if given."""
         return postgres.start(
             self.state / "postgres" / "data",
-            port=self._database_port,
+            port=port or self._database_port,
             login=postgres.Login(
                 database=DATABASE_NAME, user=DATABASE_USERNAME, password=self.secret("DATABASE_PASSWORD")
             ),

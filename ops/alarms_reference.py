@@ -27,7 +27,7 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "Tasks": (
         *("TasksMissing", "Cpu", "Memory", "DatadogIntake", "DatadogRecordsLost", "DatabaseUnreachable"),
-        *("NatPorts", "NatInstance"),
+        *("NatPorts", "NatInstance", "SpendDropped"),
         *("TaskStoppedUntold", "DeploymentFailedUntold", "ServiceImpairedUntold"),
         *("GatewaySleepErrors", "SleepUndelivered"),
     ),

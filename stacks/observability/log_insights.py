@@ -18,6 +18,10 @@ DATABASE_FAILED = (
     '{ ($.level = "ERROR") && (($.message = "*Prisma*") || ($.message = "*prisma*") || ($.message = "*from DB*") || '
     '($.message = "*reach database server*")) }'
 )
+# Lines of LiteLLM about spend that it took from its memory and could not write: one of the traceback when the sums of
+# persons, keys and teams are gone (`_commit_spend_updates_to_db_without_redis_buffer` in db_spend_update_writer.py puts
+# nothing back), seen while the database was down, and its own word for what it gives up elsewhere.
+SPEND_DROPPED = '?"in _commit_spend_updates_to_db_without_redis_buffer" ?"Spend tracking - dropped"'
 # Lines of LiteLLM, seen while Valkey was away: five by each worker, then one each time that it tries again.
 CACHE_FAILED = (
     '{ ($.level = "ERROR") && (($.message = "*REDIS*") || ($.message = "*Redis*") || ($.message = "*get cache*")) }'

@@ -166,6 +166,14 @@ class ObservabilityStack(Stack):
             means="LiteLLM cannot work with the database: keys cannot be checked, spend is not written.",
             do="Look at the database on the dashboard; after a failover it is over within a minute.",
         )
+        self.alarms.make(
+            "SpendDropped",
+            counted(self, "SpendLost", litellm, log_insights.SPEND_DROPPED, name),
+            1,
+            means="Spend could not be added to the totals of people and keys: budgets let as much more through.",
+            why="One line is what a worker had to write, up to a minute's calls; LiteLLM does not try it again.",
+            do="When the database is back, set the totals by the sums of the day (docs/operations/usage-and-bill.md).",
+        )
         if cache:
             self.alarms.log(
                 "CacheUnreachable",

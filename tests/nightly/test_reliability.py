@@ -6,9 +6,11 @@ the other, and what is written in the background is waited for once.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -16,8 +18,10 @@ import pytest
 
 from local.gateway import LocalGateway
 from local.outside.records import Call, Fault
+from stacks.observability.log_insights import SPEND_DROPPED
 from tests.e2e.conftest import eventually
 from tests.load import PATH, Load, Outcome, Sum, broken, charged, logged
+from tests.nightly.way import full, moved
 from tests.soak.faults import BEGUN, frozen, killed
 
 CLAUDE, LUNA = "claude-haiku-5-5", "gpt-6-luna"  # each is the other's substitute
@@ -29,6 +33,9 @@ BEDROCK, ONE_REGION, AZURE = (
 CALLS = 12
 # Of a caller's own, so that nobody waits for a minute: what an entry of config.yaml says is obeyed in the same way.
 IMPATIENT = {"timeout": 4, "stream_timeout": 4}
+SLOW = 2.0  # seconds that each answer of a slow database takes more
+KNOWN_FOR = 75.0  # seconds: longer than a worker keeps what it knows of a key (60)
+SLIGHT = 1e-9  # US dollars that sums of floats may differ by
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,83 @@ def test_the_database_is_killed_and_comes_back(gateway: LocalGateway) -> None:
         load.wait(CALLS, like=lambda each: each.whole)
     answered_or_told(load.outcomes)
     check_books(gateway, user, Sum.of(outside.calls()))
+
+
+def test_the_database_moves_to_another_server_and_is_slow_there(gateway: LocalGateway) -> None:
+    """What Aurora's failover does: connections end, and the address leads elsewhere. There each answer takes 2 s."""
+    outside, user = gateway.outside, person("the database moves")
+    key, unknown = gateway.user_key(user), "sk-of-nobody-at-all"
+    outside.clear("calls")
+    with Load(gateway, key, [CLAUDE, LUNA]) as load:
+        load.wait(2 * CALLS)
+        with moved(gateway) as way:
+            assert eventually(lambda: gateway.api("GET", "/v1/models", key=unknown).status_code == 401)
+            load.wait(CALLS, like=lambda each: each.whole)
+            way.seconds = SLOW
+            load.go_on(KNOWN_FOR)  # until each worker has asked for the key again
+            refused = gateway.api("GET", "/v1/models", key=unknown)
+            assert refused.status_code in {401, 503}, refused.text
+            load.wait(CALLS, like=lambda each: each.whole)
+            way.seconds = 0
+            assert eventually(lambda: gateway.api("GET", "/v1/models", key=unknown).status_code == 401)
+        assert eventually(lambda: gateway.api("GET", "/v1/models", key=unknown).status_code == 401)  # it has moved back
+        load.wait(CALLS, like=lambda each: each.whole)
+    answered_or_told(load.outcomes)
+    check_books(gateway, user, Sum.of(outside.calls()))
+
+
+def test_the_database_has_no_connection_left(gateway: LocalGateway) -> None:
+    """Those that the workers have are enough, for keys that nobody knows too."""
+    outside, user = gateway.outside, person("the database is full")
+    key, unknown = gateway.user_key(user), "sk-of-nobody-at-all"
+    outside.clear("calls")
+    with Load(gateway, key, [CLAUDE, LUNA]) as load:
+        load.wait(2 * CALLS)
+        with full(gateway):
+            load.wait(2 * CALLS)
+            assert gateway.api("GET", "/v1/models", key=unknown).status_code in {401, 503}
+        assert eventually(lambda: gateway.api("GET", "/v1/models", key=unknown).status_code == 401)
+        load.wait(CALLS, like=lambda each: each.whole)
+    answered_or_told(load.outcomes)
+    check_books(gateway, user, Sum.of(outside.calls()))
+
+
+def spent(gateway: LocalGateway, user: str, key: str) -> tuple[float, float, float]:
+    """The totals of a person and of a key, by which budgets are held, and what the sums of the day come to."""
+    person = gateway.api("GET", "/user/info", params={"user_id": user}).json()["user_info"]["spend"]
+    of_key = gateway.api("GET", "/key/info", params={"key": key}).json()["info"]["spend"]
+    today = datetime.now(UTC).date()
+    dates = {"start_date": str(today - timedelta(days=1)), "end_date": str(today + timedelta(days=1))}
+    days = gateway.api("GET", "/user/daily/activity", params={**dates, "user_id": user, "page_size": 1000}).json()
+    return person, of_key, days["metadata"]["total_spend"]
+
+
+def test_totals_that_lack_spend_are_told_and_can_be_set(gateway: LocalGateway) -> None:
+    """LiteLLM forgets what it could not write of them (docs/reliability.md); docs/operations says what to do then."""
+    outside, user = gateway.outside, person("totals lack spend")
+    key = gateway.user_key(user)
+
+    def told() -> int:
+        lines = (line for file in gateway.emulator.logs.glob("*.log") for line in file.read_text().splitlines())
+        return sum(any(words in line for words in re.findall('"([^"]+)"', SPEND_DROPPED)) for line in lines)
+
+    before = told()
+    outside.clear("calls")
+    with Load(gateway, key, [LUNA]) as load:
+        load.wait(2 * CALLS)
+        with killed(gateway):
+            assert eventually(lambda: told() > before)  # a worker has tried to write, and has given up
+        assert eventually(lambda: gateway.api("GET", "/v1/models", key="sk-of-nobody-at-all").status_code == 401)
+        load.wait(CALLS, like=lambda each: each.whole)
+    due = Sum.of(outside.calls())
+    check_books(gateway, user, due)
+    of_person, of_key, of_days = spent(gateway, user, key)
+    assert of_person < of_days - SLIGHT
+    assert of_key == pytest.approx(of_person)
+    for path, whose in (("/user/update", {"user_id": user}), ("/key/update", {"key": key})):
+        answer = gateway.api("POST", path, json={**whose, "spend": of_days})
+        assert answer.is_success, answer.text
+    assert spent(gateway, user, key) == pytest.approx((of_days, of_days, of_days))
 
 
 def answered_or_told(outcomes: list[Outcome]) -> None:

@@ -45,6 +45,7 @@ ALARMS: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
     "DatadogIntake": ("DatadogFailed", "Sum", 300, 10, TWICE_OF_THREE),
     "DatadogRecordsLost": ("DatadogLost", "Sum", 300, 1, ONCE),
     "DatabaseUnreachable": ("DatabaseFailed", "Sum", 300, 10, TWICE_OF_THREE),
+    "SpendDropped": ("SpendLost", "Sum", 300, 1, ONCE),
     "LoginsRefused": ("LoginRefused", "Sum", 300, 10, TWICE_OF_THREE),
     **dict.fromkeys(
         ("TaskStoppedUntold", "DeploymentFailedUntold", "ServiceImpairedUntold"),
@@ -91,6 +92,14 @@ DATABASE_LINES = (
     "Giving up get_data(...) after 3 tries (prisma.errors.DataError: Can't reach database server at `db:5432`)",
     "litellm.proxy_server.py::add_deployment() - Error getting new models from DB - All connection attempts failed",
     "litellm.proxy.proxy_server.user_api_key_auth(): Exception occured - Can't reach database server at `db:5432`",
+)
+# A line of the traceback below `Job "update_spend (trigger: interval[0:01:02], …" raised an exception`, seen while the
+# database was down, and what LiteLLM says where it cannot tell whether a write was done.
+SPEND_LINES = (
+    '  File "/app/litellm/proxy/db/db_spend_update_writer.py", line 1836, in '
+    "_commit_spend_updates_to_db_without_redis_buffer",
+    '{"message": "Spend tracking - dropped 2 user_list_transactions increments: the failed statement may have applied '
+    'or the database refused the data, so re-sending it is not safe. Error: ", "level": "ERROR"}',
 )
 CACHE_LINES = (
     "LiteLLM Redis Caching: async increment_pipeline() - Got exception from REDIS: Error 111 connecting to cache:6379.",
@@ -541,6 +550,14 @@ def test_what_is_lost_to_datadog_is_counted_by_the_line_that_says_so(templates: 
     (lost,) = (each for each in filters if each["MetricTransformations"][0]["MetricName"] == "DatadogLost")
     assert lost["MetricTransformations"][0]["MetricValue"] == log_insights.LOST
     assert lost["FilterPattern"] == f"{{ {log_insights.LOST} > 0 }}"
+
+
+def test_lines_of_spend_that_is_lost_are_counted() -> None:
+    words = re.findall(r'\?"([^"]+)"', log_insights.SPEND_DROPPED)
+    assert [[word in line for word in words].count(True) for line in SPEND_LINES] == [1, 1]
+    # What waits and is written later.
+    later = "Spend tracking - failed to commit daily user spend updates. Re-queued 2 rows for retry on next tick."
+    assert not any(word in line for word in words for line in (later, *DATABASE_LINES, *CACHE_LINES))
 
 
 def test_the_access_log_is_read_into_its_columns(templates: Templates) -> None:

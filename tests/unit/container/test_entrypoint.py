@@ -320,6 +320,7 @@ def test_it_runs_with_every_shell_that_an_image_may_have(image: Image) -> None:
 
 
 SHARED = {"REDIS_HOST": "cache.example.internal", "REDIS_PORT": "6379", "REDIS_PASSWORD": "cache-password"}
+TOLD = {"coordination_redis": {"host": "os.environ/REDIS_HOST"}, "use_redis_transaction_buffer": True}
 PRINT_FILE = (
     *(sys.executable, "-c"),
     "import json, os, sys, yaml; p = sys.argv[1];"
@@ -332,7 +333,7 @@ def test_a_shared_valkey_is_told_to_litellm_by_its_configuration(image: Image) -
     (image.folder / "masking.py").write_text("datadog = None\n")
     document, beside = json.loads(run(image, *PRINT_FILE, **SHARED).stdout)
     own = yaml.safe_load((image.folder / "config.yaml").read_text())
-    assert document == own | {"general_settings": {"coordination_redis": {"host": "os.environ/REDIS_HOST"}}}
+    assert document == own | {"general_settings": TOLD}
     assert "masking.py" in beside  # where LiteLLM looks for the modules that the file names
 
 
@@ -343,7 +344,7 @@ def test_what_the_file_says_beside_a_shared_valkey_is_kept(image: Image) -> None
     assert document["general_settings"] == {
         "alerting": ["slack"],
         "n": "2026-12-01",
-        "coordination_redis": {"host": "os.environ/REDIS_HOST"},
+        **TOLD,
     }
 
 
