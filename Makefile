@@ -29,7 +29,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init import up down check test company unit templates e2e test-clients nightly soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy wake sleep smoke doctor drift destroy pipeline bench bench-gateway audit lock clean
+.PHONY: help setup init import up down check test company unit templates e2e test-clients nightly soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy wake sleep smoke doctor drift restore copies destroy pipeline bench bench-gateway audit lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,9 +89,6 @@ lint: .venv/.done node_modules/.done ## ruff, mypy, shellcheck, hadolint, action
 format: .venv/.done ## Put the Python files in shape
 	@ruff check --quiet --fix $(LINTED) && ruff format --quiet $(LINTED)
 
-copies: .venv/.done node_modules/.done ## Deploy what keeps the copies of ENV in its second region, once, before `database.copies` is deployed
-	@cdk deploy Copies-$(ENV) --require-approval $(or $(APPROVAL),broadening)
-
 snapshots: .venv/.done ## Accept the templates as they are now
 	@pytest -q tests/company/test_snapshots.py --snapshot-update
 
@@ -148,6 +145,12 @@ doctor: .venv/.done ## Check ENV's account: bootstrap, quotas, models, zone, mai
 
 drift: .venv/.done ## What somebody has changed in ENV past CloudFormation
 	@python -m ops.drift --env $(ENV) $(ARGS)
+
+restore: .venv/.done node_modules/.done ## Bring the database of ENV back: TO=2026-11-24T03:00:00Z, or from the copy in another region, REGION=…
+	@python -m ops.restoring --env $(ENV) $(if $(TO),--to $(TO)) $(if $(REGION),--region $(REGION)) $(ARGS)
+
+copies: .venv/.done node_modules/.done ## Deploy what keeps the copies of ENV's database in its second region, once, before `database.copies` is deployed
+	@cdk deploy Copies-$(ENV) --require-approval $(or $(APPROVAL),broadening)
 
 destroy: .venv/.done node_modules/.done ## Remove ENV, and list what stays on purpose
 	@python -m ops.destroy --env $(ENV) $(ARGS)

@@ -73,6 +73,8 @@ JAPANESE: Final[Mapping[str, str]] = {
     "smoke": "デプロイ済みのゲートウェイを確かめる: 稼働、バージョン、サインイン画面、各プロバイダー、費用の記録",
     "doctor": "アカウントを検査する: ブートストラップ、クォータ、モデル、ゾーン、メール、シークレット。問題ごとに対処を示す",
     "drift": "CloudFormation を通さずに変更されたものを表示する",
+    "restore": "データベースを戻す。`TO=2026-11-24T03:00:00Z` でその時点へ、`REGION=…` で別リージョンにあるコピーから。`ARGS=--rehearse` は試すだけで、使用中のものには触れない",
+    "copies": "環境のデータベースのコピーを置くものを、第 2 のリージョンにデプロイする。`database.copies` をデプロイする前に一度だけ行う",
     "destroy": "環境を削除し、意図して残すものを一覧表示する",
     "pipeline": "リリースを進めるものを、リリース用アカウントにデプロイする",
     "bench": "コールドスタートのインポート、関数のパッケージ、synth を測り、目標と比べる",
@@ -113,7 +115,7 @@ def commands(makefile: Path = MAKEFILE) -> Iterator[Command]:
     """The rules that say what they do, in the Makefile's order."""
     for rule in _RULE.finditer(makefile.read_text("utf-8")):
         recipe = rule["recipe"]
-        yield Command(tuple(rule["targets"].split()), rule["what"].strip(), "--env $(ENV)" in recipe)
+        yield Command(tuple(rule["targets"].split()), rule["what"].strip(), "$(ENV)" in recipe)
 
 
 def documents() -> dict[Path, str]:
