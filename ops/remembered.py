@@ -68,10 +68,12 @@ def is_known(kind: str, key: str) -> bool:
 def folder(kind: str, key: str, make: Callable[[Path], object]) -> Path:
     """The folder that `make` filled when it was asked with this key. It is for reading."""
     place = FOLDER / kind / key
-    if not place.is_dir():
-        with turn(kind, key):
-            if not place.is_dir():
-                _put(place, make)
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(place)  # what is being read is not the next to go
+        return place
+    with turn(kind, key):
+        if not place.is_dir():
+            _put(place, make)
     return place
 
 
@@ -103,9 +105,15 @@ def _put(place: Path, make: Callable[[Path], object]) -> None:
             made.mkdir()
         make(made)
         made.replace(place)
-    kept = sorted(place.parent.glob("[!.]*"), key=lambda each: each.stat().st_mtime, reverse=True)
+    kept = sorted(place.parent.glob("[!.]*"), key=_time, reverse=True)
     for each in kept[MOST if place.suffix else MOST_FOLDERS :]:
         shutil.rmtree(each, ignore_errors=True) if each.is_dir() else each.unlink(missing_ok=True)
+
+
+def _time(kept: Path) -> float:
+    with contextlib.suppress(FileNotFoundError):  # another process removes what is old, too
+        return kept.stat().st_mtime
+    return 0.0
 
 
 @cache

@@ -3,8 +3,13 @@
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 from unittest import mock
+
+import pytest
+from botocore.stub import Stubber
 
 from stacks import CHECKOUT
 
@@ -26,3 +31,15 @@ def load_handler(name: str) -> ModuleType:
     with mock.patch.dict(os.environ, ENVIRONMENT), mock.patch.dict(sys.modules, {spec.name: module}):
         spec.loader.exec_module(module)
     return module
+
+
+def stub_of(client: str) -> Any:  # noqa: ANN401 - pytest's fixtures have no common type
+    """A fixture: what this client of the module's `handler` fixture is answered, all of which has to be asked for."""
+
+    @pytest.fixture
+    def stub(handler: ModuleType) -> Iterator[Stubber]:
+        with Stubber(getattr(handler, client)) as stubber:
+            yield stubber
+            stubber.assert_no_pending_responses()
+
+    return stub

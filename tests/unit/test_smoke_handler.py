@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from tests.unit.handlers import load_handler
+from tests.unit.handlers import load_handler, stub_of
 
 KEY = "sk-the-key-of-this-test"
 PARAMETER = "/litellm/dev/SMOKE_KEY"
@@ -148,10 +148,7 @@ def handler() -> ModuleType:
     return load_handler("smoke")
 
 
-@pytest.fixture
-def ssm(handler: ModuleType) -> Iterator[Stubber]:
-    with Stubber(handler.ssm) as stubber:
-        yield stubber
+ssm = stub_of("ssm")
 
 
 @pytest.fixture

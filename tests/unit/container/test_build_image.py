@@ -126,7 +126,7 @@ esac""",
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
 
     def refused(self, *arguments: str) -> str:

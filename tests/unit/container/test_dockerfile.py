@@ -201,7 +201,7 @@ class Tools:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
 
     def refused(self) -> str:

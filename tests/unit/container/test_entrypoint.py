@@ -119,7 +119,7 @@ def execute(image: Image, argv: Sequence[str], **changes: str | None) -> subproc
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -310,7 +310,7 @@ def test_the_script_becomes_the_command_which_gets_sigterm(image: Image) -> None
         assert process.stdout is not None
         assert int(process.stdout.readline()) == process.pid
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(timeout=30) == 42
+        assert process.wait(timeout=120) == 42
 
 
 def test_it_runs_with_every_shell_that_an_image_may_have(image: Image) -> None:

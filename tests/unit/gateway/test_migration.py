@@ -1,7 +1,6 @@
 """The functions behind the migration custom resource, against botocore's own description of ECS and CloudFormation."""
 
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from tests.unit.handlers import load_handler
+from tests.unit.handlers import load_handler, stub_of
 
 STACK = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/litellm-dev-gateway/0123"
 TASK = "arn:aws:ecs:ap-northeast-1:123456789012:task/cluster/0123456789abcdef"
@@ -52,18 +51,8 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMIT_SECONDS", str(int(LIMIT.total_seconds())))
 
 
-@pytest.fixture
-def ecs(handler: ModuleType) -> Iterator[Stubber]:
-    with Stubber(handler.ecs) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
-
-
-@pytest.fixture
-def cloudformation(handler: ModuleType) -> Iterator[Stubber]:
-    with Stubber(handler.cloudformation) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
+ecs = stub_of("ecs")
+cloudformation = stub_of("cloudformation")
 
 
 def _event(kind: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - an event is JSON

@@ -1,13 +1,12 @@
 """The function that lets the gateway fall asleep and wakes it, against botocore's own description of the services."""
 
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
-from tests.unit.handlers import load_handler
+from tests.unit.handlers import load_handler, stub_of
 
 ARN = "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012"
 AWAKE_RULE, ASLEEP_RULE = f"{ARN}:listener-rule/app/l/1/2/aaaa", f"{ARN}:listener-rule/app/l/1/2/bbbb"
@@ -45,18 +44,8 @@ def variables(monkeypatch: pytest.MonkeyPatch, handler: ModuleType) -> None:
     monkeypatch.setattr(handler.time, "sleep", lambda _seconds: None)
 
 
-@pytest.fixture
-def scaling(handler: ModuleType) -> Iterator[Stubber]:
-    with Stubber(handler.scaling) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
-
-
-@pytest.fixture
-def balancing(handler: ModuleType) -> Iterator[Stubber]:
-    with Stubber(handler.balancing) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
+scaling = stub_of("scaling")
+balancing = stub_of("balancing")
 
 
 def is_first(balancing: Stubber, *, asleep: bool) -> None:

@@ -102,7 +102,7 @@ def test_a_profile_is_made_and_goes_with_its_stack(emulator: Emulator) -> None:
         deploy(emulator, "profile-again", {"P": profile(name="kept")})
     aws(emulator, "cloudformation").delete_stack(StackName="profile")
     aws(emulator, "cloudformation").get_waiter("stack_delete_complete").wait(
-        StackName="profile", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        StackName="profile", WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )
     with pytest.raises(ClientError, match="ResourceNotFound"):
         bedrock.get_inference_profile(inferenceProfileIdentifier=made["Arn"].rpartition("/")[2])
@@ -121,7 +121,7 @@ def test_a_version_is_made_anew_when_the_definition_changes_and_the_one_before_g
     wanted = {"Resources": template("two"), "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
     cloudformation.update_stack(StackName="versioned", TemplateBody=json.dumps(wanted))
     cloudformation.get_waiter("stack_update_complete").wait(
-        StackName="versioned", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        StackName="versioned", WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )
     (stack,) = cloudformation.describe_stacks(StackName="versioned")["Stacks"]
     after = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}

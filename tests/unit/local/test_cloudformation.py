@@ -180,5 +180,5 @@ def test_a_rule_tells_a_topic_that_lets_it_publish_without_a_condition(emulator:
 def _create(cloudformation: Any, name: str, template: Mapping[str, Any]) -> None:  # noqa: ANN401 - boto3's
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
     cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )

@@ -93,14 +93,14 @@ def run(docker: LocalDocker) -> Run:
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
-        assert time.monotonic() < end, "it has not come true within 20 s"
+        assert time.monotonic() < end, "it has not come true within 120 s"
         time.sleep(0.02)
 
 
 def lines(container: Container) -> list[str]:
-    container.wait(20)
+    container.wait(120)
     output = container.logs()
     assert isinstance(output, bytes)
     return output.decode().splitlines()
@@ -172,7 +172,7 @@ class TestEnvironment:
 
 def test_the_exit_code_is_the_first_process_own(run: Run) -> None:
     container = run("exit 3")
-    assert container.wait(20) == {"StatusCode": 3}
+    assert container.wait(120) == {"StatusCode": 3}
     assert container.status == "exited"
 
 
@@ -190,9 +190,9 @@ def test_output_is_streamed_as_lines_until_the_end(run: Run) -> None:
 
 
 class TestStop:
-    @pytest.fixture
-    def definition(self) -> Definition:
-        return Definition(stop_timeout=0.3)
+    @pytest.fixture(params=[120.0])  # seconds: what listens has the time that a slow machine needs
+    def definition(self, request: pytest.FixtureRequest) -> Definition:
+        return Definition(stop_timeout=request.param)
 
     def test_leaves_the_load_balancer_then_gets_sigterm(self, run: Run, stops: list[str]) -> None:
         container = run("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
@@ -203,11 +203,12 @@ class TestStop:
         assert container.wait() == {"StatusCode": 0}
         assert stops == ["task-app"]
 
+    @pytest.mark.parametrize("definition", [0.3], indirect=True)
     def test_is_killed_with_all_its_processes_when_it_does_not_listen(self, run: Run) -> None:
         container = run("trap '' TERM; sleep 600 & echo $!; while :; do wait; done")
         eventually(lambda: container.logs())
         container.stop()
-        assert container.wait(20) == {"StatusCode": 128 + signal.SIGKILL}
+        assert container.wait(120) == {"StatusCode": 128 + signal.SIGKILL}
         eventually(lambda: gone(int(lines(container)[0])))
 
     def test_nothing_starts_after_stop_all(self, docker: LocalDocker, run: Run) -> None:
@@ -324,7 +325,7 @@ class TestConfinement:
         container = run(
             'touch "$HOME/a" "$TMPDIR/b" && echo written >/dev/shm/$$ && rm /dev/shm/$$', HOME="/var/lib/litellm"
         )
-        assert (container.wait(20), lines(container)) == ({"StatusCode": 0}, [])
+        assert (container.wait(120), lines(container)) == ({"StatusCode": 0}, [])
 
     def test_it_writes_nowhere_else(self, run: Run, elsewhere: Path, tmp_path: Path) -> None:
         container = run(
@@ -455,3 +456,15 @@ def test_free_ports_are_outside_the_range_of_outgoing_connections() -> None:
     ports = free_ports(20)
     assert len({*ports}) == 20
     assert all(20000 <= port < 32000 for port in ports)
+
+
+def test_a_port_that_another_process_has_been_given_is_given_to_none() -> None:
+    """Though nothing listens on it yet."""
+    (port,) = free_ports(1)
+    program = (
+        "import secrets, sys; from local import ports; numbers = [int(sys.argv[1]) - 20000];"
+        "below = secrets.randbelow; secrets.randbelow = lambda count: numbers.pop() if numbers else below(count);"
+        "print(*ports.free_ports(1))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(port)], cwd=CHECKOUT, capture_output=True, check=True)
+    assert int(done.stdout) != port

@@ -156,7 +156,7 @@ def deploy(
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
     try:
         cloudformation.get_waiter("stack_create_complete").wait(
-            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
         )
     except WaiterError as failure:
         events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
@@ -321,8 +321,8 @@ def emulator_tasks(emulator: Emulator, service: str) -> int:
 
 
 def eventually(look: Callable[[], bool]) -> bool:
-    """Whether it is so within a minute: what the emulator does in the background takes its time."""
-    end = time.monotonic() + 60
+    """Whether it is so within some minutes: what the emulator does in the background takes its time."""
+    end = time.monotonic() + 240
     while not look() and time.monotonic() < end:
         time.sleep(0.1)
     return look()
@@ -496,7 +496,7 @@ def test_it_ends_though_a_request_is_under_way(tmp_path: Path) -> None:
         caller.sendall(b"POST / HTTP/1.1\r\nhost: sqs\r\ncontent-length: 9\r\n\r\n")
         httpx.get(f"{emulator.endpoint}/_ministack/health", trust_env=False)  # so the other, older, has been accepted
         emulator._process.terminate()
-        assert emulator._process.wait(30) == 0
+        assert emulator._process.wait(120) == 0
 
 
 def test_an_unknown_type_is_refused(emulator: Emulator) -> None:

@@ -35,7 +35,7 @@ from local.ports import free_ports
 from stacks.constructs.python_function import LAMBDA
 from tests.unit.local.test_emulator import OTHER, OWN, aws, deploy, get_att
 
-PATIENCE = 60.0  # seconds until something that was set going must have happened
+PATIENCE = 240.0  # seconds until something that was set going must have happened
 # A package as it is deployed: a folder of its own, and what it depends on beside it.
 PACKAGE = {
     "probe/__init__.py": "",
@@ -65,7 +65,7 @@ PACKAGE = {
             )
 
         def await_note(said):
-            end = time.monotonic() + 30
+            end = time.monotonic() + 120
             while time.monotonic() < end:
                 item = table.get_item(Key={"id": "notes"}, ConsistentRead=True).get("Item", {})
                 if said in item.get("said", []):

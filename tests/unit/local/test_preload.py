@@ -58,7 +58,7 @@ def run_server():
         case "serve":
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
             print("serving", flush=True)
-            time.sleep(60)
+            time.sleep(600)
         case "page":
             from litellm.proxy.login import page
             print(page(), flush=True)
@@ -71,7 +71,7 @@ def run_server():
             os.kill(os.getpid(), signal.SIGKILL)
 """,
 }
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 class Machine:

@@ -49,7 +49,7 @@ def create(emulator: Emulator, name: str, resources: Mapping[str, Any], account:
 
 def _ended(cloudformation: Any, waiter: str, name: str) -> tuple[str, list[str]]:  # noqa: ANN401 - a client
     with suppress(WaiterError):
-        cloudformation.get_waiter(waiter).wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        cloudformation.get_waiter(waiter).wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     reasons = [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"].endswith("_FAILED")]
     return cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"], reasons

@@ -120,7 +120,7 @@ def test_the_idle_connections_of_a_target_that_is_none_any_more_are_closed() -> 
     async def test(targets: Targets, target: Target) -> None:
         await ask(targets, target)
         await targets.forget([target.port])
-        await asyncio.wait_for(target.left.wait(), timeout=10)
+        await asyncio.wait_for(target.left.wait(), timeout=120)
         assert await ask(targets, target) == b"ok"
         assert target.connections == 2
 

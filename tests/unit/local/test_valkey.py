@@ -145,9 +145,9 @@ def test_it_ends_with_whoever_started_it(folder: Path) -> None:
         "valkey.start(port=int(sys.argv[2]), password='x' * 16, ca_certificate=folder / 'ca.pem',"
         " ca_key=folder / 'ca.key'); os._exit(0)"
     )
-    subprocess.run([sys.executable, "-c", program, str(folder), str(port)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program, str(folder), str(port)], check=True, timeout=300)
     listening = [each for each in psutil.process_iter(["cmdline"]) if "local.valkey" in (each.info["cmdline"] or ())]
-    _, alive = psutil.wait_procs([each for each in listening if _listens(each, port)], timeout=30)
+    _, alive = psutil.wait_procs([each for each in listening if _listens(each, port)], timeout=120)
     assert not alive
 
 

@@ -148,7 +148,7 @@ def test_what_is_left_of_it_goes_and_it_can_be_made(
     cloudformation, access = session.client("cloudformation"), Access(DEV, session)
     create = cloudformation.get_waiter("stack_create_complete")
     gone = cloudformation.get_waiter("stack_delete_complete")
-    patience: WaiterConfigTypeDef = {"Delay": 1, "MaxAttempts": 60}
+    patience: WaiterConfigTypeDef = {"Delay": 1, "MaxAttempts": 300}
 
     def attempt(resources: dict[str, Any]) -> str:
         body = json.dumps({"Resources": resources})

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as draw
 
 from ops.access import OpsError
@@ -27,6 +27,7 @@ from ops.importing.tree import Tree, scalars
 from stacks import CHECKOUT
 from stacks.company import load
 from stacks.litellm_config import PROVIDER_SETTINGS, LiteLlmConfig, Refusal, load_config
+from tests.searched import searched
 from tests.unit.litellm_config.documents import VARIABLES
 
 CORPUS = sorted((CHECKOUT / "tests/unit/litellm_config/corpus").glob("*.yaml"))
@@ -298,7 +299,7 @@ SECRETS = draw.text("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789",
 )
 
 
-@settings(max_examples=20, deadline=None)
+@searched(20, 500)
 @given(values=draw.lists(SECRETS, min_size=9, max_size=9, unique=True), used=draw.sets(draw.integers(0, 8), min_size=3))
 def test_no_secret_is_written_or_said(
     values: list[str], used: set[int], tmp_path_factory: pytest.TempPathFactory

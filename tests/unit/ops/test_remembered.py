@@ -140,3 +140,19 @@ def test_text_is_of_names_and_contents(tmp_path: Path, monkeypatch: pytest.Monke
         texts.add(remembered.text_of("folder"))
     assert len(texts) == 3
     assert "pyc" not in "".join(texts)
+
+
+def test_a_folder_that_is_asked_for_again_is_not_the_next_to_go(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asked is reading it."""
+    monkeypatch.setattr(remembered, "MOST_FOLDERS", 2)
+    for number, name in enumerate("ab"):
+        os.utime(remembered.folder("kind", name, lambda _: None), (number, number))
+    for name in "ac":
+        remembered.folder("kind", name, lambda _: None)
+    assert sorted(folder.name for folder in (place / "kind").iterdir()) == ["a", "c"]
+
+
+def test_what_another_process_has_removed_meanwhile_is_no_matter(place: Path) -> None:
+    (place / "kind").mkdir(parents=True)
+    (place / "kind" / "gone.json").symlink_to("nowhere")
+    assert remembered.document("kind", "key", lambda: 1) == 1
