@@ -26,6 +26,7 @@ from stacks.settings import (
     Bill,
     Environment,
     Gateway,
+    GeminiBill,
     GoogleBill,
     HostedZone,
     Ingress,
@@ -191,10 +192,12 @@ def _local_bill(base: Environment, bill: Bill) -> Bill:
     number = "00000000-0000-4000-8000-00000000000"
     azure = AzureBill(tenant=f"{number}1", client=f"{number}2", subscription=f"{number}3")
     project = base.providers.vertexai_project
+    table = f"{project}.billing.gcp_billing_export_resource_v1_000000"
     return bill.model_copy(
         update={
             "azure": azure if base.providers.azure_api_base else None,
-            "google": GoogleBill(table=f"{project}.billing.gcp_billing_export_resource_v1_000000") if project else None,
+            "google": GoogleBill(table=table) if project else None,
+            "gemini": GeminiBill(table=table, project=project) if project else None,
             "openai": OpenAiBill(),
             "anthropic": AnthropicBill(),
         }

@@ -20,11 +20,12 @@ from tests.e2e.test_completions import AZURE, BEDROCK, REGIONS, VERTEX, ask, ask
 
 OPUS, USER, TAG = "claude-opus-5-5", "bill@example.com", "calls-of-the-bill"
 TOOLS = "tools"  # and pass-through endpoints, which other tests of this gateway may have called
-PROVIDERS = ("bedrock", "azure", "vertex_ai", "openai", "anthropic")
+PROVIDERS = ("bedrock", "azure", "vertex_ai", "gemini", "openai", "anthropic")
 # Models that somebody adds in the admin UI: the example's config.yaml has none of these. Of one nobody shows a bill.
 ADDED = {
     "gpt-of-openai": "openai/gpt-5.5",
     "claude-of-anthropic": "anthropic/claude-opus-5-5",
+    "gemini-of-ai-studio": "gemini/gemini-3.8-flash",
     "mistral": "mistral/mistral-large-latest",
 }
 LONG = "A prefix that is worth a cache. " * 800  # 6400 tokens: Gemini 4 caches from 6,144 on
@@ -89,7 +90,11 @@ def bill(gateway: LocalGateway, day: date) -> Bill:
 def added(gateway: LocalGateway) -> Iterator[None]:
     """The models of providers whose bill is an organization's, and of one that shows none."""
     credentials, ids = gateway.outside.credentials, []
-    keys = {"openai": credentials.openai_api_key, "anthropic": credentials.anthropic_api_key}
+    keys = {
+        "openai": credentials.openai_api_key,
+        "anthropic": credentials.anthropic_api_key,
+        "gemini": credentials.gemini_api_key,
+    }
     for name, model in ADDED.items():
         parameters = {"model": model, "api_key": keys.get(model.partition("/")[0], credentials.mistral_api_key)}
         answer = gateway.api("POST", "/model/new", json={"model_name": name, "litellm_params": parameters})
@@ -170,7 +175,7 @@ def test_the_figures_hold(bill: Bill) -> None:
     assert (other["provider"], other["deployment"]) == ("mistral", ADDED["mistral"])
     assert float(other["counted_usd"]) > 0
     rows = [row for row in every if row["what"] == "model"]
-    of_organizations = {row["deployment"] for row in rows if row["provider"] in ("openai", "anthropic")}
+    of_organizations = {row["deployment"] for row in rows if row["provider"] in ("openai", "anthropic", "gemini")}
     assert of_organizations == {model for model in ADDED.values() if not model.startswith("mistral/")}
     by_region = {(row["provider"], row["region"]) for row in rows}
     assert {region for provider, region in by_region if provider == "bedrock"} == {*REGIONS, "all"}
@@ -207,7 +212,7 @@ def test_a_bill_that_cannot_be_read(bill: Bill, outside: OutsideWorld) -> None:
     answer, message, metric, text = bill()
     assert "Cost Management Reader" in answer["errorMessage"]
     assert "Missing scopes: api.usage.read" in answer["errorMessage"]
-    read = ("bedrock", "vertex_ai", "anthropic")
+    read = ("bedrock", "vertex_ai", "gemini", "anthropic")
     assert metric == dict.fromkeys(read, 0.0)
     assert "*Azure (OpenAI)* is not compared" in message
     assert "*OpenAI* is not compared" in message
