@@ -45,7 +45,9 @@ def figures(asked: Mapping[str, float], answers: Sequence[Answer], seconds: floa
     """
     good = [each for each in answers if each.is_good]
     took = {name: [each.seconds for each in good if each.lane == name] for name in asked}
-    looks = [STEP * number for number in range(int(seconds / STEP))]
+    # From when the first have ended: before that it fills, which the model does not reckon.
+    full = min(seconds / 2, max(max(each, default=0.0) for each in took.values()))
+    looks = [STEP * number for number in range(int(full / STEP), int(seconds / STEP))]
     in_hand = mean(sum(each.sent <= at < each.end for each in good) for at in looks)
     return {
         "processor time of one request, by the model, ms": 1000 * BUSY / sum(asked.values()),

@@ -26,6 +26,8 @@ def test_who_is_in_hand_is_counted_and_reckoned() -> None:
     found = model.figures({AGENT: 1.0, CHAT: 1.0}, answers, seconds=100, busy=0.47)
     assert found["requests in hand, by the model"] == pytest.approx(2.5)
     assert found["requests in hand, measured"] == pytest.approx(2.5, rel=0.02)
+    short = model.figures({AGENT: 1.0, CHAT: 1.0}, answers[:4] + answers[100:104], seconds=4, busy=0.47)
+    assert short["requests in hand, measured"] == pytest.approx(2.5, rel=0.02)  # while it fills there are fewer
     assert found["not answered, where the model has none, %"] == 0
     refused = [Answer(CHAT, due=1.0, sent=1.0, end=1.1, status=503)] * 200
     assert model.figures({AGENT: 1.0, CHAT: 1.0}, answers + refused, 100, 0.47)[
