@@ -38,13 +38,14 @@ class Asked(Permissions):
 
 
 def called(
-    arn: str, operation: str, body: Json, *, behind: str = "llama", ready: bool = True, **headers: str
+    arn: str, operation: str, body: Json, *, behind: str = "llama", ready: bool = True, guardrail: str = ""
 ) -> tuple[Answer, list[Check]]:
     permissions = Asked()
     bedrock = Bedrock(permissions=permissions)
     bedrock.add(PROVISIONED, "amazon.nova-2-lite-v1:0", ready=ready)
     bedrock.add(IMPORTED, behind, ready=ready)
-    signed = {"authorization": SIGNED, "x-amz-date": "20261128T000000Z", **headers}
+    signed = {"authorization": SIGNED, "x-amz-date": "20261128T000000Z"}
+    signed |= {"x-amzn-bedrock-guardrailidentifier": guardrail} if guardrail else {}
     request = Request(HOST, "POST", f"/model/{quote(arn, safe='')}/{operation}", {}, signed, json.dumps(body).encode())
     return bedrock.answer(request, bedrock.target(request)), permissions.checks
 
@@ -126,4 +127,4 @@ def test_an_arn_is_one_segment_of_the_path() -> None:
 
 def test_a_guardrail_of_invoke_is_not_left_out_in_silence() -> None:
     with pytest.raises(ApiError, match="to calls of Converse alone"):
-        called(IMPORTED, "invoke", CHAT, **{"x-amzn-bedrock-guardrailidentifier": "a1b2c3"})
+        called(IMPORTED, "invoke", CHAT, guardrail="a1b2c3")
