@@ -32,7 +32,7 @@ import fnmatch
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import litellm
@@ -169,9 +169,19 @@ def is_mistaken(model: str, request: Mapping[str, Any]) -> bool:
     return kind in MISTAKES and UNPAID not in words and not UNREADABLE.search(words)
 
 
-def _is_guarded() -> bool:
-    """Return whether a deployment names a guardrail of Bedrock."""
-    return any(reach.GUARDRAIL in each["litellm_params"] for each in routing.router().model_list)
+def _is_guarded(model: str | None) -> bool:
+    """Return whether a deployment names a guardrail of Bedrock: of a model, by any of its names, or at all."""
+    router = routing.router()
+    guarded = [each for each in router.model_list if reach.GUARDRAIL in each["litellm_params"]]
+    if model is None or not guarded:
+        return bool(guarded)
+    alias = (router.model_group_alias or {}).get(model)
+    asked = {model, alias.get("model") if isinstance(alias, dict) else alias}
+    return any(asked & {each["model_name"], *_names(each.get("model_info") or {})} for each in guarded)
+
+
+def _names(info: Mapping[str, Any]) -> Iterator[Any]:
+    yield from (info[name] for name in ("id", "team_public_model_name") if name in info)
 
 
 def _is_of(router: Any, deployment: str, request: Mapping[str, Any]) -> bool:  # noqa: ANN401

@@ -8,7 +8,9 @@ the company does not use, or to a provider that it has no contract with; and of 
 for which a deployment is left out for everybody (container/faults.py).
 
 A guardrail of Bedrock that an entry names (`guardrailConfig`) would be taken off in the same way, by a null in its
-place: where one of the entries names one, no request does.
+place: where one of the entries names one, no request does. And LiteLLM leaves it out of what it is asked in Anthropic's
+and in Google's format (its llms/bedrock/messages and google_genai/adapters know no guardrail): there such a model
+answers nobody, as whoever chose the route would choose to be without.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ CHOSEN = frozenset(
 )
 """Of an entry of config.yaml, what a request may not bring along."""
 GUARDRAIL = "guardrailConfig"
+UNGUARDED = frozenset({"anthropic_messages", "agenerate_content", "agenerate_content_stream"})
+"""Of CALLS, what LiteLLM asks without an entry's guardrail."""
 CALLS = frozenset(
     {
         *("acompletion", "atext_completion", "aembedding", "aresponses", "anthropic_messages"),
@@ -42,8 +46,10 @@ WORDS = "{} is not for a request to say: the gateway knows where it calls a mode
 """What a caller is told, with the parameter's name."""
 
 
-def refuse(request: Mapping[str, Any], call: object, guarded: Callable[[], bool]) -> None:
-    """Look at a request before it is given to a deployment; `guarded` tells whether one of them names a guardrail.
+def refuse(request: Mapping[str, Any], call: object, guarded: Callable[[str | None], bool]) -> None:
+    """Look at a request before it is given to a deployment.
+
+    `guarded` tells whether one of a model's deployments names a guardrail, or any at all.
 
     Raises
     ------
@@ -53,11 +59,17 @@ def refuse(request: Mapping[str, Any], call: object, guarded: Callable[[], bool]
     """
     if call not in CALLS:
         return
+    if call in UNGUARDED and guarded(str(request.get("model"))):
+        words = (
+            "This model is guarded in OpenAI's formats alone (guardrailConfig): ask it at /v1/chat/completions or "
+            "/v1/responses."
+        )
+        raise HTTPException(status_code=400, detail={"error": words})
     for part in _parts(request):
         for name in CHOSEN & part.keys():
             if part[name] is not None:
                 raise HTTPException(status_code=400, detail={"error": WORDS.format(name)})
-        if GUARDRAIL in part and guarded():  # also one that is null
+        if GUARDRAIL in part and guarded(None):  # also one that is null
             words = f"{GUARDRAIL} is not for a request to say: the gateway has guardrails of its own. Leave it out."
             raise HTTPException(status_code=400, detail={"error": words})
 

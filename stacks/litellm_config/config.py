@@ -34,7 +34,6 @@ class LiteLlmConfig:
     guardrails: tuple[Guardrail, ...]
     mcp_servers: tuple[McpServer, ...]
     pass_through: tuple[PassThrough, ...]
-    has_files: bool  # it says where files are kept, beside the models
     warnings: tuple[str, ...]
     silences: Mapping[str, Silence]  # by a model's name, how long a call can be silent at the most
 
@@ -51,7 +50,7 @@ class LiteLlmConfig:
     @property
     def llm_routes(self) -> tuple[str, ...]:
         """The routes that callers may ask, as patterns of the path: those that one of the models may serve."""
-        return routes.patterns(routes.opened(self.models, has_files=self.has_files))
+        return routes.patterns(routes.opened(self.models))
 
     def permissions(self, *, partition: str, account: str) -> tuple[Permission, ...]:
         """What the task's role is to be permitted, a statement each; `partition` and `account` may be CDK tokens."""

@@ -55,12 +55,6 @@ def _never(model: Model) -> bool:
     return False
 
 
-def always(model: Model) -> bool:
-    """Whatever the entry is."""
-    del model
-    return True
-
-
 def _by_its_names(model: Model) -> Iterator[str]:
     yield from (model.model, f"{model.provider}/{model.id}", model.id)
 
@@ -109,8 +103,6 @@ class Provider:
     """Where its credentials are made a token."""
     by_role: Callable[[Model], bool] = _never
     """Whether an entry is called with the credentials of the task's role, in the environment's own account."""
-    keeps_files: Callable[[Model], bool] = _never
-    """Whether LiteLLM can have an entry's provider keep files, and work on them in batches, with what the entry has."""
     region: tuple[str, ...] = ()
     """The parameter that says where an entry is called; none if its address does."""
 

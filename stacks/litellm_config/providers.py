@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
 from stacks.litellm_config.model import Model
-from stacks.litellm_config.provider import Address, Bill, Provider, Way, address, always
+from stacks.litellm_config.provider import Address, Bill, Provider, Way, address
 from stacks.litellm_config.rules import bedrock, own_hosts, servers, vertex
 from stacks.litellm_config.variables import REFERENCE, resolve
 
@@ -84,11 +84,6 @@ def _vertex_sign_in(model: Model) -> Iterator[Address]:
     yield Address("oauth2.googleapis.com")
 
 
-def _vertex_keeps_files(model: Model) -> bool:
-    """In a bucket that the entry names: the task has no variable for one."""
-    return "gcs_bucket_name" in model.parameters
-
-
 # --- Providers with an API of their own, and servers ---------------------------------------------------------------
 
 _AZURE_AI_BASE: Final = "AZURE_AI_API_BASE"
@@ -153,7 +148,6 @@ ROWS: Final = (
         settings={"AZURE_API_BASE": "azure_api_base"},
         texts=("azure_scope",),
         sign_in=_azure_sign_in,
-        keeps_files=always,
         priced_as=("azure", "azure_text"),
         listed=_listed_without_a_route,
         bill=Bill("Azure (OpenAI)", "Azure", setting="azure"),
@@ -175,7 +169,6 @@ ROWS: Final = (
         check=vertex.check,
         hosts=_vertex_hosts,
         sign_in=_vertex_sign_in,
-        keeps_files=_vertex_keeps_files,
         region=_LOCATION,
         priced_as=("vertex_ai",),
         parameters=("safety_settings",),
@@ -187,15 +180,13 @@ ROWS: Final = (
         "anthropic",
         "Anthropic",
         "api.anthropic.com",
-        keeps_files=always,
         bill=Bill("Anthropic", "Anthropic", setting="anthropic"),
     ),
-    _of_api("openai", "OpenAI", "api.openai.com", keeps_files=always, bill=Bill("OpenAI", "OpenAi", setting="openai")),
+    _of_api("openai", "OpenAI", "api.openai.com", bill=Bill("OpenAI", "OpenAi", setting="openai")),
     _of_api(
         "gemini",
         "Gemini (AI Studio)",
         "generativelanguage.googleapis.com",
-        keeps_files=always,
         bill=Bill("Google (Gemini API)", "Gemini", setting="gemini"),
     ),
     Provider(
@@ -211,7 +202,7 @@ ROWS: Final = (
         sign_in=_azure_sign_in,
         priced_as=("azure_ai",),
     ),
-    _of_api("mistral", "Mistral", "api.mistral.ai", keeps_files=always),
+    _of_api("mistral", "Mistral", "api.mistral.ai"),
     # What a company runs itself: at the address that each entry has, with a key or without. A server that speaks
     # OpenAI's format is as well called by openai/ and its own api_key.
     Provider(
@@ -221,7 +212,6 @@ ROWS: Final = (
         variables={"api_key": "HOSTED_VLLM_API_KEY"},
         settings={},
         check=servers.check,
-        keeps_files=always,
         priced_as=(),
     ),
     Provider(

@@ -117,7 +117,6 @@ def load_config(
         guardrails=asked,
         mcp_servers=tools,
         pass_through=endpoints,
-        has_files=bool(reading.document.get("files_settings")),
         warnings=findings.warnings(),
         silences=silences(
             found, reading.section("router_settings"), reading.section("litellm_settings"), request_timeout

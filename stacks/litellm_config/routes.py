@@ -142,20 +142,12 @@ class Operation:
     """The routes, by one of FORMS."""
     modes: tuple[str, ...] = ()
     """What a model that serves it is for, as in `model_info.mode` and LiteLLM's list of prices."""
-    serves: Callable[[Model], bool] | None = None
-    """Whether a model serves it, if its mode does not tell."""
     takes: Mapping[str, Take] = field(default_factory=dict)
     """What it takes beside the entry's own address and credentials, by the provider's name."""
 
     def is_open(self, models: Iterable[Model]) -> bool:
         """Whether one of the models may serve it, or it needs none. What nobody says the mode of may serve anything."""
-        if self.serves:
-            return any(map(self.serves, models))
         return not self.modes or any(model.mode is None or model.mode in self.modes for model in models)
-
-
-def _keeps_files(model: Model) -> bool:
-    return model.row.keeps_files(model)
 
 
 _INVOKE: Final = {"bedrock": Take(_invoked)}
@@ -208,16 +200,15 @@ OPERATIONS: Final = (
     ),
     Operation(name="speech", routes={PLAIN: ("audio/speech",)}, modes=("audio_speech",)),
     Operation(name="transcriptions", routes={PLAIN: ("audio/transcriptions",)}, modes=("audio_transcription",)),
-    Operation(name="files and batches", routes={KEPT: ("files", "batches")}, serves=_keeps_files),
     # A name may have a colon, so this is Google's form without v1beta too.
     Operation(name="models", routes={PLAIN: ("models(/[^/]+)?", "model/info")}),
 )
 """In the order in which the role's statements come."""
 
 
-def opened(models: Sequence[Model], *, has_files: bool = False) -> tuple[Operation, ...]:
-    """The operations that one of the models may serve; `has_files`: the file says where files are kept otherwise."""
-    return tuple(each for each in OPERATIONS if each.is_open(models) or (has_files and each.serves is _keeps_files))
+def opened(models: Sequence[Model]) -> tuple[Operation, ...]:
+    """The operations that one of the models may serve."""
+    return tuple(each for each in OPERATIONS if each.is_open(models))
 
 
 def patterns(operations: Iterable[Operation]) -> tuple[str, ...]:

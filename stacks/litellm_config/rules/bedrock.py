@@ -43,6 +43,13 @@ def check(reading: Reading, place: Place, model: Model) -> None:
     _check_credentials(reading, place, model)
     check_address(reading, place, model.parameters, "aws_bedrock_runtime_endpoint")
     check_guardrail(reading, (*place, "litellm_params", "guardrailConfig"), model.parameters.get("guardrailConfig"))
+    if model.parameters.get("guardrailConfig"):
+        reading.warn(
+            place,
+            f"LiteLLM {catalog()['litellm']} leaves guardrailConfig out at /v1/messages and generateContent, where the "
+            "gateway refuses the model: for tools that ask there write a guardrail of the kind bedrock",
+            at=("litellm_params", "guardrailConfig"),
+        )
     region = _region(reading, place, model)
     at = ("litellm_params", "model")
     if other := next((route for route in model.routes if route in OTHER_ROUTES), None):

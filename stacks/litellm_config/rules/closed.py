@@ -15,12 +15,18 @@ ROUTES: Final = {
     ("agent_list",): "/a2a",
     ("agents",): "/a2a",
     ("assistant_settings",): "/v1/assistants and /v1/threads",
+    ("files_settings",): "/v1/files and /v1/batches",
     ("finetune_settings",): "/v1/fine_tuning/jobs",
     ("search_tools",): "/v1/search",
     ("vector_store_registry",): "/v1/vector_stores",
 }
 """Parts of the file whose routes answer from the management ranges alone; OPERATIONS in stacks/litellm_config/routes.py
-has those that are open to all, and features.py beside it those that a setting opens."""
+has those that are open to all, and features.py beside it those that a setting opens.
+
+Of files and batches LiteLLM knows whose they are only by its managed files, whose hook (`enterprise.enterprise_hooks`
+in its proxy/hooks/__init__.py) is not in its package: an id of the provider's it hands on with the gateway's
+credentials, whoever asks (`validate_managed_id_requirement` in its proxy/openai_files_endpoints/common_utils.py), and
+it lists those of the whole account."""
 
 
 def check(reading: Reading) -> None:

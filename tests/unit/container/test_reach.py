@@ -47,7 +47,7 @@ def test_what_chooses_where_a_call_goes_is_refused(
     ]
     for place in places:
         with pytest.raises(RefusedError) as refused:
-            reach.refuse({**CHAT, **place}, call, lambda: False)
+            reach.refuse({**CHAT, **place}, call, lambda _: False)
         assert refused.value.status_code == 400
         assert refused.value.detail["error"].startswith(f"{name} is not for a request to say")
 
@@ -63,11 +63,11 @@ def test_what_chooses_where_a_call_goes_is_refused(
     ],
 )
 def test_everything_else_passes(reach: types.ModuleType, request_: dict[str, Any]) -> None:
-    reach.refuse(request_, "acompletion", lambda: True)
+    reach.refuse(request_, "acompletion", lambda _: True)
 
 
 def test_files_are_told_their_provider_by_litellm(reach: types.ModuleType) -> None:
-    reach.refuse({"custom_llm_provider": "azure"}, "acreate_file", lambda: True)
+    reach.refuse({"custom_llm_provider": "azure"}, "acreate_file", lambda _: True)
 
 
 GUARDED = {"guardrailConfig": {"guardrailIdentifier": "a1b2c3", "guardrailVersion": "1"}}
@@ -78,6 +78,18 @@ def test_no_request_takes_off_what_an_entry_is_guarded_by(reach: types.ModuleTyp
     """A null would be merged over the entry's as any other value."""
     for place in (named, {"extra_body": named}, {"litellm_params": named}, {"fallbacks": [{"model": "m", **named}]}):
         with pytest.raises(RefusedError) as refused:
-            reach.refuse({**CHAT, **place}, "acompletion", lambda: True)
+            reach.refuse({**CHAT, **place}, "acompletion", lambda _: True)
         assert refused.value.detail["error"].startswith("guardrailConfig is not for a request to say")
-        reach.refuse({**CHAT, **place}, "acompletion", lambda: False)
+        reach.refuse({**CHAT, **place}, "acompletion", lambda _: False)
+
+
+@pytest.mark.parametrize("call", ["anthropic_messages", "agenerate_content", "agenerate_content_stream"])
+def test_a_guarded_model_is_not_asked_where_litellm_leaves_its_guardrail_out(
+    reach: types.ModuleType, call: str
+) -> None:
+    with pytest.raises(RefusedError) as refused:
+        reach.refuse(CHAT, call, lambda model: model == CHAT["model"])
+    assert refused.value.detail["error"].startswith("This model is guarded in OpenAI's formats alone")
+    reach.refuse({**CHAT, "model": "gpt-6-luna"}, call, lambda model: model == CHAT["model"])
+    for other in ("acompletion", "aresponses"):
+        reach.refuse(CHAT, other, lambda model: model == CHAT["model"])

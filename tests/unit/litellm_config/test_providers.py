@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 from typing import Any
 
 import pytest
@@ -61,23 +60,6 @@ def test_litellm_has_its_prices_and_its_folders(row: Provider) -> None:
     listed = json.loads((INSTALLED / PRICE_MAP).read_text("utf-8")).values()
     assert set(row.priced_as) <= {str(model.get("litellm_provider")).partition("-")[0] for model in listed}
     assert all((INSTALLED / "llms" / folder).is_dir() for folder in row.folders or row.names)
-
-
-@needs_litellm
-@each_row
-def test_who_keeps_files_is_whom_litellm_has_do_it(row: Provider) -> None:
-    """Without it the web ACL would close the routes of files, which LiteLLM could serve; of Bedrock batches are refused
-    (stacks/litellm_config/rules/bedrock.py).
-    """
-    assert INSTALLED
-    types, utils = ((INSTALLED / name).read_text("utf-8") for name in ("types/utils.py", "utils.py"))
-    compatible = re.search(r"\nOPENAI_COMPATIBLE_BATCH_AND_FILES_PROVIDERS[^{]*\{([^}]*)\}", types)
-    own = re.search(r"def get_provider_files_config\(.*?return None", utils, re.DOTALL)
-    assert compatible
-    assert own
-    known = {"azure", *(name.lower() for name in re.findall(r"LlmProviders\.(\w+)", compatible[1] + own[0]))}
-    default = Provider.__dataclass_fields__["keeps_files"].default
-    assert (row.keeps_files is not default) == (row.name in known - {"bedrock"})
 
 
 # What repeats it

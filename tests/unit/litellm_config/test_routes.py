@@ -21,6 +21,7 @@ GOOGLE = ("/v1beta/models/m:generateContent", "/v1beta/models/m:streamGenerateCo
 CHAT = {*TEXT, *DEPLOYMENTS, *GOOGLE, "/responses/resp_1/input_items", "/chat/completions"}
 EMBEDDINGS = {"/v1/embeddings", "/openai/deployments/m/embeddings"}
 IMAGES = {"/v1/images/generations", "/images/edits"}
+# LiteLLM does not know whose they are.
 FILES = {"/v1/files", "/v1/batches/batch_1/cancel", "/files/file-1/content"}
 OTHERS = {
     "moderation": {"/v1/moderations"},
@@ -29,11 +30,11 @@ OTHERS = {
     "audio_transcription": {"/v1/audio/transcriptions"},
 }
 ALWAYS = {"/v1/models", "/models/m", "/v1/model/info"}
-PATHS = CHAT | EMBEDDINGS | IMAGES | FILES | ALWAYS | {path for paths in OTHERS.values() for path in paths}
+PATHS = CHAT | EMBEDDINGS | IMAGES | ALWAYS | {path for paths in OTHERS.values() for path in paths}
 
 
 def _open(config: LiteLlmConfig) -> set[str]:
-    return {path for path in PATHS if any(re.match(pattern, path) for pattern in config.llm_routes)}
+    return {path for path in PATHS | FILES if any(re.match(pattern, path) for pattern in config.llm_routes)}
 
 
 def _azure(**info: str) -> dict[str, Any]:
@@ -58,29 +59,33 @@ def _vertex(**parameters: str) -> dict[str, Any]:
         (bedrock("bedrock/amazon.titan-embed-text-v2:0", "us-west-2"), EMBEDDINGS),
         (bedrock("bedrock/amazon.nova-canvas-v1:0", "us-east-1"), CHAT | IMAGES),
         (bedrock(CLAUDE, "us-west-2", model_info={"mode": "embedding"}), EMBEDDINGS),
-        (_azure(base_model="azure/gpt-6-luna"), CHAT | FILES),
-        (_azure(mode="responses"), CHAT | FILES),
-        *((_azure(mode=mode), FILES | paths) for mode, paths in OTHERS.items()),
-        (_azure(mode="image_edit"), FILES | IMAGES),
-        (_azure(mode="realtime"), FILES),
+        (_azure(base_model="azure/gpt-6-luna"), CHAT),
+        (_azure(mode="responses"), CHAT),
+        *((_azure(mode=mode), paths) for mode, paths in OTHERS.items()),
+        (_azure(mode="image_edit"), IMAGES),
+        (_azure(mode="realtime"), set()),
         (_vertex(), CHAT),
-        (_vertex(gcs_bucket_name="acme-batches"), CHAT | FILES),
-        (_azure(mode="batch"), FILES),
+        (_vertex(gcs_bucket_name="acme-batches"), CHAT),
+        (_azure(mode="batch"), set()),
         # Of what nobody says what it is for, everything is open, as is of a word that LiteLLM does not know.
         (_azure(), PATHS - ALWAYS),
         (_azure(mode="imag"), PATHS - ALWAYS),
         (changed(gpt__litellm_params__model="azure/*"), PATHS - ALWAYS),
-        # Files are kept elsewhere too.
-        (bedrock(CLAUDE, "us-west-2") | {"files_settings": [{"custom_llm_provider": "openai"}]}, CHAT | FILES),
+        (bedrock(CLAUDE, "us-west-2") | {"files_settings": [{"custom_llm_provider": "openai"}]}, CHAT),
     ],
 )
 def test_a_route_is_open_if_a_listed_model_may_serve_it(load: Load, document: dict[str, Any], found: set[str]) -> None:
     assert _open(load(document)) == found | ALWAYS
 
 
+def test_a_bucket_for_files_is_told_to_be_for_operators(load: Load) -> None:
+    (told,) = (text for text in load(_vertex(gcs_bucket_name="acme-batches")).warnings if "gcs_bucket_name" in text)
+    assert "the web ACL keeps /v1/files and /v1/batches for the management ranges" in told
+
+
 def test_the_routes_of_several_models_are_those_of_each(load: Load) -> None:
     document = changed(gpt__model_info={"base_model": "azure/text-embedding-3-large"})
-    assert _open(load(document)) == CHAT | EMBEDDINGS | FILES | ALWAYS
+    assert _open(load(document)) == CHAT | EMBEDDINGS | ALWAYS
 
 
 def test_a_mode_that_litellm_does_not_know_is_told(load: Load) -> None:
