@@ -198,17 +198,19 @@ def test_without_the_valkey_everybody_is_answered_and_it_comes_back_by_itself(
     _, other = three.person()
     price = float(three.ask(0, other).headers["x-litellm-response-cost"])
     user, key = three.person()
+
+    def spent() -> float:
+        found = gateway.api("GET", "/user/info", params={"user_id": user}).json()
+        return float(found["user_info"]["spend"])
+
     answers = three.in_turn(key, 6)
+    # What goes through it to the database in the moment when it ends would be lost (decision 0057).
+    assert eventually(lambda: spent() == pytest.approx(6 * price))
     gateway.cache.stop()
     answers += three.in_turn(key, 30)
     gateway.cache.start()
     answers += three.in_turn(key, 6)
     assert [each.status_code for each in answers] == [200] * 42
     assert eventually(lambda: answered_of_a_limit(three, 20) == 20)
-
-    def spent() -> float:
-        found = gateway.api("GET", "/user/info", params={"user_id": user}).json()
-        return float(found["user_info"]["spend"])
-
     # What was spent while it was away is in the books as well, and once.
     assert eventually(lambda: spent() == pytest.approx(42 * price))
