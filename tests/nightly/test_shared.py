@@ -359,7 +359,14 @@ def test_while_the_valkey_is_away_everybody_is_answered_and_it_comes_back_by_its
     _, other = three.person()
     price = float(three.ask(0, other).headers["x-litellm-response-cost"])
     user, key = three.person()
+
+    def spent() -> float:
+        found = gateway.api("GET", "/user/info", params={"user_id": user}).json()
+        return float(found["user_info"]["spend"])
+
     answers = three.in_turn(key, 6)
+    # What goes through it to the database in the moment when it ends would be lost (decision 0057).
+    assert eventually(lambda: spent() == pytest.approx(6 * price))
     cache.stop() if lost == RESTART else cache.lose_primary()
     answers += three.in_turn(key, 30)
     cache.start() if lost == RESTART else cache.promote()
@@ -368,11 +375,6 @@ def test_while_the_valkey_is_away_everybody_is_answered_and_it_comes_back_by_its
     assert [each.status_code for each in answers] == [200] * 42
     assert eventually(three.shared)
     print(f"\n{lost}, until the tasks share again: {time.monotonic() - begin:.2f} s")
-
-    def spent() -> float:
-        found = gateway.api("GET", "/user/info", params={"user_id": user}).json()
-        return float(found["user_info"]["spend"])
-
     # What was spent while it was away is in the books as well, and once.
     assert eventually(lambda: spent() == pytest.approx(42 * price))
     cache.stop()

@@ -1,0 +1,133 @@
+"""Rows of docs/reliability.md: a task is killed or stuck, connections idle, a task starts without a database.
+
+The records of the providers are the truth here too. What a process that is killed had not written yet is lost, so that
+the books of such a test begin with a person who calls afterwards. The example's tasks have one worker each, and here
+there is one task: whoever calls while there is none is told.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+
+import psutil
+
+from local.gateway import LocalGateway
+from tests.e2e.conftest import eventually
+from tests.e2e.test_capacity import tasks
+from tests.load import Load, Outcome, Sum, logged
+from tests.nightly.test_reliability import CALLS, CLAUDE, LUNA, check_books, person
+from tests.soak.faults import killed
+from tests.soak.test_soak import workers
+
+IDLE = 2000  # connections
+# The load balancer's words for a task that it has lost, and for none.
+NO_TASK = {502, 503, 504}
+GAVE_UP = 0
+REPLACED_WITHIN = 400.0  # seconds: three health checks, and a start beside other work
+
+
+def serving(gateway: LocalGateway) -> psutil.Process | None:
+    """The worker of the only task that is in the target group; nothing while there is none."""
+    ports = tasks(gateway)
+    for pid in workers(gateway):
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            listening = {each.laddr.port for each in process.net_connections("tcp") if each.status == "LISTEN"}
+            if listening & {*ports}:
+                return process
+    return None
+
+
+def replaced(gateway: LocalGateway, before: psutil.Process) -> bool:
+    """Whether another worker serves."""
+    now = serving(gateway)
+    return now is not None and now.pid != before.pid
+
+
+def lost(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    return [each for each in outcomes if not each.whole]
+
+
+def the_worker(gateway: LocalGateway) -> psutil.Process:
+    found = eventually(lambda: serving(gateway), patience=REPLACED_WITHIN)
+    assert found
+    return found
+
+
+def goes_on(gateway: LocalGateway, name: str) -> None:
+    """A person's calls are answered, each, and are in the books."""
+    user = person(name)
+    key = gateway.user_key(user)
+    gateway.outside.clear("calls")
+    with Load(gateway, key, [CLAUDE, LUNA]) as load:
+        load.wait(2 * CALLS)
+    assert not lost(load.outcomes)
+    check_books(gateway, user, Sum.of(gateway.outside.calls()))
+
+
+def test_a_task_that_is_killed_takes_its_calls_along_and_is_replaced(gateway: LocalGateway) -> None:
+    user = person("a task is killed")
+    key, before = gateway.user_key(user), the_worker(gateway)
+    gateway.outside.clear("calls")
+    with Load(gateway, key, [CLAUDE, LUNA]) as load:
+        load.wait(2 * CALLS)
+        before.kill()
+        assert eventually(lambda: replaced(gateway, before), patience=REPLACED_WITHIN)
+        load.wait(CALLS, like=lambda each: each.whole)
+    missed = lost(load.outcomes)
+    print(Counter((each.status, each.streamed) for each in missed), len(load.outcomes))
+    assert missed
+    # A stream that had begun has its 200.
+    assert all(each.status in NO_TASK or (each.streamed and each.status == 200) for each in missed), missed
+    assert logged(gateway, user).calls <= Sum.of(gateway.outside.calls()).calls
+    goes_on(gateway, "after a task was killed")
+
+
+def test_a_task_that_is_stuck_holds_its_callers_and_is_replaced(gateway: LocalGateway) -> None:
+    """ECS ends it when it has failed its health checks."""
+    key, before = gateway.user_key(person("a task is stuck")), the_worker(gateway)
+    with Load(gateway, key, [CLAUDE, LUNA]) as load:
+        load.wait(2 * CALLS)
+        before.suspend()
+        assert eventually(lambda: replaced(gateway, before), patience=REPLACED_WITHIN)
+        load.wait(CALLS, like=lambda each: each.whole)
+    missed = lost(load.outcomes)
+    print(Counter((each.status, each.streamed, each.words[:80]) for each in missed), len(load.outcomes))
+    assert missed
+    assert all(each.status in {GAVE_UP, *NO_TASK} or (each.streamed and each.status == 200) for each in missed), missed
+    goes_on(gateway, "after a task was stuck")
+
+
+def test_idle_connections_hurt_nobody(gateway: LocalGateway) -> None:
+    """Those of clients the load balancer keeps for itself; here a task is given them."""
+    key, (port,) = gateway.user_key(person("beside idle connections")), tasks(gateway)
+    with ExitStack() as held:
+        for _ in range(IDLE):
+            held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        with Load(gateway, key, [CLAUDE, LUNA]) as load:
+            load.wait(2 * CALLS)
+    assert not lost(load.outcomes)
+    goes_on(gateway, "after idle connections")
+
+
+def complaints(gateway: LocalGateway) -> int:
+    """How many lines of the log have something to say of the database."""
+    lines = (line for file in gateway.emulator.logs.glob("*.log") for line in file.read_text().splitlines())
+    return sum(bool(re.search("prisma|database", line, re.IGNORECASE)) for line in lines)
+
+
+def test_a_task_that_starts_while_the_database_is_away_recovers_by_itself(gateway: LocalGateway) -> None:
+    """The only task is killed, and what ECS starts in its place finds no database."""
+    key, before = gateway.user_key(person("a task starts")), the_worker(gateway)
+    with killed(gateway):
+        before.kill()
+        assert eventually(lambda: not before.is_running(), patience=REPLACED_WITHIN)
+        known = complaints(gateway)
+        assert eventually(lambda: complaints(gateway) > known, patience=REPLACED_WITHIN)
+    assert eventually(lambda: gateway.api("GET", "/v1/models", key=key).is_success, patience=REPLACED_WITHIN)
+    the_worker(gateway)
+    goes_on(gateway, "after a start without a database")
