@@ -19,7 +19,7 @@ from ops.secrets import Parameter, Store
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
-    from mypy_boto3_route53.type_defs import ResourceRecordSetTypeDef
+    from mypy_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef
 
 
 def newest_copy(session: boto3.Session, environment: Environment, to: datetime | None) -> Copy:
@@ -99,7 +99,7 @@ class Records:
         self._client = session.client("route53")
         self._zone = environment.hosted_zone.id
 
-    def in_the_way(self, stacks: Iterable[StackArtifact]) -> list[ResourceRecordSetTypeDef]:
+    def in_the_way(self, stacks: Iterable[StackArtifact]) -> list[ResourceRecordSetOutputTypeDef]:
         """Records that these stacks are to make, and that are there: CloudFormation makes none over another."""
         wanted = set()
         for stack in stacks:
@@ -115,7 +115,7 @@ class Records:
             if (record["Name"].rstrip("."), record["Type"]) in wanted
         ]
 
-    def remove(self, records: Iterable[ResourceRecordSetTypeDef]) -> None:
+    def remove(self, records: Iterable[ResourceRecordSetOutputTypeDef]) -> None:
         """Remove them, all in one change."""
         changes: list[Any] = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
         if changes:

@@ -6,18 +6,13 @@ import os
 import re
 import subprocess
 import sys
-import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from local.gateway import LocalGateway
-from ops.restoring.tasks import Tasks
 from stacks import CHECKOUT
-from stacks.company import LOCAL, environments
 from stacks.settings import DATABASE_NAME, DATABASE_USERNAME
 from tests.e2e.conftest import callers, template_of, update_stack
 
@@ -159,15 +154,3 @@ def test_a_task_of_ones_own_looks_into_a_database(gateway: LocalGateway, operato
     assert re.search(r"^\d+  \S+ \S+  \d{3}$", found, re.MULTILINE), found
     assert found.endswith("\t0\n")
     assert "Skipping server startup" in operator.types("\n".join((names, *migrate)))
-
-
-def test_make_restore_looks_into_a_database_and_migrates_it(
-    gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in gateway.access.items():
-        monkeypatch.setenv(name, value)
-    environment = environments()[LOCAL]
-    tasks = Tasks(boto3.Session(region_name=environment.region), environment, partial(time.sleep, 0.2))
-    (cluster,) = boto3.client("rds").describe_db_clusters(DBClusterIdentifier="litellm-local")["DBClusters"]
-    tasks.migrate(cluster["Endpoint"])
-    assert re.fullmatch(r"\d+, \S+ \S+, \d{3}", tasks.look(cluster["Endpoint"]).strip())

@@ -1,6 +1,7 @@
 """`make restore`: the database restored beside the one in use, taking its place, and brought up in another region."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,11 @@ class World:
             values[Name.rsplit("/", 1)[-1]] = Value
             return {}
 
-        given = {"get_parameter": get, "describe_parameters": describe, "put_parameter": put}
+        given: dict[str, Callable[..., Any]] = {
+            "get_parameter": get,
+            "describe_parameters": describe,
+            "put_parameter": put,
+        }
         return {("ssm", f"{method}{region}"): answer for method, answer in given.items()}
 
     def _change(self, ChangeBatch: Any, **_: Any) -> Any:  # noqa: ANN401, N803
@@ -325,8 +330,8 @@ def test_a_task_that_fails_ends_it_before_anything_took_a_place(
 
 def test_a_cluster_that_cannot_become_available_is_told(world: World) -> None:
     world.rds.clusters[f"{NOW}-restored"] = {"Status": "restore-error"}
-    world.rds._state = lambda *_: {}  # type: ignore[method-assign,assignment]
-    world.rds.members = lambda _: []  # type: ignore[method-assign,assignment]
+    world.rds._state = lambda *_: {}  # type: ignore[method-assign]
+    world.rds.members = lambda _: []  # type: ignore[method-assign]
     with pytest.raises(OpsError, match=r"litellm-prod-restored is restore-error: its events in RDS"):
         world.clusters.make(Second(None), "password")
 
