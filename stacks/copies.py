@@ -19,13 +19,8 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from stacks.settings import Copies, Environment
+from stacks.settings.gateway import COPY_BEGINS_WITHIN, COPY_ENDS_WITHIN
 
-# AWS Backup's least: a job begins within an hour of its time. It is given up after that and two more hours, which a
-# database of some hundred GB takes to be copied as a whole: of Aurora each copy into another region is a full one.
-# https://docs.aws.amazon.com/aws-backup/latest/devguide/API_BackupRule.html
-# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-copy-snapshot.html
-BEGINS_WITHIN = Duration.hours(1)
-ENDS_WITHIN = Duration.hours(3)
 # The minute is after Aurora's own backup has begun (`BACKUP_WINDOW`), not with everybody else's at the full hour.
 MINUTE = "40"
 FIRST_HOUR = 18
@@ -93,8 +88,8 @@ def take_copies(
                 rule_name="copy",
                 backup_vault=vault,
                 schedule_expression=events.Schedule.cron(minute=MINUTE, hour=hours_of(copies.every_hours)),
-                start_window=BEGINS_WITHIN,
-                completion_window=ENDS_WITHIN,
+                start_window=Duration.hours(COPY_BEGINS_WITHIN),
+                completion_window=Duration.hours(COPY_ENDS_WITHIN),
                 delete_after=KEPT_HERE,
                 copy_actions=[
                     backup.BackupPlanCopyActionProps(

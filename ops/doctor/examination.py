@@ -11,6 +11,7 @@ from botocore import exceptions as aws
 from ops.access import OpsError, explain
 from ops.doctor.account import WORKERS, Account, Check
 from ops.doctor.bootstrap import LINKED_ROLES, bootstrap, trust
+from ops.doctor.copies import copies
 from ops.doctor.domain import certificate, hosted_zone
 from ops.doctor.finding import Finding, Mark
 from ops.doctor.messages import mail, slack_workspace
@@ -32,6 +33,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "bootstrap's trust": trust,
     **{role.what: role for role in LINKED_ROLES},
     "secrets": secrets,
+    "second region": copies,
     "hosted zone": hosted_zone,
     "certificate": certificate,
     "mail": mail,

@@ -135,9 +135,7 @@ class Clusters:
             "DBClusterParameterGroupName": original["DBClusterParameterGroup"],
             "KmsKeyId": original["KmsKeyId"],
             "ServerlessV2ScalingConfiguration": {
-                key: scaling[key]  # type: ignore[literal-required]
-                for key in ("MinCapacity", "MaxCapacity", "SecondsUntilAutoPause")
-                if key in scaling
+                key: scaling[key] for key in ("MinCapacity", "MaxCapacity", "SecondsUntilAutoPause") if key in scaling
             },
             "EnableCloudwatchLogsExports": original["EnabledCloudwatchLogsExports"],
             "CopyTagsToSnapshot": original["CopyTagsToSnapshot"],

@@ -19,7 +19,7 @@ from ops.secrets import Parameter, Store
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
-    from mypy_boto3_route53.type_defs import ResourceRecordSetTypeDef
+    from mypy_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef
 
 
 def newest_copy(session: boto3.Session, environment: Environment, to: datetime | None) -> Copy:
@@ -41,11 +41,9 @@ def newest_copy(session: boto3.Session, environment: Environment, to: datetime |
             for point in page["RecoveryPoints"]
             if point["Status"] == "COMPLETED"
         ]
-    except client.exceptions.ResourceNotFoundException:
-        raise OpsError(f"there is no vault {where}: database.copies was not there (docs/settings.md).") from None
     except aws.ClientError as error:
-        # So AWS Backup answers for a vault that is not there, too: it does not tell which.
-        if error.response["Error"]["Code"] != "AccessDeniedException":
+        # AWS Backup answers either for a vault that is not there: it does not tell strangers which there are.
+        if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "AccessDeniedException"):
             raise
         raise OpsError(
             f"the vault {where} is not there, or these credentials may not see it: copies are made by database.copies."
@@ -80,8 +78,10 @@ def carry_over(store: Store, other: Store, names: Iterable[str]) -> Iterator[str
 def _value(store: Store, name: str) -> str | None:
     try:
         answer = store.client.get_parameter(Name=store.environment.parameter(name), WithDecryption=True)
-    except store.client.exceptions.ParameterNotFound:
-        return None
+    except aws.ClientError as error:
+        if error.response["Error"]["Code"] == "ParameterNotFound":
+            return None
+        raise
     return answer["Parameter"]["Value"]
 
 
@@ -99,7 +99,7 @@ class Records:
         self._client = session.client("route53")
         self._zone = environment.hosted_zone.id
 
-    def in_the_way(self, stacks: Iterable[StackArtifact]) -> list[ResourceRecordSetTypeDef]:
+    def in_the_way(self, stacks: Iterable[StackArtifact]) -> list[ResourceRecordSetOutputTypeDef]:
         """Records that these stacks are to make, and that are there: CloudFormation makes none over another."""
         wanted = set()
         for stack in stacks:
@@ -115,7 +115,7 @@ class Records:
             if (record["Name"].rstrip("."), record["Type"]) in wanted
         ]
 
-    def remove(self, records: Iterable[ResourceRecordSetTypeDef]) -> None:
+    def remove(self, records: Iterable[ResourceRecordSetOutputTypeDef]) -> None:
         """Remove them, all in one change."""
         changes: list[Any] = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
         if changes:

@@ -41,6 +41,12 @@ MOST_IN_FLIGHT = 1000
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
 LEAST_CAPACITY = 0.5
 
+# Within how many hours of its time AWS Backup begins with a copy, which is its least, and after how many it gives a
+# snapshot up: the CompletionWindowMinutes of AWS Backup's BackupRule count from its time.
+# https://docs.aws.amazon.com/aws-backup/latest/devguide/API_BackupRule.html
+COPY_BEGINS_WITHIN = 1
+COPY_ENDS_WITHIN = 3
+
 # LiteLLM's database in the cluster, and the user that owns it.
 DATABASE_NAME = "litellm"
 DATABASE_USERNAME = "litellm"

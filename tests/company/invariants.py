@@ -1078,7 +1078,7 @@ def _closed_too_soon(deployed: Deployed, load_balancer: str, idle: int) -> Itera
 NOT_TAGGABLE: Final = {
     *("AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
     *("AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::Athena::NamedQuery", "AWS::Bedrock::GuardrailVersion"),
-    "AWS::Budgets::Budget",
+    *("AWS::Backup::BackupSelection", "AWS::Budgets::Budget"),
     *("AWS::EC2::Route", "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"),
     *("AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCGatewayAttachment"),
     *("AWS::ECS::ClusterCapacityProviderAssociations", "AWS::Glue::Database", "AWS::Glue::Table"),
@@ -1113,7 +1113,8 @@ def everything_has_the_tags(deployed: Deployed) -> Iterator[str]:
 
 
 def _tags(properties: dict[str, Any]) -> dict[str, str]:
-    tags = properties.get("Tags", {})
+    kinds = ("Tags", "BackupPlanTags", "BackupVaultTags")
+    tags = next((properties[kind] for kind in kinds if kind in properties), {})
     return tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,6 +18,7 @@ from ops.doctor import bootstrap, domain, models, roles
 from ops.doctor.__main__ import main
 from ops.doctor.account import Account
 from ops.doctor.bootstrap import LINKED_ROLES, LinkedRole
+from ops.doctor.copies import copies
 from ops.doctor.examination import examine
 from ops.doctor.finding import Finding, Mark
 from ops.doctor.messages import slack_workspace
@@ -28,7 +29,7 @@ from ops.secrets import required_secrets
 from stacks.company import environments, promotion
 from stacks.litellm_config import load_config
 from stacks.litellm_config.made import Made
-from stacks.settings import Environment, ExistingVpc, Gateway
+from stacks.settings import Copies, Database, Environment, ExistingVpc, Gateway
 from tests.unit.fake_aws import Answer, Answers, FakeAws, refusal
 
 PROD = environments()["prod"]
@@ -510,6 +511,47 @@ def test_a_slack_workspace_has_to_let_the_alarms_in(state: str, mark: Mark) -> N
     answers = {("chatbot", "describe_slack_workspaces@us-east-2"): {"SlackWorkspaces": [workspace]}}
     (found,) = slack_workspace(account(PROD, answers))
     assert found.mark is mark
+
+
+COPYING = PROD.model_copy(update={"database": Database(copies=Copies(region="ap-northeast-3", every_hours=6))})
+SECRETS = [secret(name, environment=COPYING) for name in required_secrets(COPYING)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "secrets", "found"),
+    [
+        (timedelta(hours=7), SECRETS, [(Mark.WELL, "")]),
+        (timedelta(hours=11), SECRETS, [(Mark.PROBLEM, "look at AWS Backup's jobs in ap-northeast-1")]),
+        (None, SECRETS, [(Mark.PROBLEM, "look at AWS Backup's jobs in ap-northeast-1")]),
+        (
+            timedelta(hours=1),
+            SECRETS[1:],
+            [(Mark.WELL, ""), (Mark.PROBLEM, "run `make restore ENV=prod ARGS=--prepare`.")],
+        ),
+        (refusal("ResourceNotFoundException"), SECRETS, [(Mark.PROBLEM, "run `make copies ENV=prod`.")]),
+    ],
+    ids=["young", "old", "none", "a secret is missing", "no vault"],
+)
+def test_a_second_region_is_ready_or_says_what_is_missing(
+    answer: timedelta | Exception | None, secrets: list[dict[str, Any]], found: list[tuple[Mark, str]]
+) -> None:
+    def points(**_: Any) -> Any:  # noqa: ANN401 - an answer
+        if isinstance(answer, Exception):
+            return answer
+        whole = [{"CreationDate": datetime.now(UTC) - answer, "Status": "COMPLETED"}] if answer else []
+        return {"RecoveryPoints": [*whole, {"CreationDate": datetime.now(UTC), "Status": "PARTIAL"}]}
+
+    answers: Answers = {
+        ("backup", "list_recovery_points_by_backup_vault@ap-northeast-3"): points,
+        ("ssm", "describe_parameters@ap-northeast-3"): {"Parameters": secrets},
+    }
+    told = list(copies(account(COPYING, answers)))
+    assert [finding.mark for finding in told] == [mark for mark, _ in found]
+    assert all(finding.remedy.startswith(remedy) for finding, (_, remedy) in zip(told, found, strict=True))
+
+
+def test_without_copies_there_is_no_second_region() -> None:
+    assert list(copies(account(PROD, {}))) == []
 
 
 def account(environment: Environment, answers: dict[Any, Any]) -> Account:

@@ -1,6 +1,7 @@
 """`make restore`: the database restored beside the one in use, taking its place, and brought up in another region."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from ops.secrets import required_secrets
 from ops.smoke import Check, Report
 from stacks.company import environments
 from stacks.settings import Copies, Database, Environment, Network
-from tests.unit.ops.fake_aws import LAST, Rds, Session, refused, summaries
+from tests.unit.fake_aws import Answers, FakeAws, refusal
+from tests.unit.ops.fake_rds import LAST, Rds, summaries
 
 PROD = environments()["prod"]
 NOW = "litellm-prod"
@@ -33,6 +35,11 @@ RECORD = {"Name": "llm.example.com.", "Type": "A", "ResourceRecords": [{"Value":
 OTHER_RECORD = {"Name": "www.example.com.", "Type": "A", "ResourceRecords": [{"Value": "192.0.2.2"}]}
 
 
+def changes(method: str) -> bool:
+    """Whether it changes something, by its name."""
+    return not method.startswith(("describe", "get", "list"))
+
+
 class World:
     """An account with prod in it, and what was done with it."""
 
@@ -47,41 +54,42 @@ class World:
         self.removed: list[Any] = []
         self.cdk: list[str] = []
         self.waited = 0
-        self.session = Session(
-            {
-                "sts": {"GetCallerIdentity": lambda: {"Account": environment.account}},
-                "rds": self.rds.answers(),
-                "cloudformation": {"DescribeStacks": self._stack, "ListStackResources": self._resources},
-                "ssm": self._parameters(self.secrets),
-                f"ssm@{OSAKA}": self._parameters(self.secrets if environment.region == OSAKA else self.elsewhere),
-                "ecs": {
-                    "DescribeServices": lambda **_: {
-                        "services": [
-                            {"deployments": [1], "runningCount": 2, "desiredCount": 2, "networkConfiguration": {}}
-                        ]
-                    },
-                    "RunTask": self._run,
-                    "DescribeTasks": lambda **_: {
-                        "tasks": [{"lastStatus": "STOPPED", "containers": [{"exitCode": self.exit_code}]}]
-                    },
-                    "UpdateService": lambda **_: {},
-                },
-                "logs": {"GetLogEvents": lambda **_: {"events": [{"message": "4, 2026-11-24 02:59, 213"}]}},
-                "backup": {"ListRecoveryPointsByBackupVault": self._points},
-                "route53": {
-                    "ListResourceRecordSets": lambda **_: {"ResourceRecordSets": [RECORD, OTHER_RECORD]},
-                    "ChangeResourceRecordSets": lambda HostedZoneId, ChangeBatch: self.removed.extend(  # noqa: N803
-                        ChangeBatch["Changes"]
-                    ),
-                },
-            }
-        )
+        there = self.secrets if environment.region == OSAKA else self.elsewhere
+        service = {"deployments": [{}], "runningCount": 2, "desiredCount": 2, "networkConfiguration": {}}
+        answers: Answers = {
+            ("sts", "get_caller_identity"): {"Account": environment.account},
+            ("cloudformation", "describe_stacks"): self._stack,
+            ("cloudformation", "list_stack_resources"): self._resources,
+            **self._parameters(self.secrets),
+            **self._parameters(there, f"@{OSAKA}"),
+            ("ecs", "describe_services"): {"services": [service]},
+            ("ecs", "run_task"): self._run,
+            ("ecs", "describe_tasks"): lambda **_: {
+                "tasks": [{"lastStatus": "STOPPED", "containers": [{"exitCode": self.exit_code}]}]
+            },
+            ("ecs", "update_service"): {},
+            ("logs", "get_log_events"): {"events": [{"message": "4, 2026-11-24 02:59, 213"}]},
+            ("backup", "list_recovery_points_by_backup_vault"): self._points,
+            ("route53", "list_resource_record_sets"): {
+                "ResourceRecordSets": [RECORD, OTHER_RECORD],
+                "IsTruncated": False,
+                "MaxItems": "300",
+            },
+            ("route53", "change_resource_record_sets"): self._change,
+            **self.rds.answers(),
+        }
+        self.aws = FakeAws(answers)
+
+    @property
+    def changes(self) -> list[str]:
+        """What was asked for that changes something, in its order."""
+        return [method for _, method, _ in self.aws.asked if changes(method)]
 
     def restore(self, *arguments: str, answers: tuple[str, ...] = ("prod", "prod")) -> int:
         given = iter(answers)
         return command.main(
             ["--env", "prod", *arguments],
-            session=self.session,  # type: ignore[arg-type]
+            session=self.aws.session,
             ask=lambda _: next(given),
             cdk=self._cdk,
             wait=self._wait,
@@ -90,7 +98,7 @@ class World:
 
     @property
     def clusters(self) -> Clusters:
-        rds: Any = self.session.client("rds")
+        rds: Any = self.aws.session.client("rds")
         return Clusters(rds, NOW, (WRITER, READER), print, self._wait)
 
     def _wait(self) -> None:
@@ -98,10 +106,8 @@ class World:
 
     def _stack(self, StackName: str) -> Any:  # noqa: ANN401, N803 - boto3's
         if StackName not in self.stacks:
-            error = refused("ValidationError", "DescribeStacks")
-            error.args = (f"Stack with id {StackName} does not exist",)
-            raise error
-        return {"Stacks": [{"StackName": StackName, "StackStatus": "CREATE_COMPLETE"}]}
+            raise refusal("ValidationError", f"Stack with id {StackName} does not exist")
+        return {"Stacks": [{"StackName": StackName, "StackStatus": "CREATE_COMPLETE", "CreationTime": LAST}]}
 
     def _resources(self, StackName: str) -> Any:  # noqa: ANN401, N803
         found = {
@@ -117,7 +123,7 @@ class World:
         }
         return {"StackResourceSummaries": list(summaries(*found[StackName]))}
 
-    def _parameters(self, values: dict[str, str]) -> dict[str, Any]:
+    def _parameters(self, values: dict[str, str], region: str = "") -> Answers:
         def get(Name: str, WithDecryption: bool = False) -> Any:  # noqa: ANN401, N803
             return {"Parameter": {"Value": values.get(Name.rsplit("/", 1)[-1], "a-name")}}
 
@@ -125,10 +131,20 @@ class World:
             at = {"Type": "SecureString", "Version": 1, "LastModifiedDate": LAST}
             return {"Parameters": [{"Name": f"/litellm/prod/{name}"} | at for name in values]}
 
-        def put(Name: str, Value: str, **_: Any) -> None:  # noqa: ANN401, N803
+        def put(Name: str, Value: str, **_: Any) -> Any:  # noqa: ANN401, N803
             values[Name.rsplit("/", 1)[-1]] = Value
+            return {}
 
-        return {"GetParameter": get, "DescribeParameters": describe, "PutParameter": put}
+        given: dict[str, Callable[..., Any]] = {
+            "get_parameter": get,
+            "describe_parameters": describe,
+            "put_parameter": put,
+        }
+        return {("ssm", f"{method}{region}"): answer for method, answer in given.items()}
+
+    def _change(self, ChangeBatch: Any, **_: Any) -> Any:  # noqa: ANN401, N803
+        self.removed.extend(ChangeBatch["Changes"])
+        return {"ChangeInfo": {"Id": "1", "Status": "PENDING", "SubmittedAt": LAST}}
 
     def _run(self, **given: Any) -> Any:  # noqa: ANN401
         self.ran.append(given)
@@ -192,7 +208,7 @@ def test_the_restored_database_takes_the_place_of_the_one_in_use(world: World) -
     assert world.rds.members(NOW) == sorted((WRITER, READER))
     assert world.rds.members(f"{NOW}-old") == [f"{NOW}-old-1", f"{NOW}-old-2"]
     assert world.rds.restored_from["RestoreToTime"] == datetime(2026, 11, 24, 3, tzinfo=UTC)
-    assert world.session.asked[-1] == "UpdateService"
+    assert world.changes[-1] == "update_service"
 
 
 def test_the_restored_database_is_as_its_template_says(world: World) -> None:
@@ -207,7 +223,8 @@ def test_the_restored_database_is_as_its_template_says(world: World) -> None:
         False,
         "ap-northeast-1a",
     )
-    assert world.rds.clusters[NOW]["MasterUserPassword"] == "old"  # what Parameter Store has today
+    # What Parameter Store has today, and for the restored one alone.
+    assert world.rds.passwords == {f"cluster-{NOW}-restored": "old"}
 
 
 def test_a_task_migrates_the_restored_one_and_looks_into_both(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +244,7 @@ def test_a_dry_run_says_each_step_and_what_is_lost_and_does_nothing(
     assert "1. litellm-prod-restored is restored beside litellm-prod, with 2 instances" in said
     assert "litellm-prod becomes litellm-prod-old" in said
     assert "What is lost: everything after 2026-11-24 03:00:00 UTC" in said
-    assert world.session.asked == []
+    assert world.changes == []
 
 
 def test_a_rehearsal_touches_nothing_that_is_in_use(world: World) -> None:
@@ -235,7 +252,7 @@ def test_a_rehearsal_touches_nothing_that_is_in_use(world: World) -> None:
     assert world.restore("--rehearse", answers=("prod",)) == 0
     assert (world.rds.clusters, world.rds.instances) == before
     assert len(world.ran) == 3
-    assert "UpdateService" not in world.session.asked
+    assert "update_service" not in world.changes
 
 
 @pytest.mark.parametrize(("answers", "left"), [(("no",), {NOW}), (("prod", ""), {NOW, f"{NOW}-restored"})])
@@ -250,21 +267,19 @@ def test_who_does_not_confirm_has_the_database_in_use_as_it_was(
     assert ("--go-on" in said) == (len(left) > 1)
 
 
-@pytest.mark.parametrize("changes", range(CHANGES))
-def test_what_was_interrupted_anywhere_goes_on(world: World, monkeypatch: pytest.MonkeyPatch, changes: int) -> None:
-    """After each change of RDS or ECS: the second run ends as one without an interruption."""
-    asked = world.session.asked
+@pytest.mark.parametrize("done", range(CHANGES))
+def test_what_was_interrupted_anywhere_goes_on(world: World, monkeypatch: pytest.MonkeyPatch, done: int) -> None:
+    """Before each change of RDS or ECS: the second run ends as one without an interruption."""
 
-    class Full(list[str]):
-        def append(self, operation: str) -> None:
-            if len(self) == changes:
+    class Asked(list[tuple[str, str, dict[str, Any]]]):
+        def append(self, asked: tuple[str, str, dict[str, Any]]) -> None:
+            super().append(asked)
+            if len(world.changes) > done:
                 raise KeyboardInterrupt
-            super().append(operation)
 
-    monkeypatch.setattr(world.session, "asked", Full())
-    interrupted = world.restore("--to", TO)
-    monkeypatch.setattr(world.session, "asked", asked)
-    assert interrupted == 130
+    with monkeypatch.context() as patched:
+        patched.setattr(world.aws, "asked", Asked())
+        assert world.restore("--to", TO) == 130
     assert world.restore("--to", TO, "--go-on") == 0
     assert set(world.rds.clusters) == {NOW, f"{NOW}-old"}
     assert world.rds.clusters[NOW]["DbClusterResourceId"] == f"cluster-{NOW}-restored"
@@ -275,7 +290,7 @@ def test_what_was_interrupted_anywhere_goes_on(world: World, monkeypatch: pytest
 def test_a_whole_restoration_makes_these_changes(world: World) -> None:
     """So that the test above interrupts each."""
     assert world.restore("--to", TO) == 0
-    assert len(world.session.asked) == CHANGES
+    assert len(world.changes) == CHANGES
 
 
 def test_what_another_run_left_is_told_and_can_be_removed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -294,7 +309,7 @@ def test_a_second_without_a_backup_is_refused(world: World, capsys: pytest.Captu
     assert world.restore("--to", to) == 2
     said = "litellm-prod can be restored to any second from 2026-11-01 00:00:00 UTC to 2026-11-28 20:00:00 UTC"
     assert said in capsys.readouterr().err
-    assert world.session.asked == []
+    assert world.changes == []
 
 
 @pytest.mark.parametrize("to", ["yesterday", "2026-11-24T03:00:00", "2026-11-24"])
@@ -315,8 +330,8 @@ def test_a_task_that_fails_ends_it_before_anything_took_a_place(
 
 def test_a_cluster_that_cannot_become_available_is_told(world: World) -> None:
     world.rds.clusters[f"{NOW}-restored"] = {"Status": "restore-error"}
-    world.rds._state = lambda *_: {}  # type: ignore[method-assign,assignment]
-    world.rds.members = lambda _: []  # type: ignore[method-assign,assignment]
+    world.rds._state = lambda *_: {}  # type: ignore[method-assign]
+    world.rds.members = lambda _: []  # type: ignore[method-assign]
     with pytest.raises(OpsError, match=r"litellm-prod-restored is restore-error: its events in RDS"):
         world.clusters.make(Second(None), "password")
 
@@ -402,7 +417,7 @@ def test_the_settings_decide_where_it_is(world: World, capsys: pytest.CaptureFix
     assert world.restore("--region", OSAKA) == 2
     said = capsys.readouterr().err
     assert 'prod is in ap-northeast-1 by its settings: write region="ap-northeast-3", network.zones' in said
-    assert world.session.asked == []
+    assert world.changes == []
 
 
 # --- Made ready -----------------------------------------------------------------------------------------------------

@@ -1,66 +1,19 @@
-"""AWS as `make restore` asks it: RDS that restores and renames, and what else it looks at, all held by one session.
+"""RDS as `make restore` asks it: clusters and instances that are restored, made, renamed and removed.
 
-Each request is checked by botocore's own validator against the service's model, as a real client does before it sends.
-A cluster or instance becomes available only after having been looked at once, and a new name is unknown at first.
+A cluster or instance becomes available only after having been looked at once, by its new name too. For `FakeAws`, which
+checks each request and answer against AWS's own description of the service.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-import botocore.session
-from botocore import exceptions as aws
-from botocore import xform_name
-from botocore.model import ServiceModel
-from botocore.validate import validate_parameters
+from tests.unit.fake_aws import Answers, refusal
 
 FIRST, LAST = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 28, 20, tzinfo=UTC)
 ENDPOINT = "{}.cluster-abc.ap-northeast-1.rds.amazonaws.com"
-
-
-@cache
-def _model(service: str) -> ServiceModel:
-    return botocore.session.Session().get_service_model(service)
-
-
-def refused(code: str, operation: str) -> aws.ClientError:
-    """An error as AWS answers it."""
-    return aws.ClientError({"Error": {"Code": code, "Message": code}}, operation)
-
-
-class Client:
-    """A client of one service, whose answers are functions by operation."""
-
-    def __init__(self, service: str, answers: Mapping[str, Callable[..., Any]], asked: list[str]) -> None:
-        self._model, self._answers, self._asked = _model(service), answers, asked
-        self._operations = {xform_name(name): name for name in self._model.operation_names}
-        self.exceptions = type(
-            "", (), {"ResourceNotFoundException": _NotRaisedError, "ParameterNotFound": _NotRaisedError}
-        )
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        operation = self._operations[name]
-
-        def call(**parameters: Any) -> Any:  # noqa: ANN401 - boto3's
-            shape = self._model.operation_model(operation).input_shape
-            validate_parameters(parameters, shape)
-            if operation.startswith(("Delete", "Restore", "Modify", "Create", "Update", "Change", "Put", "Run")):
-                self._asked.append(operation)
-            return self._answers[operation](**parameters)
-
-        return call
-
-    def get_paginator(self, name: str) -> Any:  # noqa: ANN401 - boto3's
-        """One page has all."""
-        call = getattr(self, name)
-        return type("", (), {"paginate": lambda _, **parameters: iter([call(**parameters)])})()
-
-
-class _NotRaisedError(Exception):
-    """What a client may name, and this one never raises."""
 
 
 class Rds:
@@ -69,22 +22,24 @@ class Rds:
     def __init__(self, now: str, instances: tuple[str, ...]) -> None:
         self.clusters = {now: cluster(now)}
         self.instances = {name: instance(name, now, tier) for tier, name in enumerate(instances)}
+        self.passwords: dict[str, str] = {}
         self.restored_from: dict[str, Any] = {}
         self._unseen: set[str] = set()
 
-    def answers(self) -> dict[str, Callable[..., Any]]:
-        """By operation."""
-        return {
-            "DescribeDBClusters": self._describe_cluster,
-            "DescribeDBInstances": self._describe_instance,
-            "RestoreDBClusterToPointInTime": self._restore,
-            "RestoreDBClusterFromSnapshot": self._restore,
-            "ModifyDBCluster": self._modify_cluster,
-            "ModifyDBInstance": self._modify_instance,
-            "CreateDBInstance": self._create_instance,
-            "DeleteDBInstance": lambda DBInstanceIdentifier: self.instances.pop(DBInstanceIdentifier),  # noqa: N803
-            "DeleteDBCluster": self._delete,
+    def answers(self) -> Answers:
+        """By service and method."""
+        found: dict[str, Callable[..., Any]] = {
+            "describe_db_clusters": self._describe_cluster,
+            "describe_db_instances": self._describe_instance,
+            "restore_db_cluster_to_point_in_time": self._restore,
+            "restore_db_cluster_from_snapshot": self._restore,
+            "modify_db_cluster": self._modify_cluster,
+            "modify_db_instance": self._modify_instance,
+            "create_db_instance": self._create_instance,
+            "delete_db_instance": lambda DBInstanceIdentifier: self._gone(DBInstanceIdentifier),  # noqa: N803
+            "delete_db_cluster": self._delete,
         }
+        return {("rds", method): answer for method, answer in found.items()}
 
     def members(self, name: str) -> list[str]:
         """The instances of a cluster."""
@@ -94,15 +49,15 @@ class Rds:
     def _describe_cluster(self, DBClusterIdentifier: str) -> Any:  # noqa: ANN401, N803 - boto3's
         found = self.clusters.get(DBClusterIdentifier)
         if found is None:
-            raise refused("DBClusterNotFoundFault", "DescribeDBClusters")
+            raise refusal("DBClusterNotFoundFault")
         members = [{"DBInstanceIdentifier": each} for each in self.members(DBClusterIdentifier)]
         return {"DBClusters": [found | self._state(DBClusterIdentifier, "Status") | {"DBClusterMembers": members}]}
 
     def _describe_instance(self, DBInstanceIdentifier: str) -> Any:  # noqa: ANN401, N803
         found = self.instances.get(DBInstanceIdentifier)
         if found is None:
-            raise refused("DBInstanceNotFound", "DescribeDBInstances")
-        return {"DBInstances": [found | self._state(DBInstanceIdentifier, "DBInstanceStatus")]}
+            raise refusal("DBInstanceNotFound")
+        return {"DBInstances": [_without(found) | self._state(DBInstanceIdentifier, "DBInstanceStatus")]}
 
     def _state(self, name: str, key: str) -> dict[str, str]:
         if name in self._unseen:
@@ -123,7 +78,10 @@ class Rds:
             assert to not in self.clusters
             self.clusters[to] = self.clusters.pop(DBClusterIdentifier)
             self._unseen.add(to)
-        found |= {key: value for key, value in given.items() if key in ("DeletionProtection", "MasterUserPassword")}
+        found |= {key: value for key, value in given.items() if key == "DeletionProtection"}
+        self.passwords |= (
+            {found["DbClusterResourceId"]: given["MasterUserPassword"]} if "MasterUserPassword" in given else {}
+        )
         return {}
 
     def _modify_instance(self, DBInstanceIdentifier: str, NewDBInstanceIdentifier: str, **_: Any) -> Any:  # noqa: ANN401, N803
@@ -136,9 +94,8 @@ class Rds:
     def _create_instance(self, DBInstanceIdentifier: str, DBClusterIdentifier: str, **given: Any) -> Any:  # noqa: ANN401, N803
         assert len(DBInstanceIdentifier) <= 63
         made = instance(DBInstanceIdentifier, DBClusterIdentifier, given["PromotionTier"])
-        self.instances[DBInstanceIdentifier] = (
-            made | given | {"of": self.clusters[DBClusterIdentifier]["DbClusterResourceId"]}
-        )
+        made |= {key: value for key, value in given.items() if key in made} | {"TagList": given["Tags"]}
+        self.instances[DBInstanceIdentifier] = made | {"of": self.clusters[DBClusterIdentifier]["DbClusterResourceId"]}
         self._unseen.add(DBInstanceIdentifier)
         return {}
 
@@ -146,7 +103,16 @@ class Rds:
         assert not self.clusters[DBClusterIdentifier]["DeletionProtection"]
         assert SkipFinalSnapshot
         assert self.members(DBClusterIdentifier) == []
-        return self.clusters.pop(DBClusterIdentifier)
+        self.clusters.pop(DBClusterIdentifier)
+        return {}
+
+    def _gone(self, name: str) -> Any:  # noqa: ANN401
+        self.instances.pop(name)
+        return {}
+
+
+def _without(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if key != "of"}
 
 
 def cluster(name: str) -> dict[str, Any]:
@@ -191,24 +157,13 @@ def instance(name: str, of: str, tier: int) -> dict[str, Any]:
     }
 
 
-class Session:
-    """A session with the clients of these answers, by service."""
-
-    def __init__(self, answers: Mapping[str, Mapping[str, Callable[..., Any]]]) -> None:
-        self.asked: list[str] = []
-        self._answers = answers
-
-    def client(self, service: str, *, region_name: str | None = None, **_: Any) -> Client:  # noqa: ANN401
-        """The client, whatever the region: answers of several regions are kept as `service@region`."""
-        key = f"{service}@{region_name}"
-        return Client(service, self._answers[key if key in self._answers else service], self.asked)
-
-    def get_partition_for_region(self, _: str) -> str:
-        """The main one."""
-        return "aws"
-
-
 def summaries(*found: tuple[str, str, str]) -> Iterator[dict[str, Any]]:
     """Resources of a stack as CloudFormation lists them: logical id, type, physical id."""
     for logical_id, kind, name in found:
-        yield {"LogicalResourceId": logical_id, "ResourceType": kind, "PhysicalResourceId": name}
+        yield {
+            "LogicalResourceId": logical_id,
+            "ResourceType": kind,
+            "PhysicalResourceId": name,
+            "LastUpdatedTimestamp": FIRST,
+            "ResourceStatus": "CREATE_COMPLETE",
+        }
