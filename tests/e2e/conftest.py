@@ -91,7 +91,7 @@ def new_page(chromium: Browser, **options: Any) -> Page:  # noqa: ANN401 - Playw
 
 def sdk(gateway: LocalGateway, key: str) -> openai.OpenAI:
     """OpenAI's SDK without retries of its own: what is retried is retried by the gateway."""
-    return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=0, timeout=60)
+    return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=0, timeout=240)
 
 
 def eventually(look: Callable[[], Found], *, patience: float = PATIENCE) -> Found:

@@ -88,7 +88,7 @@ class Case:
     times: int = 1
     fault: Mapping[str, Fault] = field(default_factory=dict)
     leaves_at: bytes = b""
-    waits: float = 60.0
+    waits: float = 240.0
     status: int = 200
     datadog: Counted = Counted.EXACT
     daily: Counted = Counted.EXACT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,7 +18,9 @@ from tests.e2e.conftest import eventually, sdk
 
 AZURE, GEMINI = "gpt-6-luna", "gemini-3.8-flash"
 MESSAGE: Any = {"role": "user", "content": "Say hello"}
+SLOW = (2, 10, 50)  # seconds between the pieces of a stream: on a slow machine it takes longer to fill all tasks
 REFUSED_IN_A_ROW = 20  # whichever worker of a task a connection comes to
+FEW = 5  # in hand: fewer than a worker has places at any time (container/capacity.py)
 # One of each format, by its route.
 CALLS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": AZURE, "messages": [MESSAGE]},
@@ -51,7 +54,16 @@ def fill(gateway: LocalGateway, ports: list[int], key: str, held: ExitStack) -> 
             connection = held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
             connection.sendall(body_to_come.encode())
             refused = 0 if connection.recv(1000).startswith(b"HTTP/1.1 100 ") else refused + 1
-    assert eventually(lambda: answer(gateway, key, "/v1/responses").status_code == 503)
+
+
+def empty(gateway: LocalGateway) -> bool:
+    """Whether nobody is held any more: a worker sees it of one after the other, and refuses who comes before."""
+
+    def look() -> bool:
+        told = gateway.api("GET", "/health/backlog").json()
+        return bool(told.get("in_flight_requests", REFUSED_IN_A_ROW) < FEW)
+
+    return eventually(look)
 
 
 def answer(gateway: LocalGateway, key: str, path: str) -> httpx.Response:
@@ -64,15 +76,22 @@ def test_a_full_task_refuses_at_once_and_goes_on_with_what_it_has(
 ) -> None:
     key, ports = gateway.user_key(user), tasks(gateway)
     host = next(each for each in gateway.config.hosts(gateway.environment.plain_variables) if ".azure." in each)
-    # A stream that is on its way for long enough; those that come after it are as quick as ever.
-    outside.set_fault(host, Fault(chunk_delay_seconds=2, count=1))
-    stream = iter(sdk(gateway, key).chat.completions.create(model=AZURE, messages=[MESSAGE], stream=True))
-    begun = [next(stream)]
-    with ExitStack() as held:
-        fill(gateway, ports, key, held)
-        begun += stream
+    with ExitStack() as held, ThreadPoolExecutor(1) as pool:
+        for delay in SLOW:
+            # A stream that is on its way for long enough; those that come after it are as quick as ever.
+            outside.set_fault(host, Fault(chunk_delay_seconds=delay, count=1))
+            stream = iter(sdk(gateway, key).chat.completions.create(model=AZURE, messages=[MESSAGE], stream=True))
+            begun, rest = [next(stream)], pool.submit(list, stream)
+            fill(gateway, ports, key, held)
+            assert eventually(lambda: rest.done() or answer(gateway, key, "/v1/responses").status_code == 503)  # noqa: B023
+            if not rest.done():
+                break
+            held.close()
+            assert empty(gateway)
+        begun += rest.result()
         assert eventually(lambda: answer(gateway, key, "/v1/responses").is_success)  # it has left its place to another
         fill(gateway, ports, key, held)
+        assert eventually(lambda: answer(gateway, key, "/v1/responses").status_code == 503)
         outside.clear("calls")
         for path in CALLS:
             refused = answer(gateway, key, path)
@@ -87,3 +106,4 @@ def test_a_full_task_refuses_at_once_and_goes_on_with_what_it_has(
             assert gateway.api("GET", path).is_success, path
     assert begun[-1].choices[0].finish_reason == "stop"
     assert eventually(lambda: answer(gateway, key, "/v1/responses").is_success)
+    assert empty(gateway)  # for whoever comes next
