@@ -331,7 +331,7 @@ def test_a_task_that_fails_ends_it_before_anything_took_a_place(
 def test_a_cluster_that_cannot_become_available_is_told(world: World) -> None:
     world.rds.clusters[f"{NOW}-restored"] = {"Status": "restore-error"}
     world.rds._state = lambda *_: {}  # type: ignore[method-assign]
-    world.rds.members = lambda _: []  # type: ignore[method-assign]
+    world.rds.members = lambda _: []  # type: ignore[method-assign,assignment]
     with pytest.raises(OpsError, match=r"litellm-prod-restored is restore-error: its events in RDS"):
         world.clusters.make(Second(None), "password")
 
