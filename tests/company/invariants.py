@@ -1114,7 +1114,7 @@ def everything_has_the_tags(deployed: Deployed) -> Iterator[str]:
 
 def _tags(properties: dict[str, Any]) -> dict[str, str]:
     kinds = ("Tags", "BackupPlanTags", "BackupVaultTags")
-    tags = next((properties[kind] for kind in kinds if kind in properties), {})
+    tags: Any = next((properties[kind] for kind in kinds if kind in properties), {})
     return tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
 
 

@@ -38,7 +38,7 @@ BY_SETTING = {
 }
 
 # Only the local run's settings compare these bills.
-OTHER_BILLS = ("AnthropicBill", "AzureBill", "OpenAiBill", "VertexAiBill")
+OTHER_BILLS = ("AnthropicBill", "AzureBill", "GeminiBill", "OpenAiBill", "VertexAiBill")
 # What dev has of its own, as it sleeps and has a machine in the place of its NAT gateway.
 OF_DEV: dict[str, tuple[str, ...]] = dict.fromkeys(STACKS, ()) | {
     "Network": ("VpcNatSecurityGroup", "VpcPublicSubnet1NatInstance", "WatchedVpcPublicSubnet1NatInstance"),

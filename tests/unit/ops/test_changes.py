@@ -61,7 +61,7 @@ def test_what_it_costs_a_month(tmp_path: Path) -> None:
     found = difference(
         tmp_path, set_("Database", "AWS::RDS::DBCluster", ServerlessV2ScalingConfiguration={"MinCapacity": 2})
     )
-    assert "At rest it will cost 290 USD a month, 202 more than now (make cost has the parts, and their" in found.text()
+    assert "At rest it will cost 291 USD a month, 202 more than now (make cost has the parts, and their" in found.text()
     assert "202 more than now" in found.markdown()
     less = difference(tmp_path / "less", lambda it: it["Observability"]["Resources"].clear())
     assert re.search(r"USD a month, \d+ less than now", less.text())

@@ -80,7 +80,7 @@ def test_what_is_counted_is_what_the_templates_have(prod: Facts) -> None:
     assert quantity(lines, "Interface endpoints, each per zone") == 4 * 3 * 730
     assert quantity(lines, "Fargate on ARM, vCPU") == 3 * 730
     assert quantity(lines, "Aurora Serverless v2, ACU") == 2 * 730  # the writer's and the reader's
-    assert quantity(lines, "CloudWatch metrics of our own") == 6 + 25  # log lines', and a cluster with one service
+    assert quantity(lines, "CloudWatch metrics of our own") == 8 + 25  # log lines', and a cluster with one service
 
 
 def test_an_internal_load_balancer_has_no_public_address(prod: Facts) -> None:
@@ -194,7 +194,7 @@ def test_the_table_has_a_column_for_each_environment() -> None:
 def test_it_prints_the_parts_and_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--env", "prod", "--guidance"]) == 0
     printed = capsys.readouterr().out
-    assert "prod, ap-northeast-1: 694 USD a month at rest" in printed
+    assert "prod, ap-northeast-1: 695 USD a month at rest" in printed
     assert "without: database.reader=False" in printed
     assert printed.splitlines()[-1].split()[:2] == ["Sum", "378.10"]
 
