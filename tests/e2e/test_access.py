@@ -166,7 +166,7 @@ def others(ben: Person) -> Iterator[tuple[str, Json]]:
         yield path, {"team_id": ben.team, "team_ids": ben.team, **dates}
     for path in ("/team/list", "/v2/team/list"):
         yield path, {"user_id": ben.user}
-    # Not among them is /user/filter/ui, which tells the addresses of users where administrators are (docs/security.md).
+    # Not among them is /user/filter/ui, which the next test is about.
     for path in (
         *("/user/list", "/team/filter/ui", "/customer/list", "/spend/users", "/spend/keys"),
         *("/global/spend", "/global/spend/keys", "/global/spend/report", "/global/spend/teams", "/spend/tags"),
@@ -190,6 +190,27 @@ def test_nobody_sees_what_is_anothers(task: httpx.Client, ana: Person, ben: Pers
     assert told == {}
     several = task.post("/v2/key/info", json={"keys": [ben.hashed]}, headers=headers)
     assert several.json() == {"key": [ben.hashed], "info": []}
+
+
+def test_whom_the_ui_finds_is_shown_to_administrators_alone_once_it_is_set(
+    gateway: LocalGateway, task: httpx.Client, ana: Person, ben: Person
+) -> None:
+    """As docs/security.md has it."""
+
+    def found(key: str) -> httpx.Response:
+        return task.get("/user/filter/ui", params={"user_id": ben.user}, headers={"authorization": f"Bearer {key}"})
+
+    def set_to(value: bool) -> httpx.Response:
+        return gateway.api("PATCH", "/update/ui_settings", json={"scope_user_search_to_org": value})
+
+    assert ben.user in found(ana.key).text
+    try:
+        assert set_to(True).is_success
+        assert eventually(lambda: found(ana.key).status_code == 403)
+        assert ben.user not in found(ana.key).text
+        assert ben.user in found(gateway.secret("LITELLM_MASTER_KEY")).text
+    finally:
+        assert set_to(False).is_success
 
 
 # What makes more of a key
