@@ -24,7 +24,7 @@ from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import StackResourceSummaryTypeDef, StackTypeDef
 
 ASSEMBLY: Final = CHECKOUT / "cdk.out"
 
@@ -166,6 +166,12 @@ def stacks_of(cloudformation: CloudFormationClient, environment: Environment) ->
     pages = cloudformation.get_paginator("describe_stacks").paginate()
     found = {stack["StackName"]: stack for page in pages for stack in page["Stacks"] if "ParentId" not in stack}
     return {name: found[name] for name in sorted(found) if name.startswith(f"litellm-{environment.name}-")}
+
+
+def resources_of(cloudformation: CloudFormationClient, stack_name: str) -> Iterator[StackResourceSummaryTypeDef]:
+    """The resources of a stack as CloudFormation has them, in whatever state; of one that is gone, by its id."""
+    for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name):
+        yield from page["StackResourceSummaries"]
 
 
 def deployed_template(session: boto3.Session, stack_name: str) -> str | None:

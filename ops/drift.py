@@ -26,7 +26,7 @@ import boto3
 from botocore import exceptions as aws
 
 from ops.access import ADVICE, OpsError, connect, environment_named, explain, run
-from ops.assembly import NOT_THERE, stacks_of
+from ops.assembly import NOT_THERE, resources_of, stacks_of
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
@@ -109,11 +109,9 @@ class Detection:
         return f"CloudFormation was not done after {self.patience / 60:.0f} minutes: run it again"
 
     def _counts(self, stack: str) -> Mapping[str, int]:
-        pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
         return Counter(
             resource["DriftInformation"]["StackResourceDriftStatus"] if "DriftInformation" in resource else ""
-            for page in pages
-            for resource in page["StackResourceSummaries"]
+            for resource in resources_of(self.cloudformation, stack)
         )
 
     def _drifts(self, stack: str) -> Iterator[StackResourceDriftTypeDef]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore import exceptions as aws
 
 from ops.access import Access, OpsError
-from ops.assembly import Assembly, stacks_of
+from ops.assembly import Assembly, resources_of, stacks_of
 from ops.deletion import failures
 
 if TYPE_CHECKING:
@@ -132,10 +132,9 @@ def remove(access: Access, attempt: Attempt, *, say: Callable[[str], None], wait
 
 def _left(cloudformation: CloudFormationClient, attempt: Attempt) -> Iterator[tuple[str, str]]:
     """Type and physical id of each resource that is still there."""
-    for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=attempt.stack_id):
-        for resource in page["StackResourceSummaries"]:
-            if resource["ResourceStatus"] != "DELETE_COMPLETE" and resource.get("PhysicalResourceId"):
-                yield resource["ResourceType"], resource["PhysicalResourceId"]
+    for resource in resources_of(cloudformation, attempt.stack_id):
+        if resource["ResourceStatus"] != "DELETE_COMPLETE" and resource.get("PhysicalResourceId"):
+            yield resource["ResourceType"], resource["PhysicalResourceId"]
 
 
 def _described(cloudformation: CloudFormationClient, attempt: Attempt) -> StackTypeDef | None:

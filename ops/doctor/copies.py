@@ -12,6 +12,7 @@ from botocore import exceptions as aws
 
 from ops.doctor.account import Account, error_code
 from ops.doctor.finding import Finding, Mark, problem, well
+from ops.restoring.elsewhere import missing, whole_copies
 from ops.secrets import Store, required_secrets
 from stacks.settings.gateway import COPY_BEGINS_WITHIN, COPY_ENDS_WITHIN
 
@@ -30,13 +31,14 @@ def copies(account: Account) -> Iterator[Finding]:
     name = environment.name
     oldest = datetime.now(UTC) - timedelta(hours=settings.every_hours + COPY_BEGINS_WITHIN + COPY_ENDS_WITHIN)
     try:
-        newest = _newest(account, settings.region)
+        whole = whole_copies(account.client("backup", settings.region), environment)
     except aws.ClientError as error:
         if error_code(error) not in ("ResourceNotFoundException", "AccessDeniedException"):
             raise
         detail = f"{settings.region} has no vault {environment.copies_vault}, or it may not be looked into"
         yield problem(WHAT, detail, f"run `make copies ENV={name}`.")
         return
+    newest = max((each.taken for each in whole), default=None)
     if newest is None or newest < oldest:
         what = f"the newest copy is of {newest:%Y-%m-%d %H:%M} UTC" if newest else "there is no copy"
         yield problem(
@@ -48,19 +50,6 @@ def copies(account: Account) -> Iterator[Finding]:
     else:
         yield well(WHAT, f"{settings.region} has a copy of {newest:%Y-%m-%d %H:%M} UTC")
     names = required_secrets(environment)
-    there = Store(environment, account.client("ssm", settings.region)).parameters(names)
-    if missing := [each for each in names if each not in there]:
+    if lacking := missing(Store(environment, account.client("ssm", settings.region)), names):
         remedy = f"run `make restore ENV={name} ARGS=--prepare`."
-        yield problem(WHAT, f"secrets missing in {settings.region}: {', '.join(missing)}", remedy)
-
-
-def _newest(account: Account, region: str) -> datetime | None:
-    """When the newest whole copy was taken."""
-    pages = account.client("backup", region).get_paginator("list_recovery_points_by_backup_vault")
-    taken = [
-        point["CreationDate"]
-        for page in pages.paginate(BackupVaultName=account.environment.copies_vault)
-        for point in page["RecoveryPoints"]
-        if point["Status"] == "COMPLETED"
-    ]
-    return max(taken, default=None)
+        yield problem(WHAT, f"secrets missing in {settings.region}: {', '.join(lacking)}", remedy)

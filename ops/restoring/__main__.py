@@ -31,7 +31,7 @@ import boto3
 
 from ops import release
 from ops.access import Access, OpsError, connect, environment_named, run
-from ops.assembly import Assembly, deployed_stack
+from ops.assembly import Assembly, deployed_stack, resources_of
 from ops.release import Cdk, run_cdk
 from ops.restoring.clusters import Clusters, Copy, Second
 from ops.restoring.elsewhere import Records, carry_over, missing, newest_copy
@@ -115,11 +115,9 @@ class Run:
                 f"there is no stack {stack} in {self.environment.region}: if that region is gone, give REGION=… "
                 "(docs/operations/region-gone.md)."
             )
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
         found = {
             each["LogicalResourceId"]: each["PhysicalResourceId"]
-            for page in pages
-            for each in page["StackResourceSummaries"]
+            for each in resources_of(self.client("cloudformation"), stack)
             if each["ResourceType"] == "AWS::RDS::DBInstance"
         }
         writer_first = sorted(found, key=lambda logical_id: (not logical_id.startswith("ClusterWriter"), logical_id))

@@ -22,6 +22,22 @@ if TYPE_CHECKING:
     from mypy_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef
 
 
+def whole_copies(
+    backup: Any,  # noqa: ANN401 - its types are not among the locked ones
+    environment: Environment,
+    to: datetime | None = None,
+) -> list[Copy]:
+    """The copies in the environment's vault that are whole, none after `to`; the client is of the vault's region."""
+    pages = backup.get_paginator("list_recovery_points_by_backup_vault")
+    asked: dict[str, Any] = {"ByCreatedBefore": to} if to else {}
+    return [
+        Copy(point["RecoveryPointArn"], point["CreationDate"])
+        for page in pages.paginate(BackupVaultName=environment.copies_vault, **asked)
+        for point in page["RecoveryPoints"]
+        if point["Status"] == "COMPLETED"
+    ]
+
+
 def newest_copy(session: boto3.Session, environment: Environment, to: datetime | None) -> Copy:
     """The newest copy in the environment's region, none after `to`.
 
@@ -31,16 +47,9 @@ def newest_copy(session: boto3.Session, environment: Environment, to: datetime |
         There is no vault of copies there, or no whole copy in it that is old enough.
     """
     client = session.client("backup", region_name=environment.region)
-    pages = client.get_paginator("list_recovery_points_by_backup_vault")
-    asked: dict[str, Any] = {"ByCreatedBefore": to} if to else {}
     where = f"{environment.copies_vault} in {environment.region}"
     try:
-        copies = [
-            Copy(point["RecoveryPointArn"], point["CreationDate"])
-            for page in pages.paginate(BackupVaultName=environment.copies_vault, **asked)
-            for point in page["RecoveryPoints"]
-            if point["Status"] == "COMPLETED"
-        ]
+        copies = whole_copies(client, environment, to)
     except aws.ClientError as error:
         # AWS Backup answers either for a vault that is not there: it does not tell strangers which there are.
         if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "AccessDeniedException"):

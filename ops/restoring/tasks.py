@@ -12,6 +12,7 @@ from typing import Any, Final
 import boto3
 
 from ops.access import OpsError
+from ops.assembly import resources_of
 from stacks.gateway.stack import CONTAINER_NAME
 from stacks.settings import Environment
 
@@ -91,11 +92,9 @@ class Tasks:
 
     def _resource(self, kind: str, begins: str) -> str:
         """The physical id of the gateway stack's one resource of this type, whose logical id begins so."""
-        pages = self._client("cloudformation").get_paginator("list_stack_resources")
-        for page in pages.paginate(StackName=f"litellm-{self.environment.name}-gateway"):
-            for each in page["StackResourceSummaries"]:
-                if each["ResourceType"] == kind and each["LogicalResourceId"].startswith(begins):
-                    return str(each["PhysicalResourceId"])
+        for each in resources_of(self._client("cloudformation"), f"litellm-{self.environment.name}-gateway"):
+            if each["ResourceType"] == kind and each["LogicalResourceId"].startswith(begins):
+                return str(each["PhysicalResourceId"])
         raise OpsError(
             f"litellm-{self.environment.name}-gateway has no {begins}: deploy the release that is in use first."
         )

@@ -538,8 +538,9 @@ def test_a_second_region_is_ready_or_says_what_is_missing(
     def points(**_: Any) -> Any:  # noqa: ANN401 - an answer
         if isinstance(answer, Exception):
             return answer
-        whole = [{"CreationDate": datetime.now(UTC) - answer, "Status": "COMPLETED"}] if answer else []
-        return {"RecoveryPoints": [*whole, {"CreationDate": datetime.now(UTC), "Status": "PARTIAL"}]}
+        arn = {"RecoveryPointArn": "arn:aws:backup:ap-northeast-3:123456789012:recovery-point:1"}
+        whole = [{**arn, "CreationDate": datetime.now(UTC) - answer, "Status": "COMPLETED"}] if answer else []
+        return {"RecoveryPoints": [*whole, {**arn, "CreationDate": datetime.now(UTC), "Status": "PARTIAL"}]}
 
     answers: Answers = {
         ("backup", "list_recovery_points_by_backup_vault@ap-northeast-3"): points,
