@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -112,6 +113,7 @@ def _alone(id_: str) -> bool:
     return not any(f"{geography}.{id_}" in priced_models() for geography in GEOGRAPHIES)
 
 
+@cache  # it looks through a thousand names, and is asked at each answer
 def _bedrock_id(name: str) -> str | None:
     """Bedrock's id of a model that is named without vendor and version: the newest that has a price."""
     fits = re.compile(rf"(?P<vendor>[a-z0-9-]+)\.{re.escape(name)}(-\d{{8}})?(-v\d+)?(:\d+)?")

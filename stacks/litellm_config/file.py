@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,13 +58,9 @@ def read(path: Path) -> ConfigFile:
         It is not there, is no YAML, or has no mapping at its top.
     """
     try:
-        loader = StrictLoader(path.read_text("utf-8"))
-        try:
-            node: yaml.Node | None = loader.get_single_node()
-            too_large = node is not None and _size(node, {}) > MOST_VALUES
-            document = None if node is None or too_large else loader.construct_document(node)
-        finally:
-            loader.dispose()
+        node = _composed(path.read_text("utf-8"))
+        too_large = node is not None and _size(node, {}) > MOST_VALUES
+        document = None if node is None or too_large else StrictLoader("").construct_document(node)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; it is LiteLLM's list of models.") from None
     except yaml.MarkedYAMLError as error:
@@ -82,6 +79,15 @@ def read(path: Path) -> ConfigFile:
     if node is None or not isinstance(document, dict):
         raise ConfigError(sentence(path, 1, "top level", "it must be a mapping of names to values"))
     return ConfigFile(path, document, node)
+
+
+@lru_cache(maxsize=16)  # a company's environments read the same file, and `make init` reads it after each answer
+def _composed(text: str) -> yaml.Node | None:
+    loader = StrictLoader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
 
 
 def sentence(path: Path, line: int | None, label: str, problem: str) -> str:
