@@ -1,19 +1,25 @@
-"""The makers' own SDKs as people use them, with nothing set but what docs/clients.md says: address and key."""
+"""The makers' own SDKs as people use them, with nothing set but what docs/clients.md says: address and key.
+
+Anthropic's and Google's are imported where they are used: each process of a run collects this file, and one runs it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import openai
 import pytest
-from google import genai
-from google.genai import errors
 
 from local.gateway import LocalGateway
 from local.outside.completion import COMPLETION_PHRASE, count_tokens
 from local.outside.world import OutsideWorld
 from tests.e2e.conftest import eventually
 from tests.e2e.test_completions import model_calls
+
+if TYPE_CHECKING:
+    import anthropic
+    from google import genai
 
 CLAUDE, GPT, GEMINI = "claude-sonnet-5-5", "gpt-6.1-sol", "gemini-4-argon"
 WEATHER = {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}}
@@ -27,6 +33,8 @@ def key(gateway: LocalGateway, user: str) -> str:
 @pytest.fixture
 def google(gateway: LocalGateway, key: str, monkeypatch: pytest.MonkeyPatch) -> genai.Client:
     """Google's SDK. It asks for `/v1/…` by default, where LiteLLM has none of its methods."""
+    from google import genai
+
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", gateway.url)
     monkeypatch.setenv("GEMINI_API_KEY", key)
     return genai.Client()
@@ -34,6 +42,8 @@ def google(gateway: LocalGateway, key: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def claude(gateway: LocalGateway, key: str, monkeypatch: pytest.MonkeyPatch) -> anthropic.Anthropic:
+    import anthropic
+
     monkeypatch.setenv("ANTHROPIC_BASE_URL", gateway.url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", key)
     return anthropic.Anthropic(max_retries=0)
@@ -73,6 +83,8 @@ def test_googles_sdk_counts(google: genai.Client, outside: OutsideWorld) -> None
 
 
 def test_what_googles_sdk_does_not_get_is_refused(google: genai.Client) -> None:
+    from google.genai import errors
+
     with pytest.raises(errors.ClientError) as refused:
         google.models.embed_content(model="text-embedding-3-large", contents="Say hello")
     assert refused.value.code == 405

@@ -1,10 +1,11 @@
 """The APIs that providers have of their own, with a key and no cloud: each called by its SDK or its documented HTTP."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import httpx
 import openai
 import pytest
@@ -13,6 +14,9 @@ from local.outside.completion import COMPLETION_PHRASE, IMAGE_TOKENS, count_toke
 from local.outside.images import PIXEL
 from local.outside.records import Fault, Usage
 from local.outside.world import OutsideWorld
+
+if TYPE_CHECKING:
+    import anthropic
 
 CLAUDE, GPT, GEMINI, MISTRAL = "claude-sonnet-5-5", "gpt-6.1-sol", "gemini-3.8-flash", "mistral-large-latest"
 GOOGLE = "https://generativelanguage.googleapis.com"
@@ -26,6 +30,8 @@ def user(text: str) -> list[Any]:
 
 
 def claude(sdk: openai.DefaultHttpxClient, key: str) -> anthropic.Anthropic:
+    import anthropic  # a second and more of each process that collects this file
+
     return anthropic.Anthropic(api_key=key, http_client=sdk, max_retries=0)
 
 
