@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
@@ -44,6 +45,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Whole files only, in the order that they are in: what is chosen by a word is run."""
     if config.option.changed and not (config.option.keyword or config.option.markexpr or config.option.collectonly):
         config.pluginmanager.register(Unchanged(config), "unchanged")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported to collect is needed to the end: nobody looks through it for what may go, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def runs_a_gateway(scope: str) -> bool:
