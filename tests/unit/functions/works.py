@@ -63,7 +63,7 @@ ADDRESS = "sato@example.com"
 RULES = replace(fakes.SETTINGS, command=forms.SETTINGS.command, workspace=forms.TEAM)
 DUE = "2026-11-23T00:10:00Z"
 ATTEMPTS = 2  # of the worker, which has more where it is deployed
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "tolerance_percent": 3.0,
     "profile_tag": None,
     "azure": {"tenant": "t", "client": "c", "subscription": "s"},
@@ -98,6 +98,7 @@ VARIABLES = {
     **sleeping.VARIABLES,
 }
 """Of all functions together. KEY is two functions' own."""
+BY_CLOUDS = {"Microsoft", "Azure", "OpenAI", "Anthropic"}  # asked by one client, usage/clouds.py: one kind of step
 CONTEXT: Any = fakes.Context()
 PURPOSE = forms.PURPOSE
 
@@ -615,7 +616,7 @@ def _reports() -> Running:
         before = len(slack.told)
 
         def week() -> None:
-            with a_day(report), mock.patch.object(report.chart, "png", lambda *_: b"a picture"):
+            with a_day(report), mock.patch("usage.chart.png", lambda *_: b"a picture"):
                 report.handler({"period": "week", "time": DUE}, CONTEXT)
 
         told = tried(network, 3, week)
@@ -766,8 +767,10 @@ def _objects(kind: str, request: str) -> Work:
     def start() -> Running:
         cloud, there = Cloud(), objects.FakeDatadog()
         definition = objects.KINDS[kind]
-        event = {"RequestType": request, "StackId": objects.STACK, "LogicalResourceId": kind}
-        event |= {
+        event: objects.Json = {
+            "RequestType": request,
+            "StackId": objects.STACK,
+            "LogicalResourceId": kind,
             "ResourceType": f"Custom::Datadog{kind}",
             "ResourceProperties": {"Definition": json.dumps(definition)},
         }
@@ -848,7 +851,7 @@ def _keys(request: str) -> Work:
             stored = cloud.stored().get(f"{PREFIX}/ONBOARDING_KEY")
             found = Counter({"keys": len(litellm.keys), "users": len(litellm.users), "parameters": bool(stored)})
             if request == "Create" and litellm.keys:
-                found["the stored key is the one in use"] = stored == (litellm.values or [None])[-1]
+                found["the stored key is the one in use"] = stored == "".join(litellm.values[-1:])
             return +found
 
         return running(cloud, drive, books, litellm=Json("LiteLLM", ask))
