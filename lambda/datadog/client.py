@@ -88,7 +88,7 @@ class Datadog:
                     return found
                 if status < 500 and status not in (408, 429):
                     raise RefusedError(problem, status=status) from None
-            except (HTTPError, ValueError) as error:  # no answer, or none in JSON
+            except (HTTPError, ValueError, LookupError, TypeError) as error:  # no answer, or none of Datadog's
                 status, wait, problem = 0, None, f"Datadog did not answer ({type(error).__name__})"
             wait = (2.0 ** (attempt - 1) if wait is None else wait) + random.uniform(0, 2)  # noqa: S311 - to spread callers
             last = (attempt >= ATTEMPTS and status != 429) or wait + sum(TIMEOUT) > self._seconds_left()

@@ -96,6 +96,8 @@ def _secret(name: str) -> str:
         problem = f"parameter {parameter} could not be read ({error.response['Error']['Code']})"
     except BotoCoreError as error:
         problem = f"parameter {parameter} could not be read ({type(error).__name__})"
+    except KeyError:
+        problem = f"parameter {parameter} could not be read (the answer has no value)"
     raise DatadogError(problem)
 
 

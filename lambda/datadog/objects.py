@@ -130,13 +130,13 @@ class Dashboards(Objects):
         return self._datadog.ask(lambda: list(_json(self._api.list_dashboards(count=PAGE, start=start))["dashboards"]))
 
     def _get(self, object_id: str) -> Json:
-        return dict(_json(self._api.get_dashboard(object_id)))
+        return _with("id", _json(self._api.get_dashboard(object_id)))
 
     def _create(self, wanted: Json) -> str:
         return str(_json(self._api.create_dashboard(self._model(wanted, Dashboard)))["id"])
 
     def _update(self, object_id: str, current: Json, wanted: Json) -> None:
-        self._api.update_dashboard(object_id, self._model(wanted, Dashboard))
+        _with("id", _json(self._api.update_dashboard(object_id, self._model(wanted, Dashboard))))
 
     def _delete(self, object_id: str) -> None:
         self._api.delete_dashboard(object_id)
@@ -161,17 +161,17 @@ class Monitors(Objects):
 
     def _find(self, wanted: Json) -> str | None:
         # Datadog narrows the list down; the tag itself decides.
-        found = self._datadog.ask(lambda: list(_json(self._api.list_monitors(monitor_tags=self._marker))))
+        found = self._datadog.ask(lambda: _monitors(_json(self._api.list_monitors(monitor_tags=self._marker))))
         return next((str(each["id"]) for each in found if self._marker in each["tags"]), None)
 
     def _get(self, object_id: str) -> Json:
-        return dict(_json(self._api.get_monitor(int(object_id))))
+        return _with("id", _json(self._api.get_monitor(int(object_id))))
 
     def _create(self, wanted: Json) -> str:
         return str(_json(self._api.create_monitor(self._model(wanted, Monitor)))["id"])
 
     def _update(self, object_id: str, current: Json, wanted: Json) -> None:
-        self._api.update_monitor(int(object_id), self._model(wanted, MonitorUpdateRequest))
+        _with("id", _json(self._api.update_monitor(int(object_id), self._model(wanted, MonitorUpdateRequest))))
 
     def _delete(self, object_id: str) -> None:
         self._api.delete_monitor(int(object_id))
@@ -227,7 +227,7 @@ class LogsMetrics(Objects):
         if percentiles is not None:
             changes["compute"] = {"include_percentiles": percentiles}
         body = {"data": {"type": wanted["data"]["type"], "attributes": changes}}
-        self._api.update_logs_metric(object_id, self._model(body, LogsMetricUpdateRequest))
+        _with("data", _json(self._api.update_logs_metric(object_id, self._model(body, LogsMetricUpdateRequest))))
 
     def _delete(self, object_id: str) -> None:
         self._api.delete_logs_metric(object_id)
@@ -254,3 +254,16 @@ def _in_order(metric: Json) -> Json:
 
 def _json(response: Any) -> Any:  # noqa: ANN401 - urllib3's response, of which the client's types know nothing
     return json.loads(response.data)
+
+
+def _with(name: str, answer: Any) -> Json:  # noqa: ANN401 - JSON
+    """Datadog's answer, which has something under a name: `KeyError` or `TypeError` if it is none of Datadog's."""
+    _ = answer[name]
+    return dict(answer)
+
+
+def _monitors(answer: Any) -> list[Json]:  # noqa: ANN401 - JSON
+    """The list that Datadog answers with, of objects with an id."""
+    if not isinstance(answer, list):
+        raise TypeError("no list")
+    return [_with("id", each) for each in answer]

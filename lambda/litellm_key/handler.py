@@ -22,12 +22,16 @@ from typing import Any
 import boto3
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
 ssm = boto3.client("ssm")
 http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=40))
+
+FAILURES = (BotoCoreError, ClientError, ResponseParserError, LookupError)
+"""What comes of AWS where it is not there, does not do it, or is not who answers."""
 
 MASTER_KEY = "LITELLM_MASTER_KEY"  # the parameter's name, below the environment's prefix
 # Seconds that LiteLLM may take to answer. A task starts within one minute; where it has gone, so have its keys.
@@ -61,8 +65,19 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
     Raises
     ------
     LiteLlmKeyError
-        LiteLLM refused, or did not answer in time; or there is no master key to ask it with.
+        LiteLLM refused, or did not answer in time; there is no master key to ask it with; or Parameter Store failed.
     """
+    try:
+        return _is_done(event)
+    except FAILURES as error:
+        made = "removed" if event["RequestType"] == "Delete" else "made"
+        raise LiteLlmKeyError(
+            f"the key of {os.environ['KEY_OF']} was not {made}, since {_what_failed(error)}: deploy again once that is "
+            "mended"
+        ) from None
+
+
+def _is_done(event: dict[str, Any]) -> dict[str, bool]:
     alias, deletes = event["PhysicalResourceId"], event["RequestType"] == "Delete"
     try:
         if deletes:
@@ -105,12 +120,15 @@ def make(alias: str, routes: list[str], limits: dict[str, Any]) -> None:
         _call(master_key, "POST", "/user/update", {"user_id": _user()} | limits)
     _delete_key(master_key, alias)
     wanted = {"key_alias": alias, "user_id": _user(), "allowed_routes": routes} | limits
-    value = _call(master_key, "POST", "/key/generate", wanted)["key"]
+    value = _call(master_key, "POST", "/key/generate", wanted).get("key")
+    if not value:
+        raise NotReachable("/key/generate: an answer without a key")
     try:
-        ssm.put_parameter(
+        answer = ssm.put_parameter(
             Name=_key_parameter(), Value=value, Type="SecureString", Overwrite=True, Description=_description(alias)
         )
-    except (BotoCoreError, ClientError):
+        _ = answer["Version"]  # whoever answers without one is not Parameter Store
+    except FAILURES:
         _delete_key(master_key, alias)
         raise
     logger.info("key %s made", alias)
@@ -199,5 +217,21 @@ def _call(
         )
     if answer.status not in (200, also):
         raise LiteLlmKeyError(f"LiteLLM refused {path} with status {answer.status}: see the log of the gateway's tasks")
-    found = answer.json() if answer.status == 200 else None
+    if answer.status != 200:
+        return {}
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if found in (None, {}):  # LiteLLM answers each of these with something
+        raise NotReachable(f"{path}: an answer that is not LiteLLM's")
     return found if isinstance(found, dict) else {}
+
+
+def _what_failed(error: Exception) -> str:
+    """Which call it was, and AWS's code: its message may repeat what was sent."""
+    if isinstance(error, ClientError):
+        return f"{error.operation_name} failed with {error.response['Error']['Code']}"
+    if isinstance(error, LookupError):
+        return f"an answer of AWS lacks {error}"
+    return f"AWS could not be asked ({type(error).__name__})"

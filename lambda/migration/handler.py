@@ -15,12 +15,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
 ecs = boto3.client("ecs")
 cloudformation = boto3.client("cloudformation")
+
+FAILURES = (BotoCoreError, ClientError, ResponseParserError, LookupError)
+"""What comes of AWS where it is not there, does not do it, or is not who answers."""
 
 TAG = ("purpose", "database-migration")  # by which `is_complete` may stop the task, and no other
 
@@ -39,8 +44,17 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     Raises
     ------
     MigrationError
-        ECS could not place the task.
+        ECS could not place the task, or AWS could not be asked.
     """
+    try:
+        return _start(event)
+    except FAILURES as error:
+        raise MigrationError(
+            f"the database migration was not started, since {_what_failed(error)}: deploy again once that is mended"
+        ) from None
+
+
+def _start(event: dict[str, Any]) -> dict[str, Any]:
     resource = {"PhysicalResourceId": "migration", "Data": {}}
     if reason := _reason_to_skip(event):
         logger.info("no migration: %s", reason)
@@ -77,8 +91,18 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
     ------
     MigrationError
         It ended otherwise: with its exit code, or the reason why it never started, and where its log is. Or it took
-        too long, and was stopped.
+        too long, and was stopped. Or AWS could not be asked.
     """
+    try:
+        return _is_over(event)
+    except FAILURES as error:
+        raise MigrationError(
+            f"nobody knows whether the database migration is over, since {_what_failed(error)}: look at the task "
+            f"{event['Data']['Task']}, and deploy again once that is mended"
+        ) from None
+
+
+def _is_over(event: dict[str, Any]) -> dict[str, bool]:
     task_arn = event.get("Data", {}).get("Task")
     if not task_arn:
         return {"IsComplete": True}
@@ -132,3 +156,12 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _rolls_back(stack_id: str) -> bool:
     status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
     return "ROLLBACK" in status
+
+
+def _what_failed(error: Exception) -> str:
+    """Which call it was, and AWS's code: its message may repeat what was sent."""
+    if isinstance(error, ClientError):
+        return f"{error.operation_name} failed with {error.response['Error']['Code']}"
+    if isinstance(error, LookupError):
+        return f"an answer of AWS lacks {error}"
+    return f"AWS could not be asked ({type(error).__name__})"

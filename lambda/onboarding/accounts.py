@@ -263,12 +263,16 @@ class Accounts:
             self._litellm.add_member(request.team, user_id)
         state = state_of(account)
         found = self._litellm.invitation(state["invitation"]) if state.get("invited") == request.id else None
+        # The note counts beside the table, whose row may not have been written: that is no reason to mail again.
+        noted = state.get("mailed_at") if found else None
         if found is None:
             # If the function dies before it is noted, the next attempt makes another: this one is known to nobody.
             found = self._litellm.new_invitation(user_id)
             self._note(user_id, slack_user=person.id, invitation=found["id"], invited=request.id, mailed_at=None)
         until = moment(found["expires_at"])
-        mailed_at = self._once(_mail_step(request, found["id"]), lambda: self._mail(person, found["id"], until))
+        mailed_at = noted or self._once(
+            _mail_step(request, found["id"]), lambda: self._mail(person, found["id"], until)
+        )
         if state.get("invited") != request.id or state.get("mailed_at") != mailed_at:
             self._mark_mailed(user_id, mailed_at, last)
         return Outcome(status=status, text=text, values={"until": until})

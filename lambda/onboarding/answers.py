@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from shared.slack import slack_errors
+from shared.slack import part, slack_errors
 from slack_sdk import WebClient
 
 from onboarding.accounts import Outcome
@@ -24,7 +24,9 @@ logger = Logger(child=True)
 
 
 class Answers:
-    """Says each thing once. `UnavailableError` is raised; what Slack refuses is logged, and the work goes on."""
+    """Says each thing once. `UnavailableError` is raised; what Slack refuses is logged, and the work goes on, unless
+    nobody could then answer.
+    """
 
     def __init__(self, *, slack: WebClient, settings: Settings, places: Places, once: Once) -> None:
         self._slack, self._settings, self._places, self._once = slack, settings, places, once
@@ -59,7 +61,8 @@ class Answers:
         buttons = [_button(name, style, value) for name, style in (("approve", "primary"), ("deny", "danger"))]
         blocks = [_section(text), _section(purpose), {"type": "actions", "elements": buttons}]
         channel = self._settings.audit_channel
-        self._do(f"{request.id}#approval", "chat.postMessage", channel=channel, text=text, blocks=blocks)
+        if not self._do(f"{request.id}#approval", "chat.postMessage", channel=channel, text=text, blocks=blocks):
+            raise RefusedError("Slack did not take the question to the approvers: nobody would ever decide")
 
     def show_decision(self, decision: Decide) -> None:
         """Take the buttons away and write who has decided."""
@@ -115,17 +118,21 @@ class Answers:
             "default": dollars(self._settings.max_budget),
         }
 
-    def _do(self, step: str, method: str, **arguments: Any) -> None:  # noqa: ANN401 - Slack's arguments
+    def _do(self, step: str, method: str, **arguments: Any) -> bool:  # noqa: ANN401 - Slack's arguments
+        """Say it once; tell whether Slack took it."""
+
         def call() -> str:
             try:
                 with slack_errors(method):
-                    self._slack.api_call(method, json=arguments)
+                    answer = self._slack.api_call(method, json=arguments)
             except RefusedError as refused:
                 logger.error("Slack took no answer", method=method, reason=refused.reason)
                 return "refused"
+            if method in ("chat.postMessage", "chat.update"):
+                part(answer, "ts", method)
             return "done"
 
-        self._once(step, call)
+        return self._once(step, call) == "done"
 
 
 def dollars(amount: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from shared.slack import slack_errors
+from shared.slack import part, slack_errors
 
 from onboarding.environment import settings
 from onboarding.people import client
@@ -43,7 +43,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
             logger.warning("not a report that is told", sns_message=record["Sns"].get("MessageId"))
             continue
         with slack_errors("chat.postMessage"):
-            client().api_call("chat.postMessage", json={"channel": settings().audit_channel, "text": line})
+            answer = client().api_call("chat.postMessage", json={"channel": settings().audit_channel, "text": line})
+        part(answer, "ts", "chat.postMessage")
         logger.info("told", sns_message=record["Sns"].get("MessageId"))
 
 

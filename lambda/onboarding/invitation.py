@@ -76,7 +76,7 @@ def send(places: Places, person: Person, invitation_id: str, expires_at: datetim
     if places.mail_configuration_set:
         message["ConfigurationSetName"] = places.mail_configuration_set
     try:
-        ses().send_email(**message)  # type: ignore[arg-type]
+        answer = ses().send_email(**message)  # type: ignore[arg-type]
     except ClientError as error:
         code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
         if status >= 500 or code in _LATER:
@@ -85,6 +85,8 @@ def send(places: Places, person: Person, invitation_id: str, expires_at: datetim
         raise MailRefusedError(f"SES refused the mail ({code}): {said}", status=status, reason=code) from error
     except BotoCoreError as error:
         raise UnavailableError(f"SES did not answer ({type(error).__name__})") from error
+    if not answer.get("MessageId"):  # whoever said so is not SES
+        raise UnavailableError("SES's answer has no MessageId, so that no mail is known to be out")
 
 
 def _bodies(language: str, address: str, until: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from onboarding.errors import RefusedError, UnavailableError, harmless
 TIMEOUT = Timeout(connect=3, read=15)  # seconds; a management call takes a few hundred milliseconds
 # What members of a team may do with keys of their own for it, which LiteLLM lets nobody but its admins otherwise.
 MEMBERS_MAY = ["/key/info", "/key/generate", "/key/delete", "/key/list"]
+INVITATION = ("id", "expires_at", "is_accepted")  # what is read of one
 PAGE = 100  # the most that /user/list gives at once
 
 # Within one attempt: three tries in 1.5 s. `REPEAT` is for what may be done twice without harm, which is everything but
@@ -66,7 +67,7 @@ class LiteLlm:
     def user(self, user_id: str) -> dict[str, Any] | None:
         """Return the user of an id, with `keys` added: the keys that it owns; None if there is none."""
         try:
-            found = self._call("GET", "/user/info", {"user_id": user_id})
+            found = self._call("GET", "/user/info", {"user_id": user_id}, has=("user_info",))
         except RefusedError as refused:
             if refused.status == 404:
                 return None
@@ -77,9 +78,8 @@ class LiteLlm:
         """Return every user whose mail address has this part, without keys, page by page."""
         page, pages = 1, 1
         while page <= pages:
-            found = self._call(
-                "GET", "/user/list", {"user_email": part_of_email, "page": str(page), "page_size": str(PAGE)}
-            )
+            query = {"user_email": part_of_email, "page": str(page), "page_size": str(PAGE)}
+            found = self._call("GET", "/user/list", query, has=("users", "total_pages"))
             yield from found["users"]
             page, pages = page + 1, found["total_pages"]
 
@@ -132,13 +132,15 @@ class LiteLlm:
 
     def new_invitation(self, user_id: str) -> dict[str, Any]:
         """Make an invitation, valid for LiteLLM's seven days."""
-        made: dict[str, Any] = self._call("POST", "/invitation/new", body={"user_id": user_id}, retries=ONCE)
+        body = {"user_id": user_id}
+        made: dict[str, Any] = self._call("POST", "/invitation/new", body=body, retries=ONCE, has=INVITATION)
         return made
 
     def invitation(self, invitation_id: str) -> dict[str, Any] | None:
         """Return an invitation, or None if it is gone."""
         try:
-            found: dict[str, Any] = self._call("GET", "/invitation/info", {"invitation_id": invitation_id})
+            query = {"invitation_id": invitation_id}
+            found: dict[str, Any] = self._call("GET", "/invitation/info", query, has=INVITATION)
         except RefusedError as refused:
             if refused.status == 400:
                 return None
@@ -157,6 +159,7 @@ class LiteLlm:
         *,
         body: dict[str, Any] | None = None,
         retries: Retry = REPEAT,
+        has: tuple[str, ...] = (),
     ) -> Any:  # noqa: ANN401 - JSON
         response = self._send(method, route, query, body, retries)
         if response.status == 401:
@@ -181,6 +184,9 @@ class LiteLlm:
                 status=response.status,
                 reason=reason,
             )
+        for name in has:
+            if not isinstance(answer, dict) or name not in answer:
+                raise UnavailableError(f"LiteLLM's answer to {method} {route} has no {name}")
         return answer
 
     def _send(

@@ -1,18 +1,26 @@
 """What has been done stays done: every request, and every step of one that others notice, is done once.
 
 The record is a row of the DynamoDB table, written by Powertools' Idempotency: in progress before the work, complete
-with its result after it, gone if the work raised.
+with its result after it, gone if the work raised. Where the table does not take that a step is done, the process knows
+it as long as it lives; a mail is noted in the account as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
-from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyItemNotFoundError
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyItemNotFoundError,
+    IdempotencyPersistenceLayerError,
+)
 from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
+
+from onboarding.errors import UnavailableError
 
 # As long as the dead-letter queue may keep a request, which is then sent again (SQS: 14 days at most).
 KEEP = 14 * 24 * 3600
@@ -21,6 +29,9 @@ KEEP = 14 * 24 * 3600
 PREFIX = "onboarding"
 
 Result = TypeVar("Result", str, dict[str, str])
+
+logger = Logger(child=True)
+_unwritten: dict[str, Any] = {}  # by step: what this process has done, and the table did not take
 
 
 class Once:
@@ -38,17 +49,28 @@ class Once:
         ------
         IdempotencyAlreadyInProgressError
             Another function is doing it, or died while doing it.
-        IdempotencyPersistenceLayerError
-            The table did not answer.
+        UnavailableError
+            The table did not answer, and nothing has been done.
         """
+        if step in _unwritten:
+            return _unwritten[step]  # type: ignore[no-any-return]
+        made: list[Result] = []
 
         @idempotent_function(  # type: ignore[untyped-decorator, unused-ignore]
             data_keyword_argument="step", persistence_store=self._store, config=self._config, key_prefix=PREFIX
         )
         def done(*, step: str) -> Result:
-            return work()
+            made.append(work())
+            return made[0]
 
-        result: Result = done(step=step)
+        try:
+            result: Result = done(step=step)
+        except IdempotencyPersistenceLayerError:
+            if not made:
+                raise UnavailableError("the table of what has been done did not answer") from None
+            # To do it again would be the fault that the table is there against.
+            logger.warning("a step is done, and the table did not take it")
+            result = _unwritten[step] = made[0]
         return result
 
     def done(self, step: str) -> bool:
@@ -57,4 +79,6 @@ class Once:
         try:
             return self._store.get_record(step) is not None  # type: ignore[arg-type]
         except IdempotencyItemNotFoundError:
-            return False
+            return step in _unwritten
+        except (BotoCoreError, ClientError):
+            raise UnavailableError("the table of what has been done did not answer") from None

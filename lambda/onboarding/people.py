@@ -88,7 +88,7 @@ class People:
             if refused.reason in ("user_not_found", "user_not_visible"):
                 return None
             raise
-        return _person(answer["user"])
+        return _person(slack.part(answer, "user", "users.info"))
 
     def may_approve(self, person: Person) -> bool:
         """Tell whether a person is in the group that approves, in whichever workspace of an organisation it is."""

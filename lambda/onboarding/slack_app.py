@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from slack_bolt import Ack, App, BoltResponse, Complete
@@ -30,7 +29,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from onboarding import form, modal
 from onboarding.environment import places, secret, settings
-from onboarding.errors import place_of
+from onboarding.errors import UnavailableError, place_of
 from onboarding.requests import Close, Create, Decide, Request, step_of, to_json
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ SECRETS = ("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN")
 # sent again, as a secret that has just been rotated is known after a while.
 FINAL = frozenset({400, 403, 404, 405, 413, 415})
 ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")  # of what Slack numbers: events, executions, views, channels, messages
+BUSY = "The request cannot be queued at the moment: send it again."
 SLACK_FAILURES = (SlackClientError, HTTPException, OSError)
 
 logger = Logger()
@@ -116,16 +116,15 @@ def read_secret(name: str) -> str:
     """
     try:
         value = secret(name)
-    except (GetParameterError, BotoCoreError) as error:
-        reason = re.sub(r"\s+", " ", str(error))
+    except UnavailableError as error:
+        logger.error(str(error))
     else:
         if value.strip():
             return value
-        reason = "it is empty"
-    logger.error(
-        f"cannot read the parameter {os.environ['PARAMETER_PREFIX']}/{name} ({reason}): store it with make secrets, or "
-        "see whether the function's role and Parameter Store allow it"
-    )
+        logger.error(
+            f"cannot read the parameter {os.environ['PARAMETER_PREFIX']}/{name} (it is empty): store it with make "
+            "secrets"
+        )
     raise RejectedError(503, "The app's secrets cannot be read at the moment: try again in a minute.")
 
 
@@ -180,7 +179,7 @@ def _complete(complete: Complete, outputs: dict[str, str]) -> None:
         complete(outputs=outputs)
     except SlackApiError as error:
         # Slack's own no stays a no, as when an earlier attempt has ended the step already.
-        logger.warning("the step could not be completed", error=error.response.get("error"))
+        logger.warning("the step could not be completed", error=_reason(error))
     except SLACK_FAILURES as error:
         logger.warning("Slack did not answer functions.completeSuccess", error=type(error).__name__)
         raise RejectedError(503, "Slack could not be told about the step's inputs: send the event again.") from error
@@ -206,9 +205,13 @@ def _on_command(body: dict[str, Any], client: WebClient, ack: Ack) -> None:
         logger.warning("the modal could not be opened", error=_reason(error))
         ack(modal.TEXTS[lang].not_opened)
         return
+    if not isinstance(opened, dict):
+        logger.warning("the modal could not be opened", error="Slack's answer has no view")
+        ack(modal.TEXTS[lang].not_opened)
+        return
     ack()
     theirs = _language(client, asker)
-    if theirs == lang or not isinstance(opened, dict):
+    if theirs == lang:
         return
     try:
         # What they have filled in meanwhile stays, as the fields' ids do.
@@ -302,7 +305,9 @@ def _language(client: WebClient, user: object) -> str:
 
 
 def _reason(error: Exception) -> object:
-    return error.response.get("error") if isinstance(error, SlackApiError) else type(error).__name__
+    """Slack's word for what is wrong, or what happened to the connection: an answer may repeat what was sent."""
+    said = error.response.get("error") if isinstance(error, SlackApiError) else None
+    return said if isinstance(said, str) and ID.fullmatch(said) else type(error).__name__
 
 
 def _queue(request: Request) -> None:
@@ -314,7 +319,7 @@ def _queue(request: Request) -> None:
         503: SQS did not take it. Slack sends an event again.
     """
     try:
-        sqs().send_message(
+        answer = sqs().send_message(
             QueueUrl=places().queue_url,
             MessageBody=to_json(request),
             MessageGroupId=request.who,
@@ -324,7 +329,10 @@ def _queue(request: Request) -> None:
     except (BotoCoreError, ClientError) as error:
         code = error.response["Error"].get("Code") if isinstance(error, ClientError) else type(error).__name__
         logger.error("SQS did not take the request", error=code, request=request.id, queue=places().queue_url)
-        raise RejectedError(503, "The request cannot be queued at the moment: send it again.") from error
+        raise RejectedError(503, BUSY) from error
+    if not answer.get("MessageId"):  # whoever said so is not SQS
+        logger.error("SQS's answer has no MessageId", request=request.id, queue=places().queue_url)
+        raise RejectedError(503, BUSY)
     logger.info("queued", kind=type(request).__name__.lower(), request=request.id, who=request.who)
 
 

@@ -17,6 +17,8 @@ import time
 from typing import Any, Protocol
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
@@ -46,8 +48,19 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     Raises
     ------
     SleepError
-        The event says nothing that is known, or no task was healthy in time.
+        The event says nothing that is known, no task was healthy in time, or AWS did not do it.
     """
+    try:
+        return _handle(event, context)
+    except (BotoCoreError, ClientError, ResponseParserError, LookupError) as error:
+        logger.error("%s", type(error).__name__)
+        raise SleepError(
+            f"the gateway may be half asleep, since {_what_failed(error)}: make wake or make sleep does it once more, "
+            "and so does a deployment"
+        ) from None
+
+
+def _handle(event: dict[str, Any], context: Context) -> dict[str, Any]:
     if "RequestType" in event:
         if event["RequestType"] == "Delete":
             _leave_awake()
@@ -115,6 +128,16 @@ def _is_asleep() -> bool:
 
 def _put_first(first: str, second: str) -> None:
     """Both in one call, as no two rules may have one priority."""
-    balancing.set_rule_priorities(
+    answer = balancing.set_rule_priorities(
         RulePriorities=[{"RuleArn": first, "Priority": FIRST}, {"RuleArn": second, "Priority": SECOND}]
     )
+    _ = answer["Rules"]  # whoever answers without them is not Elastic Load Balancing
+
+
+def _what_failed(error: Exception) -> str:
+    """Which call it was, and AWS's code: its message may repeat what was sent."""
+    if isinstance(error, ClientError):
+        return f"{error.operation_name} failed with {error.response['Error']['Code']}"
+    if isinstance(error, LookupError):
+        return f"an answer of AWS lacks {error}"
+    return f"AWS could not be asked ({type(error).__name__})"

@@ -150,12 +150,14 @@ def wake(function: str) -> str:
     try:
         answer = boto3.client("lambda", config=config).invoke(FunctionName=function, Payload=b'{"to": "awake"}')
         found = json.loads(answer["Payload"].read())
-    except (BotoCoreError, ClientError) as error:
-        raise Finding(f"{function} did not wake the gateway ({type(error).__name__}): look at {advice}") from error
+    except (BotoCoreError, ClientError, ValueError) as error:
+        raise Finding(f"{function} did not wake the gateway ({type(error).__name__}): look at {advice}") from None
     if "FunctionError" in answer:
         raise Finding(
             f"{function} did not wake the gateway: {found.get('errorMessage', 'no reason')}: look at {advice}"
         )
+    if not {"was", "seconds"} <= found.keys():
+        raise Finding(f"{function} did not say whether it woke the gateway: look at {advice}")
     return f"it slept, and was woken within {found['seconds']} s" if found["was"] == "asleep" else "it was awake"
 
 
@@ -373,9 +375,20 @@ def check(name: str, look: Callable[[], str]) -> Check:
         passed, detail = True, look()
     except Finding as finding:
         passed, detail = False, str(finding)
+    except Exception as error:  # or none of the other checks would be told
+        passed, detail = False, f"it ended with {type(error).__name__}: read the log of the smoke test's function"
+        logger.error("%s ended with %s at %s", name, type(error).__name__, _place(error))
     result = Check(name, passed, detail, round(time.monotonic() - start, 1))
     logger.info("%s %s: %s", name, "passed" if passed else "failed", detail)
     return result
+
+
+def _place(error: Exception) -> str:
+    """File and line where it was raised: its message may quote what was asked."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "nowhere"
 
 
 def _key() -> str:
@@ -387,6 +400,14 @@ def _key() -> str:
             f"there is no parameter {name} with the key of the smoke test: raise LABEL in "
             "stacks/constructs/litellm_key.py and deploy, which makes another one"
         ) from None
+    except ClientError as error:
+        problem = str(error.response["Error"]["Code"])
+    except (BotoCoreError, KeyError) as error:
+        problem = type(error).__name__
+    raise Finding(
+        f"the parameter {name} with the key of the smoke test could not be read ({problem}): look at the function's "
+        "role and at Parameter Store"
+    )
 
 
 def _cheapest(models: list[dict[str, Any]]) -> tuple[str, Mode] | None:

@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
@@ -27,6 +28,9 @@ logger.setLevel(logging.INFO)
 config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"})
 iam = boto3.client("iam", config=config)
 ssm = boto3.client("ssm", config=config)
+
+FAILURES = (BotoCoreError, ClientError, ResponseParserError, LookupError)
+"""What comes of AWS where it is not there, does not do it, or is not who answers."""
 
 
 class SmtpCredentialsError(Exception):
@@ -59,7 +63,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
             remove(properties, str(current))
         else:
             current = make(properties, current)
-    except (BotoCoreError, ClientError) as error:
+    except FAILURES as error:
         # Only the call and AWS's code: a message may repeat what was sent.
         raise SmtpCredentialsError(
             f"the SMTP credentials of user {properties['User']} were not changed, since {_what_failed(error)}: "
@@ -90,10 +94,12 @@ def make(properties: dict[str, str], current: str | None) -> str:
         values = (key["AccessKeyId"], smtp_password(key["SecretAccessKey"], properties["Region"]))
         description = _description(physical_id, label)
         _store({name: Stored(value, description) for name, value in zip(histories, values, strict=True)}, histories)
-    except (BotoCoreError, ClientError):
+    except FAILURES:
         _delete_keys(user, made)
         _delete_keys(user, _without(_keys(user), current))  # an answer that was lost has made a key as well
         raise
+    # Asked again after an answer that was lost, IAM has made two.
+    _delete_keys(user, _without(_without(_keys(user), current), physical_id))
     logger.info("key %s of label %s made", physical_id, label)
     return physical_id
 
@@ -109,7 +115,8 @@ def remove(properties: dict[str, str], physical_id: str) -> None:
     keys = _keys(user)
     _delete_keys(user, keys if held else {each: key for each, key in keys.items() if each == physical_id})
     if held:
-        ssm.delete_parameters(Names=held)  # it names those that are gone, instead of failing
+        answer = ssm.delete_parameters(Names=held)  # it names those that are gone, instead of failing
+        _named(answer, held)
         logger.info("parameters %s deleted", ", ".join(held))
 
 
@@ -192,7 +199,7 @@ def _store(credentials: dict[str, Stored], before: Histories) -> None:
     try:
         for name, version in credentials.items():
             _put(name, version)
-    except (BotoCoreError, ClientError):
+    except FAILURES:
         for name, versions in before.items():
             if versions:
                 _put(name, versions[-1])
@@ -201,13 +208,23 @@ def _store(credentials: dict[str, Stored], before: Histories) -> None:
         raise
 
 
+def _named(answer: Any, names: list[str]) -> None:  # noqa: ANN401 - an answer of boto3's
+    """Raise `KeyError` if an answer does not have them all: whoever gave it is not Parameter Store."""
+    for name in names:
+        if name not in (*answer.get("DeletedParameters", ()), *answer.get("InvalidParameters", ())):
+            raise KeyError(name)
+
+
 def _put(name: str, version: Stored) -> None:
-    ssm.put_parameter(
+    answer = ssm.put_parameter(
         Name=name, Value=version.value, Description=version.description, Type="SecureString", Overwrite=True
     )
+    _ = answer["Version"]  # whoever answers without one is not Parameter Store
 
 
-def _what_failed(error: BotoCoreError | ClientError) -> str:
+def _what_failed(error: Exception) -> str:
     if isinstance(error, ClientError):
         return f"{error.operation_name} failed with {error.response['Error']['Code']}"
+    if isinstance(error, LookupError):
+        return f"an answer of AWS lacks {error}"
     return f"AWS could not be asked ({type(error).__name__})"

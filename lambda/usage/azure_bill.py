@@ -97,12 +97,15 @@ def _token(settings: AzureBill, secret: str, http: PoolManager) -> str:
         "scope": f"{MANAGEMENT}/.default",
     }
     url = f"{SIGN_IN}/{settings.tenant}/oauth2/v2.0/token"
-    answer = ask(
-        "Microsoft's sign-in",
-        lambda: http.request("POST", url, fields=form, encode_multipart=False, timeout=TIMEOUT, retries=False),
-        advice="see bill.azure's tenant and client in company/environments.py, and store the app's client "
-        "secret anew as AZURE_BILLING_SECRET (make secrets)",
-    )
+    try:
+        answer = ask(
+            "Microsoft's sign-in",
+            lambda: http.request("POST", url, fields=form, encode_multipart=False, timeout=TIMEOUT, retries=False),
+            advice="see bill.azure's tenant and client in company/environments.py, and store the app's client "
+            "secret anew as AZURE_BILLING_SECRET (make secrets)",
+        )
+    except RefusedError as error:  # its secret has no form that `harmless` knows
+        raise RefusedError(str(error).replace(secret, "[secret]")) from None
     return str(answer["access_token"])
 
 

@@ -23,7 +23,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from usage import anthropic_bill, aws_bill, azure_bill, bill_texts, google_bill, openai_bill
@@ -34,7 +33,8 @@ from usage.environment import Bill, bill, places, report, secret
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
 from usage.litellm import LiteLlm
-from usage.slack import Channel, File
+from usage.slack import Channel, File, share
+from usage.texts import no_files
 
 NAMESPACE = "LiteLlmGateway"
 METRIC = "BillDifferencePercent"
@@ -148,11 +148,9 @@ def _compare_all(readers: dict[str, Reader], counts: dict[str, Count]) -> tuple[
         try:
             compared.append(reader(counts[provider]))
         except (RefusedError, UnavailableError) as error:
-            logger.exception("a bill was not read", extra={"provider": provider})
+            # Without its causes, in which an answer may repeat what was sent.
+            logger.error("a bill was not read", extra={"provider": provider, "reason": str(error)})
             unread[provider] = str(error)
-        except GetParameterError:
-            logger.exception("a secret was not read", extra={"provider": provider})
-            unread[provider] = "the secret of its bill cannot be read: store it (make secrets)"
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             logger.exception("a bill is not as it is read", extra={"provider": provider})
             unread[provider] = (
@@ -204,7 +202,7 @@ def _post(
     if compared:
         name = f"bill-{places().environment}-{period.name}.csv"
         table = bill_texts.comparison_csv(compared, others)
-        channel.upload([File(name, table, f"Counted and billed, {period.name}")], thread)
+        share(channel, [File(name, table, f"Counted and billed, {period.name}")], thread, no_files)
 
 
 def _time(value: str) -> datetime:

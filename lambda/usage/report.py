@@ -23,13 +23,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from usage import chart, texts
 from usage.caching import gains
 from usage.environment import Report, places, report, secret
-from usage.errors import RefusedError, UnavailableError
 from usage.figures import Figures, Period, jumps, usage_csv
 from usage.litellm import LiteLlm
 from usage.plans import Seats, advice_csv, advise, idle_seats, seats_paid_twice
-from usage.slack import Channel, File, holders
-
-UPLOADS = 2  # attempts; files that were not shared nobody sees
+from usage.slack import Channel, File, holders, share
 
 logger = Logger()
 _posted: set[tuple[str, str]] = set()  # by this process: the period's kind and the event's time
@@ -65,7 +62,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     channel = Channel(settings.channel)
     thread = channel.post(*_message(found, settings))
     _posted.add(delivery)
-    shared = _share(channel, files, thread)
+    shared = share(channel, files, thread, texts.no_files)
     result = {"period": period.name, "posted": True, "users": len(found.now.users), "files": shared}
     logger.info("reported", extra=result)
     return result
@@ -107,32 +104,6 @@ def _message(found: texts.Findings, settings: Report) -> tuple[str, list[texts.B
     if not found.now.users:
         return texts.nothing(found.environment, found.period), []
     return texts.summary(found), texts.blocks(found, settings)
-
-
-def _share(channel: Channel, files: list[File], thread: str) -> int:
-    """Share the files in the thread and return how many there are in it; the thread is told why there are none."""
-    reason = ""
-    for _ in range(UPLOADS if files else 0):
-        try:
-            channel.upload(files, thread)
-            return len(files)
-        except RefusedError as error:
-            logger.exception("the files were refused")
-            reason = str(error)
-            break
-        except UnavailableError as error:
-            logger.exception("the files could not be shared")
-            reason = str(error)
-    if reason:
-        _tell(channel, texts.no_files(reason), thread)
-    return 0
-
-
-def _tell(channel: Channel, text: str, thread: str) -> None:
-    try:
-        channel.post(text, thread_ts=thread)
-    except (RefusedError, UnavailableError):
-        logger.exception("the thread could not be told either")
 
 
 def _files(found: texts.Findings) -> list[File]:

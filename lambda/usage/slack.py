@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
+from aws_lambda_powertools import Logger
 from shared import slack
 from slack_sdk import WebClient
 
 from usage import environment
+from usage.errors import RefusedError, UnavailableError
 
 TIMEOUT = 60  # seconds for one call; an upload of tens of megabytes is one
 WAITS = 10  # how often one call waits out Slack's rate limit, which allows some 20 calls of users.list a minute
+UPLOADS = 2  # attempts; files that were not shared nobody sees
 PAGE = 999  # of users.list, the most that Slack gives
-_TOKEN = "store the bot's token anew as the secret SLACK_BOT_TOKEN (make secrets)"  # noqa: S105 - a sentence
 _REMEDIES = {
     "not_in_channel": "invite the app to the channel (/invite, or the channel's Integrations)",
     "channel_not_found": "set report.channel to a channel's id (C…), and invite the app to it if it is private",
     "is_archived": "set report.channel to a channel that is not archived",
     "no_such_subteam": "set the plan's seats to the id of a user group (S…), of a workspace that has the app",
-    "not_authed": _TOKEN,
-    "invalid_auth": _TOKEN,
-    "account_inactive": _TOKEN,
-    "token_revoked": _TOKEN,
-    "token_expired": _TOKEN,
 }
+
+logger = Logger(child=True)
 
 
 class File(NamedTuple):
@@ -67,7 +66,7 @@ class Channel:
                 unfurl_links=False,
                 unfurl_media=False,
             )
-        return str(answer["ts"])
+        return str(slack.part(answer, "ts", "chat.postMessage"))
 
     def upload(self, files: Sequence[File | tuple[str, bytes, str]], thread_ts: str, comment: str = "") -> None:
         """Share files in a message's thread, all in one reply."""
@@ -76,9 +75,33 @@ class Channel:
             for file in (File(*file) for file in files)
         ]
         with slack.slack_errors("the upload of files", _REMEDIES):
-            self._slack.files_upload_v2(
+            answer = self._slack.files_upload_v2(
                 file_uploads=uploads, channel=self._channel, thread_ts=thread_ts, initial_comment=comment or None
             )
+        slack.part(answer, "files", "the upload of files")
+
+
+def share(channel: Channel, files: Sequence[File], thread: str, sorry: Callable[[str], str]) -> int:
+    """Share files in a thread and return how many there are in it; with none, `sorry` makes a sentence of the reason.
+
+    Nothing is raised: the message is there, and whoever tried again would post it twice.
+    """
+    reason = ""
+    for _ in range(UPLOADS if files else 0):
+        try:
+            channel.upload(files, thread)
+            return len(files)
+        except (RefusedError, UnavailableError) as error:
+            logger.error("the files could not be shared", reason=str(error))
+            reason = str(error)
+            if isinstance(error, RefusedError):
+                break
+    if reason:
+        try:
+            channel.post(sorry(reason), thread_ts=thread)
+        except (RefusedError, UnavailableError) as error:
+            logger.error("the thread could not be told either", reason=str(error))
+    return 0
 
 
 def holders(groups: Iterable[str], web: WebClient | None = None) -> dict[str, list[Holder]]:

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from tests.unit.handlers import load_handler, stub_of
@@ -276,7 +275,7 @@ def test_a_key_that_cannot_be_stored_is_removed(handler: ModuleType, litellm: Li
     event = _named(handler, _event())
     _has_master_key(ssm)
     ssm.add_client_error("put_parameter", "InternalServerError")
-    with pytest.raises(ClientError):
+    with pytest.raises(handler.LiteLlmKeyError, match="was not made, since PutParameter failed with InternalServer"):
         handler.is_complete(event, None)
     assert litellm.values
     assert not litellm.keys

@@ -258,7 +258,9 @@ def test_the_mail_carries_the_link_and_no_key(ses: Stubber, language: str) -> No
 
 
 def test_a_mail_without_reply_address_or_configuration_set(ses: Stubber) -> None:
-    ses.add_response("send_email", {}, dict.fromkeys({"FromEmailAddress", "Destination", "Content"}, ANY))
+    ses.add_response(
+        "send_email", {"MessageId": "1"}, dict.fromkeys({"FromEmailAddress", "Destination", "Content"}, ANY)
+    )
     places = dataclasses.replace(PLACES, mail_reply_to="", mail_configuration_set="")
     invitation.send(places, READER, "id", UNTIL)
 
@@ -453,7 +455,12 @@ def test_an_organisations_group_that_is_not_found(teams: dict[str, list[str]], r
 
 @pytest.mark.parametrize(
     ("reason", "kind"),
-    [("ratelimited", UnavailableError), ("internal_error", UnavailableError), ("invalid_auth", RefusedError)],
+    [
+        ("ratelimited", UnavailableError),
+        ("internal_error", UnavailableError),
+        ("invalid_auth", UnavailableError),  # until somebody has stored another token
+        ("missing_scope", RefusedError),
+    ],
 )
 def test_what_slack_says(reason: str, kind: type[Exception]) -> None:
     slack = FakeSlack(Outside())

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from onboarding import environment, worker
@@ -488,3 +489,17 @@ def test_the_parts_come_from_the_functions_environment(monkeypatch: pytest.Monke
 
 def test_waits_double_to_a_quarter_of_an_hour() -> None:
     assert [worker.wait_after(n) for n in (1, 2, 3, 5, 6, 10)] == [30, 60, 120, 480, 900, 900]
+
+
+def test_what_the_approvers_are_not_shown_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would ever decide: who asked is told, and does not wait."""
+    data = world.slack._data
+
+    def refused(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": False, "error": "not_in_channel"} if arguments.get("blocks") else data(method, arguments)
+
+    monkeypatch.setattr(world.slack, "_data", refused)
+    assert world.run(create(max_budget=500.0)) == 1
+    (answer,) = world.answers()
+    assert "作成できませんでした" in answer
+    assert not world.litellm.users

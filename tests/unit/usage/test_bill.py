@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from usage import anthropic_bill, aws_bill, azure_bill, bill, bill_texts, environment, openai_bill
 from usage.bill_comparison import FLOOR, Comparison, Count, Counted, compare, count, percent
 from usage.bill_lines import Kind, Line, Profiles, Statement
@@ -557,7 +556,7 @@ class TestHandler:
         [
             (RefusedError("Azure's Cost Management refused (403): no"), "refused (403): no"),
             (UnavailableError("Azure's Cost Management did not answer (503)"), "did not answer (503)"),
-            (GetParameterError("not there"), "the secret of its bill cannot be read"),
+            (UnavailableError("cannot read the parameter /p (X): store it"), "cannot read the parameter /p (X)"),
             (KeyError("properties"), "the answer is not what lambda/usage reads (KeyError)"),
             (ValueError("no number"), "the answer is not what lambda/usage reads (ValueError)"),
         ],

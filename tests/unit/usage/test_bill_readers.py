@@ -200,7 +200,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def azure(*answers: Any) -> tuple[Callable[[], Any], Cloud]:  # noqa: ANN401
     cloud = Cloud(*answers)
-    return lambda: azure_bill.read(OCTOBER, AZURE, "secret", cloud), cloud  # type: ignore[arg-type]
+    return lambda: azure_bill.read(OCTOBER, AZURE, "an-app-secret", cloud), cloud  # type: ignore[arg-type]
 
 
 def meters(*rows: tuple[str, str, float], after: str | None = None) -> dict[str, Any]:

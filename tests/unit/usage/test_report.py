@@ -331,7 +331,9 @@ def test_a_wrong_token(workspace: SlackWorkspace, monkeypatch: pytest.MonkeyPatc
     right = slack.client()
     right.token = "xoxb-wrong"
     monkeypatch.setattr(slack, "client", lambda: right)
-    with pytest.raises(RefusedError, match="invalid_auth: store the bot's token anew as the secret SLACK_BOT_TOKEN"):
+    with pytest.raises(
+        UnavailableError, match="invalid_auth: store the bot's token anew as the secret SLACK_BOT_TOKEN"
+    ):
         report.handler(WEEKLY, CONTEXT)
 
 

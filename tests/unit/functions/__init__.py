@@ -1,0 +1,1 @@
+"""Every function of lambda/, with its dependencies gone at each of its steps."""
