@@ -43,7 +43,7 @@ def mend_cloudformation(services: Services, ledger: Ledger, web_acls: waf.Deploy
 
 def _mend_parameters() -> None:
     """Have DescribeStacks give the name of a parameter that is looked up in Parameter Store, as AWS does, and not what
-    was found there: who deploys a stack as it was (`ops/restore.py`) gives the name again.
+    was found there: who deploys a stack as it was (`ops/rollback.py`) gives the name again.
     """
     handlers = ministack("services.cloudformation.handlers")
     describe = handlers._ACTION_HANDLERS["DescribeStacks"]
