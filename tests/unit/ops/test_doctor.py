@@ -552,7 +552,7 @@ def test_a_second_region_is_ready_or_says_what_is_missing(
 
 
 def test_without_copies_there_is_no_second_region() -> None:
-    assert list(copies(account(PROD, {}))) == []
+    assert list(copies(account(DEV, {}))) == []
 
 
 def account(environment: Environment, answers: dict[Any, Any]) -> Account:
