@@ -31,8 +31,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     emulator.stop()
 
 
-def aws(emulator: Emulator, service: str, account: str = NEW) -> Any:  # noqa: ANN401 - one client of many kinds
-    return aws_of(emulator, service, account)
+def aws(emulator: Emulator, service: str, account: str = NEW, region: str = REGION) -> Any:  # noqa: ANN401 - any client
+    return aws_of(emulator, service, account, region)
 
 
 def after(others: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,9 +40,11 @@ def after(others: Mapping[str, Any]) -> dict[str, Any]:
     return {**FAILING, "DependsOn": list(others)}
 
 
-def create(emulator: Emulator, name: str, resources: Mapping[str, Any], account: str = NEW) -> tuple[str, list[str]]:
+def create(
+    emulator: Emulator, name: str, resources: Mapping[str, Any], account: str = NEW, region: str = REGION
+) -> tuple[str, list[str]]:
     """Create a stack: its state when it is over, and why resources of it failed."""
-    cloudformation = aws(emulator, "cloudformation", account)
+    cloudformation = aws(emulator, "cloudformation", account, region)
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
     return _ended(cloudformation, "stack_create_complete", name)
 
@@ -125,6 +127,18 @@ def test_a_protected_cluster_outlives_it_too(emulator: Emulator) -> None:
     state, reasons = create(emulator, "database", {**others, "Fails": after(others)}, PREPARED)
     assert state == "ROLLBACK_FAILED"
     assert any("Cannot delete protected Cluster" in reason for reason in reasons)
+
+
+def test_an_account_has_a_dashboard_once_whatever_the_region(emulator: Emulator) -> None:
+    dashboard = {"Dashboard": resource("AWS::CloudWatch::Dashboard", DashboardName="litellm-prod", DashboardBody="{}")}
+    assert create(emulator, "here", dashboard)[0] == "CREATE_COMPLETE"
+    state, reasons = create(emulator, "there", dashboard, region="eu-central-1")
+    assert state == "ROLLBACK_COMPLETE"
+    assert any("'litellm-prod' already exists" in reason for reason in reasons)
+    cloudwatch = aws(emulator, "cloudwatch", region="eu-central-1")
+    assert [each["DashboardName"] for each in cloudwatch.list_dashboards()["DashboardEntries"]] == ["litellm-prod"]
+    cloudwatch.delete_dashboards(DashboardNames=["litellm-prod"])
+    assert create(emulator, "again", dashboard, region="eu-central-1")[0] == "CREATE_COMPLETE"
 
 
 def test_targets_belong_to_one_load_balancer(emulator: Emulator) -> None:
