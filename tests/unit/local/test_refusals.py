@@ -129,6 +129,50 @@ def test_a_protected_cluster_outlives_it_too(emulator: Emulator) -> None:
     assert any("Cannot delete protected Cluster" in reason for reason in reasons)
 
 
+def test_rds_restores_and_renames_only_what_it_does_on_aws(emulator: Emulator) -> None:
+    """The codes are those of its API reference, for each operation."""
+    others = {
+        "Group": GROUP,
+        "One": resource("AWS::RDS::DBCluster", Engine="aurora-postgresql", DBClusterIdentifier="one"),
+    }
+    others["Two"] = {**others["One"], "Properties": {**others["One"]["Properties"], "DBClusterIdentifier": "two"}}
+    assert create(emulator, "clusters", others, PREPARED)[0] == "CREATE_COMPLETE"
+    rds = aws(emulator, "rds", PREPARED)
+    addresses = {
+        each["DBClusterIdentifier"]: each["Endpoint"].partition(".")[2]
+        for each in rds.describe_db_clusters()["DBClusters"]
+    }
+    assert addresses["one"] == addresses["two"]  # the rest is the account's, in a region
+    latest = {"SourceDBClusterIdentifier": "one", "UseLatestRestorableTime": True}
+    engine = {"Engine": "aurora-postgresql", "EngineVersion": "17.7"}
+
+    def rename(to: str, **more: Any) -> Any:  # noqa: ANN401 - boto3's
+        return rds.modify_db_cluster(DBClusterIdentifier="one", NewDBClusterIdentifier=to, **more)
+
+    refused = {
+        "DBClusterSnapshotNotFoundFault": lambda: rds.restore_db_cluster_from_snapshot(
+            DBClusterIdentifier="new", SnapshotIdentifier="none", **engine
+        ),
+        "DBClusterNotFoundFault": lambda: rds.restore_db_cluster_to_point_in_time(
+            DBClusterIdentifier="new", **latest | {"SourceDBClusterIdentifier": "none"}
+        ),
+        "InvalidRestoreFault": lambda: rds.restore_db_cluster_to_point_in_time(
+            DBClusterIdentifier="new", SourceDBClusterIdentifier="one", RestoreToTime="2026-11-24T03:00:00Z"
+        ),
+        "DBClusterAlreadyExistsFault": lambda: rename("two", ApplyImmediately=True),
+        "InvalidParameterValue": lambda: rename("one--old", ApplyImmediately=True),
+        "InvalidParameterCombination": lambda: rename("three"),
+    }
+    for code, ask in refused.items():
+        with pytest.raises(ClientError, match=code):
+            ask()
+    rename("three", ApplyImmediately=True)
+    (found,) = rds.describe_db_clusters(DBClusterIdentifier="three")["DBClusters"]
+    assert found["Endpoint"] == f"three.{addresses['one']}"
+    with pytest.raises(ClientError, match="DBClusterNotFoundFault"):
+        rds.describe_db_clusters(DBClusterIdentifier="one")
+
+
 def test_an_account_has_a_dashboard_once_whatever_the_region(emulator: Emulator) -> None:
     dashboard = {"Dashboard": resource("AWS::CloudWatch::Dashboard", DashboardName="litellm-prod", DashboardBody="{}")}
     assert create(emulator, "here", dashboard)[0] == "CREATE_COMPLETE"
