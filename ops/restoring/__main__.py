@@ -240,7 +240,8 @@ def elsewhere(this: Run, assembly: Callable[[], Assembly]) -> int:
             "and run it again (docs/operations/region-gone.md)."
         )
     name = environment.name
-    if deployed_stack(this.access.session, f"litellm-{name}-gateway") and not this.arguments.go_on:
+    gateway = deployed_stack(this.access.session, f"litellm-{name}-gateway")
+    if gateway and not this.arguments.go_on:
         raise OpsError(
             f"{name} is deployed in {region} already: to restore it there to a second, leave REGION out; to go on "
             "after an interruption, say ARGS=--go-on."
@@ -269,7 +270,8 @@ def elsewhere(this: Run, assembly: Callable[[], Assembly]) -> int:
         raise OpsError(
             f"litellm-{name}-database was not deployed: the CDK CLI says above why; mend it, and run it again."
         )
-    _fill(this, copy)
+    if not gateway:  # one that is there has been written to since
+        _fill(this, copy)
     for remove in in_the_way.values():
         remove()
     arguments = ["deploy", "--env", name, "--app", str(made.folder.resolve()), "--yes"]

@@ -473,6 +473,18 @@ def test_what_is_filled_already_is_not_filled_again(away: World) -> None:
     assert away.removed == []  # the record is the new gateway's by now
 
 
+def test_what_is_in_use_by_then_is_never_replaced_by_the_copy(away: World) -> None:
+    """Even if the empty one has been removed, by which the command knows that the names have changed hands."""
+    assert away.restore("--region", OSAKA, answers=("prod",)) == 0
+    away.stacks.add("litellm-prod-gateway")
+    for name in away.rds.members(f"{NOW}-old"):
+        away.rds.instances.pop(name)
+    away.rds.clusters.pop(f"{NOW}-old")
+    before = dict(away.rds.clusters)
+    assert away.restore("--region", OSAKA, "--go-on", answers=("prod",)) == 0
+    assert away.rds.clusters == before
+
+
 def test_a_gateway_that_is_there_is_not_restored_over(away: World, capsys: pytest.CaptureFixture[str]) -> None:
     away.stacks.add("litellm-prod-gateway")
     assert away.restore("--region", OSAKA) == 2
