@@ -19,7 +19,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from local import postgres
 from local.ecs import Json, Provisioned, ministack
@@ -30,9 +30,9 @@ from stacks.settings import DATABASE_NAME, DATABASE_USERNAME
 Request = Mapping[str, Any]
 Cluster = dict[str, Any]
 Answer = Any  # ministack's: status, headers, body
-NAME: Final = re.compile(r"[a-z](?:-?[a-z0-9]){0,62}")
-"""Of a cluster or an instance, in its bounds. https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/
-CHAP_Limits.html (naming constraints)"""
+NAME, LONGEST = re.compile(r"[a-z](?:-?[a-z0-9])*"), 63
+"""Of a cluster or an instance. https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/CHAP_Limits.html (naming
+constraints)"""
 
 
 class RefusedError(Exception):
@@ -84,6 +84,7 @@ class Databases:
         actions["DeleteDBCluster"] = self._refusing(lambda p: self._delete_cluster(p, delete_cluster))
         for kind, mend in (("AWS::RDS::DBCluster", self._made_cluster), ("AWS::RDS::DBInstance", self._made_instance)):
             handlers[kind] = _completed(handlers[kind], mend)
+        self._rds._sync_cluster_endpoints = self._address  # which ministack has be that of its own containers
         told, told_instance = self._rds._cluster_xml, self._rds._instance_xml
         self._rds._cluster_xml = lambda cluster: told(cluster) + _more_of_cluster(cluster)
         self._rds._instance_xml = lambda instance: told_instance(instance) + _more_of_instance(instance)
@@ -145,6 +146,8 @@ class Databases:
         source = self._available(self._rds._p(request, "SourceDBClusterIdentifier"))
         if self._rds._p(request, "UseLatestRestorableTime") != "true":
             raise RefusedError("InvalidRestoreFault", "A second of the past is not emulated: only the latest is there.")
+        if "_place" not in source:
+            raise RefusedError("InvalidRestoreFault", f"{source['DBClusterIdentifier']} has no PostgreSQL here.")
         return self._restore(request, {**source, "_data": self._copy(source, f"latest-{uuid.uuid4().hex}")})
 
     def _restore(self, request: Request, source: Mapping[str, Any]) -> Answer:
@@ -213,25 +216,16 @@ class Databases:
         name = str(self._rds._p(request, f"NewDB{of}Identifier"))
         if name and self._rds._p(request, "ApplyImmediately") != "true":
             raise RefusedError("InvalidParameterCombination", "A new name by and by is not emulated.")
-        if name and (len(name) > 63 or not NAME.fullmatch(name)):
-            raise RefusedError("InvalidParameterValue", f"The parameter NewDB{of}Identifier is not a valid identifier.")
-        return name
+        return _valid(name) if name else ""
 
     def _create_instance(self, request: Request, create: Callable[[Request], Answer]) -> Answer:
         """With the first instance of a cluster that was restored there is somebody to connect to."""
-        name = self._rds._p(request, "DBInstanceIdentifier")
-        if len(name) > 63 or not NAME.fullmatch(name):
-            raise RefusedError("InvalidParameterValue", f"{name} is not a valid identifier")
+        name = _valid(self._rds._p(request, "DBInstanceIdentifier"))
         answer = create(request)
         cluster = self._rds._clusters.get(self._rds._p(request, "DBClusterIdentifier"))
         if answer[0] < 400 and cluster:
-            tier = int(self._rds._p(request, "PromotionTier") or 1)
-            self._rds._instances[name] |= {
-                "AvailabilityZone": self._rds._p(request, "AvailabilityZone"),
-                "PromotionTier": tier,
-                "PerformanceInsightsKMSKeyId": self._rds._p(request, "PerformanceInsightsKMSKeyId"),
-                "PerformanceInsightsRetentionPeriod": self._rds._p(request, "PerformanceInsightsRetentionPeriod"),
-            }
+            kept = ("AvailabilityZone", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod")
+            self._rds._instances[name] |= {key: given for key in kept if (given := self._rds._p(request, key))}
             if "_place" in cluster and "_port" not in cluster:
                 self._start(cluster)
         return answer
@@ -284,9 +278,7 @@ class Databases:
         return cluster
 
     def _free(self, name: str) -> str:
-        if len(name) > 63 or not NAME.fullmatch(name):
-            raise RefusedError("InvalidParameterValue", f"{name} is not a valid identifier")
-        if name in self._rds._clusters:
+        if _valid(name) in self._rds._clusters:
             raise RefusedError("DBClusterAlreadyExistsFault", f"DB cluster {name} already exists.")
         return name
 
@@ -298,6 +290,12 @@ def _completed(handler: dict[str, Any], mend: Callable[[Provisioned, Json], Prov
         return mend(handler["create"](logical_id, properties, *rest), properties)
 
     return {**handler, "create": create}
+
+
+def _valid(name: str) -> str:
+    if len(name) > LONGEST or not NAME.fullmatch(name):
+        raise RefusedError("InvalidParameterValue", f"{name} is not a valid identifier.")
+    return name
 
 
 def _renamed(arn: str, to: str) -> str:
