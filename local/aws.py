@@ -24,6 +24,7 @@ START_TIMEOUT = 60.0  # seconds
 NOT_EMULATED = "not-emulated.json"
 DECISIONS = "iam-decisions.jsonl"  # what was allowed and refused
 GRANTS = "iam-grants.jsonl"  # what the roles may do, once it has ended
+LOST = "lost-regions"  # a file for each
 IMAGES = "images"  # in the state folder: what `docker build` was given
 # What the emulator has of the environment of whoever starts it: the functions that it runs get it too.
 INHERITED = ("HOME", "LANG", "LC_ALL", "LOG_LEVEL", "PATH", "TZ")
@@ -142,14 +143,21 @@ class Emulator:
         self._process.terminate()
         self._process.wait()
 
-    def environment(self, account: str | None = None) -> dict[str, str]:
+    def lose(self, region: str) -> None:
+        """Have a region be gone: nothing in it answers any more. What runs there for others is not ended by it."""
+        lost = self._state / LOST
+        lost.mkdir(exist_ok=True)
+        (lost / region).touch()
+
+    def environment(self, account: str | None = None, region: str | None = None) -> dict[str, str]:
         """What the CDK CLI and boto3 need in their environment to deploy to it, as somebody of this account.
 
         The account is that of the first environment if none is given, and the region that of the account's first.
         """
         places = self._settings.places
         account = account or next((place.account for place in places), ACCOUNT)
-        region = next((place.region for place in places if place.account == account), self._settings.region)
+        first = next((place.region for place in places if place.account == account), self._settings.region)
+        region = region or first
         return {
             "AWS_ACCESS_KEY_ID": account,
             "AWS_ENDPOINT_URL": self.endpoint,

@@ -43,7 +43,7 @@ def mend_cloudformation(services: Services, ledger: Ledger, web_acls: waf.Deploy
 
 def _mend_parameters() -> None:
     """Have DescribeStacks give the name of a parameter that is looked up in Parameter Store, as AWS does, and not what
-    was found there: who deploys a stack as it was (`ops/restore.py`) gives the name again.
+    was found there: who deploys a stack as it was (`ops/rollback.py`) gives the name again.
     """
     handlers = ministack("services.cloudformation.handlers")
     describe = handlers._ACTION_HANDLERS["DescribeStacks"]
@@ -97,11 +97,15 @@ def mend_vpc(provisioned: Provisioned, properties: Json) -> Provisioned:
 
 
 def mend_email_identity(provisioned: Provisioned, properties: Json) -> Provisioned:
-    """Add the attributes of the DKIM records, which ministack leaves out."""
+    """Add the attributes of the DKIM records, which ministack leaves out: other ones in each region.
+
+    https://docs.aws.amazon.com/ses/latest/dg/send-email-authentication-dkim-deed.html has those that are not.
+    """
     physical_id, attributes = provisioned
+    region = ministack("core.responses").get_region()
     domain = properties["EmailIdentity"]
     records = {
-        f"DkimDNSToken{part}{number}": f"token{number}.{zone}"
+        f"DkimDNSToken{part}{number}": f"token{number}-{region}.{zone}"
         for part, zone in (("Name", f"_domainkey.{domain}"), ("Value", "dkim.amazonses.com"))
         for number in (1, 2, 3)
     }

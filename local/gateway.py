@@ -204,6 +204,8 @@ class LocalGateway:
                 role.arn: (role.trust(self.environment.account, self.environment.task_role), role.policy())
                 for role in self.config.assumed_roles
             },
+            cluster=f"litellm-{self.environment.name}",
+            data=str(self._data),
             callers=callers(map(str, ingress.cidrs), map(str, ingress.management_cidrs)),
             containers=self._differences(),
             # The first is a private name in the VPC.
@@ -213,7 +215,12 @@ class LocalGateway:
     def use(self, emulator: Emulator) -> None:
         """Be deployed to this emulator, which was told of its place."""
         self.emulator = emulator
-        self.access = emulator.environment(self.environment.account)
+        self.access = emulator.environment(self.environment.account, self.environment.region)
+
+    @property
+    def _data(self) -> Path:
+        """Of its database."""
+        return self.state / "postgres" / "data"
 
     @property
     def _assembly(self) -> Path:
@@ -258,7 +265,7 @@ class LocalGateway:
     def start_postgres(self, port: int | None = None) -> postgres.Postgres:
         """Start its database, with the password that is among its secrets; at another port than its own, if given."""
         return postgres.start(
-            self.state / "postgres" / "data",
+            self._data,
             port=port or self._database_port,
             login=postgres.Login(
                 database=DATABASE_NAME, user=DATABASE_USERNAME, password=self.secret("DATABASE_PASSWORD")

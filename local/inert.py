@@ -41,6 +41,7 @@ class Inert:
 INERT: dict[str, Inert] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": Inert("scaling-policy", ("Arn",)),
     "AWS::Athena::NamedQuery": Inert("named-query", ("NamedQueryId",)),
+    "AWS::Backup::BackupSelection": Inert("backup-selection", ("Id", "SelectionId", "BackupPlanId")),
     "AWS::Budgets::Budget": Inert("budget"),
     "AWS::CertificateManager::Account": Inert("acm-account", ("AccountId",)),
     "AWS::Chatbot::SlackChannelConfiguration": Inert("chatbot", ("Arn",)),

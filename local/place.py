@@ -28,6 +28,8 @@ class Place:
     roles
         The roles of other accounts that an operator has made before the first deployment, by ARN: the trust policy and
         the policy of each.
+    cluster, data
+        The name of its database cluster, and the folder that PostgreSQL has the data of it in; none if it has none.
     callers
         The networks that the loopback addresses stand for (`local.callers`); where there are none, each is itself.
     containers
@@ -44,6 +46,8 @@ class Place:
     hosted_zone: tuple[str, str] | None = None
     certificate: str | None = None
     roles: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
+    cluster: str = ""
+    data: str = ""
     callers: Mapping[str, str] = field(default_factory=dict)
     containers: Mapping[str, str | None] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
@@ -54,5 +58,9 @@ class Place:
         return f"http://127.0.0.1:{self.port}"
 
     def has(self, variables: Mapping[str, str]) -> bool:
-        """Whether a container or a function with these variables is of this environment: one of them names it."""
-        return not {f"https://{self.domain}", self.parameter_prefix}.isdisjoint(variables.values())
+        """Whether a container or a function with these variables is of this environment: one of them names it.
+
+        In its region, as an environment may have moved.
+        """
+        here = variables.get("AWS_REGION", self.region) == self.region
+        return here and not {f"https://{self.domain}", self.parameter_prefix}.isdisjoint(variables.values())

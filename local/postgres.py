@@ -21,11 +21,21 @@ from pathlib import Path
 import psutil
 import trustme
 
-NODE_MODULES = Path(__file__).resolve().parent.parent / "node_modules"
+from local.litellm_venv import ENVIRONMENT
+from stacks import CHECKOUT
+
+NODE_MODULES = CHECKOUT / "node_modules"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 # Owners of the data where this process is root, under which PostgreSQL refuses to run.
 SERVICE_ACCOUNTS = ("postgres", "nobody")
+# A commit that is waited for, and with it all that came before.
+FLUSH = """
+import psycopg
+with psycopg.connect() as server:
+    server.execute("SET synchronous_commit = on")
+    server.execute("SELECT pg_logical_emit_message(true, 'copy', '')")
+"""
 # The secure bit is for access(2), by which initdb looks for its own programs: it forgets the capability without.
 PASS_CLOSED_FOLDERS = ("--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
 
@@ -118,6 +128,48 @@ def start(
         )
     _wait_until_ready(process, data, log)
     return Postgres(process, port)
+
+
+def flush(*, port: int, login: Login, ca_certificate: Path) -> None:
+    """Have a running server's disk have all that it has answered for, as Aurora's has by itself (`synchronous_commit`).
+
+    Raises
+    ------
+    PostgresError
+        It does not let this login in.
+    """
+    server = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(port),
+        "PGDATABASE": login.database,
+        "PGUSER": login.user,
+        "PGPASSWORD": login.password,
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": str(ca_certificate),
+    }
+    command = [str(CHECKOUT / ENVIRONMENT / "bin" / "python"), "-c", FLUSH]  # LiteLLM's, which has a client
+    done = subprocess.run(command, env=server, text=True, capture_output=True, check=False)  # noqa: S603 (ours)
+    if done.returncode:
+        raise PostgresError(f"PostgreSQL on port {port} could not be copied: {done.stderr.strip()[-800:]}")
+
+
+def copy(data: Path, to: Path) -> None:
+    """Copy a server's data into a new folder, as of one instant: one that is started on it recovers to that instant.
+
+    A server that runs is held meanwhile.
+    """
+    server = _postmaster(data.resolve())
+    held = []
+    try:
+        if server:
+            server.suspend()  # starts nobody any more
+            held = [server, *server.children()]
+            for process in held:
+                process.suspend()
+        shutil.copytree(data, to, ignore=shutil.ignore_patterns("postmaster.pid"))
+    finally:
+        for process in reversed(held):
+            process.resume()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ while to know it. So the first cluster or database of an account is refused, and
 makes beforehand (`aws iam create-service-linked-role`) is there at once.
 
 What has deletion protection is not deleted, by CloudFormation neither: a stack whose creation is rolled back ends as
-ROLLBACK_FAILED then. A target group belongs to one load balancer.
+ROLLBACK_FAILED then. A target group belongs to one load balancer. An account has a dashboard of a name once, whatever
+the region.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ def mend_refusals() -> None:
     handlers[cluster] = _protected(handlers[cluster], _protected_cluster)
     stacks = ministack("services.cloudformation.stacks")
     stacks._roll_back_operation = _keeping_what_is_left(stacks._roll_back_operation)
-    rule = "AWS::ElasticLoadBalancingV2::ListenerRule"
+    rule, dashboard = "AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::CloudWatch::Dashboard"
     handlers[rule] = _of_one_balancer(handlers[rule])
+    ministack("services.cloudwatch")._dashboards = ministack("core.responses").AccountScopedDict()
+    handlers[dashboard] = _once(handlers[dashboard])
 
 
 def add_service_roles(place: Place) -> None:
@@ -146,6 +149,24 @@ def _keeping_what_is_left(roll_back: Callable[..., Any]) -> Callable[..., Any]:
             stack["_resources"] |= {each: before[each] | {"ResourceStatus": "DELETE_FAILED"} for each in left}
 
     return rolled_back
+
+
+def _once(handler: Handler) -> Handler:
+    """Refuse a dashboard over another: they are global, and what CloudFormation makes must not be there before.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudwatch-dashboard.html
+    https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract.html (create handlers)
+    """
+
+    def create(logical_id: str, properties: Json, *rest: object) -> Provisioned:
+        name = properties.get("DashboardName")
+        if name in ministack("services.cloudwatch")._dashboards:
+            kind = "AWS::CloudWatch::Dashboard"
+            raise ValueError(f"Resource of type '{kind}' with identifier '{name}' already exists.")
+        provisioned: Provisioned = handler["create"](logical_id, properties, *rest)
+        return provisioned
+
+    return {**handler, "create": create}
 
 
 def _of_one_balancer(handler: Handler) -> Handler:

@@ -33,7 +33,7 @@ SECTIONS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "Database": (
         *("DatabaseCapacity", "DatabaseConnections", "LoginsRefused", "Deadlocks", "DatabaseVolume"),
-        *("TransactionIds", "ReplicaLag"),
+        *("TransactionIds", "ReplicaLag", "NoSnapshotToCopy", "CopyFailedUntold"),
     ),
     "Cache": ("CacheUnreachable", "CacheMemory", "CacheEvictions", "CacheCpu", "CacheConnections"),
     "Web ACL": ("BlockedRequests", "RateLimited", "SignInsLimited"),

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore import exceptions as aws
 
-from ops import changes, first_attempts, restore
+from ops import changes, first_attempts, rollback
 from ops.access import Access, OpsError, connect, environment_named, run
 from ops.assembly import Assembly
 from ops.first_attempts import Attempt
-from ops.restore import PutBack, Saved
+from ops.rollback import PutBack, Saved
 from ops.secrets import Store, required_secrets
 from ops.smoke import Report, smoke
 from stacks import CHECKOUT
@@ -63,7 +63,7 @@ class Release:
 
     access: Access
     folder: Path
-    wait: restore.Wait = restore.five_seconds
+    wait: rollback.Wait = rollback.five_seconds
     deploying: bool = field(default=False, init=False)  # stacks have been, or are being, changed
     attempts: tuple[Attempt, ...] = field(default=(), init=False)  # stacks that have to go before they can be made
 
@@ -94,7 +94,7 @@ class Release:
         more = (*map(str, self.attempts), *_always_approved(environment))
         why = (*changed.approvals, *more)
         print("", changed.text(), *more, "", sep="\n")
-        saved = restore.save(self.access, assembly, self._never_made)
+        saved = rollback.save(self.access, assembly, self._never_made)
         saved.write(self.folder)
         (self.folder / SUMMARY).write_text("\n\n".join((changed.markdown(), *more)) + "\n")
         (self.folder / APPROVAL).write_text("needed\n" if why else "none\n")
@@ -114,11 +114,11 @@ class Release:
         OpsError
             Another deployment is running, or has been since `check`.
         """
-        if restore.save(self.access, assembly, self._never_made) != Saved.read(self.folder, self.environment.name):
+        if rollback.save(self.access, assembly, self._never_made) != Saved.read(self.folder, self.environment.name):
             raise OpsError(f"{self.environment.name} was changed by another deployment meanwhile: run it again.")
         for attempt in self.attempts:
             first_attempts.remove(self.access, attempt, say=print, wait=self.wait)
-        before = restore.described(self.access)
+        before = rollback.described(self.access)
         self.deploying = True
         app = ("--app", str(assembly.folder.resolve()))
         pattern = f"{self.environment.name}/*"
@@ -157,7 +157,7 @@ class Release:
         name = self.environment.name
         go_back = f"deploy again, or go back with `python -m ops.release put-back --env {name} --before {self.folder}`."
         try:
-            at_work = restore.busy(restore.described(self.access))
+            at_work = rollback.busy(rollback.described(self.access))
         except (OpsError, aws.BotoCoreError, aws.ClientError):
             return f" Some stacks of {name} may have the release, or be changing yet: look at them in CloudFormation."
         if at_work:
@@ -180,8 +180,8 @@ class Release:
         saved = Saved.read(self.folder, self.environment.name)
         cloudformation = self.access.acting_as("lookup").client("cloudformation")
         reasons = [
-            f"{name}: {restore.failure(cloudformation, name) or stack['StackStatus']}"
-            for name, stack in restore.described(self.access).items()
+            f"{name}: {rollback.failure(cloudformation, name) or stack['StackStatus']}"
+            for name, stack in rollback.described(self.access).items()
             if _has_failed(before.get(name), stack)
         ]
         what = "; ".join(reasons) or "before CloudFormation changed anything: the CDK CLI says above why"
@@ -209,7 +209,7 @@ class Release:
     def _restored(self, saved: Saved) -> tuple[PutBack, str]:
         """What came of putting back, and what the smoke test says now: nothing if there was none before."""
         print(f"Putting {self.environment.name} back to what was deployed before:", flush=True)
-        outcome = restore.put_back(self.access, saved, wait=self.wait)
+        outcome = rollback.put_back(self.access, saved, wait=self.wait)
         print(outcome.text(), flush=True)
         if f"litellm-{self.environment.name}-smoke" not in saved.names:
             return outcome, ""
@@ -297,7 +297,7 @@ def main(
     *,
     session: boto3.Session | None = None,
     cdk: Cdk = run_cdk,
-    wait: restore.Wait = restore.five_seconds,
+    wait: rollback.Wait = rollback.five_seconds,
 ) -> int:
     """Run the command and return its exit code. Tests give the session, the CDK CLI and what waits."""
     arguments = parser().parse_args(argv)

@@ -48,7 +48,7 @@ class Decisions:
                 file.write(json.dumps(line) + "\n")
 
     def of_role(
-        self, role: str, service: str, session: str, action: str, resource: str, **conditions: str
+        self, role: str, service: str, session: str, action: str, resource: str, **conditions: str | list[str]
     ) -> str | None:
         """Why a service may not do this with a role, in AWS's words; None if it may.
 
@@ -74,7 +74,7 @@ class Decisions:
             action=action,
             resource_arn=resource,
             region=_region_of(resource),
-            service_context={key.replace("__", ":"): value for key, value in conditions.items()},
+            service_context={key.replace("__", ":").lower(): value for key, value in conditions.items()},
         )
         decision = evaluator.evaluate(context, evaluator._gather_role_policies(name, account))
         if policy := _policy_of(action.partition(":")[0], resource):

@@ -21,8 +21,8 @@ PARTS: Final = (NETWORK, EDGE, SERVICE, DATABASE, CACHE, WATCHING, KEYS)
 
 BY_USE: Final[Mapping[str, str]] = {
     "AWS::ApiGatewayV2::Api": "a millionth of some dollars for each click in Slack",
-    "AWS::Backup::BackupVault": "by the database's size: each copy's transfer and what is kept of them "
-    "(docs/operations/region-gone.md)",
+    "AWS::Backup::BackupVault": "what is kept of the copies, at the second region's price of Aurora's backups, which "
+    "is without a price here (docs/operations/region-gone.md)",
     "AWS::DynamoDB::Table": "on demand: a few writes for each account",
     "AWS::EC2::FlowLog": "priced under a load, as logs that AWS writes",
     "AWS::Lambda::Function": "cents: accounts, reports and deployments call them, requests do not",
@@ -109,6 +109,13 @@ def under(facts: Facts, load: Load) -> list[Line]:
         Line(SERVICE, "More tasks in hours of work, GB", "Fargate ARM, GB", added * memory / cpu),
         line(DATABASE, "What is written", "Aurora, I/O"),
         line(DATABASE, "What is kept, of one month", "Aurora, storage"),
+        # Each copy is of all that is kept.
+        Line(
+            DATABASE,
+            "Its copies in the second region",
+            "Data to another region",
+            used["Aurora, storage"] * 30 * _copies_a_day(facts),
+        ),
         line(WATCHING, "Flow logs", "Logs that AWS writes"),
         Line(WATCHING, "Flow logs, kept", "Logs, stored", flow_logs * kept_months),
         line(WATCHING, "Access logs, kept", "S3, stored", kept_months),
@@ -132,6 +139,10 @@ def independence(facts: Facts) -> list[tuple[Line, str]]:
         (
             Line(DATABASE, "The reader", "Aurora Serverless v2, ACU", max(0, instances - 1) * capacity * HOURS),
             "database.reader=False",
+        ),
+        (
+            Line(KEYS, "The key of copies in another region", "KMS key", bool(_copies_a_day(facts))),
+            "database.copies=None",
         ),
         *(
             (
@@ -218,7 +229,9 @@ def _others(facts: Facts) -> Iterator[Line]:
     yield Line(WATCHING, "CloudWatch alarms", "Alarm", figures_of_alarms(facts))
     yield Line(WATCHING, "CloudWatch metrics of our own", "Custom metric", metrics(facts))
     yield Line(WATCHING, "CloudWatch dashboard", "Dashboard", len(facts.resources("AWS::CloudWatch::Dashboard")))
-    yield Line(KEYS, "AWS KMS, keys", "KMS key", len(facts.resources("AWS::KMS::Key")))
+    # That of the copies is in the second region, by a stack of its own.
+    keys = len(facts.resources("AWS::KMS::Key")) + bool(_copies_a_day(facts))
+    yield Line(KEYS, "AWS KMS, keys", "KMS key", keys)
     namespaces = len(facts.resources("AWS::ServiceDiscovery::PrivateDnsNamespace"))
     yield Line(KEYS, "Route 53, hosted zone", "Hosted zone", namespaces)
 
@@ -280,6 +293,13 @@ def _instances(facts: Facts) -> tuple[int, float]:
     # One that may pause has 0 while it does, and the usual least while somebody is connected.
     least = sum(capacity or LEAST_CAPACITY * awake(facts) for capacity in scaling)
     return len(facts.resources("AWS::RDS::DBInstance")), float(least)
+
+
+def _copies_a_day(facts: Facts) -> int:
+    """How many copies of the database are made in a second region."""
+    plans = facts.resources("AWS::Backup::BackupPlan").values()
+    rules = [rule for plan in plans for rule in plan["BackupPlan"]["BackupPlanRule"]]
+    return sum(len(rule["ScheduleExpression"].split()[1].split(",")) for rule in rules)
 
 
 def _nodes(facts: Facts, node: str) -> tuple[int, int]:

@@ -42,6 +42,8 @@ class Usage:
     """What the price is of."""
     operation: str = ""
     """Of several prices of one usage type, the one of a product with an attribute of this value."""
+    dearest: bool = False
+    """The usage type has the other region in front, as in `APN1-APN3-AWS-Out-Bytes`: the highest price counts."""
     everywhere: float | None = None
     """US dollars, where they are the same in every region; it is not in the table then."""
 
@@ -54,6 +56,7 @@ USAGES: Final[Mapping[str, Usage]] = {  # https://aws.amazon.com/<service>/prici
     "Public IPv4 address": Usage("AmazonVPC", "PublicIPv4:InUseAddress", "hour"),
     "Interface endpoint": Usage("AmazonVPC", "VpcEndpoint-Hours", "hour"),
     "Data to the internet": Usage("AWSDataTransfer", "DataTransfer-Out-Bytes", "GB"),
+    "Data to another region": Usage("AWSDataTransfer", "AWS-Out-Bytes", "GB", "InterRegion Outbound", dearest=True),
     "Load balancer": Usage("AWSELB", "LoadBalancerUsage", "hour", "LoadBalancing:Application"),
     "Load balancer, LCU": Usage("AWSELB", "LCUUsage", "LCU and hour", "LoadBalancing:Application"),
     "Web ACL": Usage("awswaf", "WebACLV2", "month", everywhere=5),

@@ -57,6 +57,8 @@ def refresh(region: str, client: PriceList | None = None) -> list[str]:
 def _price(pricing: PriceList, usage: Usage, name: str, region: str) -> float:
     """The price of what is billed on demand, of the first tier that is not free."""
     prices = {price for product in _products(pricing, usage, region) for price in _on_demand(product)}
+    if prices and usage.dearest:
+        return max(prices)
     if len(prices) != 1:
         what = "no price" if not prices else f"{len(prices)} prices ({', '.join(map(str, sorted(prices)))})"
         raise OpsError(
@@ -75,7 +77,8 @@ def _products(pricing: PriceList, usage: Usage, region: str) -> Iterator[Mapping
             attributes = product["product"]["attributes"]
             kind = attributes.get("usagetype", "")
             # Behind the region alone, as in APN1-NodeUsage:…: APN1-SyncDurability-NodeUsage:… is another charge.
-            exact = usage.usage_type in (kind, kind.partition("-")[2])
+            own = kind.partition("-")[2]
+            exact = usage.usage_type in (kind, own, own.partition("-")[2] if usage.dearest else "")
             if exact and (not usage.operation or usage.operation in attributes.values()):
                 yield product
 

@@ -1,4 +1,5 @@
-"""Whether the second region is ready for the day on which the first is gone: a young copy, and every secret.
+"""Whether the second region is ready for the day on which the first is gone: a young copy, every secret, and all that
+the first one was asked for.
 
 Integrates with AWS Backup and Systems Manager.
 """
@@ -6,12 +7,14 @@ Integrates with AWS Backup and Systems Manager.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from botocore import exceptions as aws
 
-from ops.doctor.account import Account, error_code
-from ops.doctor.finding import Finding, Mark, problem, well
+from ops.access import Access
+from ops.doctor.account import Account, Check, error_code
+from ops.doctor.finding import Finding, problem, well
 from ops.restoring.elsewhere import missing, whole_copies
 from ops.secrets import Store, required_secrets
 from stacks.settings.gateway import COPY_BEGINS_WITHIN, COPY_ENDS_WITHIN
@@ -25,10 +28,10 @@ def copies(account: Account) -> Iterator[Finding]:
     settings = environment.database.copies
     if not settings:
         return
-    if account.emulated:
-        yield Finding(WHAT, Mark.ABSENT, "AWS Backup is not emulated")
-        return
     name = environment.name
+    if not _opted_in(account):
+        remedy = "run `aws backup update-region-settings --resource-type-opt-in-preference Aurora=true`."
+        yield problem(WHAT, f"AWS Backup does not take part in Aurora in {environment.region}", remedy)
     oldest = datetime.now(UTC) - timedelta(hours=settings.every_hours + COPY_BEGINS_WITHIN + COPY_ENDS_WITHIN)
     try:
         whole = whole_copies(account.client("backup", settings.region), environment)
@@ -44,8 +47,8 @@ def copies(account: Account) -> Iterator[Finding]:
         yield problem(
             WHAT,
             f"{what}, and one is made every {settings.every_hours} hours",
-            f"look at AWS Backup's jobs in {environment.region}, and whether its opt-in for Aurora is on there "
-            "(docs/operations/region-gone.md); the first one comes within a day of the deployment.",
+            f"look at AWS Backup's jobs in {environment.region} (docs/operations/region-gone.md); the first one "
+            "comes within a day of the deployment.",
         )
     else:
         yield well(WHAT, f"{settings.region} has a copy of {newest:%Y-%m-%d %H:%M} UTC")
@@ -53,3 +56,28 @@ def copies(account: Account) -> Iterator[Finding]:
     if lacking := missing(Store(environment, account.client("ssm", settings.region)), names):
         remedy = f"run `make restore ENV={name} ARGS=--prepare`."
         yield problem(WHAT, f"secrets missing in {settings.region}: {', '.join(lacking)}", remedy)
+
+
+def _opted_in(account: Account) -> bool:
+    """Whether plans of AWS Backup are followed for Aurora: without it they do nothing, and nothing fails.
+
+    https://docs.aws.amazon.com/aws-backup/latest/devguide/service-opt-in.html
+    """
+    settings = account.client("backup").describe_region_settings()
+    return bool(settings.get("ResourceTypeOptInPreference", {}).get("Aurora", True))
+
+
+@dataclass(frozen=True)
+class There:
+    """A check as of the second region, on what the environment would need of it."""
+
+    check: Check
+
+    def __call__(self, account: Account) -> Iterator[Finding]:
+        """What it finds there; nothing without a second region."""
+        settings = account.environment.database.copies
+        if settings:
+            moved = account.environment.model_copy(update={"region": settings.region})
+            there = Account(Access(moved, account.session), account.session)
+            for finding in self.check(there):
+                yield replace(finding, what=f"{WHAT}, {finding.what}")

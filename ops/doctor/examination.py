@@ -11,7 +11,7 @@ from botocore import exceptions as aws
 from ops.access import OpsError, explain
 from ops.doctor.account import WORKERS, Account, Check
 from ops.doctor.bootstrap import LINKED_ROLES, bootstrap, trust
-from ops.doctor.copies import copies
+from ops.doctor.copies import There, copies
 from ops.doctor.domain import certificate, hosted_zone
 from ops.doctor.finding import Finding, Mark
 from ops.doctor.messages import mail, slack_workspace
@@ -23,6 +23,21 @@ from ops.doctor.roles import assumed_roles
 from ops.doctor.secrets import secrets
 from stacks.litellm_config import ConfigError
 from stacks.settings import SettingsError
+
+QUOTA_CHECKS: Final[Mapping[str, Check]] = {
+    **{f"quota: {quota.what}": quota for quota in QUOTAS},
+    "quota: Lambda concurrency": functions_at_once,
+}
+OF_A_REGION: Final[Mapping[str, Check]] = {
+    "region": region,
+    "services": services,
+    "bootstrap": bootstrap,
+    "bootstrap's trust": trust,
+    "mail": mail,
+    **QUOTA_CHECKS,
+    "Bedrock": model_access,
+}
+"""What is asked for or made in each region by itself, and takes days where AWS is to permit it."""
 
 CHECKS: Final[Mapping[str, Check]] = {
     "credentials": credentials,
@@ -40,10 +55,10 @@ CHECKS: Final[Mapping[str, Check]] = {
     "Slack workspace": slack_workspace,
     "VPC": existing_vpc,
     "endpoints": endpoints_of_existing_vpc,
-    **{f"quota: {quota.what}": quota for quota in QUOTAS},
-    "quota: Lambda concurrency": functions_at_once,
+    **QUOTA_CHECKS,
     "Bedrock": model_access,
     "roles": assumed_roles,
+    **{f"second region, {what}": There(check) for what, check in OF_A_REGION.items()},
 }
 """Every check by what it looks at, in the order of the lines."""
 

@@ -208,11 +208,12 @@ def _bills(answers: Answers) -> Iterator[Step]:
                 f'--role "Cost Management Reader" --scope /subscriptions/{company["bill.azure.subscription"]}',
             ),
         )
-    if company.get("bill.google"):
+    exports = [company[f"bill.{bill}.table"] for bill in ("google", "gemini") if company.get(f"bill.{bill}")]
+    for table in dict.fromkeys(exports):
         yield Step(
-            f"Google's bill: turn on the detailed export to BigQuery, into {company['bill.google.table']}; a service "
-            "account with BigQuery Data Viewer on the table and BigQuery Job User on the project, whose key is the "
-            "secret GOOGLE_BILLING_CREDENTIALS."
+            f"Google's bill: turn on the detailed export to BigQuery, into {table}; a service account with BigQuery "
+            "Data Viewer on the table and BigQuery Job User on the project, whose key is the secret "
+            "GOOGLE_BILLING_CREDENTIALS: one account for all tables."
         )
     if company.get("bill.openai"):
         yield Step(

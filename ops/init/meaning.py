@@ -189,16 +189,24 @@ def _bill(company: Mapping[str, Any], own: Mapping[str, Any]) -> Tree | None:
     if not company.get("bill"):
         return None
     azure = {name: company.get(f"bill.azure.{name}") for name in ("tenant", "client", "subscription")}
-    table, location = company.get("bill.google.table"), company.get("bill.google.location", "US")
-    google = {"table": table, **({"location": location} if location != "US" else {})}
+    google, gemini = (_export(company, bill) for bill in ("google", "gemini"))
+    gemini |= {"project": company.get("bill.gemini.project")}
     return _given(
         azure=azure if company.get("bill.azure") and all(azure.values()) else None,
-        google=google if company.get("bill.google") and table and own.get("vertex_project") else None,
+        google=google if google["table"] and own.get("vertex_project") else None,
+        gemini=gemini if all(gemini.values()) else None,
         openai=_given(projects=company.get("bill.openai.projects")) if company.get("bill.openai") else None,
         anthropic=_given(workspaces=company.get("bill.anthropic.workspaces"))
         if company.get("bill.anthropic")
         else None,
     )
+
+
+def _export(company: Mapping[str, Any], bill: str) -> Tree:
+    """Where one of Google's bills is; without a table as long as it is not known, or not asked for."""
+    table = company.get(f"bill.{bill}.table") if company.get(f"bill.{bill}") else None
+    location = company.get(f"bill.{bill}.location", "US")
+    return {"table": table, **({"location": location} if location != "US" else {})}
 
 
 def releases_of(answers: Answers) -> Releases | None:

@@ -9,8 +9,9 @@ Each step is said before it is done, with what is lost; `ARGS=--dry-run` says no
 goes on with `ARGS=--go-on`. `ARGS=--prepare` carries the secrets over to the second region, which they must be in
 before the day comes: without LITELLM_SALT_KEY the credentials in the copy cannot be read.
 
-Integrates with the CDK CLI, AWS Backup, CloudFormation, CloudWatch Logs, ECS, Lambda, RDS, Route 53, STS and Systems
-Manager, through boto3's own credentials and settings (AWS_PROFILE, AWS_ENDPOINT_URL, …).
+Integrates with the CDK CLI, Amazon Q Developer in chat applications, AWS Backup, AWS Budgets, CloudFormation,
+CloudWatch, ECS, Lambda, RDS, Route 53, STS and Systems Manager, through boto3's own credentials and settings
+(AWS_PROFILE, AWS_ENDPOINT_URL, …).
 
 Exit codes: 0 it is done; 1 the gateway does not answer as it should; 2 a mistake or an error, in one sentence; 130
 interrupted.
@@ -34,7 +35,7 @@ from ops.access import Access, OpsError, connect, environment_named, run
 from ops.assembly import Assembly, deployed_stack, resources_of
 from ops.release import Cdk, run_cdk
 from ops.restoring.clusters import Clusters, Copy, Second
-from ops.restoring.elsewhere import Records, carry_over, missing, newest_copy
+from ops.restoring.elsewhere import Once, carry_over, missing, newest_copy
 from ops.restoring.tasks import Tasks
 from ops.secrets import Store, required_secrets
 from ops.smoke import smoke
@@ -239,7 +240,8 @@ def elsewhere(this: Run, assembly: Callable[[], Assembly]) -> int:
             "and run it again (docs/operations/region-gone.md)."
         )
     name = environment.name
-    if deployed_stack(this.access.session, f"litellm-{name}-gateway") and not this.arguments.go_on:
+    gateway = deployed_stack(this.access.session, f"litellm-{name}-gateway")
+    if gateway and not this.arguments.go_on:
         raise OpsError(
             f"{name} is deployed in {region} already: to restore it there to a second, leave REGION out; to go on "
             "after an interruption, say ARGS=--go-on."
@@ -251,14 +253,13 @@ def elsewhere(this: Run, assembly: Callable[[], Assembly]) -> int:
             'ARGS="--file …"; another LITELLM_SALT_KEY than the old one cannot read the copy.'
         )
     made = assembly()
-    records = Records(this.access.session, environment)
-    # Those of a stack that is here already are its own.
+    # What is of a stack that is here already is its own.
     to_come = [stack for stack in made.stacks(name) if deployed_stack(this.access.session, stack.name) is None]
-    in_the_way = records.in_the_way(to_come)
+    in_the_way = Once(this.access.session, environment).in_the_way(to_come)
     steps = [
         f"litellm-{name}-network and litellm-{name}-database are deployed in {region}, empty: about 20 minutes",
         f"the copy of {_moment(copy.taken)} is restored beside it, and takes its place: 20 to 60 minutes",
-        f"records of the region that is gone are removed: {_listed(in_the_way)}",
+        f"what the account has but once, of the region that is gone, is removed: {', '.join(in_the_way) or 'nothing'}",
         "everything else is deployed, and the smoke test runs: about 30 minutes",
     ]
     if not this.told(steps, _moment(copy.taken)):
@@ -269,8 +270,10 @@ def elsewhere(this: Run, assembly: Callable[[], Assembly]) -> int:
         raise OpsError(
             f"litellm-{name}-database was not deployed: the CDK CLI says above why; mend it, and run it again."
         )
-    _fill(this, copy)
-    records.remove(in_the_way)
+    if not gateway:  # one that is there has been written to since
+        _fill(this, copy)
+    for remove in in_the_way.values():
+        remove()
     arguments = ["deploy", "--env", name, "--app", str(made.folder.resolve()), "--yes"]
     return release.main(arguments, session=this.access.session, cdk=this.cdk)
 
@@ -282,10 +285,6 @@ def _fill(this: Run, copy: Copy) -> None:
         clusters.make(copy, this.password())
     clusters.take_place()
     print(f"{clusters.old}, which is empty, can go: docs/operations/restore-database.md, Remove the old one.")
-
-
-def _listed(records: Iterable[Any]) -> str:
-    return ", ".join(f"{record['Name']} {record['Type']}" for record in records) or "there are none"
 
 
 def prepare(this: Run) -> int:

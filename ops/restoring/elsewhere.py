@@ -1,12 +1,14 @@
-"""What a second region needs beside the copy of the database: the secrets' values, and the domain's records.
+"""What a second region needs beside the copy of the database: the secrets' values, and what an account has but once.
 
-Integrates with AWS Backup, AWS Systems Manager Parameter Store and Amazon Route 53.
+Integrates with AWS Backup, AWS Budgets, Amazon CloudWatch, Amazon Q Developer in chat applications (`chatbot`), Amazon
+Route 53 and AWS Systems Manager Parameter Store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,12 +16,15 @@ from botocore import exceptions as aws
 
 from ops.access import OpsError
 from ops.assembly import StackArtifact
+from ops.doctor.messages import CHATBOT_REGION
 from ops.restoring.clusters import Copy
 from ops.secrets import Parameter, Store
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from mypy_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef
+
+Step = Callable[[], object]
 
 
 def whole_copies(
@@ -101,31 +106,75 @@ def missing(store: Store, names: Iterable[str]) -> list[str]:
     return [name for name in wanted if name not in found]
 
 
-class Records:
-    """The domain's records in Route 53, which is everywhere: those of the region that is gone are in the way."""
+class Once:
+    """What an account has but once, whatever the region: the domain's records, and by their names the dashboard, the
+    budget and what posts the alarms in Slack. Those of the region that is gone are in the way: CloudFormation makes
+    none over another.
+
+    A dashboard is global: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/
+    aws-resource-cloudwatch-dashboard.html. So is a configuration of Slack's, by its name and by its channel:
+    aws-samples/aws-securityhub-to-slack#11, hashicorp/terraform-provider-awscc#1011.
+    """
 
     def __init__(self, session: boto3.Session, environment: Environment) -> None:
-        self._client = session.client("route53")
-        self._zone = environment.hosted_zone.id
+        self._session = session
+        self._route53 = session.client("route53")
+        self._zone, self._account = environment.hosted_zone.id, environment.account
 
-    def in_the_way(self, stacks: Iterable[StackArtifact]) -> list[ResourceRecordSetOutputTypeDef]:
-        """Records that these stacks are to make, and that are there: CloudFormation makes none over another."""
-        wanted = set()
-        for stack in stacks:
-            for resource in stack.template()["Resources"].values():
-                properties = resource.get("Properties", {})
-                if resource["Type"] == "AWS::Route53::RecordSet" and isinstance(properties["Name"], str):
-                    wanted.add((properties["Name"].rstrip("."), properties["Type"]))
-        pages = self._client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=self._zone)
-        return [
-            record
+    def in_the_way(self, stacks: Iterable[StackArtifact]) -> dict[str, Step]:
+        """What these stacks are to make and is there, in words, each with what removes it."""
+        resources = [resource for stack in stacks for resource in stack.template()["Resources"].values()]
+        found = self._records({"AWS::Route53::RecordSet"}, resources)
+        for resource in resources:
+            own = resource.get("Properties", {})
+            match resource["Type"]:
+                case "AWS::CloudWatch::Dashboard":
+                    found |= self._dashboard(own["DashboardName"])
+                case "AWS::Budgets::Budget":
+                    found |= self._budget(own["Budget"]["BudgetName"])
+                case "AWS::Chatbot::SlackChannelConfiguration":
+                    found |= self._slack(own["ConfigurationName"])
+        return found
+
+    def _records(self, kinds: set[str], resources: Iterable[Mapping[str, Any]]) -> dict[str, Step]:
+        wanted = {
+            (own["Name"].rstrip("."), own["Type"])
+            for own in (resource["Properties"] for resource in resources if resource["Type"] in kinds)
+            if isinstance(own["Name"], str)
+        }
+        pages = self._route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=self._zone)
+        return {
+            f"record {record['Name']} {record['Type']}": partial(self._remove, record)
             for page in pages
             for record in page["ResourceRecordSets"]
             if (record["Name"].rstrip("."), record["Type"]) in wanted
-        ]
+        }
 
-    def remove(self, records: Iterable[ResourceRecordSetOutputTypeDef]) -> None:
-        """Remove them, all in one change."""
-        changes: list[Any] = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
-        if changes:
-            self._client.change_resource_record_sets(HostedZoneId=self._zone, ChangeBatch={"Changes": changes})
+    def _remove(self, record: ResourceRecordSetOutputTypeDef) -> None:
+        changes: list[Any] = [{"Action": "DELETE", "ResourceRecordSet": record}]
+        self._route53.change_resource_record_sets(HostedZoneId=self._zone, ChangeBatch={"Changes": changes})
+
+    def _dashboard(self, name: str) -> dict[str, Step]:
+        client = self._session.client("cloudwatch")
+        there = client.list_dashboards(DashboardNamePrefix=name).get("DashboardEntries", [])
+        if name not in {each["DashboardName"] for each in there}:
+            return {}
+        return {f"dashboard {name}": partial(client.delete_dashboards, DashboardNames=[name])}
+
+    def _budget(self, name: str) -> dict[str, Step]:
+        client, which = self._session.client("budgets"), {"AccountId": self._account, "BudgetName": name}
+        try:
+            client.describe_budget(**which)
+        except aws.ClientError as error:
+            if error.response["Error"]["Code"] != "NotFoundException":
+                raise
+            return {}
+        return {f"budget {name}": partial(client.delete_budget, **which)}
+
+    def _slack(self, name: str) -> dict[str, Step]:
+        client = self._session.client("chatbot", region_name=CHATBOT_REGION)
+        arn = f"arn:aws:chatbot::{self._account}:chat-configuration/slack-channel/{name}"
+        if not client.describe_slack_channel_configurations(ChatConfigurationArn=arn)["SlackChannelConfigurations"]:
+            return {}
+        remove = partial(client.delete_slack_channel_configuration, ChatConfigurationArn=arn)
+        return {f"configuration {name} of Slack": remove}

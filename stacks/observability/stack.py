@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from aws_cdk import Stack
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -31,7 +31,7 @@ from stacks.observability.dashboard import CloudWatchDashboard
 from stacks.observability.log_insights import SavedQueries, counted
 from stacks.observability.watched import Watched
 from stacks.onboarding import OnboardingStack
-from stacks.settings import Environment
+from stacks.settings import Copies, Environment
 from stacks.usage import UsageStack
 
 # What ECS tells of by events, and no figure: title of the message, detail type, what the event must have beside the
@@ -106,6 +106,8 @@ class ObservabilityStack(Stack):
         gateway_alarms.service(self.alarms, gateway.service)
         database_alarms.database(self.alarms, database.cluster, environment.database)
         database_alarms.network(self.alarms, network.vpc)
+        if environment.database.copies:
+            database_alarms.copies(self.alarms, environment.database.copies, environment.snapshots_vault)
         if cache:
             cache_alarms.cache(self.alarms, cache, environment.gateway)
         function_alarms.functions(self.alarms, scope)
@@ -126,6 +128,8 @@ class ObservabilityStack(Stack):
             mute(self, environment.sleep, self.alarms.made)
         self._count_lines(gateway, database, cache)
         self._tell_of_events(gateway)
+        if environment.database.copies:
+            self._tell_of_copies(environment.database.copies)
         self._post()
         if environment.alarms.monthly_budget:
             self._budget(environment.alarms.monthly_budget)
@@ -198,24 +202,59 @@ class ObservabilityStack(Stack):
             of_task = kind == "ECS Task State Change"
             detail = found | {"group": [f"service:{name}"]} if of_task else found
             pattern = {"source": ["aws.ecs"], "detail-type": [kind], "detail": detail}
-            rule = events.CfnRule(
-                self,
-                construct_id,
-                description=f"{title}: told to the topic of alarms",
-                event_pattern=pattern if of_task else pattern | {"resources": [arn]},
-                targets=[
-                    events.CfnRule.TargetProperty(
-                        arn=self.topic.topic_arn,
-                        id="Topic",
-                        input_transformer=events.CfnRule.InputTransformerProperty(
-                            input_paths_map={"reason": f"$.detail.{reason}", "what": "$.resources[0]"},
-                            input_template=_notification(f"{self._environment.name}: {title}"),
-                        ),
-                    )
-                ],
-            )
-            gateway_alarms.untold(self.alarms, f"{construct_id}Untold", rule, title)
+            whole = pattern if of_task else pattern | {"resources": [arn]}
+            self._tell(construct_id, title, whole, f"$.detail.{reason}", "$.resources[0]")
         let_events_publish(self.topic, "EventsOfTheService")
+
+    def _tell_of_copies(self, copies: Copies) -> None:
+        """Send the topic AWS Backup's events of snapshots and copies that did not become anything.
+
+        What every one of them has is its state; why, AWS Backup's jobs say.
+        https://docs.aws.amazon.com/aws-backup/latest/devguide/eventbridge.html
+        """
+        vaults = [
+            self.format_arn(
+                service="backup",
+                region=region,
+                resource="backup-vault",
+                resource_name=name,
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for region, name in (
+                (self.region, self._environment.snapshots_vault),
+                (copies.region, self._environment.copies_vault),
+            )
+        ]
+        pattern = {
+            "source": ["aws.backup"],
+            "detail-type": ["Backup Job State Change", "Copy Job State Change"],
+            "detail": {
+                "state": ["ABORTED", "EXPIRED", "FAILED", "PARTIAL"],
+                "$or": [{"backupVaultArn": vaults[:1]}, {"destinationBackupVaultArn": vaults[1:]}],
+            },
+        }
+        title = "The database was not copied to the second region"
+        self._tell("CopyFailed", title, pattern, "$.detail.state", "$.detail-type")
+
+    def _tell(self, construct_id: str, title: str, pattern: dict[str, Any], reason: str, what: str) -> None:
+        """Send the topic an event by its pattern, with what stands in it at two paths."""
+        rule = events.CfnRule(
+            self,
+            construct_id,
+            description=f"{title}: told to the topic of alarms",
+            event_pattern=pattern,
+            targets=[
+                events.CfnRule.TargetProperty(
+                    arn=self.topic.topic_arn,
+                    id="Topic",
+                    input_transformer=events.CfnRule.InputTransformerProperty(
+                        input_paths_map={"reason": reason, "what": what},
+                        input_template=_notification(f"{self._environment.name}: {title}"),
+                    ),
+                )
+            ],
+        )
+        gateway_alarms.untold(self.alarms, f"{construct_id}Untold", rule, title)
 
     def _post(self) -> None:
         """Post in Slack. The channel's members may look at alarms and figures from there."""

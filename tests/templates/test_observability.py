@@ -72,10 +72,11 @@ OF_USAGE: dict[str, tuple[str, str, int, float, tuple[int, int]]] = {
 MISSING = {
     "NoHealthyTask": "breaching",
     "TasksMissing": "breaching",
+    "NoSnapshotToCopy": "breaching",
     "GatewayCertificate": "ignore",
     "SlackCertificate": "ignore",
 }
-COMPARISON = {"NoHealthyTask": "LessThan", "GatewayCertificate": "LessThan", "SlackCertificate": "LessThan"}
+COMPARISON = dict.fromkeys(("NoHealthyTask", "NoSnapshotToCopy", "GatewayCertificate", "SlackCertificate"), "LessThan")
 DESCRIPTION = re.compile(r"(?P<means>.+\.) Threshold: (?P<why>.+\.) First: (?P<do>.+\.)")
 # Lines as LiteLLM writes them to a container's log, with the answer of an intake and the names of files shortened.
 DATADOG_LINE = {
@@ -184,6 +185,12 @@ def _expected(environment: Environment) -> dict[str, tuple[str, str, int, float,
         expected |= {"NatPorts": (nat, "Sum", 300, 1, ONCE)}
     if environment.database.reader:
         expected |= {"ReplicaLag": ("AuroraReplicaLag", "Average", 300, 1000, QUARTER)}
+    if copies := environment.database.copies:
+        hours = copies.every_hours + 4
+        expected |= {
+            "NoSnapshotToCopy": ("NumberOfBackupJobsCompleted", "Sum", 3600, 1, (hours, hours)),
+            "CopyFailedUntold": ("FailedInvocations", "Sum", 300, 1, ONCE),
+        }
     if environment.cache:
         most = 2 * 60 * environment.gateway.max_tasks * environment.gateway.workers
         expected |= OF_CACHE | {"CacheConnections": ("CurrConnections", "Maximum", 300, most, QUARTER)}
@@ -431,7 +438,8 @@ def test_what_ecs_tells_only_by_events(templates: Templates, environment: Enviro
     rules = {
         name: _resolved(stacks, rule) for name, rule in resources(stacks["Observability"], "AWS::Events::Rule").items()
     }
-    assert set(rules) == {"TaskStopped", "DeploymentFailed", "ServiceImpaired"}
+    copying = {"CopyFailed"} if environment.database.copies else set()
+    assert set(rules) == {"TaskStopped", "DeploymentFailed", "ServiceImpaired"} | copying
     stopped = rules["TaskStopped"]["EventPattern"]["detail"]
     assert text(stopped["group"][0]) == "service:<Service.Name>"  # not the migration, whose task ends well
     assert stopped["lastStatus"] == ["STOPPED"]
@@ -448,6 +456,19 @@ def test_what_ecs_tells_only_by_events(templates: Templates, environment: Enviro
         assert message["source"] == "custom"
         assert environment.name in message["content"]["title"]
         assert message["content"]["description"] == "reason"
+
+
+def test_a_copy_that_came_to_nothing_is_told_in_the_databases_region(templates: Templates) -> None:
+    """Of these two vaults alone: the account may have other copies."""
+    pattern = resources(templates["prod"]["Observability"], "AWS::Events::Rule")["CopyFailed"]["EventPattern"]
+    assert pattern["source"] == ["aws.backup"]
+    assert pattern["detail-type"] == ["Backup Job State Change", "Copy Job State Change"]
+    assert pattern["detail"]["state"] == ["ABORTED", "EXPIRED", "FAILED", "PARTIAL"]
+    vault = "arn:aws:backup:{}:333333333333:backup-vault:litellm-prod-{}"
+    assert [{key: list(map(text, each)) for key, each in one.items()} for one in pattern["detail"]["$or"]] == [
+        {"backupVaultArn": [vault.format("ap-northeast-1", "snapshots")]},
+        {"destinationBackupVaultArn": [vault.format("ap-northeast-3", "copies")]},
+    ]
 
 
 # --- What it shows --------------------------------------------------------------------------------------------------

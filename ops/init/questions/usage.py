@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ops.init.kinds import PLANS, number, setting, text, texts
 from ops.init.questions.question import Context, Question, always, before, given, part
-from stacks.settings import AnthropicBill, AzureBill, GoogleBill, OpenAiBill, Report
+from stacks.settings import AnthropicBill, AzureBill, GeminiBill, GoogleBill, OpenAiBill, Report
 
 TIMEZONES: Final = {
     "ap-northeast-1": "Asia/Tokyo",
@@ -42,6 +42,25 @@ def _hour(context: Context) -> int | None:
             continue
         return hour
     return None
+
+
+def _export(bill: str) -> tuple[Question, ...]:
+    """Where one of Google's bills is."""
+    return (
+        Question(
+            f"bill.{bill}.table",
+            "Table of the billing export",
+            text(setting(GoogleBill, "table")),
+            "project.dataset.table",
+        ),
+        Question(
+            f"bill.{bill}.location",
+            "Location of its dataset",
+            text(setting(GoogleBill, "location")),
+            "US, EU or a region of Google's.",
+            always("US"),
+        ),
+    )
 
 
 REPORT: Final = (
@@ -98,18 +117,19 @@ BILL: Final = (
         "By the billing export to BigQuery.",
         when=given("vertex"),
     ),
-    Question(
-        "bill.google.table",
-        "Table of the billing export",
-        text(setting(GoogleBill, "table")),
-        "project.dataset.table",
+    *_export("google"),
+    part(
+        "bill.gemini",
+        "The Gemini API's too",
+        "By the billing export to BigQuery of the billing account that pays for the key.",
+        when=given("gemini"),
     ),
+    *_export("gemini"),
     Question(
-        "bill.google.location",
-        "Location of its dataset",
-        text(setting(GoogleBill, "location")),
-        "US, EU or a region of Google's.",
-        always("US"),
+        "bill.gemini.project",
+        "Project of the API's key",
+        text(setting(GeminiBill, "project")),
+        "Its id, as AI Studio has it beside the key.",
     ),
     part(
         "bill.openai",

@@ -6,7 +6,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_rds as rds
 
 from stacks.observability.alarms.making import FIFTEEN_MINUTES, FIVE_MINUTES, TWICE_OF_THREE, Alarms, together
-from stacks.settings import Database
+from stacks.settings import Copies, Database
+from stacks.settings.gateway import COPY_BEGINS_WITHIN, COPY_ENDS_WITHIN
 
 CAPACITY_PERCENT = 90
 CONNECTIONS_PERCENT = 80
@@ -83,6 +84,34 @@ def database(alarms: Alarms, cluster: rds.DatabaseCluster, settings: Database) -
             do="Look at the writer's load; Aurora starts a reader anew that stays a minute behind.",
             of=FIFTEEN_MINUTES,
         )
+
+
+def copies(alarms: Alarms, copies: Copies, vault: str) -> None:
+    """The snapshots that copies in the second region are made of, in the vault of this name.
+
+    A copy that failed is told by AWS Backup's event: of its figures AWS does not say which vault's a copy's are.
+    https://docs.aws.amazon.com/aws-backup/latest/devguide/cloudwatch.html
+    """
+    hours = copies.every_hours + COPY_BEGINS_WITHIN + COPY_ENDS_WITHIN
+    alarms.make(
+        "NoSnapshotToCopy",
+        cloudwatch.Metric(
+            namespace="AWS/Backup",
+            metric_name="NumberOfBackupJobsCompleted",
+            dimensions_map={"BackupVaultName": vault},
+            statistic="Sum",
+            period=Duration.hours(1),
+        ),
+        1,
+        means="AWS Backup has taken no snapshot of the database for longer than database.copies says: with the region "
+        "all would be lost that came after the last copy.",
+        why=f"None within every_hours and the {COPY_BEGINS_WITHIN + COPY_ENDS_WITHIN} hours in which it begins and "
+        "ends. No figure counts as none, so that it also tells from the first deployment until the first snapshot.",
+        do="See whether AWS Backup's opt-in for Aurora is on, and look at its jobs (docs/operations/region-gone.md).",
+        of=(hours, hours),
+        below=True,
+        missing=cloudwatch.TreatMissingData.BREACHING,
+    )
 
 
 def network(alarms: Alarms, vpc: ec2.IVpc) -> None:

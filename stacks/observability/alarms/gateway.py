@@ -199,7 +199,7 @@ def service(alarms: Alarms, service: ecs.FargateService) -> None:
 
 
 def untold(alarms: Alarms, construct_id: str, rule: events.CfnRule, title: str) -> None:
-    """What ECS says by an event, which a rule could not tell the topic. CloudWatch tells the topic by itself."""
+    """What AWS says by an event, which a rule could not tell the topic. CloudWatch tells the topic by itself."""
     alarms.make(
         construct_id,
         cloudwatch.Metric(
@@ -210,10 +210,10 @@ def untold(alarms: Alarms, construct_id: str, rule: events.CfnRule, title: str) 
             period=FIVE_MINUTES,
         ),
         1,
-        means=f'ECS said "{title}", and EventBridge could not tell the topic of alarms.',
+        means=f'AWS said "{title}", and EventBridge could not tell the topic of alarms.',
         why="One is too many: EventBridge counts what it has given up, and what it tries again it does not count.",
-        do="Look at ECS's events of the service, which have what happened, and at the topic's policy, which must let "
-        "events.amazonaws.com publish without any condition; deploy again.",
+        do="Look at what happened, in ECS's events of the service or in AWS Backup's jobs, and at the topic's policy, "
+        "which must let events.amazonaws.com publish without any condition; deploy again.",
     )
 
 

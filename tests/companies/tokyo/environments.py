@@ -7,6 +7,7 @@ from stacks.settings import (
     Alarms,
     Bill,
     Cache,
+    Copies,
     Database,
     Datadog,
     Email,
@@ -126,7 +127,9 @@ def prod() -> Environment:
         ),
         ingress=Ingress(public=True, cidrs=(OFFICE,), management_cidrs=(OPERATORS,), also_open=("mcp",)),
         gateway=Gateway(min_tasks=3, max_tasks=12),
-        database=Database(min_capacity=1, max_capacity=16, reader=True, backup_days=35),
+        database=Database(
+            min_capacity=1, max_capacity=16, reader=True, backup_days=35, copies=Copies(region="ap-northeast-3")
+        ),
         # Three tasks and more count as one.
         cache=Cache(),
         providers=Providers(

@@ -80,11 +80,11 @@ def places() -> list[Place]:
     ]
 
 
-def aws(emulator: Emulator, service: str, account: str = OWN) -> Any:  # noqa: ANN401 - one client of many kinds
+def aws(emulator: Emulator, service: str, account: str = OWN, region: str = REGION) -> Any:  # noqa: ANN401 - any client
     return boto3.client(
         service,  # type: ignore[call-overload]
         endpoint_url=emulator.endpoint,
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id=account,
         aws_secret_access_key="test",
         config=Config(proxies={}),

@@ -305,3 +305,17 @@ def test_the_engine_ends_with_its_parent(database: Database, tmp_path: Path) -> 
     parent.kill()
     parent.wait()
     until(lambda: not answers(engine))
+
+
+def test_a_copy_has_all_that_was_answered_for_and_nothing_after(database: Database, tmp_path: Path) -> None:
+    """Of a server that runs, and goes on; a server on the copy has the password that it is given."""
+    assert not database.execute("CREATE TABLE before_copy (id INT)").returncode
+    login = postgres.Login(database="gateway", user="app", password=PASSWORD)
+    postgres.flush(port=database.port, login=login, ca_certificate=database.ca)
+    postgres.copy(database.folder / "data", tmp_path / "copy" / "data")
+    assert not database.execute("CREATE TABLE after_copy (id INT)").returncode
+    other = Database(tmp_path / "copy")
+    with other.start("another"):
+        url = other.url("another")
+        assert not other.execute("DROP TABLE before_copy", url).returncode
+        assert "does not exist" in other.execute("DROP TABLE after_copy", url).stderr

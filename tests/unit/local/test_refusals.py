@@ -31,8 +31,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     emulator.stop()
 
 
-def aws(emulator: Emulator, service: str, account: str = NEW) -> Any:  # noqa: ANN401 - one client of many kinds
-    return aws_of(emulator, service, account)
+def aws(emulator: Emulator, service: str, account: str = NEW, region: str = REGION) -> Any:  # noqa: ANN401 - any client
+    return aws_of(emulator, service, account, region)
 
 
 def after(others: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,9 +40,11 @@ def after(others: Mapping[str, Any]) -> dict[str, Any]:
     return {**FAILING, "DependsOn": list(others)}
 
 
-def create(emulator: Emulator, name: str, resources: Mapping[str, Any], account: str = NEW) -> tuple[str, list[str]]:
+def create(
+    emulator: Emulator, name: str, resources: Mapping[str, Any], account: str = NEW, region: str = REGION
+) -> tuple[str, list[str]]:
     """Create a stack: its state when it is over, and why resources of it failed."""
-    cloudformation = aws(emulator, "cloudformation", account)
+    cloudformation = aws(emulator, "cloudformation", account, region)
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
     return _ended(cloudformation, "stack_create_complete", name)
 
@@ -125,6 +127,62 @@ def test_a_protected_cluster_outlives_it_too(emulator: Emulator) -> None:
     state, reasons = create(emulator, "database", {**others, "Fails": after(others)}, PREPARED)
     assert state == "ROLLBACK_FAILED"
     assert any("Cannot delete protected Cluster" in reason for reason in reasons)
+
+
+def test_rds_restores_and_renames_only_what_it_does_on_aws(emulator: Emulator) -> None:
+    """The codes are those of its API reference, for each operation."""
+    others = {
+        "Group": GROUP,
+        "One": resource("AWS::RDS::DBCluster", Engine="aurora-postgresql", DBClusterIdentifier="one"),
+    }
+    others["Two"] = {**others["One"], "Properties": {**others["One"]["Properties"], "DBClusterIdentifier": "two"}}
+    assert create(emulator, "clusters", others, PREPARED)[0] == "CREATE_COMPLETE"
+    rds = aws(emulator, "rds", PREPARED)
+    addresses = {
+        each["DBClusterIdentifier"]: each["Endpoint"].partition(".")[2]
+        for each in rds.describe_db_clusters()["DBClusters"]
+    }
+    assert addresses["one"] == addresses["two"]  # the rest is the account's, in a region
+    latest = {"SourceDBClusterIdentifier": "one", "UseLatestRestorableTime": True}
+    engine = {"Engine": "aurora-postgresql", "EngineVersion": "17.7"}
+
+    def rename(to: str, **more: Any) -> Any:  # noqa: ANN401 - boto3's
+        return rds.modify_db_cluster(DBClusterIdentifier="one", NewDBClusterIdentifier=to, **more)
+
+    refused = {
+        "DBClusterSnapshotNotFoundFault": lambda: rds.restore_db_cluster_from_snapshot(
+            DBClusterIdentifier="new", SnapshotIdentifier="none", **engine
+        ),
+        "DBClusterNotFoundFault": lambda: rds.restore_db_cluster_to_point_in_time(
+            DBClusterIdentifier="new", **latest | {"SourceDBClusterIdentifier": "none"}
+        ),
+        "InvalidRestoreFault": lambda: rds.restore_db_cluster_to_point_in_time(
+            DBClusterIdentifier="new", SourceDBClusterIdentifier="one", RestoreToTime="2026-11-24T03:00:00Z"
+        ),
+        "DBClusterAlreadyExistsFault": lambda: rename("two", ApplyImmediately=True),
+        "InvalidParameterValue": lambda: rename("one--old", ApplyImmediately=True),
+        "InvalidParameterCombination": lambda: rename("three"),
+    }
+    for code, ask in refused.items():
+        with pytest.raises(ClientError, match=code):
+            ask()
+    rename("three", ApplyImmediately=True)
+    (found,) = rds.describe_db_clusters(DBClusterIdentifier="three")["DBClusters"]
+    assert found["Endpoint"] == f"three.{addresses['one']}"
+    with pytest.raises(ClientError, match="DBClusterNotFoundFault"):
+        rds.describe_db_clusters(DBClusterIdentifier="one")
+
+
+def test_an_account_has_a_dashboard_once_whatever_the_region(emulator: Emulator) -> None:
+    dashboard = {"Dashboard": resource("AWS::CloudWatch::Dashboard", DashboardName="litellm-prod", DashboardBody="{}")}
+    assert create(emulator, "here", dashboard)[0] == "CREATE_COMPLETE"
+    state, reasons = create(emulator, "there", dashboard, region="eu-central-1")
+    assert state == "ROLLBACK_COMPLETE"
+    assert any("'litellm-prod' already exists" in reason for reason in reasons)
+    cloudwatch = aws(emulator, "cloudwatch", region="eu-central-1")
+    assert [each["DashboardName"] for each in cloudwatch.list_dashboards()["DashboardEntries"]] == ["litellm-prod"]
+    cloudwatch.delete_dashboards(DashboardNames=["litellm-prod"])
+    assert create(emulator, "again", dashboard, region="eu-central-1")[0] == "CREATE_COMPLETE"
 
 
 def test_targets_belong_to_one_load_balancer(emulator: Emulator) -> None:

@@ -144,6 +144,25 @@ def test_use_costs_what_it_moves(prod: Facts) -> None:
     assert parts.under(prod, of_requests(0, 500)) == []
 
 
+def test_each_copy_in_a_second_region_is_a_whole_one(prod: Facts) -> None:
+    """Once a day, and four times a day in an example that copies every six hours."""
+    load = of_requests(5e6, 100)
+
+    def moved(facts: Facts) -> list[float]:
+        return [line.quantity for line in parts.under(facts, load) if line.usage == "Data to another region"]
+
+    assert moved(prod) == [10 * 30]
+    resources = prod.templates["Database"]["Resources"]
+    (name,) = (name for name, each in resources.items() if each["Type"] == "AWS::Backup::BackupPlan")
+    (rule,) = resources[name]["Properties"]["BackupPlan"]["BackupPlanRule"]
+    rule["ScheduleExpression"] = "cron(40 0,6,12,18 * * ? *)"
+    assert moved(prod) == [4 * 10 * 30]
+    keys = [line.quantity for line in parts.at_rest(prod) if line.usage == "KMS key"]
+    del resources[name]
+    assert moved(prod) == []
+    assert keys == [1 + line.quantity for line in parts.at_rest(prod) if line.usage == "KMS key"]
+
+
 def test_what_buys_independence_is_part_of_the_sum(prod: Facts) -> None:
     """Without all of it an environment costs what is left: nothing is counted twice, or never."""
     spare = [line for line, _ in parts.independence(prod)]
@@ -194,7 +213,7 @@ def test_the_table_has_a_column_for_each_environment() -> None:
 def test_it_prints_the_parts_and_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--env", "prod", "--guidance"]) == 0
     printed = capsys.readouterr().out
-    assert "prod, ap-northeast-1: 695 USD a month at rest" in printed
+    assert "prod, ap-northeast-1: 696 USD a month at rest" in printed
     assert "without: database.reader=False" in printed
     assert printed.splitlines()[-1].split()[:2] == ["Sum", "378.10"]
 
@@ -283,6 +302,16 @@ def test_another_charge_for_the_same_node_is_not_its_price(table: Path, charge: 
     attributes["usagetype"] = attributes["usagetype"].replace("EUC1-", f"EUC1-{charge}")
     refresh("eu-central-1", PriceList([*listed(), other]))
     assert prices_of("eu-central-1").dollars["Cache node, cache.t4g.micro"] == 0.5
+
+
+def test_the_way_to_another_region_has_the_dearest_price(table: Path) -> None:
+    """By the regions that it leads to, of which prod's is one, and not that to the internet, which ends likewise."""
+    others = [product("Data to another region", price) for price in (0.02, 0.09)]
+    for each, code in zip(others, ("EUW1", "APN1"), strict=True):
+        each["product"]["attributes"]["usagetype"] = f"EUC1-{code}-AWS-Out-Bytes"
+    rest = [each for each in listed() if "AWS-Out" not in each["product"]["attributes"]["usagetype"]]
+    refresh("eu-central-1", PriceList([*rest, *others]))
+    assert prices_of("eu-central-1").dollars["Data to another region"] == 0.09
 
 
 @pytest.mark.parametrize(

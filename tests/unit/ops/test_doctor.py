@@ -19,7 +19,7 @@ from ops.doctor.__main__ import main
 from ops.doctor.account import Account
 from ops.doctor.bootstrap import LINKED_ROLES, LinkedRole
 from ops.doctor.copies import copies
-from ops.doctor.examination import examine
+from ops.doctor.examination import CHECKS, examine
 from ops.doctor.finding import Finding, Mark
 from ops.doctor.messages import slack_workspace
 from ops.doctor.models import Call, calls_of
@@ -545,14 +545,35 @@ def test_a_second_region_is_ready_or_says_what_is_missing(
     answers: Answers = {
         ("backup", "list_recovery_points_by_backup_vault@ap-northeast-3"): points,
         ("ssm", "describe_parameters@ap-northeast-3"): {"Parameters": secrets},
+        ("backup", "describe_region_settings"): {"ResourceTypeOptInPreference": {"Aurora": True}},
     }
     told = list(copies(account(COPYING, answers)))
     assert [finding.mark for finding in told] == [mark for mark, _ in found]
     assert all(finding.remedy.startswith(remedy) for finding, (_, remedy) in zip(told, found, strict=True))
 
 
+def test_without_its_opt_in_aws_backup_does_nothing() -> None:
+    answers: Answers = {
+        ("backup", "list_recovery_points_by_backup_vault@ap-northeast-3"): {"RecoveryPoints": []},
+        ("ssm", "describe_parameters@ap-northeast-3"): {"Parameters": SECRETS},
+        ("backup", "describe_region_settings"): {"ResourceTypeOptInPreference": {"Aurora": False, "RDS": True}},
+    }
+    first, *_ = copies(account(COPYING, answers))
+    assert first.remedy == "run `aws backup update-region-settings --resource-type-opt-in-preference Aurora=true`."
+
+
+def test_what_is_a_regions_own_is_looked_at_in_the_second_one_too() -> None:
+    there = {("ssm", "get_parameter@ap-northeast-3"): refusal("ParameterNotFound")}
+    (found,) = CHECKS["second region, bootstrap"](account(COPYING, there))
+    assert (found.what, found.mark) == ("second region, bootstrap", Mark.PROBLEM)
+    assert found.remedy.startswith(f"run `cdk bootstrap aws://{COPYING.account}/ap-northeast-3")
+    quotas = [name for name in CHECKS if name.startswith("second region, quota")]
+    assert len(quotas) == len([name for name in CHECKS if name.startswith("quota")])
+
+
 def test_without_copies_there_is_no_second_region() -> None:
-    assert list(copies(account(PROD, {}))) == []
+    assert list(copies(account(DEV, {}))) == []
+    assert all(not list(check(account(DEV, {}))) for name, check in CHECKS.items() if name.startswith("second region"))
 
 
 def account(environment: Environment, answers: dict[Any, Any]) -> Account:

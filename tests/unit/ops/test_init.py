@@ -241,13 +241,16 @@ def test_providers_with_an_api_of_their_own(tmp_path: Path, capsys: pytest.Captu
     assert keys <= set(config.secrets)
     assert own.environments["prod"].providers.azure_ai_api_base == "https://example.services.ai.azure.com"
     bill = own.environments["prod"].bill
-    assert bill and bill.openai and bill.anthropic
+    assert bill and bill.gemini and bill.openai and bill.anthropic
+    table = "example-billing.billing.gcp_billing_export_resource_v1_0A1B2C"
+    assert (bill.gemini.table, bill.gemini.location, bill.gemini.project) == (table, "EU", "example-gemini")
     assert (bill.openai.projects, bill.anthropic.workspaces) == (
         ("proj_0123456789abcdef",),
         ("wrkspc_0123456789abcdef", "default"),
     )
     by_hand = capsys.readouterr().out
     assert "restricted to reading usage (platform.openai.com, Organization, Admin keys)" in by_hand
+    assert f"turn on the detailed export to BigQuery, into {table}; a service account" in by_hand
     assert "which is the secret ANTHROPIC_ADMIN_KEY. It can do more than read" in by_hand
     assert "Anthropic: a key for each environment" in by_hand
     assert "make these deployments in https://example.services.ai.azure.com" in by_hand

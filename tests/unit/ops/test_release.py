@@ -10,7 +10,7 @@ from typing import cast
 import boto3
 import pytest
 
-from ops import release, restore
+from ops import release, rollback
 from ops.access import Access, OpsError
 from ops.assembly import Assembly
 from ops.first_attempts import Attempt
@@ -131,7 +131,7 @@ def releasing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_check_keeps_what_is_deployed_and_tells_what_changes(releasing: Releasing) -> None:
     releasing.deployed()
     assert releasing("check") == 0
-    saved = restore.Saved.read(releasing.folder, "dev")
+    saved = rollback.Saved.read(releasing.folder, "dev")
     assert {stack.name: json.loads(stack.template) for stack in saved.stacks} == OLD
     assert (releasing.folder / "approval").read_text() == "none\n"
     assert (releasing.folder / "summary.md").read_text() == "# what changes\n"

@@ -52,6 +52,7 @@ class World:
         self.secrets = dict.fromkeys(required_secrets(environment), "old")
         self.elsewhere: dict[str, str] = {}
         self.removed: list[Any] = []
+        self.once: set[str] = {"dashboard", "budget", "Slack"}
         self.cdk: list[str] = []
         self.waited = 0
         there = self.secrets if environment.region == OSAKA else self.elsewhere
@@ -76,6 +77,7 @@ class World:
                 "MaxItems": "300",
             },
             ("route53", "change_resource_record_sets"): self._change,
+            **self._of_the_account(),
             **self.rds.answers(),
         }
         self.aws = FakeAws(answers)
@@ -146,6 +148,41 @@ class World:
         self.removed.extend(ChangeBatch["Changes"])
         return {"ChangeInfo": {"Id": "1", "Status": "PENDING", "SubmittedAt": LAST}}
 
+    def _of_the_account(self) -> Answers:
+        """What an account has but once, by the names that the template of `_assembly` has, and others'."""
+
+        def dashboards(DashboardNamePrefix: str) -> Any:  # noqa: ANN401, N803
+            names = [f"{DashboardNamePrefix}-own", *([DashboardNamePrefix] if "dashboard" in self.once else [])]
+            return {"DashboardEntries": [{"DashboardName": name} for name in names]}
+
+        def budget(**_: Any) -> Any:  # noqa: ANN401
+            if "budget" not in self.once:
+                raise refusal("NotFoundException")
+            return {}
+
+        def slack(ChatConfigurationArn: str) -> Any:  # noqa: ANN401, N803
+            names = ("SlackTeamName", "SlackTeamId", "SlackChannelId", "SlackChannelName", "IamRoleArn")
+            told = {**dict.fromkeys(names, "arn:aws:iam::333333333333:role/any"), "SnsTopicArns": []}
+            there = [told | {"ChatConfigurationArn": ChatConfigurationArn}] if "Slack" in self.once else []
+            return {"SlackChannelConfigurations": there}
+
+        def gone(kind: str, key: str) -> Callable[..., Any]:
+            def remove(**given: Any) -> Any:  # noqa: ANN401
+                self.once.remove(kind)
+                self.removed.append(given[key])
+                return {}
+
+            return remove
+
+        return {
+            ("cloudwatch", "list_dashboards"): dashboards,
+            ("cloudwatch", "delete_dashboards"): gone("dashboard", "DashboardNames"),
+            ("budgets", "describe_budget"): budget,
+            ("budgets", "delete_budget"): gone("budget", "BudgetName"),
+            ("chatbot", "describe_slack_channel_configurations@us-east-2"): slack,
+            ("chatbot", "delete_slack_channel_configuration@us-east-2"): gone("Slack", "ChatConfigurationArn"),
+        }
+
     def _run(self, **given: Any) -> Any:  # noqa: ANN401
         self.ran.append(given)
         return {"tasks": [{"taskArn": "arn:aws:ecs:x:1:task/c/42"}], "failures": []}
@@ -171,8 +208,17 @@ class World:
 
     def _assembly(self, name: str) -> Assembly:
         folder = Path(self.folder)
-        template = {"Type": "AWS::Route53::RecordSet", "Properties": {"Name": "llm.example.com.", "Type": "A"}}
-        (folder / "gateway.json").write_text(json.dumps({"Resources": {"Record": template}}))
+        of_the_region = {"Fn::GetAtt": ["Identity", "DkimDNSTokenName1"]}  # another one in each
+        template = {
+            "Record": ("AWS::Route53::RecordSet", {"Name": "llm.example.com.", "Type": "A"}),
+            "Dkim": ("AWS::Route53::RecordSet", {"Name": of_the_region, "Type": "CNAME"}),
+            "Dashboard": ("AWS::CloudWatch::Dashboard", {"DashboardName": "litellm-prod"}),
+            "Budget": ("AWS::Budgets::Budget", {"Budget": {"BudgetName": "litellm-prod-80"}}),
+            "Slack": ("AWS::Chatbot::SlackChannelConfiguration", {"ConfigurationName": "litellm-prod"}),
+            "Bucket": ("AWS::S3::Bucket", {}),
+        }
+        resources = {name: {"Type": kind, "Properties": own} for name, (kind, own) in template.items()}
+        (folder / "gateway.json").write_text(json.dumps({"Resources": resources}))
         artifact = {
             "type": "aws:cloudformation:stack",
             "environment": f"aws://{PROD.account}/{OSAKA}",
@@ -370,8 +416,28 @@ def test_the_newest_whole_copy_fills_the_database_there(away: World) -> None:
     assert away.rds.restored_from["KmsKeyId"] == away.rds.clusters[NOW]["KmsKeyId"]
     assert away.rds.clusters[NOW]["DbClusterResourceId"] == f"cluster-{NOW}-restored"
     assert away.cdk == ["deploy prod/Database", "deploy --env prod"]
-    # The record of the region that is gone goes, and no other.
+    # What the account has but once goes, and nothing else.
+    assert away.removed == [
+        {"Action": "DELETE", "ResourceRecordSet": RECORD},
+        ["litellm-prod"],
+        "litellm-prod-80",
+        "arn:aws:chatbot::333333333333:chat-configuration/slack-channel/litellm-prod",
+    ]
+
+
+def test_what_the_account_has_not_is_not_removed(away: World) -> None:
+    away.once.clear()
+    assert away.restore("--region", OSAKA, answers=("prod",)) == 0
     assert away.removed == [{"Action": "DELETE", "ResourceRecordSet": RECORD}]
+
+
+def test_what_will_be_removed_is_said_before(away: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert away.restore("--region", OSAKA, "--dry-run", answers=()) == 0
+    said = (
+        "record llm.example.com. A, dashboard litellm-prod, budget litellm-prod-80, configuration litellm-prod of Slack"
+    )
+    assert f"of the region that is gone, is removed: {said}" in capsys.readouterr().out
+    assert away.removed == []
 
 
 def test_an_older_copy_is_taken_for_an_earlier_time(away: World) -> None:
@@ -407,6 +473,18 @@ def test_what_is_filled_already_is_not_filled_again(away: World) -> None:
     assert away.removed == []  # the record is the new gateway's by now
 
 
+def test_what_is_in_use_by_then_is_never_replaced_by_the_copy(away: World) -> None:
+    """Even if the empty one has been removed, by which the command knows that the names have changed hands."""
+    assert away.restore("--region", OSAKA, answers=("prod",)) == 0
+    away.stacks.add("litellm-prod-gateway")
+    for name in away.rds.members(f"{NOW}-old"):
+        away.rds.instances.pop(name)
+    away.rds.clusters.pop(f"{NOW}-old")
+    before = dict(away.rds.clusters)
+    assert away.restore("--region", OSAKA, "--go-on", answers=("prod",)) == 0
+    assert away.rds.clusters == before
+
+
 def test_a_gateway_that_is_there_is_not_restored_over(away: World, capsys: pytest.CaptureFixture[str]) -> None:
     away.stacks.add("litellm-prod-gateway")
     assert away.restore("--region", OSAKA) == 2
@@ -439,7 +517,8 @@ def test_secrets_are_carried_over_once(
 
 
 def test_without_a_second_region_there_is_nothing_to_make_ready(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(command, "environment_named", lambda _: PROD.model_copy(update={"database": Database()}))
     assert world.restore("--prepare") == 2
     assert "prod has no second region: set database.copies" in capsys.readouterr().err

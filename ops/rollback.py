@@ -238,11 +238,11 @@ def put_back(access: Access, saved: Saved, *, say: Say = print, wait: Wait = fiv
     round CloudFormation refuses, and the stack is tried again after the others. A stack that looks up values of others,
     and so holds none of them, comes after them, and is updated even if it is what it was: they may have been replaced.
     """
-    return _Restoration(access, say, wait).of(saved)
+    return _Rollback(access, say, wait).of(saved)
 
 
 @dataclass(frozen=True)
-class _Restoration:
+class _Rollback:
     access: Access
     say: Say
     wait: Wait
