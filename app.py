@@ -22,7 +22,7 @@ from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, 
 from stacks.company import Company, company
 from stacks.constructs.python_function import BundlingError
 from stacks.copies import CopiesStack
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.litellm_config import ConfigError
 from stacks.releases.github import github_stacks
 from stacks.releases.image import ImageStack
@@ -45,9 +45,9 @@ def build(app: cdk.App, own: Company) -> None:
         if name not in own.all:
             raise SettingsError(f"there is no environment '{name}': company/environments.py has {', '.join(own.all)}")
     check_config(own, names)
-    stages: dict[str, GatewayStage] = {}
+    stages: dict[str, EnvironmentStage] = {}
     for name in names:
-        stages[name] = GatewayStage(
+        stages[name] = EnvironmentStage(
             app, environment=own.all[name], config_file=own.config, image=image, releases=own.releases
         )
     if not chosen:
@@ -95,7 +95,7 @@ def check_config(own: Company, names: Sequence[str]) -> None:
         )
 
 
-def promote(app: cdk.App, own: Company, stages: Mapping[str, GatewayStage]) -> None:
+def promote(app: cdk.App, own: Company, stages: Mapping[str, EnvironmentStage]) -> None:
     """Add the stacks of what promotes releases; the pipeline takes them to those of `stages` that it is to.
 
     Without an image there is nothing to promote yet: `PipelineStack` says what becomes of that.

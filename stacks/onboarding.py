@@ -30,7 +30,7 @@ from stacks.settings import Environment, Onboarding, SettingsError, Sleep
 from stacks.settings.sleep import minutes
 
 ROUTE = "/slack/events"
-SIGNING_SECRET, BOT_TOKEN, KEY = "SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "ONBOARDING_KEY"
+SIGNING_SECRET, BOT_TOKEN, ONBOARDING_KEY = "SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "ONBOARDING_KEY"
 # What the functions may ask of LiteLLM, and nothing else: accounts, invitations, teams, and blocking a key.
 LITELLM_ROUTES = (
     *("/user/new", "/user/info", "/user/list", "/user/update", "/user/delete"),
@@ -148,7 +148,7 @@ class OnboardingStack(Stack):
             vpc=vpc,
             security_group=group,
             litellm_url=litellm_url,
-            name=KEY,
+            name=ONBOARDING_KEY,
             description="the onboarding functions",
             user="onboarding-service",
             role="proxy_admin",  # LiteLLM lets only these manage users
@@ -239,7 +239,7 @@ class OnboardingStack(Stack):
             "Worker",
             description="Makes and closes accounts, and tells who asked",
             timeout=Duration.seconds(WORKER_SECONDS),
-            secrets=(BOT_TOKEN, KEY),
+            secrets=(BOT_TOKEN, ONBOARDING_KEY),
             variables=self._ask_litellm
             | {
                 "QUEUE_URL": self.requests.queue_url,
@@ -275,7 +275,7 @@ class OnboardingStack(Stack):
             "Sweep",
             description="Closes the accounts of people who have left, where Slack's own event was missed",
             timeout=Duration.minutes(15),
-            secrets=(BOT_TOKEN, KEY),
+            secrets=(BOT_TOKEN, ONBOARDING_KEY),
             variables=self._ask_litellm | {"TABLE_NAME": self.table.table_name},
             on_failure=destinations.SqsDestination(self.undelivered),
             **self._in_vpc,

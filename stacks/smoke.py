@@ -16,7 +16,7 @@ from stacks.litellm_config import LiteLlmConfig
 from stacks.network import as_it_is, in_vpc
 from stacks.settings import Environment, Releases
 
-KEY = "SMOKE_KEY"
+SMOKE_KEY = "SMOKE_KEY"
 # What the test asks with its key, and nothing else. The web ACL opens these routes, and the others that it asks, to
 # everyone whom the load balancer lets in.
 LITELLM_ROUTES = ("/v1/chat/completions", "/v1/embeddings", "/v1/model/info", "/v1/responses", "/v2/user/info")
@@ -60,7 +60,7 @@ class SmokeStack(Stack):
             vpc=vpc,
             security_group=group,
             litellm_url=litellm_url,
-            name=KEY,
+            name=SMOKE_KEY,
             description="the smoke test",
             user="smoke-test",
             role="internal_user",
@@ -82,7 +82,7 @@ class SmokeStack(Stack):
             timeout=TIMEOUT,
             environment={
                 "PARAMETER_PREFIX": environment.parameter_prefix,
-                "KEY": KEY,
+                "KEY": SMOKE_KEY,
                 "GATEWAY_URL": f"https://{environment.domain}",
                 "LITELLM_VERSION": version,
                 "PROVIDERS": " ".join(providers_to_ask(config)),
@@ -98,7 +98,7 @@ class SmokeStack(Stack):
             **in_vpc(vpc, group),
         )
         self.function.add_to_role_policy(
-            iam.PolicyStatement(actions=["ssm:GetParameter"], resources=[parameter_arn(self, environment, KEY)])
+            iam.PolicyStatement(actions=["ssm:GetParameter"], resources=[parameter_arn(self, environment, SMOKE_KEY)])
         )
         if environment.sleep:
             arn = self.format_arn(

@@ -18,7 +18,7 @@ from stacks.litellm_config import BILLS, LiteLlmConfig
 from stacks.network import as_it_is, in_vpc
 from stacks.settings import Bill, Environment, Report, SettingsError
 
-KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"
+USAGE_KEY, BOT_TOKEN = "USAGE_KEY", "SLACK_BOT_TOKEN"
 # What the functions, and operators by ops/usage.py, may ask of LiteLLM, and nothing else: figures, and models' names.
 LITELLM_ROUTES = (*(f"/{entity}/daily/activity/export" for entity in ("user", "team", "tag")), "/model/info")
 # Past the hour: 09:00 in Tokyo is midnight of UTC, and LiteLLM writes what is spent once a minute.
@@ -82,7 +82,7 @@ class UsageStack(Stack):
             vpc=vpc,
             security_group=group,
             litellm_url=litellm_url,
-            name=KEY,
+            name=USAGE_KEY,
             description="the usage functions",
             user="usage-service",
             role="proxy_admin_viewer",  # LiteLLM shows everybody's figures to nobody less
@@ -120,7 +120,7 @@ class UsageStack(Stack):
             description="Tells a channel of Slack who used which model, at what cost, and who is cheaper on a plan",
             memory_size=2048,
             timeout=Duration.minutes(15),
-            secrets=(BOT_TOKEN, KEY),
+            secrets=(BOT_TOKEN, USAGE_KEY),
         )
         hour, timezone = settings.hour, settings.timezone
         if settings.weekly:
@@ -136,7 +136,7 @@ class UsageStack(Stack):
             memory_size=1024,  # for the CPU that comes with it: of memory it needs 54 MiB
             timeout=Duration.minutes(15),
             retry_attempts=0,  # it fails once it has told what could not be compared, and would tell it again
-            secrets=(KEY, *((BOT_TOKEN,) if self._environment.report else ()), *settings.secrets),
+            secrets=(USAGE_KEY, *((BOT_TOKEN,) if self._environment.report else ()), *settings.secrets),
         )
         if "bedrock" in self.compared:
             bill.add_to_role_policy(iam.PolicyStatement(actions=["ce:GetCostAndUsage"], resources=["*"]))

@@ -59,12 +59,12 @@ class Once:
         @idempotent_function(  # type: ignore[untyped-decorator, unused-ignore]
             data_keyword_argument="step", persistence_store=self._store, config=self._config, key_prefix=PREFIX
         )
-        def done(*, step: str) -> Result:
+        def work_once(*, step: str) -> Result:
             made.append(work())
             return made[0]
 
         try:
-            result: Result = done(step=step)
+            result: Result = work_once(step=step)
         except IdempotencyPersistenceLayerError:
             if not made:
                 raise UnavailableError("the table of what has been done did not answer") from None

@@ -10,7 +10,7 @@ from aws_cdk import cx_api
 
 from ops import remembered
 from stacks.company import company, config_file, environments
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.settings import Environment, ExistingVpc, Gateway, Ingress, Network
 from tests.company.synthesis import as_release, context, image_of
 from tests.templates.conftest import Template
@@ -50,7 +50,7 @@ def artifacts() -> dict[str, dict[str, cx_api.CloudFormationStackArtifact]]:
     def make(outdir: Path) -> None:
         cdk_app = cdk.App(context=context(), outdir=str(outdir))
         for environment in chosen:
-            GatewayStage(cdk_app, environment=environment, config_file=config_file())
+            EnvironmentStage(cdk_app, environment=environment, config_file=config_file())
         cdk_app.synth()
 
     key = remembered.digest(company(), *(each.model_dump_json() for each in chosen), json.dumps(context()))

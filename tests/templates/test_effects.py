@@ -12,7 +12,7 @@ from ops.refused import Effect, effect, protected, refusals
 from ops.settings_reference import EFFECTS, settings
 from stacks import CHECKOUT
 from stacks.company import load
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.settings import Environment
 from tests.company.synthesis import by_stack, context
 
@@ -157,7 +157,7 @@ def changed(base: str, values: dict[str, Any]) -> Environment:
 
 def synthesized(environment: Environment) -> dict[str, Template]:
     cdk_app = cdk.App(context=context())
-    GatewayStage(cdk_app, environment=environment, config_file=COMPANY.config)
+    EnvironmentStage(cdk_app, environment=environment, config_file=COMPANY.config)
     return by_stack(cdk_app.synth().get_nested_assembly(f"assembly-{environment.name}"))
 
 

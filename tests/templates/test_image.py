@@ -6,7 +6,7 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.company import config_file, environments
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.releases.image import REPOSITORY, ImageStack, by_digest
 from stacks.settings import SettingsError
 from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template, only, resources, statements
@@ -28,7 +28,7 @@ def template() -> Template:
 def released() -> dict[str, Template]:
     """The stacks of dev as a release deploys them."""
     cdk_app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
-    GatewayStage(cdk_app, environment=environments()["dev"], config_file=config_file(), image=IMAGE)
+    EnvironmentStage(cdk_app, environment=environments()["dev"], config_file=config_file(), image=IMAGE)
     return {
         stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template
         for stack in cdk_app.synth().get_nested_assembly("assembly-dev").stacks

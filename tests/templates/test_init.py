@@ -9,7 +9,7 @@ import app
 from ops.init.__main__ import main
 from stacks import CHECKOUT
 from stacks.company import LOCAL, load
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from tests.company.synthesis import context, image_of
 from tests.unit.ops.test_init import OWN_CONFIG
 
@@ -28,7 +28,7 @@ def test_it_synthesizes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     own = load(folder)
     cdk_app = cdk.App(context=context(image=image_of(own)), outdir=str(tmp_path / "cdk.out"))
     app.build(cdk_app, own)
-    GatewayStage(cdk_app, environment=own.local, config_file=own.config, releases=own.releases)
+    EnvironmentStage(cdk_app, environment=own.local, config_file=own.config, releases=own.releases)
     assembly = cdk_app.synth()
     assert all(assembly.get_nested_assembly(f"assembly-{each}").stacks for each in own.all)
     assert LOCAL in own.all

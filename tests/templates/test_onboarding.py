@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.company import config_file, environments
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.onboarding import LITELLM_ROUTES
 from stacks.settings import Environment, SettingsError
 from tests.templates.conftest import CHECKOUT, STACKS, WITHOUT_BUNDLING, Template, only, resources, statements
@@ -340,7 +340,7 @@ def test_key_is_there_before_who_uses_it(templates: Templates, environment: Envi
 def _without_onboarding() -> dict[str, Template]:
     environment = Environment(**dict(ENVIRONMENTS["dev"]) | {"onboarding": None})
     app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
-    GatewayStage(app, environment=environment, config_file=config_file())
+    EnvironmentStage(app, environment=environment, config_file=config_file())
     return {
         stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template
         for stack in app.synth().get_nested_assembly(f"assembly-{environment.name}").stacks
@@ -362,4 +362,4 @@ def test_settings_that_no_function_can_take() -> None:
     with pytest.raises(
         SettingsError, match=r"^dev: onboarding is \d+ bytes as JSON, and a function takes 3072 .*shorten"
     ):
-        GatewayStage(cdk.App(context=WITHOUT_BUNDLING), environment=environment, config_file=config_file())
+        EnvironmentStage(cdk.App(context=WITHOUT_BUNDLING), environment=environment, config_file=config_file())

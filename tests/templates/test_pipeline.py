@@ -585,7 +585,7 @@ def test_the_first_deployment_builds_and_then_changes_itself(monkeypatch: pytest
 
     What would be in those stages is not looked at, and not made.
     """
-    monkeypatch.setattr(app, "GatewayStage", lambda scope, *, environment, **_: cdk.Stage(scope, environment.name))
+    monkeypatch.setattr(app, "EnvironmentStage", lambda scope, *, environment, **_: cdk.Stage(scope, environment.name))
     cdk_app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
     app.build(cdk_app, company())
     assembly = cdk_app.synth()

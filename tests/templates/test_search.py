@@ -17,7 +17,7 @@ from hypothesis.strategies import DrawFn, composite, tuples
 from pydantic import BaseModel
 
 from stacks.company import EXAMPLE, load
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.litellm_config import ConfigError, load_config
 from stacks.settings import Environment, Releases, SettingsError, by_name, read
 from tests.company.invariants import Deployed, broken
@@ -220,7 +220,7 @@ def test_whatever_is_drawn_is_refused_in_words_or_synthesizes(
 def synthesized(environment: Environment, config: Path, outdir: Path) -> dict[str, Any]:
     """The environment's templates by stack."""
     app = cdk.App(outdir=str(outdir), context=context())
-    stage = GatewayStage(app, environment=environment, config_file=config)
+    stage = EnvironmentStage(app, environment=environment, config_file=config)
     assert stage.database.termination_protection is environment.deletion_protection
     return by_stack(app.synth().get_nested_assembly(f"assembly-{environment.name}"))
 

@@ -10,8 +10,8 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.company import config_file, environments, promotion
+from stacks.environment_stage import EnvironmentStage
 from stacks.gateway.stack import CONTAINER
-from stacks.gateway_stage import GatewayStage
 from stacks.litellm_config import image_version, load_config
 from stacks.settings import Environment, Releases
 from stacks.smoke import LITELLM_ROUTES, free_providers, providers_to_ask
@@ -157,7 +157,7 @@ def test_nobody_else_may(promoted: tuple[str, ...] | None) -> None:
     assert releases
     of_others: Releases | None = releases.model_copy(update={"environments": promoted}) if promoted else None
     app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
-    stage = GatewayStage(app, environment=ENVIRONMENTS["dev"], config_file=config_file(), releases=of_others)
+    stage = EnvironmentStage(app, environment=ENVIRONMENTS["dev"], config_file=config_file(), releases=of_others)
     template = app.synth().get_nested_assembly(f"assembly-{stage.node.id}").get_stack_artifact(stage.smoke.artifact_id)
     assert not resources(template.template, "AWS::Lambda::Permission")
 

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.company import config_file, environments
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.settings import Environment
 from tests.templates.conftest import STACKS, WITHOUT_BUNDLING, Template, resources, stacks_of
 from tests.templates.synthesis import VARIANT, artifacts, plain
@@ -168,9 +168,9 @@ def test_a_price_that_changes_soon_is_told_when_it_is_synthesized(monkeypatch: p
     """And no more on the day itself, when LiteLLM charges the new one."""
 
     def told(today: date) -> list[str]:
-        monkeypatch.setattr("stacks.gateway_stage._today", lambda: today)
+        monkeypatch.setattr("stacks.environment_stage._today", lambda: today)
         cdk_app = cdk.App(context=WITHOUT_BUNDLING)
-        stage = GatewayStage(cdk_app, environment=ENVIRONMENTS["dev"], config_file=config_file())
+        stage = EnvironmentStage(cdk_app, environment=ENVIRONMENTS["dev"], config_file=config_file())
         return [str(entry.data) for entry in stage.gateway.node.metadata if entry.type == "aws:cdk:warning"]
 
     (sentence,) = told(date(2026, 11, 30))

@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.company import config_file, environments
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.settings import AnthropicBill, AzureBill, Bill, Environment, OpenAiBill, Plan, SettingsError
 from stacks.usage import LITELLM_ROUTES
 from tests.templates.conftest import CHECKOUT, WITHOUT_BUNDLING, Template, only, resources, statements
@@ -47,7 +47,7 @@ def _synthesized(config: Path | None = None, **settings: object) -> dict[str, Te
     """The stacks of dev with other settings, or another config.yaml."""
     environment = Environment(**dict(ENVIRONMENTS["dev"]) | settings)
     app = cdk.App(context=json.loads((CHECKOUT / "cdk.json").read_text())["context"] | WITHOUT_BUNDLING)
-    GatewayStage(app, environment=environment, config_file=config or config_file())
+    EnvironmentStage(app, environment=environment, config_file=config or config_file())
     return {
         stack.hierarchical_id.rsplit("/", 1)[-1]: stack.template
         for stack in app.synth().get_nested_assembly(f"assembly-{environment.name}").stacks
@@ -282,4 +282,4 @@ def test_settings_that_no_function_can_take() -> None:
     with pytest.raises(
         SettingsError, match=r"^dev: report and bill are \d+ bytes as JSON, and a function takes 3072 .*shorten"
     ):
-        GatewayStage(cdk.App(context=WITHOUT_BUNDLING), environment=environment, config_file=config_file())
+        EnvironmentStage(cdk.App(context=WITHOUT_BUNDLING), environment=environment, config_file=config_file())

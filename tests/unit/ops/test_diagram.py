@@ -16,7 +16,7 @@ from ops.diagram.words import fits, joined, wrapped
 from ops.templates import Facts, Templates
 from stacks import CHECKOUT
 from stacks.company import company, load
-from stacks.gateway_stage import GatewayStage
+from stacks.environment_stage import EnvironmentStage
 from stacks.settings import (
     Alarms,
     Database,
@@ -119,7 +119,7 @@ CONFIGS = dict.fromkeys(ENVIRONMENTS, TOKYO.config) | {"three clouds, nothing op
 def templates(case: str) -> Templates:
     cdk_app = cdk.App(context=context())
     environment = ENVIRONMENTS[case]
-    GatewayStage(cdk_app, environment=environment, config_file=CONFIGS[case])
+    EnvironmentStage(cdk_app, environment=environment, config_file=CONFIGS[case])
     return by_stack(cdk_app.synth().get_nested_assembly(f"assembly-{environment.name}"))
 
 

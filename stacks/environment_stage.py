@@ -24,7 +24,7 @@ from stacks.smoke import SmokeStack
 from stacks.usage import UsageStack
 
 
-class GatewayStage(Stage):
+class EnvironmentStage(Stage):
     """The gateway in one environment: network, database, cache, mail, the gateway itself, its smoke test, onboarding,
     Datadog's objects and usage (the cache and these where the settings have them) and observability, in this order.
 
