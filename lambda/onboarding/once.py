@@ -42,15 +42,17 @@ class Once:
         self._config = IdempotencyConfig(expires_after_seconds=KEEP, lambda_context=context, hash_function="sha256")
         self._store = store
 
-    def __call__(self, step: str, work: Callable[[], Result]) -> Result:
+    def __call__(self, step: str, work: Callable[[], Result], *, noticed: bool = True) -> Result:
         """Return the work's result, or that of the time when it was done.
+
+        What nobody has `noticed` is not done before the table has it.
 
         Raises
         ------
         IdempotencyAlreadyInProgressError
             Another function is doing it, or died while doing it.
         UnavailableError
-            The table did not answer, and nothing has been done.
+            The table did not answer, and nothing has been done that others notice.
         """
         if step in _unwritten:
             return _unwritten[step]  # type: ignore[no-any-return]
@@ -66,7 +68,7 @@ class Once:
         try:
             result: Result = work_once(step=step)
         except IdempotencyPersistenceLayerError:
-            if not made:
+            if not (made and noticed):
                 raise UnavailableError("the table of what has been done did not answer") from None
             # To do it again would be the fault that the table is there against.
             logger.warning("a step is done, and the table did not take it")

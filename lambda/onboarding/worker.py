@@ -189,7 +189,7 @@ class Work:
             answers.whisper(decision, "own_request", clicker)
             return "own_request"
         mine = {"by": decision.by, "verdict": "approve" if decision.approve else "deny"}
-        first = self._once(f"{decision.id}#decision", lambda: mine)
+        first = self._once(f"{decision.id}#decision", lambda: mine, noticed=False)
         if first != mine:
             answers.whisper(decision, "decided", clicker, by=first["by"])
             return "decided"

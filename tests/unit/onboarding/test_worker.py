@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from onboarding import environment, worker
-from onboarding.errors import RefusedError
+from onboarding import once as once_module
+from onboarding.errors import RefusedError, UnavailableError
 from onboarding.invitation import MailRefusedError
 from onboarding.once import Once
 from onboarding.requests import Close, Create, Decide, Request, to_json
@@ -503,3 +504,17 @@ def test_what_the_approvers_are_not_shown_fails(world: World, monkeypatch: pytes
     (answer,) = world.answers()
     assert "作成できませんでした" in answer
     assert not world.litellm.users
+
+
+def test_what_the_table_does_not_take_is_not_done_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for what nobody has noticed, which is not done before the table has it."""
+
+    def refuse(_record: object) -> None:
+        raise RuntimeError("no table")
+
+    monkeypatch.setattr(world.table, "_update_record", refuse)
+    monkeypatch.setattr(once_module, "_unwritten", {})
+    once = Once(world.table, Context())  # type: ignore[arg-type]
+    assert [once("a message", lambda: "out"), once("a message", lambda: "out again")] == ["out", "out"]
+    with pytest.raises(UnavailableError, match="the table of what has been done did not answer"):
+        once("a decision", lambda: {"by": "U1"}, noticed=False)
