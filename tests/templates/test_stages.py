@@ -27,14 +27,14 @@ BY_SETTING = {
         "CacheGroup",
         "GatewayGroupToCacheGroup",
     ),
-    "Database": ("ClusterReader",),
+    "Database": ("ClusterReader", "Copies", "Snapshots"),
     "Email": (),
     "Gateway": (),
     "Smoke": (),
     "Onboarding": (),
     "Datadog": (),
     "Usage": (),
-    "Observability": ("Slack", "ReplicaLag", "Cache"),
+    "Observability": ("Slack", "ReplicaLag", "Cache", "CopyFailed", "NoSnapshotToCopy"),
 }
 
 # Only the local run's settings compare these bills.
