@@ -110,7 +110,7 @@ class Attributed(CustomLogger):
         request_kwargs: dict[str, Any] | None = None,
         parent_otel_span: object = None,
     ) -> list[Any]:
-        """Return the deployments as they are, but none of a fallback for a request that is wrong.
+        """Return the deployments as they are, but none of a fallback for a request that is wrong or would be unguarded.
 
         Raises
         ------
@@ -118,8 +118,13 @@ class Attributed(CustomLogger):
             There, which LiteLLM takes for the fallback's failure: the caller gets the first one's.
 
         """
-        if is_mistaken(model, request_kwargs or {}):
+        request = request_kwargs or {}
+        words = None
+        if is_mistaken(model, request):
             words = "The request is wrong, and goes to no other model."
+        elif reach.is_left_out(request, healthy_deployments):
+            words = reach.GUARDED
+        if words:
             raise litellm.BadRequestError(message=words, model=model, llm_provider="")
         return healthy_deployments
 

@@ -10,12 +10,12 @@ for which a deployment is left out for everybody (container/faults.py).
 A guardrail of Bedrock that an entry names (`guardrailConfig`) would be taken off in the same way, by a null in its
 place: where one of the entries names one, no request does. And LiteLLM leaves it out of what it is asked in Anthropic's
 and in Google's format (its llms/bedrock/messages and google_genai/adapters know no guardrail): there such a model
-answers nobody, as whoever chose the route would choose to be without.
+answers nobody, as whoever chose the route would choose to be without; nor does it step in for another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi import HTTPException
@@ -42,6 +42,10 @@ CALLS = frozenset(
 """What asks a model, by LiteLLM's names (`route_type` of its proxy/common_request_processing.py). Files and batches are
 told their provider by LiteLLM itself, by the same name."""
 INSIDE = ("extra_body", "litellm_params")
+GUARDED = (
+    "This model is guarded in OpenAI's formats alone (guardrailConfig): ask it at /v1/chat/completions or "
+    "/v1/responses."
+)
 WORDS = "{} is not for a request to say: the gateway knows where it calls a model. Leave it out."
 """What a caller is told, with the parameter's name."""
 
@@ -60,11 +64,7 @@ def refuse(request: Mapping[str, Any], call: object, guarded: Callable[[str | No
     if call not in CALLS:
         return
     if call in UNGUARDED and guarded(str(request.get("model"))):
-        words = (
-            "This model is guarded in OpenAI's formats alone (guardrailConfig): ask it at /v1/chat/completions or "
-            "/v1/responses."
-        )
-        raise HTTPException(status_code=400, detail={"error": words})
+        raise HTTPException(status_code=400, detail={"error": GUARDED})
     for part in _parts(request):
         for name in CHOSEN & part.keys():
             if part[name] is not None:
@@ -72,6 +72,12 @@ def refuse(request: Mapping[str, Any], call: object, guarded: Callable[[str | No
         if GUARDRAIL in part and guarded(None):  # also one that is null
             words = f"{GUARDRAIL} is not for a request to say: the gateway has guardrails of its own. Leave it out."
             raise HTTPException(status_code=400, detail={"error": words})
+
+
+def is_left_out(request: Mapping[str, Any], deployments: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether LiteLLM would ask one of these deployments without the guardrail that it names."""
+    call = getattr(request.get("litellm_logging_obj"), "call_type", None)
+    return call in UNGUARDED and any(GUARDRAIL in each["litellm_params"] for each in deployments)
 
 
 def _parts(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

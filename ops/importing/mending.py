@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 
 from ops.importing.bringing import SECTIONS, Bringing
-from ops.importing.variables import RENAMED
+from ops.importing.variables import RENAMED, STATIC
 from stacks.litellm_config import PROVIDERS, Refusal
 from stacks.litellm_config.file import Place
 from stacks.litellm_config.providers import BY_NAME
@@ -21,7 +21,10 @@ from stacks.litellm_config.variables import REFERENCE
 Found = re.Match[str]
 _ALIASES: Final = ("router_settings", "model_group_alias")
 
-_INFERRED: Final = ((r"(gpt|chatgpt|o\d|text-embedding-(3|ada))-?", "openai"), (r"claude-", "anthropic"))
+_INFERRED: Final = (
+    (r"(gpt|chatgpt|o\d|text-embedding-(3|ada)|dall-e|tts|whisper|omni-moderation)-?", "openai"),
+    (r"claude-", "anthropic"),
+)
 """Whose model LiteLLM takes a name for that does not say it: its lists by provider (`get_llm_provider` in its
 litellm_core_utils/get_llm_provider_logic.py)."""
 
@@ -44,10 +47,18 @@ def _dropped(bringing: Bringing, place: Place, refusal: Refusal, _: Found) -> No
     bringing.drop(place, refusal.problem)
 
 
+def _for_all_of_aws(bringing: Bringing, place: Place, refusal: Refusal, _: Found) -> None:
+    """The task's role is what a guardrail's calls of AWS, and others', are signed by."""
+    if str(place[-1]) in STATIC:
+        bringing.drop(place, "the role of the task calls AWS")
+    else:
+        bringing.decide(place, refusal.problem)
+
+
 def _not_set_up(bringing: Bringing, place: Place, refusal: Refusal, _: Found) -> None:
     """Without a callback less is known of calls; what a guardrail guards against is for a person to decide."""
-    if place[0] == "guardrails":
-        bringing.decide(place[:2], refusal.problem)
+    if "guardrails" in place[:2]:
+        bringing.decide(place[: place.index("guardrails") + 2], refusal.problem)
     else:
         bringing.drop(place, refusal.problem)
 
@@ -245,6 +256,7 @@ MENDS: Final[tuple[tuple[str, Mend], ...]] = (
     (r"is no model_name", _other_name),
     (r"is a secret, which is taken from Parameter Store if its name ends in", _credentials_of),
     (r"is not set up in this gateway", _not_set_up),
+    (r"is read for every call of AWS", _for_all_of_aws),
     (r"^LiteLLM has no .+: use one of|^LiteLLM has no .+: did you mean", _dropped),
 )
 """The first row that fits counts. What it takes a person for has none: an address that is closed, a role of another

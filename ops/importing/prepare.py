@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from ops.importing import secret
 from ops.importing.bringing import SECTIONS, Bringing, Met
 from ops.importing.ledger import Fate
-from ops.importing.variables import REGIONS, RENAMED, STORED, is_secret
+from ops.importing.variables import REGIONS, RENAMED, STATIC, STORED, called, is_secret
 from stacks.litellm_config import CORE_SECRETS, SECRET_SUFFIXES
 from stacks.litellm_config.file import Place
+from stacks.litellm_config.providers import HOSTS
+from stacks.litellm_config.rules.own_hosts import is_at
 from stacks.litellm_config.rules.references import is_secret as is_secret_field
-from stacks.litellm_config.variables import REFERENCE
+from stacks.litellm_config.variables import REFERENCE, is_for_all_of_aws
 
 _SHELL: Final = re.compile(
     r"\$\{(?P<braced>[A-Za-z_]\w*)((?P<how>:?[-=?+])(?P<value>[^}]*))?\}|\$(?P<plain>[A-Za-z_]\w*)"
 )
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
-_STATIC: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _ROLE: Final = (
     "the role of the task calls Bedrock; keys of another account are secrets of your own names, as in "
     "os.environ/OTHER_ACCESS_KEY (docs/config.md)"
@@ -93,7 +95,7 @@ def _static_keys(bringing: Bringing) -> None:
     if isinstance(credentials, list):
         holders += [("credential_list", index, "credential_values") for index in range(len(credentials))]
     for holder in holders:
-        for key in _STATIC:
+        for key in STATIC:
             value = bringing.tree.get((*holder, key))
             if isinstance(value, str) and not value.startswith((REFERENCE, "$")):
                 bringing.hidden.add(value)
@@ -142,9 +144,11 @@ def _reference(bringing: Bringing, place: Place, name: str) -> None:
         _region(bringing, place, name)
         return
     new = re.sub(r"[^A-Z0-9_]", "_", name.upper()) if not _NAME.fullmatch(name) else name
-    new = RENAMED.get(new, new)
-    why = "this gateway has it under this name" if new in RENAMED.values() else "a variable's name is of capitals"
-    standard = (key in _STATIC and name == key.upper()) or name == "AWS_BEARER_TOKEN_BEDROCK"
+    standard = (key in STATIC and name == key.upper()) or name == "AWS_BEARER_TOKEN_BEDROCK"
+    why = "this gateway has it under this name" if new in RENAMED else "a variable's name is of capitals"
+    if is_for_all_of_aws(new) and not standard:
+        why = f"{new} would be for every call of AWS"
+    new = new if standard else called(new)
     if is_secret_field(key, "x") and not new.endswith(SECRET_SUFFIXES) and new not in CORE_SECRETS and not standard:
         new, why = f"{new}{secret.ending(key)}", "what a secret is called by ends so here, or it would be plain"
     if new == name:
@@ -214,11 +218,20 @@ def _name(bringing: Bringing, place: Place, key: str, value: str) -> str:
         entry = "" if bringing.hidden.has(entry) else entry
     usual, other = secret.variable_of(place, key, value, provider=provider, entry=entry or f"entry {place[1:2]}")
     usual = RENAMED.get(usual, usual)
+    usual = other if _is_elsewhere(bringing, place, provider) else usual
     taken = {*bringing.given.values(), *CORE_SECRETS, *bringing.references()}
     names = (usual, other, *(f"{_stem(other)}_{number}{secret.ending(key, value)}" for number in range(2, 1000)))
     name = next(each for each in names if each not in taken)
     bringing.given[value] = name
     return name
+
+
+def _is_elsewhere(bringing: Bringing, place: Place, provider: str) -> bool:
+    """Whether an entry of a provider with one host is called at another one, whose key is not the provider's."""
+    base = bringing.tree.get((*place[:2], "litellm_params", "api_base")) if place[0] == "model_list" else None
+    host = HOSTS.get(provider)
+    called = urlsplit(str(base)).hostname or "" if base else ""
+    return bool(base and host) and not is_at(called, str(host))
 
 
 def _stem(name: str) -> str:

@@ -9,8 +9,7 @@ from typing import Final
 from ops.importing.bringing import SECTIONS, Bringing
 from ops.importing.ledger import Entry, Fate
 from ops.importing.tree import scalars
-from ops.secrets import MADE_BY_DEPLOYMENT, known
-from stacks.litellm_config import CORE_SECRETS
+from ops.secrets import KNOWN, MADE_BY_DEPLOYMENT, known
 from stacks.litellm_config.file import Place
 
 FILE: Final = "import.md"
@@ -90,7 +89,7 @@ class Report:
                 if fields
                 else "yours to give, as it is where the old one runs"
             )
-            what = known(name).description if name in CORE_SECRETS or not fields else "Of config.yaml"
+            what = known(name).description if name in KNOWN or not fields else "Of config.yaml"
             yield _row(f"`{name}`", what, value)
 
     def _kept(self) -> Iterator[str]:

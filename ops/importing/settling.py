@@ -7,7 +7,7 @@ from typing import Final
 
 from ops.importing.bringing import Bringing, Met
 from ops.importing.ledger import Fate
-from ops.importing.variables import REGIONS, RENAMED, STORED, WORKERS, is_secret, without_place
+from ops.importing.variables import REGIONS, STORED, WORKERS, called, is_secret, without_place
 from ops.secrets import MADE_BY_DEPLOYMENT
 from stacks.litellm_config import CORE_SECRETS, PROVIDER_SETTINGS
 
@@ -26,7 +26,7 @@ def settle(bringing: Bringing, secrets: Collection[str]) -> None:
 
 
 def _settled(met: Met, bringing: Bringing, referred: Collection[str], secrets: Collection[str]) -> tuple[Fate, str]:
-    name = RENAMED.get(met.name, met.name)
+    name = called(met.name)
     if met.name in REGIONS:
         return Fate.CHANGED, "the region that is written into entries without one, and proposed for the environments"
     if met.name in bringing.used:
@@ -40,7 +40,7 @@ def _settled(met: Met, bringing: Bringing, referred: Collection[str], secrets: C
         return Fate.CHANGED, f"providers.{setting} of the environment, which make init asks for"
     if name == "DD_SITE":
         return Fate.CHANGED, "providers.dd_site of the environment, as the answer datadog.site"
-    if met.name not in referred and (why := without_place(met.name)):
+    if not {met.name, name} & set(referred) and (why := without_place(met.name)):
         return Fate.DROPPED, why
     if name in secrets and name not in CORE_SECRETS:
         made = name in MADE_BY_DEPLOYMENT

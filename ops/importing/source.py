@@ -42,6 +42,12 @@ def source_in(path: Path, ledger: Ledger) -> Source:
         why = "it is there for YAML's anchors, and what they stand for is written where they were referred to"
         ledger.note(Fate.DROPPED, path.name, (key,), key, why)
     models = merged.get("model_list")
+    if not models and {"general_settings", "litellm_settings", "router_settings"} & merged.keys():
+        raise OpsError(
+            f"{path}: it has no model_list. If the models are in LiteLLM's database, as people have added them in the "
+            "admin UI, write them into the file first, as GET /model/info of the old one tells them; here the file is "
+            "the one list."
+        )
     if not isinstance(models, list) or not models:
         raise OpsError(
             f"{path}: it has no model_list, so it is no config.yaml of LiteLLM: name the file that its option --config "

@@ -9,6 +9,10 @@ from typing import Final
 
 from ops.importing.secret import is_secret_name
 from stacks.litellm_config import MAX_IN_FLIGHT, SERVED_AS, TASK_VARIABLES
+from stacks.litellm_config.variables import AWS_VARIABLES, is_for_all_of_aws
+
+STATIC: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+"""Parameters that are keys of AWS."""
 
 REGIONS: Final = ("AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Where LiteLLM, and AWS's own libraries, look for the region of an entry without one, in this order."""
@@ -80,6 +84,12 @@ class Variables:
     def region(self) -> str | None:
         """The region of an entry that names none."""
         return self.value(*REGIONS)
+
+
+def called(name: str) -> str:
+    """What a variable is called here."""
+    other = f"OTHER_{name.removeprefix(AWS_VARIABLES)}" if is_for_all_of_aws(name) else name
+    return RENAMED.get(name, other)
 
 
 def without_place(name: str) -> str | None:

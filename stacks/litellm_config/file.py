@@ -65,7 +65,10 @@ def read(path: Path) -> ConfigFile:
         raise ConfigError(f"{path}: there is no such file; it is LiteLLM's list of models.") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(sentence(path, line, "", f"not valid YAML: {error.problem}")) from None
+        problem = f"not valid YAML: {error.problem}"
+        if "another document" in problem:
+            problem = "it has several documents (---): keep the one of LiteLLM"
+        raise ConfigError(sentence(path, line, "", problem)) from None
     except (yaml.reader.ReaderError, UnicodeDecodeError) as error:
         problem = f"a character that YAML has no place for ({error.reason}): write it as UTF-8"
         raise ConfigError(sentence(path, None, "top level", problem)) from None

@@ -143,8 +143,9 @@ class Model:
         return next((each.host.partition(".")[0] for each in self.called_at(variables)), "")
 
     def is_priced(self) -> bool:
-        """Whether LiteLLM can tell what a call costs."""
-        return bool(self.own_prices()) or self.listed_as() is not None
+        """Whether LiteLLM can tell what a call costs: of a name with a star, what a call of one in the list does."""
+        listed = bool(self.row.priced_as) if "*" in self.id else self.listed_as() is not None
+        return bool(self.own_prices()) or listed
 
     def is_free(self) -> bool:
         """Whether its prices say that its calls cost nothing: its own or, without such, those of LiteLLM's list."""

@@ -73,7 +73,7 @@ class Provider:
     name: str
     """LiteLLM's prefix for it in `litellm_params.model`, and what LiteLLM reports as the provider of a call."""
     more_names: tuple[str, ...] = ()
-    """Other prefixes of the same provider, as text-completion-openai is."""
+    """Other prefixes of the same provider, as ollama is of ollama_chat."""
     title: str
     """How people write it."""
 
@@ -97,6 +97,8 @@ class Provider:
     check: Callable[[Reading, Place, Model], None] = _nothing_more
     """What else is asked of an entry."""
 
+    host: str = ""
+    """The one host that it has for all, which its key is for; "" if it has none."""
     hosts: Callable[[Model, Mapping[str, str]], Iterator[Address]] = _at_api_base
     """Where an entry's calls go, by the values of variables; not one that a secret names."""
     sign_in: Callable[[Model], Iterator[Address]] = _nowhere

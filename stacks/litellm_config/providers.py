@@ -7,7 +7,7 @@ the bill. What an operation takes, of AWS above all, is in stacks/litellm_config
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
@@ -89,13 +89,9 @@ def _vertex_sign_in(model: Model) -> Iterator[Address]:
 _AZURE_AI_BASE: Final = "AZURE_AI_API_BASE"
 
 
-def _at(host: str) -> Callable[[Model, Mapping[str, str]], Iterator[Address]]:
+def _at_its_host(model: Model, variables: Mapping[str, str]) -> Iterator[Address]:
     """Where calls go that no `api_base` sends elsewhere."""
-
-    def hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Address]:
-        yield from address(model.parameter("api_base") or f"https://{host}", variables)
-
-    return hosts
+    yield from address(model.parameter("api_base") or f"https://{model.row.host}", variables)
 
 
 def _azure_ai_hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Address]:
@@ -110,8 +106,9 @@ def _of_api(name: str, title: str, host: str, **more: Any) -> Provider:  # noqa:
         variables={"api_key": f"{name.upper()}_API_KEY"},
         implied=("api_key",),
         settings={},
-        check=own_hosts.check(host),
-        hosts=_at(host),
+        host=host,
+        check=own_hosts.check,
+        hosts=_at_its_host,
         priced_as=(name,),
         listed=_listed_without_a_route,
         **more,
@@ -233,6 +230,9 @@ BY_NAME: Final[Mapping[str, Provider]] = {name: row for row in ROWS for name in 
 
 PROVIDERS: Final = tuple(sorted(BY_NAME))
 """Those prefixes."""
+
+HOSTS: Final = {row.name: row.host for row in ROWS if row.host}
+"""Where each provider is that has one host for all, which its key is for."""
 
 BILLS: Final[Mapping[str, Bill]] = {row.name: row.bill for row in ROWS if row.bill}
 """The bills that are compared, by the names of their rows."""

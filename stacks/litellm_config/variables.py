@@ -57,6 +57,13 @@ identity while LiteLLM runs, and is dropped."""
 ADMIN_KEYS: Final = frozenset({"ANTHROPIC_ADMIN_KEY", "OPENAI_ADMIN_KEY"})
 """Secrets with which the comparison reads the bills, that call no models, and that no task is to have."""
 
+AWS_VARIABLES: Final = "AWS_"
+AWS_REGIONS: Final = frozenset({"AWS_DEFAULT_REGION", "AWS_REGION", "AWS_REGION_NAME"})
+"""How variables begin that AWS's SDK reads, or LiteLLM for every entry, as AWS_ROLE_NAME (`get_credentials` in its
+llms/bedrock/base_aws_llm.py): by all but those of a region, which every entry has, calls would go elsewhere or be
+signed by somebody else than the task's role.
+https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html"""
+
 SECRET_SUFFIXES: Final = ("_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "_CREDENTIALS", "_LICENSE", "_WEBHOOK_URL")
 """A variable whose name ends like this is a secret; every other one is plain."""
 
@@ -110,3 +117,8 @@ SECRET_VALUE: Final = re.compile(
 def resolve(value: str, variables: Mapping[str, str]) -> str:
     """The value itself, or that of the variable which it refers to; "" if that is a secret, which nobody knows here."""
     return variables.get(value.removeprefix(REFERENCE), "") if value.startswith(REFERENCE) else value
+
+
+def is_for_all_of_aws(name: str) -> bool:
+    """Whether a variable of this name would change every call of AWS."""
+    return name.startswith(AWS_VARIABLES) and name not in AWS_REGIONS

@@ -21,6 +21,7 @@ from stacks.litellm_config import (
 )
 from stacks.litellm_config.bedrock import GEOGRAPHIES, geography_of
 from stacks.litellm_config.made import Made, setting_of
+from stacks.litellm_config.variables import is_for_all_of_aws
 from stacks.settings.bedrock import Bedrock
 from stacks.settings.gateway import LEAST_CAPACITY, RESERVED_CONNECTIONS, Cache, Database, Gateway
 from stacks.settings.network import HostedZone, Ingress, Network
@@ -172,6 +173,11 @@ class Environment(Settings):
                 raise ValueError(f"variables has {name}, by which LiteLLM would look for a Redis: set cache instead")
             if name in PROVIDER_SETTINGS:
                 raise ValueError(f"variables has {name}: set providers.{PROVIDER_SETTINGS[name]} instead")
+            if is_for_all_of_aws(name):
+                raise ValueError(
+                    f"variables has {name}, which is read for every call of AWS, by its SDK or by LiteLLM: use another "
+                    "name"
+                )
             if name.endswith(SECRET_SUFFIXES) or SECRET_VALUE.search(value):
                 raise ValueError(
                     f"variables has {name}, which is a secret: end its name in one of {', '.join(SECRET_SUFFIXES)} in "

@@ -227,6 +227,30 @@ def test_a_path_leads_to_a_service_for_whom_it_is_given(
     assert MARKER not in json.dumps(rows)
 
 
+# --- Files and batches ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/files/file-anothers/content", "/v1/batches/batch_anothers"])
+def test_litellm_asks_nobody_whose_a_file_is(
+    gateway: LocalGateway, outside: OutsideWorld, ask: Ask, key_of: Callable[..., str], path: str
+) -> None:
+    """What one key has uploaded, any other gets: so the routes are open to operators alone (docs/config.md).
+
+    Once this fails, as LiteLLM knows whose they are, they may be opened to all.
+    """
+    outside.services.add(Service("files.example.com", "/v1", {"authorization": "Bearer the-companys"}))
+    name, key = f"files-{time.monotonic_ns()}", key_of()
+    parameters = {"model": "openai/files", "api_base": "https://files.example.com/v1", "api_key": "the-companys"}
+    with deployments(gateway, {"model_name": name, "litellm_params": parameters, "model_info": {}}):
+
+        def reached() -> set[tuple[str, int]]:
+            gateway.api("GET", path, key=key, params={"model": name})
+            return {(call.operation, call.status) for call in calls(outside)}
+
+        assert eventually(reached) == {(f"GET {path.removeprefix('/v1')}", 200)}
+    assert ask(path, key).headers["server"] == AWS
+
+
 # --- Access groups, tags and credentials ------------------------------------------------------------------------------
 
 

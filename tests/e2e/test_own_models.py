@@ -16,7 +16,7 @@ import yaml
 
 from local.gateway import LocalGateway
 from local.outside.completion import COMPLETION_PHRASE
-from local.outside.records import Call
+from local.outside.records import Call, Fault
 from local.outside.world import OutsideWorld
 from tests.e2e.conftest import eventually
 from tests.e2e.test_features import deployments
@@ -283,6 +283,30 @@ def test_where_litellm_leaves_an_entrys_guardrail_out_its_model_answers_nobody(
             assert refused.status_code == 400, (path, refused.text)
             assert "This model is guarded in OpenAI's formats alone" in refused.text
         assert called(outside) == []
+
+
+def test_a_guarded_model_steps_in_for_another_only_where_it_is_guarded(
+    gateway: LocalGateway, outside: OutsideWorld, guardrails: list[str], user: str, tmp_path: Path
+) -> None:
+    """Also where the caller names it as the fallback."""
+    key, more = gateway.user_key(user), {"fallbacks": ["guarded-second"]}
+    contents = {"contents": [{"role": "user", "parts": [{"text": MAIL}]}]}
+    with with_entry(gateway, tmp_path, "guarded-second", CLAUDE, guardrailConfig=named(guardrails[0])):
+        asked(gateway, user, chat("guarded-second"))
+        outside.set_fault("*.openai.azure.com", Fault(status=503))
+        outside.clear("calls")
+        for path, body in (
+            ("/v1/messages", chat("gpt-6-luna", MAIL, max_tokens=100)),
+            ("/v1/messages", chat("gpt-6-luna", MAIL, max_tokens=100, stream=True)),
+            ("/v1beta/models/gpt-6-luna:generateContent", contents),
+            ("/v1beta/models/gpt-6-luna:streamGenerateContent", contents),
+        ):
+            failed = gateway.api("POST", path, key=key, json={**body, **more})
+            assert failed.status_code >= 500, (path, failed.text)
+            assert COMPLETION_PHRASE not in failed.text
+        assert {call.host.partition(".")[2] for call in called(outside)} == {"openai.azure.com"}
+        (choice,) = asked(gateway, user, chat("gpt-6-luna", MAIL, **more)).json()["choices"]
+        assert choice["message"]["content"] == BLOCKED
 
 
 def test_a_call_names_a_guardrail_that_the_role_is_permitted(

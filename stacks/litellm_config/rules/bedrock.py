@@ -114,7 +114,9 @@ def _region(reading: Reading, place: Place, model: Model) -> str | None:
     given, at = model.parameters.get("aws_region_name"), ("litellm_params", "aws_region_name")
     own = f"or {REFERENCE}AWS_REGION for the environment's own"
     if given is None:
-        reading.refuse(place, "a Bedrock entry has no aws_region_name: add the region to call, as in us-west-2", at=at)
+        reading.refuse(
+            place, f"a Bedrock entry has no aws_region_name: add the region to call, as in us-west-2, {own}", at=at
+        )
         return None
     if not isinstance(given, str):
         return None  # it is told that it must be text
@@ -161,6 +163,9 @@ def _asks_for_more(reading: Reading, place: Place, model: Model) -> bool:
             f"over: remove {batch}",
             at=("litellm_params", batch),
         )
+        for key in model.parameters:
+            if key.startswith("s3_"):  # which go with it
+                reading.findings.settle((*place, "litellm_params", key))
     else:
         return False
     return True

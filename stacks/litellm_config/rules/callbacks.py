@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from stacks.litellm_config.file import Place
@@ -15,6 +16,12 @@ _LISTS: Final = (
     *("callbacks", "success_callback", "failure_callback", "service_callback", "input_callback"),
     "audit_log_callbacks",
 )
+_FED: Final = frozenset(
+    {"argilla", "arize", "braintrust", "gcs", "humanloop", "langfuse", "langsmith", "lunary", "newrelic", "pointfive"}
+    | {"posthog", "prometheus", "s3", "websearch", "zerobus"}
+)
+"""Callbacks that are not set up here, by the word with which what they are fed with begins: of litellm_settings, and of
+a team's (`StandardCallbackDynamicParams` in LiteLLM's types/utils.py)."""
 _ONE: Final = ("cold_storage_custom_logger",)
 _OF_TEAMS: Final = ("callbacks", "success_callback", "failure_callback")
 
@@ -38,6 +45,20 @@ def check(reading: Reading) -> tuple[tuple[str, ...], tuple[str, ...], Mapping[t
     return tuple(named), alerting, needs
 
 
+def _check_left(reading: Reading, place: Place, given: Mapping[str, Any], lists: Iterable[str]) -> None:
+    """Refuse what is there for a callback that is refused, as langfuse_public_key: nothing else reads it."""
+    names = {str(name) for key in lists for name in _list(given.get(key))}
+    for key in given:
+        word = key.partition("_")[0]
+        name = next((each for each in sorted(names) if re.split(r"[_.]", each)[0] == word), None)
+        if word in _FED and name:
+            reading.refuse((*place, key), f"it is of {name!r}, which is not set up in this gateway: remove it")
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
 def _named(reading: Reading) -> Iterator[tuple[Place, tuple[str, ...]]]:
     settings = reading.section("litellm_settings")
     for key in _LISTS:
@@ -46,6 +67,8 @@ def _named(reading: Reading) -> Iterator[tuple[Place, tuple[str, ...]]]:
     for key in _ONE:
         if (name := settings.get(key)) is not None and str(name) not in CALLBACKS:
             _refuse(reading, ("litellm_settings", key), name)
+    yield from _of_older_guardrails(reading, settings)
+    _check_left(reading, ("litellm_settings",), settings, _LISTS)
     teams = settings.get("default_team_settings")
     for index, team in enumerate(teams if isinstance(teams, list) else ()):
         given: Mapping[str, Any] = team if isinstance(team, dict) else {}
@@ -53,6 +76,18 @@ def _named(reading: Reading) -> Iterator[tuple[Place, tuple[str, ...]]]:
             place = ("litellm_settings", "default_team_settings", index, key)
             names = given.get(key)
             yield place, reading.choices(place, [names] if isinstance(names, str) else names, CALLBACKS)
+        _check_left(reading, ("litellm_settings", "default_team_settings", index), given, _OF_TEAMS)
+
+
+def _of_older_guardrails(reading: Reading, settings: Mapping[str, Any]) -> Iterator[tuple[Place, tuple[str, ...]]]:
+    """Those of guardrails as they were before `guardrails` at the top: {name: {callbacks: […], default_on: …}}."""
+    for index, item in enumerate(_list(settings.get("guardrails"))):
+        for name, guardrail in item.items() if isinstance(item, dict) else ():
+            place: Place = ("litellm_settings", "guardrails", index, name, "callbacks")
+            yield (
+                place,
+                reading.choices(place, guardrail.get("callbacks"), CALLBACKS) if isinstance(guardrail, dict) else (),
+            )
 
 
 def _refuse(reading: Reading, place: Place, name: object) -> None:

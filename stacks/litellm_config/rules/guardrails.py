@@ -51,7 +51,7 @@ def _bedrock(reading: Reading) -> Iterator[Guardrail]:
     for index, entry in enumerate(given or ()):
         place: Place = ("guardrails", index)
         mapping = reading.mapping(place, entry)
-        parameters = reading.mapping((*place, "litellm_params"), mapping.get("litellm_params"))
+        parameters = reading.said((*place, "litellm_params"), mapping.get("litellm_params"))
         kind = parameters.get("guardrail")
         if not mapping:
             continue

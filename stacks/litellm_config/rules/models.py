@@ -26,6 +26,14 @@ _BESIDE: Final = frozenset({"model_name", "litellm_params", "model_info", "tpm",
 _WITH_EFFECT: Final = frozenset({"access_groups", "base_model", "id", "mode", PRICES_FROM, "team_id"})
 """Keys of `model_info` that are nearly as easy to miss as they are to miss nothing of: beside the names of prices."""
 
+_BY_CALLERS: Final = "configurable_clientside_auth_params"
+"""The parameter of an entry that names those which a request may say."""
+
+_NO_TEXT: Final = "model_name is to be text: put it in quotes"
+
+_ROUTER: Final = "auto_router"
+"""LiteLLM's prefix for what chooses among models (its router_strategy/auto_router, adaptive_router and the like)."""
+
 
 def models(reading: Reading) -> tuple[Model, ...]:
     """The entries that nothing is wrong with."""
@@ -55,11 +63,12 @@ def _model(reading: Reading, index: int, entry: object) -> Model | None:
         return None
     name = mapping.get("model_name")
     if not isinstance(name, str) or not name:
-        reading.refuse(place, "it has no model_name: add the name that callers ask for")
+        told = "it has no model_name: add the name that callers ask for" if name in (None, "") else _NO_TEXT
+        reading.refuse(place, told, at=("model_name",))
         return None
     _check_beside(reading, place, mapping)
-    given = reading.mapping((*place, "litellm_params"), mapping.get("litellm_params"))
-    info = reading.mapping((*place, "model_info"), mapping.get("model_info"))
+    given = reading.said((*place, "litellm_params"), mapping.get("litellm_params"))
+    info = reading.said((*place, "model_info"), mapping.get("model_info"))
     _check_parameters(reading, place, given)
     _check_info(reading, place, info)
     parameters = with_credential(reading, place, given)
@@ -74,6 +83,9 @@ def _model(reading: Reading, index: int, entry: object) -> Model | None:
         return None
     provider = _provider(reading, place, full, parameters)
     if provider is None:
+        return None
+    if not full.partition("/")[2]:
+        reading.refuse(place, f"{full!r} names no model: add its id", at=("litellm_params", "model"))
         return None
     row = BY_NAME[provider]
     region = parameters.get("aws_region_name") if "aws_region_name" in row.region else None
@@ -105,6 +117,9 @@ def _check_parameters(reading: Reading, place: Place, parameters: Mapping[str, A
     """Check the names of an entry's parameters: what LiteLLM does not know, it sends on to the provider."""
     known = catalog()["settings"]["litellm_params"]
     place = (*place, "litellm_params")
+    if parameters.get(_BY_CALLERS):
+        told = "a request may say these parameters, and prompts go where it says: remove it"
+        reading.warn(place, told, at=(_BY_CALLERS,))
     for key in parameters:
         if key in known or key in catalog()["sent_on"]:
             continue
@@ -158,11 +173,19 @@ def _provider(reading: Reading, place: Place, full: str, parameters: Mapping[str
             f"{named if named in PROVIDERS else prefix}/…, and remove custom_llm_provider",
             at=at,
         )
-    elif slash and prefix in catalog()["providers"]:
+    elif slash and prefix == _ROUTER:
         reading.refuse(
             place,
-            f"this gateway has no credentials for {prefix}: it serves {known}, so take the model from one of them, or "
-            f"add the provider (docs/providers.md, One more)",
+            f"{full!r} is no model but LiteLLM's choice among some by what is asked, of which this gateway knows no "
+            "routes, hosts or prices: remove it, and have callers name the models",
+            at=at,
+        )
+    elif slash and prefix in catalog()["providers"]:
+        speaks = ", begin model with openai/ if its api_base speaks OpenAI's format" if "api_base" in parameters else ""
+        reading.refuse(
+            place,
+            f"this gateway has no credentials for {prefix}: it serves {known}, so take the model from one of them"
+            f"{speaks}, or add the provider (docs/providers.md, One more)",
             at=at,
         )
     elif slash and (close := closest(prefix, PROVIDERS)):

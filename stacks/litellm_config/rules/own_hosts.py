@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from stacks.litellm_config.file import Place
@@ -10,21 +9,16 @@ from stacks.litellm_config.model import Model
 from stacks.litellm_config.rules.reading import Reading
 
 
-def check(host: str) -> Callable[[Reading, Place, Model], None]:
-    """What is asked of an entry of the provider that is at `host`.
+def check(reading: Reading, place: Place, model: Model) -> None:
+    """Refuse an entry that is called elsewhere with no key of its own.
 
-    One that is called elsewhere has a key of its own: LiteLLM would take the provider's from its variable, and send it
-    there.
+    LiteLLM would take the provider's from its variable, and send it there.
     """
-
-    def check_key(reading: Reading, place: Place, model: Model) -> None:
-        given = model.parameters
-        address = reading.value(given.get("api_base"))
-        if not given.get("api_base") or given.get("api_key"):
-            return
-        called = urlsplit(address or "").hostname or "another host"
-        if called == host or called.endswith(f".{host}"):
-            return
+    given = model.parameters
+    if not given.get("api_base") or given.get("api_key"):
+        return
+    called = urlsplit(reading.value(given.get("api_base")) or "").hostname or "another host"
+    if not is_at(called, model.row.host):
         reading.refuse(
             place,
             f"litellm_params has api_base but no api_key, so that LiteLLM would send {model.row.variables['api_key']} "
@@ -33,4 +27,7 @@ def check(host: str) -> Callable[[Reading, Place, Model], None]:
             at=("litellm_params", "api_base"),
         )
 
-    return check_key
+
+def is_at(called: str, host: str) -> bool:
+    """Whether a host is a provider's, as that of its region is too."""
+    return called == host or called.endswith(f".{host}")

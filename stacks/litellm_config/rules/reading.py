@@ -57,6 +57,10 @@ class Reading:
                 self.refuse(place, f"the key {key!r} is not text: put it in quotes")
         return {key: each for key, each in value.items() if isinstance(key, str)}
 
+    def said(self, place: Place, value: object) -> dict[str, Any]:
+        """As `mapping`, without what is null: LiteLLM takes that for left out."""
+        return {key: each for key, each in self.mapping(place, value).items() if each is not None}
+
     def choices(self, place: Place, value: object, known: Collection[str]) -> tuple[str, ...]:
         """The names of a list that are known; what else it has is refused."""
         if value is None:

@@ -12,6 +12,7 @@ from stacks.litellm_config.providers import PROVIDER_SETTINGS
 from stacks.litellm_config.rules.reading import Reading
 from stacks.litellm_config.variables import (
     ADMIN_KEYS,
+    AWS_VARIABLES,
     CORE_SECRETS,
     OVERWRITTEN,
     REFERENCE,
@@ -19,6 +20,7 @@ from stacks.litellm_config.variables import (
     SECRET_VALUE,
     TASK_VARIABLES,
     Needs,
+    is_for_all_of_aws,
 )
 
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -80,16 +82,8 @@ def _reference(reading: Reading, place: Place, key: str, value: object) -> str |
         value = f"{REFERENCE}{found['name']}"
     if value.startswith(REFERENCE):
         name = value.removeprefix(REFERENCE)
-        if not _VARIABLE.fullmatch(name):
-            reading.refuse(place, f"{name!r} is no variable's name: use capitals, digits and underscores")
-        elif name in OVERWRITTEN:
-            reading.refuse(place, f"LiteLLM sets {name} itself and would drop this entry: write the value here")
-        elif name in ADMIN_KEYS:
-            reading.refuse(
-                place,
-                f"{name} is an administrator's key, which calls no models and is for the comparison with the bill "
-                f"alone: use one of a project or a workspace, such as {name.replace('ADMIN', 'API')}",
-            )
+        if problem := _no_name(name):
+            reading.refuse(place, problem)
         else:
             return name
     elif REFERENCE in value:
@@ -101,6 +95,26 @@ def _reference(reading: Reading, place: Place, key: str, value: object) -> str |
         reading.refuse(place, f"nothing replaces {value} here: write the value itself, or os.environ/NAME")
     elif is_secret(key, value):
         reading.refuse(place, "a secret in plain text: write os.environ/NAME and put the value into the secret NAME")
+    return None
+
+
+def _no_name(name: str) -> str | None:
+    """Why nothing may be referred to by this name; None if it may."""
+    if not _VARIABLE.fullmatch(name):
+        return f"{name!r} is no variable's name: use capitals, digits and underscores"
+    if name in OVERWRITTEN:
+        return f"LiteLLM sets {name} itself and would drop this entry: write the value here"
+    if is_for_all_of_aws(name):
+        own = f"{REFERENCE}OTHER_{name.removeprefix(AWS_VARIABLES).removesuffix('_ID')}"
+        return (
+            f"{name} is read for every call of AWS, by its SDK or by LiteLLM, so that none would be the task's role's "
+            f"own: remove it, or name a variable of your own, as in {own}"
+        )
+    if name in ADMIN_KEYS:
+        return (
+            f"{name} is an administrator's key, which calls no models and is for the comparison with the bill alone: "
+            f"use one of a project or a workspace, such as {name.replace('ADMIN', 'API')}"
+        )
     return None
 
 

@@ -10,6 +10,7 @@ from stacks.litellm_config.file import Place
 from stacks.litellm_config.roles import ROLE_ARN
 from stacks.litellm_config.rules.addresses import check_address
 from stacks.litellm_config.rules.reading import Reading
+from stacks.litellm_config.variables import REFERENCE, is_for_all_of_aws
 
 _KEYS: Final = ("aws_access_key_id", "aws_secret_access_key")
 _TEXTS: Final = ("aws_role_name", "aws_session_name", "aws_external_id", "aws_sts_endpoint", "aws_web_identity_token")
@@ -34,10 +35,11 @@ def assumed(reading: Reading, place: Place, parameters: Mapping[str, Any]) -> st
         return None
     role = reading.value(given)
     if role is None:
+        own = given if not is_for_all_of_aws(given.removeprefix(REFERENCE)) else f"{REFERENCE}OTHER_ROLE_NAME"
         reading.refuse(
             place,
             f"the role is not known here, and the task's role is permitted to assume those of the file: write its ARN, "
-            f"or put it into variables of the environment, under the name in {given}",
+            f"or put it into variables of the environment, under the name in {own}",
             at=("aws_role_name",),
         )
     elif not (arn := ROLE_ARN.fullmatch(role)):

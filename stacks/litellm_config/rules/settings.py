@@ -26,6 +26,19 @@ _OWN: Final = {
 _LICENSED: Final = ("allowed_ips", "enforced_params")
 """Those that LiteLLM does not start with, unless it has a licence (`ProxyConfig.load_config`)."""
 
+_IN_VAIN: Final = (
+    *("admin_only_routes", "enable_jwt_auth", "max_request_size_mb", "max_response_size_mb", "public_routes"),
+)
+"""Those that are in force with a licence alone, and else do nothing, or fail whoever relies on them."""
+
+_FATAL: Final = {
+    "allowed_routes": "the gateway's own functions and people's pages ask other routes, which would get 403, and the "
+    "web ACL says which are open to whom",
+    "enable_oauth2_proxy_auth": "no key counts then, and a caller is whoever the headers name, which the load balancer "
+    "passes on as they come",
+}
+"""Those with which the gateway would serve nobody, or anybody."""
+
 _PRIVATE: Final = (
     (("general_settings", "store_prompts_in_spend_logs"), True, "prompts and answers are kept in the database"),
     (
@@ -43,21 +56,36 @@ _PRIVATE: Final = (
 """Switches of privacy, where they let texts out, and what becomes of them then."""
 
 
+_OPEN: Final = (
+    (("general_settings", "allow_client_side_credentials"), True, "a request may have the gateway call any address"),
+    (("general_settings", "disable_reset_budget"), True, "a budget that is used up never begins anew"),
+    (("general_settings", "disable_responses_id_security"), True, "any key reads what others' responses have kept"),
+    (("general_settings", "disable_spend_updates"), True, "no use is counted, and no budget ends it"),
+    (("litellm_settings", "ssl_verify"), False, "nobody looks whether who answers is the provider"),
+    (
+        ("litellm_settings", "user_url_validation"),
+        False,
+        "an address in a prompt is asked wherever it leads, also inside the VPC",
+    ),
+)
+"""Other switches that take off what the gateway is relied on for, and what becomes of it then."""
+
+
 def check(reading: Reading) -> tuple[int, int]:
     """Check both sections: the database's connections per worker, and the longest request in seconds; 0 if refused."""
     general = reading.section("general_settings")
-    for key, why in _OWN.items():
+    for key, why in (_OWN | _FATAL).items():
         if general.get(key):
             reading.refuse(("general_settings", key), f"remove it: {why}")
-    for key in _LICENSED:
-        if general.get(key) is not None and not reading.licensed:
-            reading.refuse(("general_settings", key), f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
-    if reading.document.get("worker_registry") and not reading.licensed:
-        reading.refuse(("worker_registry",), f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
+    if not reading.licensed:
+        _check_licensed(reading, general)
     _check_master_key(reading, general.get("master_key"))
     for place, leaky, what in _PRIVATE:
         if _found(reading, place) is leaky:
             reading.warn(place, f"with {str(leaky).lower()}, {what}: write {str(not leaky).lower()} to keep them out")
+    for place, without, what in _OPEN:
+        if _found(reading, place) is without:
+            reading.warn(place, f"with {str(without).lower()}, {what}: remove it")
     _check_teams(reading)
     _check_limit(reading, general)
     return (
@@ -68,6 +96,22 @@ def check(reading: Reading) -> tuple[int, int]:
 
 NEEDS_LICENCE: Final = "LiteLLM does not start with it unless it has a licence"
 LICENCE: Final = "set litellm_license in the environment's settings"
+
+
+def _check_licensed(reading: Reading, general: Mapping[str, Any]) -> None:
+    """Refuse what fails without a licence, and warn of what is then not done."""
+    for key in _LICENSED:
+        if general.get(key) is not None:
+            reading.refuse(("general_settings", key), f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
+    if reading.document.get("worker_registry"):
+        reading.refuse(("worker_registry",), f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
+    if general.get("enable_oauth2_auth"):
+        why = "LiteLLM refuses every key with it unless it has a licence"
+        reading.refuse(("general_settings", "enable_oauth2_auth"), f"{why}: remove it, or {LICENCE}")
+    for key in _IN_VAIN:
+        if general.get(key):
+            told = f"LiteLLM has it in force with a licence alone: remove it, or {LICENCE}"
+            reading.warn(("general_settings", key), told)
 
 
 def _check_master_key(reading: Reading, given: object) -> None:

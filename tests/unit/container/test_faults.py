@@ -111,7 +111,7 @@ ROUTER = SimpleNamespace(content_policy_fallbacks=None)
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     tracked = "litellm.router_utils.router_callbacks.track_deployment_metrics"
     parts: dict[str, dict[str, Any]] = {
-        "reach": {"refuse": lambda *_: None},
+        "fastapi": {"HTTPException": Exception},
         "litellm": {"BadRequestError": BadRequestError},
         "litellm.integrations": {},
         "litellm.integrations.custom_logger": {"CustomLogger": object},
@@ -121,7 +121,8 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
         tracked: {"get_deployment_successes_for_current_minute": lambda *_: 0},
     }
     stand_in(monkeypatch, parts)
-    monkeypatch.setitem(sys.modules, "routing", loaded("routing"))
+    for name in ("reach", "routing"):
+        monkeypatch.setitem(sys.modules, name, loaded(name))
     yield loaded("faults")
 
 
@@ -141,6 +142,19 @@ def test_a_fallback_has_no_deployment_for_a_wrong_request(faults: types.ModuleTy
     with pytest.raises(BadRequestError):
         asyncio.run(faults.attributed.async_filter_deployments("gpt", [1], None, request))
     assert asyncio.run(faults.attributed.async_filter_deployments("claude", [1], None, request)) == [1]  # another order
+
+
+@pytest.mark.parametrize("call", ["anthropic_messages", "agenerate_content", "agenerate_content_stream"])
+def test_a_fallback_has_no_deployment_that_would_be_unguarded(faults: types.ModuleType, call: str) -> None:
+    """LiteLLM leaves an entry's guardrail out of these; the caller gets what the first model has said."""
+    guarded = [{"litellm_params": {"guardrailConfig": {"guardrailIdentifier": "a1b2c3"}}}]
+    request = came("RateLimitError") | {"litellm_logging_obj": SimpleNamespace(call_type=call)}
+    with pytest.raises(BadRequestError):
+        asyncio.run(faults.attributed.async_filter_deployments("gpt", guarded, None, request))
+    unguarded = [{"litellm_params": {"model": "m"}}]
+    assert asyncio.run(faults.attributed.async_filter_deployments("gpt", unguarded, None, request)) == unguarded
+    request["litellm_logging_obj"].call_type = "acompletion"
+    assert asyncio.run(faults.attributed.async_filter_deployments("gpt", guarded, None, request)) == guarded
 
 
 @pytest.mark.parametrize(

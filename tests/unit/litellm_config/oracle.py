@@ -48,6 +48,10 @@ def price(model: dict[str, Any]) -> float | None:
     info, parameters = model["model_info"], model["litellm_params"]
     _, provider, _, _ = litellm.get_llm_provider(parameters["model"])
     name = parameters["model"].replace(f"{provider}/responses/", f"{provider}/")  # as its bridge to them does
+    if "*" in name:  # what a caller asks for stands there
+        listed = sorted(litellm.model_cost.items())
+        chats = (each for each, of in listed if (of.get("litellm_provider"), of.get("mode")) == (provider, "chat"))
+        name = name.replace("*", next(chats, "none").removeprefix(f"{provider}/"))
     usage = litellm.Usage(prompt_tokens=1000, completion_tokens=1000, total_tokens=2000)
     try:
         cost: float = completion_cost(

@@ -65,6 +65,7 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
         ("a: 1\nb: {c: 1, c: 2}", "line 2: not valid YAML: the key 'c' is there twice"),
         ("? [a]\n: b", "line 1: not valid YAML: a key that is no text"),
         ("a: 2026-13-01", "top level: not valid YAML: month must be in 1..12"),
+        ("a: 1\n---\nb: 2", "line 2: it has several documents (---): keep the one of LiteLLM"),
         ("", "line 1: top level: it must be a mapping of names to values"),
         (
             "a: \x07",

@@ -279,7 +279,8 @@ REFUSALS = [
     ),
     (
         changed(claude__litellm_params__aws_region_name=None),
-        "model_list entry 1 (claude): a Bedrock entry has no aws_region_name: add the region to call, as in us-west-2",
+        "model_list entry 1 (claude): a Bedrock entry has no aws_region_name: add the region to call, as in us-west-2, "
+        "or os.environ/AWS_REGION for the environment's own",
     ),
     (
         changed(claude__litellm_params__aws_region_name="us-west-9"),

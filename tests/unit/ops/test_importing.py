@@ -215,6 +215,20 @@ MENDED: tuple[tuple[dict[str, Any], tuple[Any, ...], object], ...] = (
                 "api_key": "os.environ/KEY_OF_A"}),
      ("model_list", 1, "litellm_params"), {"model": "azure/gpt-6-luna", "api_base": "https://a.openai.azure.com",
                                            "api_key": "os.environ/KEY_OF_A_KEY"}),
+    (one(entry={**CLAUDE, "api_base": None}), ("model_list", 1, "litellm_params"), {**CLAUDE, "api_base": None}),
+    (one(entry={"model": "openai/house", "api_base": "https://llm.example.com/v1", "api_key": "0f9e8d7c6b5a"}),
+     ("model_list", 1, "litellm_params", "api_key"), "os.environ/OTHER_API_KEY"),  # not OpenAI's, of another form
+    (one(entry={"model": "openai/gpt-6.1-sol", "api_base": "https://eu.api.openai.com/v1", "api_key": "0f9e8d7c6b5a"}),
+     ("model_list", 1, "litellm_params", "api_key"), "os.environ/OPENAI_API_KEY"),
+    (one(guardrails=[{"guardrail_name": "masked", "litellm_params": {
+        "guardrail": "bedrock", "guardrailIdentifier": "a1b2c3d4e5f6", "guardrailVersion": "1", "mode": "pre_call",
+        "aws_region_name": "us-west-2", "aws_access_key_id": "os.environ/AWS_ACCESS_KEY_ID",
+        "aws_secret_access_key": "os.environ/AWS_SECRET_ACCESS_KEY"}}]),
+     ("guardrails", 0, "litellm_params"),
+     {"guardrail": "bedrock", "guardrailIdentifier": "a1b2c3d4e5f6", "guardrailVersion": "1", "mode": "pre_call",
+      "aws_region_name": "us-west-2"}),
+    (one(litellm_settings={"callbacks": ["s3_v2"], "s3_callback_params": {
+        "s3_aws_access_key_id": "os.environ/AWS_ACCESS_KEY_ID"}}), ("litellm_settings", "s3_callback_params"), None),
     (one(entry={"model": "vertex_ai/gemini-3.8-flash", "vertex_location": "global"}),
      ("model_list", 1, "litellm_params"), {"model": "vertex_ai/gemini-3.8-flash", "vertex_location": "global",
                                            "vertex_project": "os.environ/VERTEXAI_PROJECT",
@@ -260,6 +274,17 @@ def test_prices_with_a_day_are_written_for_the_models_that_have_them(tmp_path: P
     found, _ = outcome(one(entry=entry), tmp_path)
     assert "2026-12-01" in found["model_list"][1]["model_info"]["prices_from"]
     assert "prices.dated" in found["litellm_settings"]["callbacks"]
+
+
+def test_a_variable_that_is_for_every_call_of_aws_has_another_name(tmp_path: Path) -> None:
+    """LiteLLM would take it for the entries without one, too."""
+    role = "arn:aws:iam::111122223333:role/bedrock"
+    entry = {**CLAUDE, "aws_role_name": "os.environ/AWS_ROLE_NAME"}
+    found, bringing = outcome(one(entry=entry, environment_variables={"AWS_ROLE_NAME": role}), tmp_path)
+    assert found["model_list"][1]["litellm_params"]["aws_role_name"] == "os.environ/OTHER_ROLE_NAME"
+    changed = told(bringing, Fate.CHANGED)
+    assert changed["environment_variables.AWS_ROLE_NAME"] == "OTHER_ROLE_NAME in variables of the environment"
+    assert bringing.variables.plain["OTHER_ROLE_NAME"] == role
 
 
 def test_included_files_become_part_of_the_one_as_litellm_joins_them(tmp_path: Path) -> None:
@@ -458,7 +483,9 @@ REFUSED = (
     ("model_list: !ENV x\n", "not valid YAML: could not determine a constructor for the tag '!ENV'"),
     ("model_list: &a [*a]\n", "contains itself"),
     ("a: 1\na: 2\n", "the key 'a' is there twice"),
-    ("general_settings: {}\n", "it has no model_list, so it is no config.yaml of LiteLLM"),
+    ("services: {}\n", "it has no model_list, so it is no config.yaml of LiteLLM"),
+    ("general_settings: {}\n", "it has no model_list. If the models are in LiteLLM's database"),
+    ("model_list: []\n---\nkind: Secret\n", "it has several documents (---): keep the one of LiteLLM"),
     ("model_list: []\n", "it has no model_list"),
     ("model_list: [{model_name: a}]\ninclude: models.yaml\n", "include must be a list of files"),
     ("model_list: [{model_name: a}]\ninclude: [models.yaml]\n", "models.yaml: there is no such file"),

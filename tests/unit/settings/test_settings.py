@@ -581,6 +581,18 @@ def test_a_redis_of_ones_own_is_refused(name: str) -> None:
         read(test)
 
 
+@pytest.mark.parametrize("name", ["AWS_ROLE_NAME", "AWS_PROFILE", "AWS_BEDROCK_RUNTIME_ENDPOINT"])
+def test_a_variable_that_changes_every_call_of_aws_is_refused(name: str) -> None:
+    """LiteLLM takes it for each entry that has none, and the task's role would call no model."""
+
+    def test() -> Environment:
+        return environment(variables={name: "other"})
+
+    with pytest.raises(SettingsError, match=f"variables has {name}, which is read for every call of AWS"):
+        read(test)
+    environment(variables={"AWS_REGION_NAME": "us-west-2"})
+
+
 def test_a_cache_is_of_a_known_node() -> None:
     def test() -> Environment:
         return environment(cache={"node": "cache.t4g.nano"})
