@@ -124,7 +124,7 @@ class Once:
     def in_the_way(self, stacks: Iterable[StackArtifact]) -> dict[str, Step]:
         """What these stacks are to make and is there, in words, each with what removes it."""
         resources = [resource for stack in stacks for resource in stack.template()["Resources"].values()]
-        found = self._records({"AWS::Route53::RecordSet"}, resources)
+        found = self._records(resources)
         for resource in resources:
             own = resource.get("Properties", {})
             match resource["Type"]:
@@ -136,12 +136,9 @@ class Once:
                     found |= self._slack(own["ConfigurationName"])
         return found
 
-    def _records(self, kinds: set[str], resources: Iterable[Mapping[str, Any]]) -> dict[str, Step]:
-        wanted = {
-            (own["Name"].rstrip("."), own["Type"])
-            for own in (resource["Properties"] for resource in resources if resource["Type"] in kinds)
-            if isinstance(own["Name"], str)
-        }
+    def _records(self, resources: Iterable[Mapping[str, Any]]) -> dict[str, Step]:
+        sets = [each["Properties"] for each in resources if each["Type"] == "AWS::Route53::RecordSet"]
+        wanted = {(own["Name"].rstrip("."), own["Type"]) for own in sets if isinstance(own["Name"], str)}
         pages = self._route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=self._zone)
         return {
             f"record {record['Name']} {record['Type']}": partial(self._remove, record)

@@ -28,7 +28,11 @@ def status(lost: Path, authorization: bytes) -> int:
         return {}
 
     scope = {"type": "http", "headers": [(b"authorization", authorization)] if authorization else []}
-    asyncio.run(but_lost(_all, lost)(scope, receive, send))
+
+    async def ask() -> None:
+        await but_lost(_all, lost)(scope, receive, send)
+
+    asyncio.run(ask())
     return int(sent[0]["status"])
 
 
