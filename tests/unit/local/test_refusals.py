@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -149,7 +149,7 @@ def test_rds_restores_and_renames_only_what_it_does_on_aws(emulator: Emulator) -
     def rename(to: str, **more: Any) -> Any:  # noqa: ANN401 - boto3's
         return rds.modify_db_cluster(DBClusterIdentifier="one", NewDBClusterIdentifier=to, **more)
 
-    refused = {
+    refused: dict[str, Callable[[], object]] = {
         "DBClusterSnapshotNotFoundFault": lambda: rds.restore_db_cluster_from_snapshot(
             DBClusterIdentifier="new", SnapshotIdentifier="none", **engine
         ),
