@@ -258,37 +258,29 @@ def answered_or_told(outcomes: list[Outcome]) -> None:
 
 ASKED = '{"model": "nova-2-lite", "messages": [{"role": "user", "content": "%s"}]}'
 DEEP = 100_000
-# What callers send, and the status that they get. What is no JSON object LiteLLM has no better word for than 500.
-BODIES: dict[str, tuple[bytes, int]] = {
-    "lists in lists": (ASKED.replace('"%s"', "[" * DEEP + "]" * DEEP).encode(), 400),
-    "objects in objects": (('{"a":' * DEEP + "1" + "}" * DEEP).encode(), 400),
-    "Latin-1": ((ASKED % "caf\xe9").encode("latin-1"), 400),
-    "UTF-16": ((ASKED % "Hello").encode("utf-16"), 400),
-    "half a surrogate": ((ASKED % "\\ud800").encode(), 400),
-    "zeros": (bytes(100), 400),
-    "nothing": (b"", 400),
-    "a list": (b"[]", 500),
+# What callers send that is answered with 400.
+BODIES: dict[str, bytes] = {
+    "lists in lists": ASKED.replace('"%s"', "[" * DEEP + "]" * DEEP).encode(),
+    "objects in objects": ('{"a":' * DEEP + "1" + "}" * DEEP).encode(),
+    "Latin-1": (ASKED % "caf\xe9").encode("latin-1"),
+    "UTF-16": (ASKED % "Hello").encode("utf-16"),
+    "half a surrogate": (ASKED % "\\ud800").encode(),
+    "zeros": bytes(100),
+    "nothing": b"",
+    "a list": b"[]",
+    "a text": b'"a"',
+    "null": b"null",
 }
-# uvicorn closes the connection after such a 500 (`run_asgi` in its h11_impl.py), and what the load balancer sends on it
-# in that moment it has to answer with 502.
-NOTICED = {"a list"}
 
 
 def test_a_strange_body_is_answered_and_hurts_nobody_else(gateway: LocalGateway) -> None:
+    """None of them closes a connection on which the load balancer may have another's request."""
     key, other = gateway.user_key(person("a strange body")), gateway.user_key(person("beside it"))
     asking = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-
-    def send(name: str) -> None:
-        body, status = BODIES[name]
-        answer = httpx.post(f"{gateway.url}{PATH}", content=body, headers=asking, trust_env=False, timeout=60)
-        assert answer.status_code in {status, 400}, (name, answer.text[:500])
-        assert not any(word in answer.text for word in ("Traceback", ".py", "site-packages")), name
-
     with Load(gateway, other, [CLAUDE, LUNA], callers=2) as load:
-        for name in BODIES:
-            if name not in NOTICED:
-                send(name)
+        for name, body in BODIES.items():
+            answer = httpx.post(f"{gateway.url}{PATH}", content=body, headers=asking, trust_env=False, timeout=60)
+            assert answer.status_code == 400, (name, answer.text[:500])
+            assert not any(word in answer.text for word in ("Traceback", ".py", "site-packages")), name
         load.wait(CALLS)
-    for name in NOTICED:
-        send(name)
     assert all(each.whole for each in load.outcomes), load.outcomes
