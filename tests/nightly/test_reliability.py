@@ -55,6 +55,8 @@ ROWS = {
     "garbage with status 200": Row(BEDROCK, Fault(instead="garbage")),
     "no connection": Row(BEDROCK, Fault(instead="no_connection")),
     "a certificate that has expired": Row(BEDROCK, Fault(instead="expired_certificate")),
+    "the clock is ten minutes late": Row(BEDROCK, Fault(clock_seconds=600)),
+    "the clock is ten minutes early": Row(BEDROCK, Fault(clock_seconds=-600)),
     "all regions hang before the first byte": Row(BEDROCK, Fault(delay_seconds=3600), more=IMPATIENT),
 }
 
