@@ -30,7 +30,7 @@ INSIDE = re.compile(
     rf"{OTHER_FORM}|"
     r"Traceback \(most recent call last\)|File \"|/[\w.-]+/[\w./-]*\.py\b|object at 0x|NoneType|Router\("
     r"|unexpected keyword argument|required positional argument"
-    r"|Deployment Info|cooldown_list=|pre-call-checks="
+    r"|\[Errno \d+\]|Deployment Info|cooldown_list=|pre-call-checks="
     r"|\b(?:litellm|general|router)_settings\b|Rejected Request:|File an issue"
     r"|\b(?:[A-Z][A-Z0-9]+_)+(?:KEY|KEYS|TOKEN|BASE|SECRET|PROJECT|REGION|CREDENTIALS|LICENSE|URL)\b"
     r"|environment variable|\bUI_(?:USERNAME|PASSWORD)\b"
@@ -57,6 +57,12 @@ CAUSES = (
         "The request could not be read: its format is not that of this operation.",
         400,
     ),
+    (
+        # Forms are kept in a file while they are read.
+        re.compile(r"No space left on device"),
+        "The gateway has no room for this request now. Try again later.",
+        503,
+    ),
     (re.compile(r"\bUI_USERNAME\b"), "The e-mail address or the password is wrong.", 401),
     (
         # The role, the session and the account are nothing for a caller; the log has them.
@@ -80,7 +86,7 @@ CAUSES = (
         502,
     ),
     (
-        re.compile(rf"{OTHER_FORM}|Unsupported response_format"),
+        re.compile(rf"{OTHER_FORM}|Unsupported response_format|BadRequestError: Invalid Message"),
         "The request could not be read: its format is not that of this operation.",
         400,
     ),
