@@ -11,19 +11,29 @@ config.yaml names `errors.told` as a callback; LiteLLM imports this module from 
 
 import logging
 import re
+from http import HTTPStatus
 from typing import Any
 
 import reach
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
+# Python's own words of a value that is not of the form that LiteLLM takes for granted.
+OTHER_FORM = (
+    r"\w+'? object (?:has no attribute|is not \w+)|'NoneType'|not supported between instances of"
+    r"|indices must be integers|unhashable type|is not iterable|got multiple values|does not support item assignment"
+    r"|dictionary update sequence|could not convert string to|<class '|Expecting (?:value|property name|',' delimiter)"
+    r"|zero-length, empty document|validation errors? for|Received Messages="
+)
 # What is of the inside: Python's words, a path of a module, a variable's or parameter's name, the Router's own notes.
 INSIDE = re.compile(
+    rf"{OTHER_FORM}|"
     r"Traceback \(most recent call last\)|File \"|/[\w.-]+/[\w./-]*\.py\b|object at 0x|NoneType|Router\("
-    r"|\w+'? object (?:has no attribute|is not \w+)|unexpected keyword argument|required positional argument"
-    r"|validation errors? for|Received Messages=|Deployment Info|cooldown_list=|pre-call-checks="
+    r"|unexpected keyword argument|required positional argument"
+    r"|\[Errno \d+\]|Deployment Info|cooldown_list=|pre-call-checks="
     r"|\b(?:litellm|general|router)_settings\b|Rejected Request:|File an issue"
-    r"|\b(?:[A-Z][A-Z0-9]+_)+(?:KEY|KEYS|TOKEN|BASE|SECRET|PROJECT|REGION|CREDENTIALS|LICENSE)\b|environment variable"
+    r"|\b(?:[A-Z][A-Z0-9]+_)+(?:KEY|KEYS|TOKEN|BASE|SECRET|PROJECT|REGION|CREDENTIALS|LICENSE|URL)\b"
+    r"|environment variable|\bUI_(?:USERNAME|PASSWORD)\b"
     r"|custom_llm_provider(?! is not for a request)|api_key client option|Missing credentials|premium user"
     r"|\barn:aws[a-z-]*:(?:sts|iam):"
     r"|converting to valid response block|Unable to get json response"
@@ -48,6 +58,13 @@ CAUSES = (
         400,
     ),
     (
+        # Forms are kept in a file while they are read.
+        re.compile(r"No space left on device"),
+        "The gateway has no room for this request now. Try again later.",
+        503,
+    ),
+    (re.compile(r"\bUI_USERNAME\b"), "The e-mail address or the password is wrong.", 401),
+    (
         # The role, the session and the account are nothing for a caller; the log has them.
         re.compile(r"\barn:aws[a-z-]*:(?:sts|iam):.* is not authorized to perform"),
         "The gateway's role is not permitted this: a model or a guardrail that is not in its config.yaml.",
@@ -64,21 +81,22 @@ CAUSES = (
         404,
     ),
     (
-        re.compile(
-            r"[Uu]nsupported provider|[Uu]nmapped|[Ii]nvalid provider|Provider NOT provided|(?:not|n't) support"
-        ),
-        "The model does not have this operation.",
-        400,
+        re.compile(r"converting to valid response block|Unable to get json response"),
+        "The provider's answer could not be read. Try again later.",
+        502,
     ),
     (
-        re.compile(r"validation errors? for|object has no attribute|object is not|Received Messages=|'NoneType'"),
+        re.compile(rf"{OTHER_FORM}|Unsupported response_format|BadRequestError: Invalid Message"),
         "The request could not be read: its format is not that of this operation.",
         400,
     ),
     (
-        re.compile(r"converting to valid response block|Unable to get json response"),
-        "The provider's answer could not be read. Try again later.",
-        502,
+        re.compile(
+            r"Unable to determine \w+ \w+ provider"
+            r"|[Uu]nsupported provider|[Uu]nmapped|[Ii]nvalid provider|Provider NOT provided|(?:not|n't) support"
+        ),
+        "The model does not have this operation.",
+        400,
     ),
     (re.compile(r"Cannot connect to host"), "The provider could not be reached. Try again later.", None),
 )
@@ -102,16 +120,15 @@ class Told(CustomLogger):
     ) -> HTTPException | None:
         """Put other words, and the status that goes with them, into an exception that tells of the inside.
 
-        What is rejected together with the key has no status of its own, and LiteLLM would say 401, as of a wrong key:
-        for that another exception is returned, which LiteLLM takes there.
+        What is found wrong together with the key has no status of its own, and LiteLLM would say 401, as of a wrong
+        key: for that another exception is returned, which LiteLLM takes there.
         """
         try:
             status = _status(original_exception)
-            rejected = REJECTED.search(str(original_exception))
-            found = sentence(_text(original_exception), status, original_exception)
+            found = sentence(_text(original_exception), status or 500, original_exception)
             if found is not None:
                 _say(original_exception, *found)
-                if rejected:
+                if status is None and found[1] == HTTPStatus.BAD_REQUEST:
                     return HTTPException(status_code=found[1], detail=found[0])
         except Exception:
             _log.exception("What a caller is told could not be looked at")
@@ -134,12 +151,12 @@ def _text(error: Exception) -> str:
     return f"{getattr(error, 'message', '')} {getattr(error, 'detail', '')} {error}"
 
 
-def _status(error: Exception) -> int:
+def _status(error: Exception) -> int | None:
     for name in ("status_code", "code"):
         found = getattr(error, name, None)
         if isinstance(found, int) or (isinstance(found, str) and found.isdecimal()):
             return int(found)
-    return 500
+    return None
 
 
 def _say(error: Any, words: str, status: int) -> None:  # noqa: ANN401 - whichever of LiteLLM's, OpenAI's or Python's

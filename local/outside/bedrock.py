@@ -12,6 +12,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -65,6 +66,7 @@ _HOST = re.compile(r"bedrock-runtime\.([a-z0-9-]+)\.amazonaws\.com")
 _PATH = re.compile(r"/model/([^/]+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)")
 _GUARDRAIL_PATH = re.compile(r"/guardrail/(?P<name>.+)/version/(?P<version>[^/]+)/apply")
 _CHAT_PATH = "/openai/v1/chat/completions"
+SIGNATURE_SECONDS = 300
 _SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/, ]+/(?P<date>\d{8})/(?P<region>[^/, ]+)/(?P<service>[^/, ]+)/aws4_request,"
     r" ?SignedHeaders=(?P<headers>[a-z0-9;-]+), ?Signature=[0-9a-f]{64}"
@@ -293,9 +295,30 @@ def check_signature(request: Request, region: str) -> None:
         message = f"Credential should be scoped to a valid region, not '{match['region']}'."
     elif match["service"] != "bedrock":
         message = f"Credential should be scoped to correct service: 'bedrock', not '{match['service']}'."
-    else:
+    elif not (message := _out_of_time(request)):
         return
     raise ApiError(403, code="InvalidSignatureException", message=message)
+
+
+def _out_of_time(request: Request) -> str:
+    """What is wrong with the time of a signature, "" if nothing: it is to reach AWS within five minutes.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+    """
+    form, minutes = "%Y%m%dT%H%M%SZ", SIGNATURE_SECONDS // 60
+    signed, now = request.headers["x-amz-date"], datetime.fromtimestamp(request.now, UTC)
+    try:
+        age = (now - datetime.strptime(signed, form).replace(tzinfo=UTC)).total_seconds()
+    except ValueError:
+        return "Date must be in ISO-8601 'basic format'."
+    margin = timedelta(seconds=SIGNATURE_SECONDS)
+    if age > SIGNATURE_SECONDS:
+        bound = f"{now - margin:{form}} ({now:{form}} - {minutes} min.)"
+        return f"Signature expired: {signed} is now earlier than {bound}"
+    if age < -SIGNATURE_SECONDS:
+        bound = f"{now + margin:{form}} ({now:{form}} + {minutes} min.)"
+        return f"Signature not yet current: {signed} is still later than {bound}"
+    return ""
 
 
 def _check_guarded(request: Request) -> None:

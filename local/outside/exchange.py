@@ -33,6 +33,8 @@ class Request:
     body: bytes
     queries: Sequence[tuple[str, str]] = ()
     """The query as it came, in which a name may come several times: `query` has the last of each."""
+    now: float = field(default_factory=time.time)
+    """When it came, in seconds since 1970 by the host's clock."""
 
     @property
     def bearer(self) -> str:
@@ -169,6 +171,7 @@ class Dispatcher:
             await _deliver(send, Answer(421, {"content-type": "text/plain"}, [message.encode()]), Fault())
             return
         fault = self.journal.take_fault(request.host)
+        request = replace(request, now=request.now + fault.clock_seconds)
         await asyncio.sleep(fault.delay_seconds)
         target, answer = _answer(provider, request, fault)
         size = sum(len(chunk) for chunk in answer.chunks)

@@ -28,6 +28,8 @@ from local.outside.records import Json, Usage
 
 TOKEN_HOST = "oauth2.googleapis.com"  # noqa: S105  # a host
 TOKEN_SECONDS = 3600
+# How far a signer's clock may be before Google's. It names no number: we take what AWS allows.
+AHEAD_SECONDS = 300
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _HOST = re.compile(r"(?:[a-z]+-[a-z]+\d+-)?aiplatform\.googleapis\.com|aiplatform\.(?:us|eu)\.rep\.googleapis\.com")
@@ -58,9 +60,12 @@ class GoogleAccount:
             raise ValueError("The Google service account's private_key must be an RSA key.")
         self._public_key = key.public_key()
 
-    def exchange(self, assertion: str) -> str:
-        """Return an access token for an assertion; ApiError if it is not signed by this account, or not in order."""
-        self._check(assertion)
+    def exchange(self, assertion: str, now: float) -> str:
+        """Return an access token for an assertion; ApiError if it is not signed by this account, or not in order.
+
+        `now` is the time by the token endpoint's clock, in seconds since 1970.
+        """
+        self._check(assertion, now)
         return self._token(int(time.time()) + TOKEN_SECONDS)
 
     def accepts(self, token: str) -> bool:
@@ -77,7 +82,7 @@ class GoogleAccount:
         digest = hmac.new(self._account["private_key"].encode(), str(expiry).encode(), hashlib.sha256).hexdigest()
         return f"ya29.{expiry}.{digest}"
 
-    def _check(self, assertion: str) -> None:
+    def _check(self, assertion: str, now: float) -> None:
         signed, _, signature = assertion.rpartition(".")
         try:
             header, claims = (json.loads(_unpadded(part)) for part in signed.split("."))
@@ -87,18 +92,18 @@ class GoogleAccount:
             self._public_key.verify(_unpadded(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         except (InvalidSignature, ValueError) as error:
             raise ApiError(400, code="invalid_grant", message="Invalid JWT Signature.") from error
-        if problem := self._problem(header, claims):
+        if problem := self._problem(header, claims, now):
             raise ApiError(400, code="invalid_grant", message=problem)
 
-    def _problem(self, header: Json, claims: Json) -> str:
-        now = time.time()
+    def _problem(self, header: Json, claims: Json, now: float) -> str:
         if header.get("alg") != "RS256":
             return "Invalid JWT: the algorithm must be RS256."
         if claims.get("iss") != self._account["client_email"]:
             return "Invalid grant: account not found"
         if claims.get("aud") != self._account["token_uri"]:
             return "Invalid JWT: the audience must be the token endpoint."
-        if not now - 2 * TOKEN_SECONDS < claims["iat"] <= now + 600 or not now < claims["exp"] <= claims["iat"] + 3600:
+        lasts = now < claims["exp"] <= claims["iat"] + TOKEN_SECONDS
+        if not lasts or not now - 2 * TOKEN_SECONDS < claims["iat"] <= now + AHEAD_SECONDS:
             return "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
         if _SCOPE not in str(claims.get("scope", "")).split():
             return "Invalid OAuth scope or ID token audience provided."
@@ -128,7 +133,7 @@ class GoogleTokens:
         form = parse_qs(request.body.decode())
         if form.get("grant_type") != [_GRANT]:
             raise ApiError(400, code="unsupported_grant_type", message="Invalid grant_type")
-        token = self._exchange(form.get("assertion", [""])[0])
+        token = self._exchange(form.get("assertion", [""])[0], request.now)
         return Answer.of_json({"access_token": token, "expires_in": TOKEN_SECONDS - 1, "token_type": "Bearer"})
 
     def error(self, error: ApiError, retry_after_seconds: int) -> Answer:  # Google sends none
@@ -136,13 +141,13 @@ class GoogleTokens:
         code = error.code or ("invalid_request" if error.status < 500 else "internal_failure")
         return Answer.of_json({"error": code, "error_description": error.message or code}, status=error.status)
 
-    def _exchange(self, assertion: str) -> str:
+    def _exchange(self, assertion: str, now: float) -> str:
         """Return a token of the first account that takes the assertion; if none does, the last one says why."""
         *others, last = self._accounts
         for account in others:
             with suppress(ApiError):
-                return account.exchange(assertion)
-        return last.exchange(assertion)
+                return account.exchange(assertion, now)
+        return last.exchange(assertion, now)
 
 
 class VertexAI:

@@ -96,6 +96,8 @@ class Fault:
         the connections that there are.
     retry_after_seconds
         The header Retry-After of a 429 or 503, where the provider sends one.
+    clock_seconds
+        How far the host's clock is before its callers': what they have signed is older there, and less than 0 newer.
     """
 
     status: int | None = None
@@ -106,6 +108,7 @@ class Fault:
     hang_after_bytes: int | None = None
     instead: str | None = None
     retry_after_seconds: int = 1
+    clock_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.status is not None and self.status not in _ERROR_STATUSES:

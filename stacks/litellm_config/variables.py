@@ -45,8 +45,9 @@ SERVED_AS: Final = {
     # Seconds that a request waits for what the database knows of its key, before it gets 503; by itself 10. A database
     # that takes 2 s for a statement is waited for.
     "PROXY_DB_LOOKUP_DEADLINE_SECONDS": "5",
-    # container/capacity.py, in each worker: how many requests it has in hand, and refuses, once a minute in the log.
-    "LITELLM_WORKER_STARTUP_HOOKS": "capacity:begin",
+    # In each worker: how many requests it has in hand, and refuses, once a minute in the log (container/capacity.py),
+    # and what is answered of a failure, on every route (container/answers.py).
+    "LITELLM_WORKER_STARTUP_HOOKS": "capacity:begin,answers:begin",
 }
 """What every task tells LiteLLM, whatever the settings and the file say."""
 

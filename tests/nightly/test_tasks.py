@@ -1,4 +1,4 @@
-"""Rows of docs/reliability.md: a task is killed or stuck, connections idle, a task starts without a database.
+"""Rows of docs/reliability.md: a task is killed, stuck, replaced at full load, starts without a database.
 
 The records of the providers are the truth here too. What a process that is killed had not written yet is lost, so that
 the books of such a test begin with a person who calls afterwards. The example's tasks have one worker each, and here
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 
 import psutil
@@ -19,11 +19,12 @@ from local.gateway import LocalGateway
 from tests.e2e.conftest import eventually
 from tests.e2e.test_capacity import tasks
 from tests.load import Load, Outcome, Sum, logged
-from tests.nightly.test_reliability import CALLS, CLAUDE, LUNA, check_books, person
+from tests.nightly.test_reliability import CALLS, CLAUDE, LUNA, check_books, of_nobody, person
 from tests.soak.faults import killed
 from tests.soak.test_soak import workers
 
 IDLE = 2000  # connections
+CALLERS = 50  # more than the worker can do
 # The load balancer's words for a task that it has lost, and for none.
 NO_TASK = {502, 503, 504}
 GAVE_UP = 0
@@ -69,37 +70,57 @@ def goes_on(gateway: LocalGateway, name: str) -> None:
     check_books(gateway, user, Sum.of(gateway.outside.calls()))
 
 
-def test_a_task_that_is_killed_takes_its_calls_along_and_is_replaced(gateway: LocalGateway) -> None:
-    user = person("a task is killed")
-    key, before = gateway.user_key(user), the_worker(gateway)
+def outlived(gateway: LocalGateway, name: str, end: Callable[[psutil.Process], None]) -> list[Outcome]:
+    """What callers who were not answered got, while the only task's worker ends like this, and another comes."""
+    user, before = person(name), the_worker(gateway)
+    key = gateway.user_key(user)
     gateway.outside.clear("calls")
     with Load(gateway, key, [CLAUDE, LUNA]) as load:
         load.wait(2 * CALLS)
-        before.kill()
-        assert eventually(lambda: replaced(gateway, before), patience=REPLACED_WITHIN)
-        load.wait(CALLS, like=lambda each: each.whole)
-    missed = lost(load.outcomes)
-    print(Counter((each.status, each.streamed) for each in missed), len(load.outcomes))
-    assert missed
-    # A stream that had begun has its 200.
-    assert all(each.status in NO_TASK or (each.streamed and each.status == 200) for each in missed), missed
-    assert logged(gateway, user).calls <= Sum.of(gateway.outside.calls()).calls
-    goes_on(gateway, "after a task was killed")
-
-
-def test_a_task_that_is_stuck_holds_its_callers_and_is_replaced(gateway: LocalGateway) -> None:
-    """ECS ends it when it has failed its health checks."""
-    key, before = gateway.user_key(person("a task is stuck")), the_worker(gateway)
-    with Load(gateway, key, [CLAUDE, LUNA]) as load:
-        load.wait(2 * CALLS)
-        before.suspend()
+        end(before)
         assert eventually(lambda: replaced(gateway, before), patience=REPLACED_WITHIN)
         load.wait(CALLS, like=lambda each: each.whole)
     missed = lost(load.outcomes)
     print(Counter((each.status, each.streamed, each.words[:80]) for each in missed), len(load.outcomes))
     assert missed
-    assert all(each.status in {GAVE_UP, *NO_TASK} or (each.streamed and each.status == 200) for each in missed), missed
-    goes_on(gateway, "after a task was stuck")
+    assert logged(gateway, user).calls <= Sum.of(gateway.outside.calls()).calls
+    goes_on(gateway, f"after {name}")
+    return missed
+
+
+def begun(outcome: Outcome) -> bool:
+    """A stream that had begun has its 200."""
+    return outcome.streamed and outcome.status == 200
+
+
+def test_a_task_that_is_killed_takes_its_calls_along_and_is_replaced(gateway: LocalGateway) -> None:
+    missed = outlived(gateway, "a task is killed", psutil.Process.kill)
+    assert all(each.status in NO_TASK or begun(each) for each in missed), missed
+
+
+def test_a_task_that_is_stuck_holds_its_callers_and_is_replaced(gateway: LocalGateway) -> None:
+    """ECS ends it when it has failed its health checks."""
+    missed = outlived(gateway, "a task is stuck", psutil.Process.suspend)
+    assert all(each.status in {GAVE_UP, *NO_TASK} or begun(each) for each in missed), missed
+
+
+def test_a_new_version_at_full_load_ends_no_call(gateway: LocalGateway) -> None:
+    """More callers than the worker can answer at once: who comes too much is told to come again."""
+    user, before = person("a new version"), the_worker(gateway)
+    key = gateway.user_key(user)
+    gateway.outside.clear("calls")
+    ecs = gateway.client("ecs")
+    (cluster,) = ecs.list_clusters()["clusterArns"]
+    with Load(gateway, key, [CLAUDE, LUNA], callers=CALLERS, pause=0) as load:
+        load.wait(CALLERS)
+        for service in ecs.list_services(cluster=cluster)["serviceArns"]:
+            ecs.update_service(cluster=cluster, service=service, forceNewDeployment=True)
+        assert eventually(lambda: not before.is_running(), patience=REPLACED_WITHIN)
+        load.wait(CALLERS, like=lambda each: each.whole)
+    missed = lost(load.outcomes)
+    print(Counter((each.status, each.words[:80]) for each in missed), len(load.outcomes))
+    assert all(each.status == 503 and "overloaded" in each.words for each in missed), missed
+    check_books(gateway, user, Sum.of(gateway.outside.calls()))
 
 
 def test_idle_connections_hurt_nobody(gateway: LocalGateway) -> None:
@@ -129,9 +150,6 @@ def test_a_task_that_starts_while_the_database_is_away_recovers_by_itself(gatewa
         known = complaints(gateway)
         assert eventually(lambda: complaints(gateway) > known, patience=REPLACED_WITHIN)
     # A key that was made in the moment before could be lost with the database: of this one it knows that there is none.
-    unknown = "sk-of-nobody-at-all"
-    refused = eventually(
-        lambda: gateway.api("GET", "/v1/models", key=unknown).status_code == 401, patience=REPLACED_WITHIN
-    )
-    assert refused and replaced(gateway, before)
+    assert eventually(lambda: of_nobody(gateway) == 401, patience=REPLACED_WITHIN)
+    assert replaced(gateway, before)
     goes_on(gateway, "after a start without a database")

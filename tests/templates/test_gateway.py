@@ -191,7 +191,7 @@ def test_tasks_say_what_the_service_is_scaled_by(
     """Each worker prints a line, of which the metric filters make what scaling and the alarm read."""
     template = templates[environment.name]["Gateway"]
     variables = _variables(template, "Task")
-    module, _, function = variables["LITELLM_WORKER_STARTUP_HOOKS"].partition(":")
+    module, _, function = variables["LITELLM_WORKER_STARTUP_HOOKS"].partition(",")[0].partition(":")
     assert module == capacity.__name__
     assert callable(getattr(capacity, function))
     assert variables["MAX_IN_FLIGHT_REQUESTS"] == str(environment.gateway.max_in_flight_requests)

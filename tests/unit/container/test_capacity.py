@@ -50,7 +50,7 @@ async def ask(path):
     return start["status"], headers.get("retry-after"), json.loads(body["body"])
 
 async def main():
-    module, _, hook = os.environ["LITELLM_WORKER_STARTUP_HOOKS"].partition(":")
+    module, _, hook = os.environ["LITELLM_WORKER_STARTUP_HOOKS"].partition(",")[0].partition(":")
     capacity = importlib.import_module(module)
     capacity.SAMPLES, capacity.SAMPLE_SECONDS = 1, 0
     printed = asyncio.get_running_loop().create_future()

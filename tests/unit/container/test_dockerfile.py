@@ -77,8 +77,8 @@ def test_signals_reach_the_command() -> None:
 
 
 MODULES = {
-    *("affinity.py", "budgets.py", "capacity.py", "errors.py", "faults.py", "masking.py", "prices.py", "reach.py"),
-    *("records.py", "routing.py"),
+    *("affinity.py", "answers.py", "budgets.py", "capacity.py", "errors.py", "faults.py", "masking.py", "prices.py"),
+    *("reach.py", "records.py", "routing.py"),
 }
 
 

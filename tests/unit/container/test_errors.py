@@ -46,6 +46,16 @@ SEEN = {
         "The provider's answer could not be read. Try again later.",
         502,
     ),
+    "Invalid form payload: [Errno 28] No space left on device": (
+        "The gateway has no room for this request now. Try again later.",
+        503,
+    ),
+    "'>' not supported between instances of 'str' and 'int'": (UNREADABLE, 400),
+    "litellm.main.completion() got multiple values for keyword argument 'messages'": (UNREADABLE, 400),
+    "litellm.APIConnectionError: Error calling litellm.acompletion for generate_content: litellm.BadRequestError: "
+    f"Invalid Message bedrock requires at least one non-system message{TRACE}": (UNREADABLE, 400),
+    "Expecting value: line 1 column 1 (char 0)": (UNREADABLE, 400),
+    "litellm.APIConnectionError: Unable to determine bedrock embedding provider for model: m" + TRACE: (UNSERVED, 400),
     "Unmapped LLM provider for this endpoint. You passed model=m, custom_llm_provider=anthropic.": (UNSERVED, 400),
     "1 validation error for TokenCountRequest\nmessages\n  Input should be a valid list": (UNREADABLE, 400),
     "AnthropicException - 'content'\nReceived Messages=[{'role': 'user'}]": (UNREADABLE, 400),
@@ -140,13 +150,16 @@ def test_wherever_a_route_reads_the_words(errors: types.ModuleType, make: type[E
     [
         "Rejected Request: api_base is not allowed in request body. See general_settings.allow_client_side.",
         "Rejected Request: api_base holds a secret reference, which only a deployment can carry.",
+        "'int' object is not iterable",
     ],
 )
-def test_what_is_rejected_with_the_key_is_the_requests_mistake(errors: types.ModuleType, text: str) -> None:
+def test_what_is_found_wrong_with_the_key_is_the_requests_mistake(errors: types.ModuleType, text: str) -> None:
     """LiteLLM would say 401, of which clients tell their users that the key is wrong."""
     instead = asyncio.run(errors.told.async_post_call_failure_hook({}, ValueError(text), None))
     assert isinstance(instead, RefusedError)
     words = "api_base is not for a request to say: the gateway knows where it calls a model. Leave it out."
+    if "api_base" not in text:
+        words = UNREADABLE
     assert (instead.status_code, instead.detail) == (400, words)
 
 

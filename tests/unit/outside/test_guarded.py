@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from local.outside.records import Json, Usage
 HOST = "bedrock-runtime.us-west-2.amazonaws.com"
 NAMED = {"guardrailIdentifier": "abc123", "guardrailVersion": "1"}
 TRACED = {**NAMED, "trace": "enabled"}
+SIGNED_AT = datetime(2026, 11, 28, tzinfo=UTC).timestamp()
 SIGNED = (
     "AWS4-HMAC-SHA256 Credential=AKIA/20261128/us-west-2/bedrock/aws4_request, "
     f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
@@ -50,7 +52,7 @@ def converse(action: str, text: str, config: object = TRACED, **more: Any) -> tu
 def sent(action: str, body: Json, operation: str = "converse") -> tuple[Answer, Deployed]:
     headers = {"authorization": SIGNED, "x-amz-date": "20261128T000000Z"}
     path = f"/model/us.amazon.nova-2-lite-v1%3A0/{operation}"
-    request = Request(HOST, "POST", path, {}, headers, json.dumps(body).encode())
+    request = Request(HOST, "POST", path, {}, headers, json.dumps(body).encode(), now=SIGNED_AT)
     permissions = Deployed(action)
     bedrock = Bedrock(permissions=permissions)
     return bedrock.answer(request, bedrock.target(request)), permissions

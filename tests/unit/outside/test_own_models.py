@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +19,7 @@ from local.outside.records import Json
 HOST = "bedrock-runtime.us-west-2.amazonaws.com"
 OWN = "arn:aws:bedrock:us-west-2:123456789012"
 PROVISIONED, IMPORTED = f"{OWN}:provisioned-model/ab12cd34ef56", f"{OWN}:imported-model/ab12cd34ef56"
+SIGNED_AT = datetime(2026, 11, 28, tzinfo=UTC).timestamp()
 SIGNED = (
     "AWS4-HMAC-SHA256 Credential=AKIA/20261128/us-west-2/bedrock/aws4_request, "
     f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
@@ -46,7 +48,8 @@ def called(
     bedrock.add(IMPORTED, behind, ready=ready)
     signed = {"authorization": SIGNED, "x-amz-date": "20261128T000000Z"}
     signed |= {"x-amzn-bedrock-guardrailidentifier": guardrail} if guardrail else {}
-    request = Request(HOST, "POST", f"/model/{quote(arn, safe='')}/{operation}", {}, signed, json.dumps(body).encode())
+    path = f"/model/{quote(arn, safe='')}/{operation}"
+    request = Request(HOST, "POST", path, {}, signed, json.dumps(body).encode(), now=SIGNED_AT)
     return bedrock.answer(request, bedrock.target(request)), permissions.checks
 
 

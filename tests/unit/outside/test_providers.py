@@ -362,6 +362,16 @@ class TestBedrockMantle:
         answer = self.ask(http, COUNTED, region="us-east-1")
         assert (answer.status_code, answer.json()["error"]["type"]) == (403, "permission_error")
 
+    @pytest.mark.parametrize(("ahead", "words"), [(600, "Signature expired: "), (-600, "Signature not yet current: ")])
+    def test_a_signature_of_another_time_is_refused(
+        self, world: OutsideWorld, http: httpx.Client, ahead: float, words: str
+    ) -> None:
+        world.set_fault("bedrock-mantle.*", Fault(clock_seconds=ahead))
+        answer = self.ask(http, COUNTED)
+        assert (answer.status_code, answer.json()["error"]["message"].startswith(words)) == (403, True)
+        world.set_fault("bedrock-mantle.*", Fault(clock_seconds=ahead / 3))
+        assert self.ask(http, COUNTED).is_success
+
     def test_no_signature_and_no_version_are_refused(self, http: httpx.Client) -> None:
         assert http.post(MANTLE, json=COUNTED).status_code == 403
         request = AWSRequest("POST", MANTLE, {}, json.dumps(COUNTED))
@@ -510,6 +520,14 @@ class TestGoogle:
     def bearer(self, world: OutsideWorld, http: httpx.Client) -> dict[str, str]:
         answer = self.exchange(http, self.assertion(world))
         return {"authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def test_an_assertion_of_the_future_is_refused(self, world: OutsideWorld, http: httpx.Client) -> None:
+        """One of the past is in force until its end."""
+        world.set_fault("oauth2.googleapis.com", Fault(clock_seconds=-600))
+        answer = self.exchange(http, self.assertion(world))
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+        world.set_fault("oauth2.googleapis.com", Fault(clock_seconds=600))
+        assert self.exchange(http, self.assertion(world)).is_success
 
     def test_generate_content_plain_and_streamed(
         self, world: OutsideWorld, http: httpx.Client, bearer: dict[str, str]
