@@ -6,6 +6,9 @@ caller would get Python's words, or `Internal server error` and a connection tha
 Google's formats the words of OpenAI's. So this module sits around LiteLLM's routes, inside its middleware: it looks at
 answers with an error's status alone, and lets all others through as they come.
 
+A body that no provider would take is refused here too, before any of it is read: a worker reads a body whole, before it
+knows whose it is, and everybody else would wait meanwhile.
+
 LITELLM_WORKER_STARTUP_HOOKS names `answers:begin`, which LiteLLM calls in each worker when it starts.
 """
 
@@ -52,6 +55,11 @@ GOOGLE_STATUSES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+# Bytes: what OpenAI takes with images, and no other of the providers takes more in a request (Anthropic 32 MB).
+# https://platform.openai.com/docs/guides/images https://platform.claude.com/docs/en/api/errors
+MOST = 50 * 1024**2
+TOO_LARGE = f"The request is larger than {MOST // 1024**2} MB, which no provider takes. Send less at once."
+FILES = re.compile(r"/files(?:/|$)")  # which may be larger, and answer the management ranges alone
 BUDGET = "budget_exceeded"  # a type that no status tells, of container/budgets.py
 FIRST_ERROR, FIRST_OF_THE_SERVER = 400, 500
 
@@ -81,6 +89,11 @@ class Answers:
             await self._app(scope, receive, send)
             return
         answer = _Answer(scope["path"], send)
+        if not FILES.search(scope["path"]):
+            if _length(scope) > MOST:
+                await answer.refuse()
+                return
+            receive = answer.bounded(receive)
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:
@@ -96,9 +109,32 @@ class _Answer:
     def __init__(self, path: str, send: Send) -> None:
         self.begun = False
         self.error: Exception | None = None  # which nobody has caught
+        self._too_large = False
         self._path, self._send = path, send
         self._held: Message | None = None  # the start of an answer of a failure
         self._body = bytearray()
+
+    def bounded(self, receive: Receive) -> Receive:
+        """Return what receives the request: one that does not say how long it is ends where it is too large."""
+        received = 0
+
+        async def until_too_large() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received <= MOST:
+                return message
+            self._too_large = True
+            return {"type": "http.disconnect"}
+
+        return until_too_large
+
+    async def refuse(self) -> None:
+        """Answer that the request is too large."""
+        self._too_large = True
+        headers = [(b"content-type", b"application/json")]
+        await self.send({"type": "http.response.start", "status": 413, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b"{}"})
 
     async def send(self, message: Message) -> None:
         """Let a part of an answer through, or hold it until the whole is there."""
@@ -126,7 +162,9 @@ class _Answer:
             document = json.loads(body)
         except ValueError:
             return status, body
-        if self.error is None:
+        if self._too_large:
+            found: tuple[str, int] | None = (TOO_LARGE, 413)
+        elif self.error is None:
             found = errors.sentence(json.dumps(document, ensure_ascii=False).replace('\\"', '"'), status)
         else:
             found = errors.sentence(str(self.error), status)
@@ -135,6 +173,12 @@ class _Answer:
         words, status = found or (None, status)
         told = _formed(self._path, document, status, words)
         return status, body if told is document else json.dumps(told).encode()
+
+
+def _length(scope: MutableMapping[str, Any]) -> int:
+    """Return how long a request says it is, in bytes."""
+    said = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return int(said) if said.isdigit() else 0
 
 
 def _is_json(start: Message) -> bool:

@@ -10,6 +10,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,8 @@ from local.gateway import LocalGateway
 from local.outside.records import Call, Fault
 from stacks.observability.log_insights import SPEND_DROPPED
 from tests.e2e.conftest import eventually
-from tests.load import PATH, Load, Outcome, Sum, broken, charged, logged
+from tests.e2e.test_rotation import on_database
+from tests.load import PATH, PATIENCE, Load, Outcome, Sum, ask, broken, charged, logged
 from tests.nightly.way import full, moved
 from tests.soak.faults import BEGUN, frozen, killed
 
@@ -37,7 +39,30 @@ CALLS = 12
 IMPATIENT = {"timeout": 4, "stream_timeout": 4}
 SLOW = 2.0  # seconds that each answer of a slow database takes more
 KNOWN_FOR = 75.0  # seconds: longer than a worker keeps what it knows of a key (60)
-LARGE, LARGE_PATIENCE = 4_000_000, 300.0  # words, which are 20 MB; seconds for their answer
+LARGE, TOO_LARGE = 4_000_000, 20_000_000  # words, which are 20 and 100 MB
+LARGE_PATIENCE = 300.0  # seconds for their answer
+KEYS, ASKING, AT_ONCE = 10_000, 200, 8  # of one person; how many of them ask, and how many at once
+# What LiteLLM keeps of a key is the hash of it.
+MANY_KEYS = """
+import os, psycopg
+with psycopg.connect(autocommit=True) as server:
+    server.execute(
+        '''
+        INSERT INTO "LiteLLM_VerificationToken"
+        SELECT (jsonb_populate_record(key, jsonb_build_object(
+            'token', encode(sha256(('sk-many-' || number)::bytea), 'hex'), 'key_alias', 'many ' || number
+        ))).*
+        FROM "LiteLLM_VerificationToken" AS key, generate_series(1, %s) AS number
+        WHERE key.token = encode(sha256(%s::bytea), 'hex')
+        ''',
+        (int(os.environ["KEYS"]), os.environ["KEY"]),
+    )
+"""
+NO_MORE = """
+import psycopg
+with psycopg.connect(autocommit=True) as server:
+    server.execute('DELETE FROM "LiteLLM_VerificationToken" WHERE key_alias LIKE \'many %\'')
+"""
 SLIGHT = 1e-9  # US dollars that sums of floats may differ by
 
 
@@ -240,6 +265,29 @@ def test_totals_that_lack_spend_are_told_and_can_be_set(gateway: LocalGateway) -
     assert spent(gateway, user, key) == pytest.approx((of_days, of_days, of_days))
 
 
+def test_ten_thousand_keys_are_as_good_as_one(gateway: LocalGateway) -> None:
+    """Each that asks is one that no worker knows; they are listed, and the person's books are of all of them."""
+    user = person("ten thousand keys")
+    key, password = gateway.user_key(user), gateway.secret("DATABASE_PASSWORD")
+    gateway.outside.clear("calls")
+    body = {"model": LUNA, "messages": [{"role": "user", "content": "Still there?"}]}
+    made = on_database(gateway, password, MANY_KEYS, KEY=key, KEYS=str(KEYS))
+    assert made.returncode == 0, made.stderr
+    try:
+        with httpx.Client(base_url=gateway.url, timeout=PATIENCE, trust_env=False) as client:
+            asking = [f"sk-many-{number}" for number in range(1, KEYS, KEYS // ASKING)]
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                outcomes = [*pool.map(lambda one: ask(client, one, body, streamed=False), asking)]
+        assert all(each.whole for each in outcomes), [each for each in outcomes if not each.whole]
+        listed = gateway.api("GET", "/key/list", params={"user_id": user, "size": 100})
+        assert listed.json()["total_count"] == KEYS + 1
+        assert gateway.api("GET", "/user/info", params={"user_id": user}).is_success
+        check_books(gateway, user, Sum.of(gateway.outside.calls()))
+    finally:
+        gone = on_database(gateway, password, NO_MORE)
+    assert gone.returncode == 0, gone.stderr
+
+
 ASKED = '{"model": "nova-2-lite", "messages": [{"role": "user", "content": "%s"}]}'
 DEEP = 100_000
 # What callers send that is answered with 400.
@@ -270,9 +318,11 @@ def test_a_strange_body_is_answered_and_hurts_nobody_else(gateway: LocalGateway)
     assert all(each.whole for each in load.outcomes), load.outcomes
 
 
+@pytest.mark.parametrize(("words", "status"), [(LARGE, 200), (TOO_LARGE, 413)])
 def test_a_large_body_is_answered_and_others_wait_or_are_told_to_come_again(
-    gateway: LocalGateway,
+    gateway: LocalGateway, words: int, status: int
 ) -> None:
+    """What no provider would take is refused before it is read."""
     key, other = gateway.user_key(person("a large body")), gateway.user_key(person("beside a large body"))
     asking = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     with Load(gateway, other, [CLAUDE, LUNA], callers=2) as load:
@@ -280,14 +330,14 @@ def test_a_large_body_is_answered_and_others_wait_or_are_told_to_come_again(
         begun = time.monotonic()
         answer = httpx.post(
             f"{gateway.url}{PATH}",
-            content=(ASKED % ("word " * LARGE)).encode(),
+            content=(ASKED % ("word " * words)).encode(),
             headers=asking,
             trust_env=False,
             timeout=LARGE_PATIENCE,
         )
         print("A large body:", answer.status_code, time.monotonic() - begun, "s")
         load.wait(CALLS, like=whole)
-    assert answer.status_code == 200, answer.text[:500]
+    assert answer.status_code == status, answer.text[:500]
     missed = [each for each in load.outcomes if not each.whole]
     print(Counter((each.status, each.words) for each in missed), len(load.outcomes))
     assert all(each.status == 503 and "overloaded" in each.words for each in missed), missed

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
+import httpx
 import psutil
+import pytest
 
 from local.gateway import LocalGateway
+from local.outside.records import Fault
 from tests.e2e.conftest import eventually
 from tests.e2e.test_capacity import tasks
-from tests.load import Load, Outcome, Sum, logged
-from tests.nightly.test_reliability import CALLS, CLAUDE, LUNA, check_books, of_nobody, person
+from tests.load import PATIENCE, Load, Outcome, Sum, ask, logged
+from tests.nightly.test_reliability import AZURE, CALLS, CLAUDE, LUNA, check_books, of_nobody, person
 from tests.soak.faults import killed
 from tests.soak.test_soak import workers
 
 IDLE = 2000  # connections
 CALLERS = 50  # more than the worker can do
+STREAMS = 50
+SLOW = 4.0  # seconds before each of some twenty pieces: a stream lasts until all have begun, two minutes at most
 # The load balancer's words for a task that it has lost, and for none.
 NO_TASK = {502, 503, 504}
 GAVE_UP = 0
@@ -104,17 +111,64 @@ def test_a_task_that_is_stuck_holds_its_callers_and_is_replaced(gateway: LocalGa
     assert all(each.status in {GAVE_UP, *NO_TASK} or begun(each) for each in missed), missed
 
 
+def redeploy(gateway: LocalGateway) -> None:
+    """Have ECS put other tasks in the place of those that run."""
+    ecs = gateway.client("ecs")
+    (cluster,) = ecs.list_clusters()["clusterArns"]
+    for service in ecs.list_services(cluster=cluster)["serviceArns"]:
+        ecs.update_service(cluster=cluster, service=service, forceNewDeployment=True)
+
+
+def stream(gateway: LocalGateway, key: str) -> Outcome:
+    """What a caller of one stream gets, who comes again when told to."""
+    body = {"model": LUNA, "messages": [{"role": "user", "content": "At length"}]}
+    with httpx.Client(base_url=gateway.url, timeout=PATIENCE, trust_env=False) as client:
+        while (outcome := ask(client, key, body, streamed=True)).status == 503:
+            time.sleep(1)  # its Retry-After
+    return outcome
+
+
+def in_hand(gateway: LocalGateway) -> int:
+    """How many requests the worker has."""
+    return int(gateway.api("GET", "/health/backlog").json().get("in_flight_requests", 0))
+
+
+GOES: dict[str, Callable[[LocalGateway, psutil.Process], None]] = {
+    "a new version": lambda gateway, _: redeploy(gateway),
+    "SIGTERM at once, as on Spot": lambda _, worker: worker.terminate(),
+}
+
+
+@pytest.mark.parametrize("goes", GOES.values(), ids=[*GOES])
+def test_a_task_that_goes_ends_the_streams_that_it_has(
+    gateway: LocalGateway, goes: Callable[[LocalGateway, psutil.Process], None]
+) -> None:
+    user, before = person("a task goes"), the_worker(gateway)
+    key = gateway.user_key(user)
+    gateway.outside.clear("calls")
+    gateway.outside.set_fault(AZURE, Fault(chunk_delay_seconds=SLOW))
+    try:
+        with ThreadPoolExecutor(STREAMS) as pool:
+            streams = [pool.submit(stream, gateway, key) for _ in range(STREAMS)]
+            assert eventually(lambda: in_hand(gateway) > STREAMS)  # the question is in hand too
+            goes(gateway, before)
+            assert eventually(lambda: not before.is_running(), patience=REPLACED_WITHIN)
+            missed = lost(each.result() for each in streams)
+    finally:
+        gateway.outside.clear_fault()
+    assert not missed, missed
+    the_worker(gateway)
+    check_books(gateway, user, Sum.of(gateway.outside.calls()))
+
+
 def test_a_new_version_at_full_load_ends_no_call(gateway: LocalGateway) -> None:
     """More callers than the worker can answer at once: who comes too much is told to come again."""
     user, before = person("a new version"), the_worker(gateway)
     key = gateway.user_key(user)
     gateway.outside.clear("calls")
-    ecs = gateway.client("ecs")
-    (cluster,) = ecs.list_clusters()["clusterArns"]
     with Load(gateway, key, [CLAUDE, LUNA], callers=CALLERS, pause=0) as load:
         load.wait(CALLERS)
-        for service in ecs.list_services(cluster=cluster)["serviceArns"]:
-            ecs.update_service(cluster=cluster, service=service, forceNewDeployment=True)
+        redeploy(gateway)
         assert eventually(lambda: not before.is_running(), patience=REPLACED_WITHIN)
         load.wait(CALLERS, like=lambda each: each.whole)
     missed = lost(load.outcomes)

@@ -62,6 +62,32 @@ LOOKS = {
     ("SlackMayLook", f"cloudwatch:{action}", "*")
     for action in ("DescribeAlarms", "GetMetricData", "GetMetricWidgetImage")
 }
+
+
+def copies(environment: Environment) -> set[tuple[str, str, str]]:
+    """What AWS Backup may do on more than named resources: its snapshots have names of its own."""
+    if not environment.database.copies:
+        return set()
+    role, here, there = "CopiesRole", environment.region, environment.database.copies.region
+
+    def snapshots(region: str) -> str:
+        return f"arn:aws:rds:{region}:{environment.account}:cluster-snapshot:awsbackup:*"
+
+    both = ("AddTagsToResource", "CopyDBClusterSnapshot", "DeleteDBClusterSnapshot", "ListTagsForResource")
+    return {
+        *((role, f"rds:{action}", snapshots(region)) for region in (here, there) for action in both),
+        (role, "rds:CreateDBClusterSnapshot", snapshots(here)),
+        # Of a key there, whose id is not known here.
+        *(
+            (role, f"kms:{do}", f"arn:aws:kms:{there}:{environment.account}:key/*")
+            for do in ("CreateGrant", "DescribeKey")
+        ),
+        # What only reads.
+        *((role, f"rds:Describe{what}", "*") for what in ("DBClusterSnapshots", "DBClusters")),
+        (role, "tag:GetResources", "*"),
+    }
+
+
 Templates = dict[str, dict[str, Template]]
 in_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 of_each_task = pytest.mark.parametrize("task", TASKS)
@@ -377,7 +403,7 @@ def test_wildcards(templates: Templates, environment: Environment) -> None:
         for role, action, resource, _ in _grants(template)
         if "*" in action + resource
     }
-    assert wild == WILDCARDS | (LOOKS if environment.alarms.channel else set()) | (
+    assert wild == WILDCARDS | copies(environment) | (LOOKS if environment.alarms.channel else set()) | (
         SLEEPS if environment.sleep else set()
     )
 

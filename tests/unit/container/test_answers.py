@@ -126,14 +126,30 @@ async def unhandled(scope: object, error: Exception) -> Callable[..., Any]:
     return answering(500, b'{"error": {"message": "Internal server error", "type": "internal_server_error"}}')
 
 
-def sent(answers: types.ModuleType, application: object, path: str) -> list[Json]:
-    """What goes out of one request, message by message."""
+async def reading(scope: Json, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
+    """An application that answers when it has the whole of a request."""
+    while (message := await receive()).get("more_body"):
+        pass
+    if message["type"] == "http.disconnect":
+        raise ConnectionError
+    await answering(200, b"{}")(scope, receive, send)
+
+
+def sent(
+    answers: types.ModuleType, application: object, path: str, *, said: bytes = b"", parts: tuple[bytes, ...] = (b"",)
+) -> list[Json]:
+    """What goes out of one request, message by message; the request says how long it is, if it does, and has a body."""
     out: list[Json] = []
+    coming = iter([{"type": "http.request", "body": part, "more_body": True} for part in parts[:-1]])
 
     async def send(message: Json) -> None:
         out.append(message)
 
-    asyncio.run(answers.Answers(application, unhandled)({"type": "http", "path": path}, None, send))
+    async def receive() -> Json:
+        return next(coming, {"type": "http.request", "body": parts[-1]})
+
+    scope = {"type": "http", "path": path, "headers": [(b"content-length", said)] if said else []}
+    asyncio.run(answers.Answers(application, unhandled)(scope, receive, send))
     return out
 
 
@@ -171,6 +187,29 @@ def test_what_nobody_has_caught_tells_nothing_else(answers: types.ModuleType) ->
     assert document["error"]["message"].startswith("The gateway could not carry out this request.")
     status, document = told(answers, failing(RuntimeError("no database")), CHAT)
     assert (status, document["error"]["message"]) == (503, "The database is away.")
+
+
+@pytest.mark.parametrize("path", OF_ROUTE)
+@pytest.mark.parametrize("says", [True, False])
+def test_what_no_provider_would_take_is_refused_before_it_is_there(
+    answers: types.ModuleType, monkeypatch: pytest.MonkeyPatch, path: str, says: bool
+) -> None:
+    monkeypatch.setattr(answers, "MOST", 10)
+    said: dict[str, Any] = {"said": b"11"} if says else {"parts": (b"12345", b"123456", b"")}
+    start, body = sent(answers, failing(AssertionError("it was let through")) if says else reading, path, **said)
+    error = json.loads(body["body"])["error"]
+    assert (start["status"], error["message"]) == (413, answers.TOO_LARGE)
+    assert error.get("type", "invalid_request_error") in {"invalid_request_error", "request_too_large"}
+
+
+@pytest.mark.parametrize(("path", "length"), [(CHAT, 10), ("/v1/files", 11)])
+def test_what_may_be_so_large_is_read(
+    answers: types.ModuleType, monkeypatch: pytest.MonkeyPatch, path: str, length: int
+) -> None:
+    monkeypatch.setattr(answers, "MOST", 10)
+    body = bytes(length)
+    for said in (b"", str(length).encode()):
+        assert sent(answers, reading, path, said=said, parts=(body[:5], body[5:]))[0]["status"] == 200
 
 
 @pytest.mark.parametrize("name", ANSWERED)

@@ -426,7 +426,7 @@ class TestService:
         for number in range(len(statements)):  # without each of them it is refused
             some = [each for at, each in enumerate(statements) if at != number]
             act_as(emulator, handler, f"less{number}", some)
-            with pytest.raises(ClientError, match="not authorized to perform"):
+            with pytest.raises(handler.SleepError, match=r"failed with AccessDenied"):
                 handler.handler({"to": "awake"}, Patience())
         act_as(emulator, handler, "sleep", statements)
         url = places[0].url
