@@ -51,7 +51,7 @@ from local.outside.slack_workspace import WorkspaceSettings
 
 _LOOPBACK = "127.0.0.1"
 _HTTPS = 443
-_STOP_SECONDS = 120.0  # on a machine that is busy with much else
+_STOP_SECONDS = 120.0  # asyncio alone gives the other side of a TLS connection 30 s to end it
 
 
 class OutsideWorld:
