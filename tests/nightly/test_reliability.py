@@ -61,7 +61,7 @@ with psycopg.connect(autocommit=True) as server:
 NO_MORE = """
 import psycopg
 with psycopg.connect(autocommit=True) as server:
-    server.execute('DELETE FROM "LiteLLM_VerificationToken" WHERE key_alias LIKE \'many %\'')
+    server.execute('''DELETE FROM "LiteLLM_VerificationToken" WHERE key_alias LIKE 'many %' ''')
 """
 SLIGHT = 1e-9  # US dollars that sums of floats may differ by
 
