@@ -1,4 +1,15 @@
-"""How another system fails: later it may work, or it never will."""
+"""How another system fails: later it may work, or it never will. And what of its words is fit for a log."""
+
+from __future__ import annotations
+
+import re
+
+# Keys and tokens by their beginnings, JSON Web Tokens, and what stands where a secret is sent: services have repeated
+# whole requests in their errors.
+_SECRET = re.compile(
+    r"\b(?:sk-|xox[a-z]-|xapp-|eyJ)\S+|(?<=\bBearer )\S+|(?<=\bclient_secret=)[^\s&]+|(?<=\bassertion=)[^\s&]+",
+    re.IGNORECASE,
+)
 
 
 class UnavailableError(Exception):
@@ -19,3 +30,8 @@ class RefusedError(Exception):
     def __init__(self, sentence: str, *, status: int = 0, reason: str = "") -> None:
         super().__init__(sentence)
         self.status, self.reason = status, reason
+
+
+def harmless(text: str) -> str:
+    """Return what another system says, fit for a log: no key, on one line, no more than 300 characters."""
+    return _SECRET.sub("[secret]", " ".join(text.split()))[:300]

@@ -81,7 +81,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         _post(period, compared, unread, others, settings)
         _posted.add((period.name, due))
     if unread:
-        raise RefusedError(". ".join(f"{title_of(name)}: {reason}" for name, reason in unread.items()))
+        raise RefusedError(_reasons(unread))
     return {"month": period.name, "percent": {one.provider: round(one.worst, 2) for one in compared}}
 
 
@@ -157,6 +157,14 @@ def _compare_all(readers: dict[str, Reader], counts: dict[str, Count]) -> tuple[
                 f"the answer is not what lambda/usage reads ({type(error).__name__}): see the log of the function"
             )
     return compared, unread
+
+
+def _reasons(unread: dict[str, str]) -> str:
+    """Why the bills could not be read; those that share a reason, as Google's two, are named together."""
+    titles: dict[str, list[str]] = {}
+    for provider, reason in unread.items():
+        titles.setdefault(reason, []).append(title_of(provider))
+    return ". ".join(f"{' and '.join(those)}: {reason}" for reason, those in titles.items())
 
 
 def _measure(one: Comparison, tolerance: float) -> None:

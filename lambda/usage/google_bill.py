@@ -222,13 +222,17 @@ def _ask(http: AuthorizedHttp, method: str, url: str, **request: Any) -> Json:  
         return ask(
             "Google's BigQuery",
             lambda: http.request(method, url, headers=dict(headers), timeout=TIMEOUT, retries=False, **request),
-            advice="see bill.google's table and location, whether the export to it is on, and whether the service "
-            "account has the roles BigQuery Data Viewer on the table and BigQuery Job User on its project",
+            advice="see the table and location of bill.google and bill.gemini, whether the export to it is on, and "
+            "whether the service account has the roles BigQuery Data Viewer on the table and BigQuery Job User on its "
+            "project",
         )
     except TransportError as error:
         raise UnavailableError("Google's sign-in did not answer") from error
     except GoogleAuthError as error:
+        if error.retryable:
+            raise UnavailableError("Google's sign-in did not answer") from error
+        reason = harmless(str(next(iter(error.args), "")))  # what comes after it is the answer as a whole
         raise RefusedError(
-            f"Google does not let the service account in ({harmless(str(error))}): store its key anew as "
+            f"Google does not let the service account in ({reason or 'no reason given'}): store its key anew as "
             "GOOGLE_BILLING_CREDENTIALS (make secrets)"
         ) from error

@@ -27,6 +27,7 @@ from botocore.model import ServiceModel, Shape
 from botocore.signers import RequestSigner
 from botocore.useragent import UserAgentString
 from botocore.validate import validate_parameters
+from google.auth.crypt import RSASigner
 from urllib3 import HTTPResponse
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
@@ -329,6 +330,7 @@ def intercept(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody here looks at a signature or a client's name, which are most of the work.
     monkeypatch.setattr(RequestSigner, "sign", lambda *_, **__: None)
     monkeypatch.setattr(UserAgentString, "to_string", lambda _: "boto3")
+    monkeypatch.setattr(RSASigner, "from_string", cache(RSASigner.from_string))
     for module in (slack_sdk.web.base_client, slack_sdk.web.internal_utils):
         monkeypatch.setattr(module, "urlopen", _by_urllib)
 

@@ -128,9 +128,7 @@ def verdict(row: Row, case: Case, done: Counter[str], log: io.StringIO) -> str:
     left = running.books()
     problems = [problem for text in told if (problem := no_sentence(text))]
     problems += [
-        f"{name} is in the log"
-        for name, value in {**works.SECRETS, "address": works.ADDRESS}.items()
-        if value in logged
+        f"{name} is in the log" for name, value in {**works.HIDDEN, "address": works.ADDRESS}.items() if value in logged
     ]
     if not told and not as_good(row, case, left, done, logged):
         problems.append(f"nobody was told, and {difference(left, done)}")
@@ -164,7 +162,7 @@ def no_sentence(text: str) -> str:
         or " " not in text
     ):
         return f"no sentence: {text[:300]!r}"
-    return "".join(f"{name} is told" for name, value in works.SECRETS.items() if value in text)
+    return "".join(f"{name} is told" for name, value in works.HIDDEN.items() if value in text)
 
 
 def difference(left: Counter[str], done: Counter[str]) -> str:

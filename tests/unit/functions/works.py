@@ -13,20 +13,21 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 import datadog.handler
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
-from onboarding import bounces, modal, once, receiver, sweep, worker
+from onboarding import bounces, environment, modal, once, receiver, sweep, worker
 from onboarding.requests import Close, Decide, to_json
 from onboarding.requests import Request as Asked
 from onboarding.texts import say
-from usage import bill, report
+from usage import bill, google_bill, report
 from usage.figures import Period
 
+from local.outside.credentials import Credentials
 from tests.unit.constructs import test_litellm_key as keys
 from tests.unit.datadog import test_handler as objects
 from tests.unit.functions.network import Aws, Network, RefusedByAws, Reply, Request, Service, Slack, reply
@@ -57,8 +58,17 @@ SECRETS = {
     "AZURE_BILLING_SECRET": "an-azure-secret-that-nobody-sees",
     "OPENAI_ADMIN_KEY": "sk-admin-openai-that-nobody-sees",
     "ANTHROPIC_ADMIN_KEY": "sk-ant-admin-that-nobody-sees",
+    "GOOGLE_BILLING_CREDENTIALS": Credentials.generate("acme").google_billing_credentials,
     **objects.KEYS,
 }
+TOKEN = "a-token-that-nobody-sees"
+HIDDEN = {
+    **SECRETS,
+    "a token": TOKEN,
+    "Google's key": json.loads(SECRETS["GOOGLE_BILLING_CREDENTIALS"])["private_key"].splitlines()[1],
+    "what is signed with it": "eyJ",
+}
+"""What is in no log, and in nobody's sentence."""
 ADDRESS = "sato@example.com"
 RULES = replace(fakes.SETTINGS, command=forms.SETTINGS.command, workspace=forms.TEAM)
 DUE = "2026-11-23T00:10:00Z"
@@ -67,8 +77,8 @@ SETTINGS: dict[str, Any] = {
     "tolerance_percent": 3.0,
     "profile_tag": None,
     "azure": {"tenant": "t", "client": "c", "subscription": "s"},
-    "google": None,
-    "gemini": None,
+    "google": {"table": "acme-billing.costs.export", "location": "EU"},
+    "gemini": {"table": "acme-billing.costs.export", "location": "EU", "project": "acme"},
     "openai": {"projects": []},
     "anthropic": {"workspaces": []},
 }
@@ -101,6 +111,7 @@ VARIABLES = {
 BY_CLOUDS = {"Microsoft", "Azure", "OpenAI", "Anthropic"}  # asked by one client, usage/clouds.py: one kind of step
 CONTEXT: Any = fakes.Context()
 PURPOSE = forms.PURPOSE
+ORGANISATION = "E0123456789"
 
 
 class Cloud(smtp.Account):
@@ -360,14 +371,18 @@ def handler(name: str) -> ModuleType:
 
 
 class SlackBooks(fakes.FakeSlack):
-    """Slack's state, with what only real clients ask for."""
+    """Slack's state, with what only real clients ask for: of a workspace, or of an organization with two."""
+
+    def __init__(self, *, organised: bool = False) -> None:
+        groups = [str(RULES.approver_group), *(plan.seats for plan in REPORT.plans if plan.seats)]
+        super().__init__(fakes.Outside(), {"T00000FIRST": [], forms.TEAM: groups} if organised else None)
 
     def respond(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if method == "users.list":
             arguments |= {"limit": int(arguments["limit"]), "cursor": arguments.get("cursor", "")}
         match method:
             case "auth.test":
-                return {"ok": True, "is_enterprise_install": False, "user_id": "U0"}
+                return {"ok": True, "is_enterprise_install": self.organisation is not None, "user_id": "U0"}
             case "files.getUploadURLExternal":
                 return {"ok": True, "upload_url": "https://files.slack.com/upload/1", "file_id": "F1"}
             case "files.completeUploadExternal":
@@ -390,12 +405,23 @@ KEPT = {say("kept", language) for language in ("ja", "en")}
 
 
 def _people(slack: SlackBooks) -> None:
+    of: dict[str, Any] = {"team_id": forms.TEAM, "enterprise_user": {"enterprise_id": ORGANISATION}}
     slack.add(
-        fakes.member("U000000SATO", ADDRESS, team_id=forms.TEAM),
-        fakes.member("U000000BOSS", "boss@example.com", team_id=forms.TEAM),
-        fakes.member("U0000CHIEF", "chief@example.com", team_id=forms.TEAM, locale="en-US"),
+        fakes.member("U000000SATO", ADDRESS, **of),
+        fakes.member("U000000BOSS", "boss@example.com", **of),
+        fakes.member("U0000CHIEF", "chief@example.com", locale="en-US", **of),
     )
     slack.approvers = ["U000000BOSS", "U0000CHIEF"]
+
+
+@contextmanager
+def installed_for(slack: SlackBooks) -> Iterator[None]:
+    """The settings name what the app is installed for."""
+    rules = RULES if slack.organisation is None else replace(RULES, workspace=ORGANISATION)
+    with mock.patch.dict("os.environ", {"ONBOARDING": json.dumps(asdict(rules))}):
+        environment.settings.cache_clear()
+        yield
+    environment.settings.cache_clear()
 
 
 def _said(slack: SlackBooks) -> Counter[str]:
@@ -428,7 +454,7 @@ def _receives(event: Callable[[], dict[str, Any]], times: int, busy: str = "") -
     """
 
     def start() -> Running:
-        cloud, slack = Cloud(), SlackBooks(fakes.Outside())
+        cloud, slack = Cloud(), SlackBooks()
         slack.add(fakes.member(forms.ASKER, "asker@example.com", locale="en-US"))
 
         def drive(network: Network) -> Told:
@@ -457,12 +483,16 @@ def _receives(event: Callable[[], dict[str, Any]], times: int, busy: str = "") -
     return start
 
 
-def _works(make: Callable[[SlackBooks, fakes.FakeLiteLlm], Callable[[int], Asked]]) -> Work:
+def _works(
+    make: Callable[[SlackBooks, fakes.FakeLiteLlm], Callable[[int], Asked]],
+    *,
+    organised: bool = False,
+) -> Work:
     """What the worker does with a request: delivered up to `ATTEMPTS` times, and then among the dead letters."""
 
     def start() -> Running:
-        cloud, outside = Cloud(), fakes.Outside()
-        slack, litellm = SlackBooks(outside), fakes.FakeLiteLlm(outside)
+        cloud, slack = Cloud(), SlackBooks(organised=organised)
+        litellm = fakes.FakeLiteLlm(slack.outside)
         _people(slack)
         asked, begun = make(slack, litellm), [0]
 
@@ -473,7 +503,8 @@ def _works(make: Callable[[SlackBooks, fakes.FakeLiteLlm], Callable[[int], Asked
                 cold()
                 attributes = {"ApproximateReceiveCount": str(number)}
                 record = {"messageId": "m", "receiptHandle": "r", "body": to_json(asked(begun[0]))}
-                answer = worker.handler({"Records": [{**record, "attributes": attributes}]}, CONTEXT)
+                with installed_for(slack):
+                    answer = worker.handler({"Records": [{**record, "attributes": attributes}]}, CONTEXT)
                 if not answer["batchItemFailures"]:
                     told = _failed(slack)[before:]
                     begun[0] += bool(told)  # who is told so asks again, which is another request
@@ -526,9 +557,9 @@ def _closes(slack: SlackBooks, litellm: fakes.FakeLiteLlm) -> Callable[[int], As
     return lambda _begun: Close(id="Ev1", who="U000000SATO")
 
 
-def _sweeps() -> Running:
-    cloud, outside = Cloud(), fakes.Outside()
-    slack, litellm = SlackBooks(outside), fakes.FakeLiteLlm(outside)
+def _sweeps(*, organised: bool = False) -> Running:
+    cloud, slack = Cloud(), SlackBooks(organised=organised)
+    litellm = fakes.FakeLiteLlm(slack.outside)
     _people(slack)
     _left(slack, litellm)
 
@@ -539,13 +570,14 @@ def _sweeps() -> Running:
         return found
 
     def drive(network: Network) -> Told:
-        return tried(network, 3, lambda: sweep.handler({}, CONTEXT))
+        with installed_for(slack):
+            return tried(network, 3, lambda: sweep.handler({}, CONTEXT))
 
     return running(cloud, drive, books, slack=slack.service(), litellm=Manager(litellm))
 
 
 def _bounces() -> Running:
-    cloud, slack = Cloud(), SlackBooks(fakes.Outside())
+    cloud, slack = Cloud(), SlackBooks()
     mail = {"eventType": "Reject", "mail": {"destination": [ADDRESS]}, "reject": {"reason": "Bad content"}}
     event = {"Records": [{"Sns": {"MessageId": "1", "Message": json.dumps(mail)}}]}
 
@@ -562,6 +594,8 @@ _MODELS = {
     "gpt-azure": "azure/gpt-6.1-sol",
     "gpt": "openai/gpt-5.5",
     "claude": "anthropic/claude-opus-5-5",
+    "gemini": "vertex_ai/gemini-3.8-flash",
+    "gemini-studio": "gemini/gemini-3.8-flash",
 }
 
 
@@ -593,6 +627,32 @@ class Figures(Service):
         return reply({}) if request.path == "/model/info" else Reply(200, b"", "text/csv")
 
 
+class BigQuery(Service):
+    """The export of Google's bill: a query that is not finished at once, and its results in two pages."""
+
+    name = "BigQuery"
+
+    def call(self, request: Request) -> str:
+        if request.method == "POST":
+            return "jobs.query"
+        return f"jobs.getQueryResults{' of a further page' if 'pageToken' in request.query else ''}"
+
+    def answer(self, request: Request) -> Reply:
+        if request.method == "POST":
+            (service,) = (one for one in request.json["queryParameters"] if one["name"] == "service")
+            job = "gemini" if service["parameterValue"]["value"] == google_bill.GEMINI_SERVICE else "vertex"
+            return reply({"jobReference": {"jobId": job, "location": "EU"}, "jobComplete": False})
+        further, kind = "pageToken" in request.query, "input" if "pageToken" in request.query else "output"
+        sku = {
+            "vertex": f"Gemini 3.8 Flash Global Text {kind.title()} - Predictions",
+            "gemini": f"Generate content {kind} token count gemini 3.8 flash text",
+        }[request.path.rpartition("/")[2]]
+        fields = [{"name": name} for name in ("name", "place", "cost", "credits", "amount")]
+        row = {"f": [{"v": value} for value in (sku, "global", "46.0", "0.0", "1.0")]}
+        more = {} if further else {"pageToken": "1"}
+        return reply({"jobComplete": True, "schema": {"fields": fields}, "rows": [row], **more})
+
+
 @contextmanager
 def a_day(module: ModuleType) -> Iterator[None]:
     """A week or a month has one day: each of its requests is like the first."""
@@ -606,8 +666,8 @@ def a_day(module: ModuleType) -> Iterator[None]:
         yield
 
 
-def _reports() -> Running:
-    cloud, slack = Cloud(), SlackBooks(fakes.Outside())
+def _reports(*, organised: bool = False) -> Running:
+    cloud, slack = Cloud(), SlackBooks(organised=organised)
     slack.add(fakes.member("U000000SATO", ADDRESS))
     slack.approvers = ["U000000SATO"]
 
@@ -636,7 +696,7 @@ def _reports() -> Running:
 
 
 def _bills() -> Running:
-    cloud, slack = Cloud(), SlackBooks(fakes.Outside())
+    cloud, slack = Cloud(), SlackBooks()
 
     def azure(request: Request) -> tuple[int, Any]:
         columns = [{"name": name} for name in ("CostUSD", "UsageQuantity", "ResourceId", "Meter")]
@@ -652,8 +712,10 @@ def _bills() -> Running:
     used = dict.fromkeys(("uncached_input_tokens", "cache_read_input_tokens", "output_tokens"), 1)
     written = {"cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}}
     others = {
-        "login.microsoftonline.com": Json("Microsoft", lambda _: (200, {"access_token": "a-token-that-nobody-sees"})),
+        "login.microsoftonline.com": Json("Microsoft", lambda _: (200, {"access_token": TOKEN})),
         "management.azure.com": Json("Azure", azure),
+        "oauth2.googleapis.com": Json("Google", lambda _: (200, {"access_token": TOKEN, "expires_in": 3599})),
+        "bigquery.googleapis.com": BigQuery(),
         "api.openai.com": Json("OpenAI", lambda _: page({**cost, "quantity": 100, "quantity_unit": "tokens"})),
         "api.anthropic.com": Json(
             "Anthropic",
@@ -998,6 +1060,16 @@ WORKS: dict[str, Row] = {
     "The daily sweep": _row(
         "onboarding/sweep", _sweeps, SCHEDULED, "Its log; the next day does it", repeats=frozenset({POST})
     ),
+    "An approver's yes is heard, in an organization": _row(
+        "onboarding/worker", _works(_decides, organised=True), DEAD, SENT_ON, repeats=MAILED
+    ),
+    "The daily sweep of an organization": _row(
+        "onboarding/sweep",
+        partial(_sweeps, organised=True),
+        SCHEDULED,
+        "Its log; the next day does it",
+        repeats=frozenset({POST}),
+    ),
     "A mail did not arrive": _row(
         "onboarding/bounces",
         _bounces,
@@ -1008,6 +1080,14 @@ WORKS: dict[str, Row] = {
     "The report": _row(
         "usage/report",
         _reports,
+        f"{SCHEDULED}; its thread, where only the files are missing",
+        "Its log; start it once more",
+        repeats=frozenset({POST, FILES}),
+        unsaid=frozenset({"files"}),
+    ),
+    "The report of an organization": _row(
+        "usage/report",
+        partial(_reports, organised=True),
         f"{SCHEDULED}; its thread, where only the files are missing",
         "Its log; start it once more",
         repeats=frozenset({POST, FILES}),

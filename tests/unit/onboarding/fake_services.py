@@ -262,8 +262,11 @@ class FakeSlack(WebClient):
         if method in self.refusals:
             return {"ok": False, "error": self.refusals[method]}
         team = arguments.get("team_id")
-        if method == "auth.teams.list":
-            return {"ok": True, "teams": [{"id": one} for one in self.organisation or {}]}
+        if method == "auth.teams.list":  # in pages of one
+            start, teams = int(arguments.get("cursor") or 0), list(self.organisation or {})
+            more = str(start + 1) if start + 1 < len(teams) else ""
+            page = [{"id": one} for one in teams[start : start + 1]]
+            return {"ok": True, "teams": page, "response_metadata": {"next_cursor": more}}
         if self.organisation is not None and method in ("users.list", "usergroups.users.list"):
             if team not in self.organisation:
                 return {"ok": False, "error": "team_access_not_granted" if team else "missing_argument"}

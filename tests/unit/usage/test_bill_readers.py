@@ -468,6 +468,9 @@ class TestGoogle:
             google_bill.read(OCTOBER, GOOGLE, credentials, http=cloud)  # type: ignore[arg-type]
         with pytest.raises(RefusedError, match="GOOGLE_BILLING_CREDENTIALS is not the JSON key"):
             google_bill.read(OCTOBER, GOOGLE, "{}", http=cloud)  # type: ignore[arg-type]
+        busy = Cloud(*[(503, {"error": "temporarily_unavailable"})] * 10)
+        with pytest.raises(UnavailableError, match="Google's sign-in did not answer"):
+            google_bill.read(OCTOBER, GOOGLE, credentials, http=busy)  # type: ignore[arg-type]
         wrong = GoogleBill(table="acme`; DROP", location="EU")
         with pytest.raises(RefusedError, match=r"not as project\.dataset\.table"):
             google_bill.read(OCTOBER, wrong, credentials, http=cloud)  # type: ignore[arg-type]

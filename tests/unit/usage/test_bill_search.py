@@ -197,6 +197,14 @@ def test_an_answer_that_is_no_json(status: int, body: bytes) -> None:
     holds(lambda: openai_bill.read(OCTOBER, OpenAiBill(projects=()), "key", Raw()))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("sent", ["sk-{}", "Bearer {}", "client_secret={}&more", "assertion={}", "eyJ{}.eyJp.c2ln"])
+def test_what_a_service_repeats_of_a_request_is_told_without_its_secret(sent: str) -> None:
+    said = harmless(f"no: {sent.format('0123456789')}\n\nand more")
+    assert said.startswith("no: ")
+    assert said.endswith("and more")
+    assert "0123456789" not in said
+
+
 def test_what_a_cloud_says_is_told_without_a_key() -> None:
     refusal = ClientError({"Error": {"Code": "X", "Message": "the key sk-0123456789 of a\nfile"}}, "GetCostAndUsage")
     assert "sk-0" not in harmless(str(refusal))
