@@ -1,10 +1,11 @@
 """Whatever LiteLLM answers of a failure passes here before it goes out, on every route, and has the route's format.
 
 LiteLLM shows most failures to its callbacks (container/errors.py), but not what goes wrong before a call is known as
-one: a body that is JSON and no object, or what a route finds out by itself (counting tokens, MCP's tools). Of these a
-caller would get Python's words, or `Internal server error` and a connection that uvicorn closes; and in Anthropic's and
-Google's formats the words of OpenAI's. So this module sits around LiteLLM's routes, inside its middleware: it looks at
-answers with an error's status alone, and lets all others through as they come.
+one: a body that is JSON and no object, a form for which there is no room, or what a route finds out by itself (counting
+tokens, MCP's tools). Of these a caller would get Python's words, or `Internal server error` and a connection that
+uvicorn closes; and in Anthropic's and Google's formats the words of OpenAI's. So this module sits around LiteLLM's
+routes, inside its middleware: it looks at answers with an error's status alone, and lets all others through as they
+come.
 
 A body that no provider would take is refused here too, before any of it is read: a worker reads a body whole, before it
 knows whose it is, and everybody else would wait meanwhile.
@@ -15,8 +16,9 @@ LITELLM_WORKER_STARTUP_HOOKS names `answers:begin`, which LiteLLM calls in each 
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import errors
@@ -63,10 +65,13 @@ FILES = re.compile(r"/files(?:/|$)")  # which may be larger, and answer the mana
 BUDGET = "budget_exceeded"  # a type that no status tells, of container/budgets.py
 FIRST_ERROR, FIRST_OF_THE_SERVER = 400, 500
 
+_log = logging.getLogger("LiteLLM")
+
 
 async def begin() -> None:
     """Put this module around the routes of the worker's application."""
     from litellm.proxy.proxy_server import app  # it is being imported while this module is
+    from starlette.exceptions import HTTPException
     from starlette.middleware.exceptions import ExceptionMiddleware
     from starlette.requests import Request
 
@@ -74,7 +79,28 @@ async def begin() -> None:
     layer = app.middleware_stack
     while not isinstance(layer.app, ExceptionMiddleware):
         layer = layer.app
+    layer.app.add_exception_handler(HTTPException, _with_reason(app.exception_handlers))
     layer.app = Answers(layer.app, lambda scope, error: handler(Request(scope), error))
+
+
+def _with_reason(handlers: Mapping[Any, Handler]) -> Handler:
+    """Return what answers FastAPI's exceptions.
+
+    Where a route is declared with a form, as those of audio and of files are, FastAPI reads it, and says of one that it
+    could not keep in a file what it says of one that is wrong. On all others LiteLLM reads it, and says why.
+    """
+    from litellm.proxy._types import ProxyException
+    from starlette.exceptions import HTTPException
+
+    async def answered(request: Any, error: Exception) -> Any:  # noqa: ANN401 - Starlette's
+        if not isinstance(reason := error.__cause__, OSError):
+            return await handlers[HTTPException](request, error)
+        words = f"Invalid form payload: {reason}"
+        _log.error(words)
+        told = ProxyException(message=words, type="invalid_request_error", param="request_body", code=FIRST_ERROR)
+        return await handlers[ProxyException](request, told)
+
+    return answered
 
 
 class Answers:

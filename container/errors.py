@@ -58,8 +58,8 @@ CAUSES = (
         400,
     ),
     (
-        # Forms are kept in a file while they are read.
-        re.compile(r"No space left on device"),
+        # Forms are kept in a file while they are read. The last is Python's, of a process that has kept none before.
+        re.compile(r"No space left on device|Too many open files|No usable temporary directory found"),
         "The gateway has no room for this request now. Try again later.",
         503,
     ),

@@ -11,7 +11,7 @@ import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
@@ -24,6 +24,7 @@ from local.outside.records import Fault
 from tests.e2e.conftest import eventually
 from tests.e2e.test_capacity import tasks
 from tests.load import PATIENCE, Load, Outcome, Sum, ask, logged
+from tests.nightly import disk
 from tests.nightly.test_reliability import AZURE, CALLS, CLAUDE, LUNA, check_books, of_nobody, person
 from tests.soak.faults import killed
 from tests.soak.test_soak import workers
@@ -38,16 +39,19 @@ GAVE_UP = 0
 REPLACED_WITHIN = 400.0  # seconds: three health checks, and a start beside other work
 
 
-def serving(gateway: LocalGateway) -> psutil.Process | None:
-    """The worker of the only task that is in the target group; nothing while there is none."""
+def listening(gateway: LocalGateway) -> Iterator[psutil.Process]:
+    """The processes of the only task that is in the target group; nothing while there is none."""
     ports = tasks(gateway)
     for pid in workers(gateway):
         with suppress(psutil.Error):
             process = psutil.Process(pid)
-            listening = {each.laddr.port for each in process.net_connections("tcp") if each.status == "LISTEN"}
-            if listening & {*ports}:
-                return process
-    return None
+            if any(each.status == "LISTEN" and each.laddr.port in ports for each in process.net_connections("tcp")):
+                yield process
+
+
+def serving(gateway: LocalGateway) -> psutil.Process | None:
+    """The one worker of that task."""
+    return next(listening(gateway), None)
 
 
 def replaced(gateway: LocalGateway, before: psutil.Process) -> bool:
@@ -175,6 +179,47 @@ def test_a_new_version_at_full_load_ends_no_call(gateway: LocalGateway) -> None:
     print(Counter((each.status, each.words[:80]) for each in missed), len(load.outcomes))
     assert all(each.status == 503 and "overloaded" in each.words for each in missed), missed
     check_books(gateway, user, Sum.of(gateway.outside.calls()))
+
+
+FORMS = {
+    "/v1/audio/transcriptions": {"model": LUNA},  # read by FastAPI
+    "/v1/responses": {"model": LUNA, "input": "Hello"},  # read by LiteLLM
+}
+PART = 3_000_000  # bytes: more than is kept in memory
+
+
+def send_form(gateway: LocalGateway, key: str, path: str) -> httpx.Response:
+    """The answer to a form that has a large part."""
+    return httpx.post(
+        f"{gateway.url}{path}",
+        headers={"Authorization": f"Bearer {key}"},
+        data=FORMS[path],
+        files={"file": ("speech.wav", bytes(PART), "audio/wav")},
+        trust_env=False,
+        timeout=PATIENCE,
+    )
+
+
+def test_a_full_disk_keeps_nobody_from_an_answer_but_who_sends_a_large_form(gateway: LocalGateway) -> None:
+    """Once with a worker that may never have kept a form, and once with one that has."""
+    user, before = person("a disk is full"), the_worker(gateway)
+    key, other = gateway.user_key(user), gateway.user_key(person("a large form"))
+    for _ in range(2):
+        gateway.outside.clear("calls")
+        with Load(gateway, key, [CLAUDE, LUNA]) as load:
+            load.wait(CALLS)
+            with disk.full(gateway, before):
+                refused = {path: send_form(gateway, other, path) for path in FORMS}
+                load.wait(2 * CALLS)
+                assert gateway.api("GET", "/ui/").is_success
+        told = {(each.status_code, each.json()["error"]["message"]) for each in refused.values()}
+        assert told == {(503, "The gateway has no room for this request now. Try again later.")}
+        assert not lost(load.outcomes)
+        check_books(gateway, user, Sum.of(gateway.outside.calls()))
+        user = person("a disk was full")
+        key = gateway.user_key(user)
+        assert all(send_form(gateway, other, path).is_success for path in FORMS)
+    assert the_worker(gateway) == before
 
 
 def test_idle_connections_hurt_nobody(gateway: LocalGateway) -> None:

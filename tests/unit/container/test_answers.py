@@ -169,6 +169,66 @@ def test_litellm_starts_it() -> None:
     assert "answers:begin" in SERVED_AS["LITELLM_WORKER_STARTUP_HOOKS"].split(",")
 
 
+class FastApiError(Exception):
+    """Starlette's HTTPException."""
+
+
+class ProxyError(Exception):
+    """LiteLLM's ProxyException."""
+
+    def __init__(self, **said: object) -> None:
+        self.said = said
+
+
+class Layer:
+    """Starlette's ExceptionMiddleware."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[type[Exception], Any] = {}
+
+    def add_exception_handler(self, kind: type[Exception], handler: object) -> None:
+        self.handlers[kind] = handler
+
+
+@pytest.mark.parametrize(
+    ("reason", "out"),
+    [
+        (OSError(28, "No space left on device"), "Invalid form payload: [Errno 28] No space left on device"),
+        (RecursionError(), "There was an error parsing the body"),
+        (None, "There was an error parsing the body"),
+    ],
+)
+def test_a_form_that_could_not_be_kept_is_told_from_one_that_is_wrong(
+    answers: types.ModuleType, monkeypatch: pytest.MonkeyPatch, reason: Exception | None, out: str
+) -> None:
+    async def fastapi_says(_request: object, error: Exception) -> str:
+        return str(error)
+
+    async def litellm_says(_request: object, error: ProxyError) -> object:
+        return error.said["message"]
+
+    routes = Layer()
+    handlers = {Exception: None, FastApiError: fastapi_says, ProxyError: litellm_says}
+    layer = types.SimpleNamespace(app=routes)
+    app = types.SimpleNamespace(middleware_stack=layer, exception_handlers=handlers)
+    parts: dict[str, dict[str, Any]] = {
+        "litellm.proxy": {},
+        "litellm.proxy._types": {"ProxyException": ProxyError},
+        "litellm.proxy.proxy_server": {"app": app},
+        "starlette": {},
+        "starlette.exceptions": {"HTTPException": FastApiError},
+        "starlette.middleware": {},
+        "starlette.middleware.exceptions": {"ExceptionMiddleware": Layer},
+        "starlette.requests": {"Request": object},
+    }
+    stand_in(monkeypatch, parts)
+    asyncio.run(answers.begin())
+    assert isinstance(layer.app, answers.Answers)
+    error = FastApiError("There was an error parsing the body")
+    error.__cause__ = reason
+    assert asyncio.run(routes.handlers[FastApiError](None, error)) == out
+
+
 @pytest.mark.parametrize("path", OF_ROUTE)
 @pytest.mark.parametrize(
     "error",

@@ -13,6 +13,7 @@ from tests.unit.container.loading import loaded, stand_in
 NOBODY = "No provider of this gateway has this operation. GET /v1/models tells which models there are."
 UNSERVED = "The model does not have this operation."
 UNREADABLE = "The request could not be read: its format is not that of this operation."
+NO_ROOM = ("The gateway has no room for this request now. Try again later.", 503)
 TRACE = (
     '\nTraceback (most recent call last):\n  File "/app/.venv/lib/python3.13/site-packages/litellm/main.py", line 536'
 )
@@ -46,10 +47,9 @@ SEEN = {
         "The provider's answer could not be read. Try again later.",
         502,
     ),
-    "Invalid form payload: [Errno 28] No space left on device": (
-        "The gateway has no room for this request now. Try again later.",
-        503,
-    ),
+    "Invalid form payload: [Errno 28] No space left on device": NO_ROOM,
+    "Invalid form payload: [Errno 24] Too many open files: '/tmp/tmpq1w2e3'": NO_ROOM,
+    "Invalid form payload: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp']": NO_ROOM,
     "'>' not supported between instances of 'str' and 'int'": (UNREADABLE, 400),
     "litellm.main.completion() got multiple values for keyword argument 'messages'": (UNREADABLE, 400),
     "litellm.APIConnectionError: Error calling litellm.acompletion for generate_content: litellm.BadRequestError: "
