@@ -145,9 +145,9 @@ class Balancer:
             await _lifespan(receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = b""
+        pieces = list[bytes]()  # of a body that may be large
         while (message := await receive())["type"] == "http.request":
-            body += message.get("body", b"")
+            pieces.append(message.get("body", b""))
             if not message.get("more_body"):
                 break
         else:
@@ -161,7 +161,7 @@ class Balancer:
             if balancer and place.callers and not self._lets_in(balancer, client.address):
                 await _disconnected(receive)  # as with a packet that a security group drops, nothing comes back
                 return
-            status, fields, content = await self._dispatch(balancer, place, scope, headers, body)
+            status, fields, content = await self._dispatch(balancer, place, scope, headers, b"".join(pieces))
         await send({"type": "http.response.start", "status": status, "headers": _encoded(fields)})
         if hasattr(content, "runner"):  # ministack's StreamingResponse
             await content.runner(send, receive)

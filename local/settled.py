@@ -56,12 +56,12 @@ def _in_a_function(scope: Message) -> bool:
 
 async def body_of(receive: Receive) -> bytes:
     """The whole body of a request."""
-    body, more = b"", True
+    pieces, more = list[bytes](), True  # of a body that may be large
     while more:
         message = await receive()
-        body += message.get("body", b"")
+        pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
-    return body
+    return b"".join(pieces)
 
 
 async def _ask(application: Application, scope: Message, body: bytes) -> list[Message]:
