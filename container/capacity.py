@@ -6,6 +6,10 @@ do: where that is less, the event loop is late at everything long before the cou
 the loop is watched. As long as it is late, the places that are free are taken out of LiteLLM's own semaphore, and given
 back bit by bit when it is in time again: what has begun goes on, and what comes is refused by LiteLLM as ever.
 
+Every call begins in one of asyncio's own threads (`litellm.acompletion`), which are five where there is one vCPU, and
+LiteLLM sends its mails in them too. As many of them to a server that hangs would hold every call, for half a minute and
+longer. So here one mail is sent after the other.
+
 Once a worker has started, what it has made until then is frozen: Python's collector of garbage would look through its
 million of objects again and again, and every answer would stand still meanwhile, for 0.6 s (`gc.freeze` in Python's
 documentation).
@@ -23,7 +27,9 @@ import gc
 import json
 import math
 import time
+from collections.abc import Awaitable, Callable
 
+from litellm.proxy import utils
 from litellm.proxy.middleware.admission_control_middleware import (
     admission_control_state,
     get_admission_control_settings,
@@ -46,8 +52,20 @@ _running: set[asyncio.Task[None]] = set()
 
 
 async def begin() -> None:
-    """Begin to watch and to count, beside whatever this worker does."""
+    """Begin to watch and to count, beside whatever this worker does, and have mails take turns."""
+    utils.send_email = in_turn(utils.send_email)
     _running.update(map(asyncio.create_task, (_freeze(), _watch(), _report())))
+
+
+def in_turn(send: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Return what sends one mail after the other, as they come."""
+    turn = asyncio.Lock()
+
+    async def sent(*mail: str | None, **parts: str | None) -> None:
+        async with turn:
+            await send(*mail, **parts)
+
+    return sent
 
 
 async def _freeze() -> None:

@@ -92,6 +92,10 @@ class Mailbox:
         SES's mailbox simulator. None once the account is out of it: anybody.
     region
         Of the endpoint, which SES names where it refuses.
+    hangs
+        Whether the submission port takes connections, and then says nothing.
+    held
+        The connections to which it says nothing.
     """
 
     def __init__(self, tls: ssl.SSLContext, permissions: Permissions | None = None) -> None:
@@ -101,6 +105,8 @@ class Mailbox:
         self.verified: frozenset[str] | None = frozenset()
         self.region = "us-east-1"
         self.submission_port = self.relay_port = 0
+        self.hangs = False
+        self.held: set[asyncio.Protocol] = set()
         self._tls = tls
         self._mails: deque[Mail] = deque(maxlen=KEPT_RECORDS)
         self._ids = count(1)
@@ -140,7 +146,9 @@ class Mailbox:
         for server in servers:
             server.close()
 
-    def _submission(self) -> SMTP:
+    def _submission(self) -> asyncio.Protocol:
+        if self.hangs:
+            return _Silence(self.held)
         return self._smtp(
             "smtp",
             "email-smtp.local",
@@ -194,6 +202,19 @@ class Mailbox:
             self._mails.append(mail)
             self._changed.notify_all()
         return f"250 Ok {mail.id:032x}"
+
+
+class _Silence(asyncio.Protocol):
+    """A connection to which nothing is said, among others for as long as it is open."""
+
+    def __init__(self, held: set[asyncio.Protocol]) -> None:
+        self._held = held
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._held.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._held.discard(self)
 
 
 def _identities(address: str) -> set[str]:

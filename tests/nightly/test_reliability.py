@@ -41,6 +41,7 @@ SLOW = 2.0  # seconds that each answer of a slow database takes more
 KNOWN_FOR = 75.0  # seconds: longer than a worker keeps what it knows of a key (60)
 LARGE, TOO_LARGE = 4_000_000, 20_000_000  # words, which are 20 and 100 MB
 LARGE_PATIENCE = 300.0  # seconds for their answer
+MAILS = 40  # that hang: more than LiteLLM has threads
 KEYS, ASKING, AT_ONCE = 10_000, 200, 8  # of one person; how many of them ask, and how many at once
 # What LiteLLM keeps of a key is the hash of it.
 MANY_KEYS = """
@@ -263,6 +264,36 @@ def test_totals_that_lack_spend_are_told_and_can_be_set(gateway: LocalGateway) -
         answer = gateway.api("POST", path, json={**whose, "spend": of_days})
         assert answer.is_success, answer.text
     assert spent(gateway, user, key) == pytest.approx((of_days, of_days, of_days))
+
+
+def used_up(gateway: LocalGateway) -> str:
+    """The key of a person whose budget is used up."""
+    user = person("used up")
+    new = {"user_id": user, "user_email": user, "models": ["all-proxy-models"]}
+    made = gateway.api("POST", "/user/new", json={**new, "max_budget": 0, "budget_duration": "30d"})
+    assert made.is_success, made.text
+    return str(made.json()["key"])
+
+
+def test_a_mail_server_that_hangs_holds_nobody(gateway: LocalGateway) -> None:
+    """LiteLLM sends mails in the threads in which it begins calls, and has no more than 32 of them."""
+    mailbox, user = gateway.outside.mailbox, person("mails hang")
+    key, others = gateway.user_key(user), [used_up(gateway) for _ in range(MAILS)]
+    body = {"model": LUNA, "messages": [{"role": "user", "content": "Still there?"}]}
+    gateway.outside.clear("calls")
+    mailbox.hangs = True
+    try:
+        with Load(gateway, key, [CLAUDE, LUNA]) as load:
+            load.wait(CALLS)
+            with httpx.Client(base_url=gateway.url, timeout=PATIENCE, trust_env=False) as client:
+                assert {ask(client, other, body, streamed=False).status for other in others} == {400}
+            assert eventually(lambda: mailbox.held)
+            load.wait(2 * CALLS)
+            assert mailbox.held
+    finally:
+        mailbox.hangs = False
+    assert all(each.whole for each in load.outcomes), Counter((each.status, each.words) for each in load.outcomes)
+    check_books(gateway, user, Sum.of(gateway.outside.calls()))
 
 
 def test_ten_thousand_keys_are_as_good_as_one(gateway: LocalGateway) -> None:

@@ -25,6 +25,17 @@ settings = {
 }
 sys.modules["litellm.proxy.proxy_server"] = types.SimpleNamespace(general_settings=settings, llm_router=object())
 answer = asyncio.Event()
+mails, sending = [], []
+
+async def send_email(receiver_email=None, **parts):
+    sending.append(receiver_email)
+    mails.append([*sending])
+    await asyncio.sleep(0)
+    sending.remove(receiver_email)
+    if receiver_email == "a":
+        raise OSError
+
+sys.modules["litellm.proxy.utils"] = types.SimpleNamespace(send_email=send_email)
 
 async def application(scope, receive, send):
     if not scope["path"].startswith("/health"):
@@ -61,6 +72,9 @@ async def main():
     health = [await ask(path) for path in ("/health/liveliness", "/health/readiness")]
     await getattr(capacity, hook)()
     line = await printed
+    from litellm.proxy.utils import send_email  # as LiteLLM does, for each mail
+
+    await asyncio.gather(*(send_email(receiver_email=to, subject="") for to in "abc"), return_exceptions=True)
     places, limit = capacity.Places(), int(os.environ["MAX_IN_FLIGHT_REQUESTS"])
     capacity.AVERAGED_SECONDS, capacity.GIVEN_BACK, taken = 0.001, 0.6, []
 
@@ -86,6 +100,7 @@ async def main():
         "held": finished,
         "taken": taken,
         "late": [with_one_place, *late],
+        "mails": mails,
         "frozen": gc.get_freeze_count(),
         "after": await ask("/v1/messages"),
         "line": json.loads(line),
@@ -130,6 +145,11 @@ def test_a_worker_that_is_late_takes_nothing_more_until_it_is_in_time_again(foun
     """It takes the places that are free, but for a few, and gives them back bit by bit."""
     assert found["taken"] == [0, 0, 2, 2, 3, 2, 1, 0]
     assert [status for status, _, _ in found["late"]] == [200, 503, 200]
+
+
+def test_mails_take_one_thread_and_not_those_of_the_calls(found: Any) -> None:  # noqa: ANN401
+    """One after the other, whatever becomes of the one before."""
+    assert found["mails"] == [["a"], ["b"], ["c"]]
 
 
 def test_what_a_worker_has_started_with_is_collected_no_more(found: Any) -> None:  # noqa: ANN401
