@@ -205,7 +205,7 @@ class Mailbox:
 
 
 class _Silence(asyncio.Protocol):
-    """A connection to which nothing is said, among others for as long as it is open."""
+    """A connection to which nothing is said; it is among those that are held for as long as it is open."""
 
     def __init__(self, held: set[asyncio.Protocol]) -> None:
         self._held = held
