@@ -29,7 +29,7 @@ endif
 # Not /bin/sh: make 3.81, which macOS has, starts simple commands itself then, and finds them without the PATH above.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup init import up down check test company unit templates e2e test-clients nightly soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy wake sleep smoke doctor drift restore copies destroy pipeline bench bench-gateway audit lock clean
+.PHONY: help setup init import up down check test company unit templates e2e others test-clients nightly soak lint format snapshots stateful diagram docs about cost size synth diff secrets clients slack-manifest usage deploy wake sleep smoke doctor drift restore copies destroy pipeline bench bench-gateway audit lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ up: setup ## Deploy and run the whole gateway on this machine, until Ctrl-C
 down: .venv/.done ## End what `make up` runs, and remove its accounts and its database
 	@python -m local down
 
-test: setup ## All checks: lint, the product's suites and the company's
+test: setup ## All checks of a change: lint, the product's suites on the example, and the company's
 	@$(MAKE) --no-print-directory lint
 	@pytest $(PARALLEL) tests
 
@@ -64,6 +64,9 @@ company: setup ## The company's suite: what its files are synthesized to, and wh
 
 unit templates e2e: setup ## One suite of the product's tests
 	@pytest $(PARALLEL) tests/$@ $(ARGS)
+
+others: setup ## What is not the example: other companies' files and gateways, and releases through three environments
+	@pytest $(PARALLEL) tests/others $(ARGS)
 
 test-clients: setup .tools/clients/.done ## Try the gateway with the coding agents themselves, set up as `docs/clients.md` says
 	@pytest tests/clients $(ARGS)

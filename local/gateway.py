@@ -2,7 +2,7 @@
 
 `LocalGateway` starts it for `make up` and for the end-to-end tests. It knows the stacks only through AWS's API: it
 stores the secrets with the operators' command, deploys with the CDK CLI, and lets ECS run the tasks. Several gateways,
-each an environment, may share a world and an AWS (`tests/e2e/test_promotion.py`).
+each an environment, may share a world and an AWS (`tests/others/test_promotion.py`).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.constructs.litellm_key import LiteLlmKey, parameter_arn
-from stacks.constructs.python_function import LAMBDA
+from stacks.constructs.python_function import source
 from stacks.gateway.sleep import function_name
 from stacks.litellm_config import LiteLlmConfig
 from stacks.network import as_it_is, in_vpc
@@ -76,8 +76,8 @@ class SmokeStack(Stack):
             description="Asks the deployed gateway at its public name: health, version, sign-in, completions, spend",
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(LAMBDA / "smoke"), exclude=["__pycache__"]),
-            handler="handler.handler",
+            code=source("smoke"),
+            handler="smoke.handler.handler",
             memory_size=512,  # for the CPU that comes with it: several TLS connections at once
             timeout=TIMEOUT,
             environment={

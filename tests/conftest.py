@@ -31,8 +31,9 @@ os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(CHECKOUT / ".cache"
 
 
 RUNNING = ("tests/e2e/", "tests/company/e2e/")  # these files' tests share the running gateway of a process
-# But these, which have gateways of their own, and take longest of all.
-ALONE = ("tests/e2e/test_promotion.py", "tests/e2e/test_adoption.py")
+# These have gateways of their own, and take longest of all.
+ALONE = ("tests/others/test_promotion.py", "tests/others/test_adoption.py")
+WITH_GATEWAYS = {"tests", "tests/e2e", "tests/others"}
 MEMORY = 4 * 1024**3  # bytes for a process that may run a whole gateway and a browser
 
 
@@ -60,7 +61,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def runs_a_gateway(scope: str) -> bool:
     """Whether a file's tests need the running gateway that a process has for all its files."""
-    return scope.startswith(RUNNING) and not scope.startswith(ALONE)
+    return scope.startswith(RUNNING)
 
 
 def next_of(waiting: Sequence[str], *, has_gateway: bool, gateways: int, processes: int) -> str:
@@ -83,7 +84,7 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
-        return nodeid if file == "tests/e2e/test_adoption.py" else file
+        return nodeid if file == "tests/others/test_adoption.py" else file
 
     def _assign_work_unit(self, node: Any) -> None:  # noqa: ANN401 - xdist's own
         have = [each for each, scopes in self.assigned_work.items() if any(map(runs_a_gateway, scopes))]
@@ -150,7 +151,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
     """One process more than xdist's own number (`-n auto`) where gateways are run, since those mostly wait."""
     number = yield
-    return processes(number, psutil.virtual_memory().total) if {"tests", "tests/e2e"} & {*config.args} else number
+    return processes(number, psutil.virtual_memory().total) if WITH_GATEWAYS & {*config.args} else number
 
 
 def processes(number: int, memory: int) -> int:

@@ -21,17 +21,13 @@ from typing import Any
 
 import boto3
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from shared.aws import FAILURES, what_failed
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
 ssm = boto3.client("ssm")
 http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=40))
-
-FAILURES = (BotoCoreError, ClientError, ResponseParserError, LookupError)
-"""What comes of AWS where it is not there, does not do it, or is not who answers."""
 
 MASTER_KEY = "LITELLM_MASTER_KEY"  # the parameter's name, below the environment's prefix
 # Seconds that LiteLLM may take to answer. A task starts within one minute; where it has gone, so have its keys.
@@ -72,7 +68,7 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
     except FAILURES as error:
         made = "removed" if event["RequestType"] == "Delete" else "made"
         raise LiteLlmKeyError(
-            f"the key of {os.environ['KEY_OF']} was not {made}, since {_what_failed(error)}: deploy again once that is "
+            f"the key of {os.environ['KEY_OF']} was not {made}, since {what_failed(error)}: deploy again once that is "
             "mended"
         ) from None
 
@@ -226,12 +222,3 @@ def _call(
     if found in (None, {}):  # LiteLLM answers each of these with something
         raise NotReachable(f"{path}: an answer that is not LiteLLM's")
     return found if isinstance(found, dict) else {}
-
-
-def _what_failed(error: Exception) -> str:
-    """Which call it was, and AWS's code: its message may repeat what was sent."""
-    if isinstance(error, ClientError):
-        return f"{error.operation_name} failed with {error.response['Error']['Code']}"
-    if isinstance(error, LookupError):
-        return f"an answer of AWS lacks {error}"
-    return f"AWS could not be asked ({type(error).__name__})"

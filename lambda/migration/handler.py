@@ -15,17 +15,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from shared.aws import FAILURES, what_failed
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
 ecs = boto3.client("ecs")
 cloudformation = boto3.client("cloudformation")
-
-FAILURES = (BotoCoreError, ClientError, ResponseParserError, LookupError)
-"""What comes of AWS where it is not there, does not do it, or is not who answers."""
 
 TAG = ("purpose", "database-migration")  # by which `is_complete` may stop the task, and no other
 
@@ -50,7 +46,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
         return _start(event)
     except FAILURES as error:
         raise MigrationError(
-            f"the database migration was not started, since {_what_failed(error)}: deploy again once that is mended"
+            f"the database migration was not started, since {what_failed(error)}: deploy again once that is mended"
         ) from None
 
 
@@ -97,7 +93,7 @@ def is_complete(event: dict[str, Any], _context: object) -> dict[str, bool]:
         return _is_over(event)
     except FAILURES as error:
         raise MigrationError(
-            f"nobody knows whether the database migration is over, since {_what_failed(error)}: look at the task "
+            f"nobody knows whether the database migration is over, since {what_failed(error)}: look at the task "
             f"{event['Data']['Task']}, and deploy again once that is mended"
         ) from None
 
@@ -156,12 +152,3 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _rolls_back(stack_id: str) -> bool:
     status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
     return "ROLLBACK" in status
-
-
-def _what_failed(error: Exception) -> str:
-    """Which call it was, and AWS's code: its message may repeat what was sent."""
-    if isinstance(error, ClientError):
-        return f"{error.operation_name} failed with {error.response['Error']['Code']}"
-    if isinstance(error, LookupError):
-        return f"an answer of AWS lacks {error}"
-    return f"AWS could not be asked ({type(error).__name__})"

@@ -17,8 +17,7 @@ import time
 from typing import Any, Protocol
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from shared.aws import FAILURES, what_failed
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
@@ -52,10 +51,10 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """
     try:
         return _handle(event, context)
-    except (BotoCoreError, ClientError, ResponseParserError, LookupError) as error:
+    except FAILURES as error:
         logger.error("%s", type(error).__name__)
         raise SleepError(
-            f"the gateway may be half asleep, since {_what_failed(error)}: make wake or make sleep does it once more, "
+            f"the gateway may be half asleep, since {what_failed(error)}: make wake or make sleep does it once more, "
             "and so does a deployment"
         ) from None
 
@@ -132,12 +131,3 @@ def _put_first(first: str, second: str) -> None:
         RulePriorities=[{"RuleArn": first, "Priority": FIRST}, {"RuleArn": second, "Priority": SECOND}]
     )
     _ = answer["Rules"]  # whoever answers without them is not Elastic Load Balancing
-
-
-def _what_failed(error: Exception) -> str:
-    """Which call it was, and AWS's code: its message may repeat what was sent."""
-    if isinstance(error, ClientError):
-        return f"{error.operation_name} failed with {error.response['Error']['Code']}"
-    if isinstance(error, LookupError):
-        return f"an answer of AWS lacks {error}"
-    return f"AWS could not be asked ({type(error).__name__})"

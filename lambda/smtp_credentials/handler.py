@@ -18,8 +18,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from shared.aws import FAILURES, what_failed
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
@@ -28,9 +27,6 @@ logger.setLevel(logging.INFO)
 config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"})
 iam = boto3.client("iam", config=config)
 ssm = boto3.client("ssm", config=config)
-
-FAILURES = (BotoCoreError, ClientError, ResponseParserError, LookupError)
-"""What comes of AWS where it is not there, does not do it, or is not who answers."""
 
 
 class SmtpCredentialsError(Exception):
@@ -66,7 +62,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     except FAILURES as error:
         # Only the call and AWS's code: a message may repeat what was sent.
         raise SmtpCredentialsError(
-            f"the SMTP credentials of user {properties['User']} were not changed, since {_what_failed(error)}: "
+            f"the SMTP credentials of user {properties['User']} were not changed, since {what_failed(error)}: "
             "deploy again once that is mended"
         ) from None
     return {"PhysicalResourceId": current}
@@ -220,11 +216,3 @@ def _put(name: str, version: Stored) -> None:
         Name=name, Value=version.value, Description=version.description, Type="SecureString", Overwrite=True
     )
     _ = answer["Version"]  # whoever answers without one is not Parameter Store
-
-
-def _what_failed(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        return f"{error.operation_name} failed with {error.response['Error']['Code']}"
-    if isinstance(error, LookupError):
-        return f"an answer of AWS lacks {error}"
-    return f"AWS could not be asked ({type(error).__name__})"

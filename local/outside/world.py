@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 import threading
+import traceback
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -219,7 +221,8 @@ class OutsideWorld:
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():
-            raise TimeoutError(f"The outside world did not stop within {_STOP_SECONDS:.0f} seconds.")
+            at = _standing(self._thread, self._loop)
+            raise TimeoutError(f"The outside world did not stop within {_STOP_SECONDS:.0f} seconds: {at}")
         self._thread = self._loop = None
         self.bills.save()
 
@@ -306,6 +309,14 @@ class OutsideWorld:
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*serving)
+
+
+def _standing(thread: threading.Thread, loop: asyncio.AbstractEventLoop) -> str:
+    """Where a thread and the tasks of its loop are, for who has to find out why it does not end."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    stack = "".join(traceback.format_stack(frame)) if frame else "(ended)"
+    tasks = "\n".join(map(repr, asyncio.all_tasks(loop)))
+    return f"its thread is at\n{stack}and its tasks are\n{tasks}"
 
 
 def _listen(port: int) -> socket.socket:

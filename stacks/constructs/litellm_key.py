@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.constructs.provider import provide, provider_log
-from stacks.constructs.python_function import LAMBDA
+from stacks.constructs.python_function import source
 from stacks.network import in_vpc
 from stacks.settings import Environment
 
@@ -110,8 +110,8 @@ class LiteLlmKey(Construct):
             description=self._description,
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(LAMBDA / "litellm_key"), exclude=["__pycache__"]),
-            handler=f"handler.{handler}",
+            code=source("litellm_key"),
+            handler=f"litellm_key.handler.{handler}",
             memory_size=256,
             timeout=Duration.minutes(5),  # six calls to LiteLLM, at 45 s each
             log_group=log_group,

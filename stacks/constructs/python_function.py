@@ -36,7 +36,17 @@ WHEELS = (
 )
 NOT_SOURCE = ("__pycache__", "tests")
 # What packages of `lambda/` import beside themselves, and is put beside them.
-BESIDE = {"onboarding": ("shared",), "usage": ("shared",)}
+BESIDE = dict.fromkeys(("litellm_key", "migration", "onboarding", "sleep", "smtp_credentials", "usage"), ("shared",))
+
+
+def source(name: str) -> lambda_.Code:
+    """A package of `lambda/` that needs no libraries but Lambda's own, with what is `BESIDE` it."""
+    return lambda_.Code.from_asset(str(LAMBDA), exclude=_all_but(name), ignore_mode=IgnoreMode.GIT)
+
+
+def _all_but(name: str) -> list[str]:
+    """As in a .gitignore: all of `lambda/` but a package and what is `BESIDE` it, and in them what is no source."""
+    return ["/*", *(f"!/{folder}" for folder in (name, *BESIDE.get(name, ()))), *NOT_SOURCE]
 
 
 class BundlingError(RuntimeError):
@@ -112,8 +122,7 @@ class PythonPackage:
         self.bundling = _WithoutDocker(LAMBDA / name)
         self.code = lambda_.Code.from_asset(
             str(LAMBDA),
-            # As in a .gitignore: all but these folders, and in them what is no source.
-            exclude=["/*", *(f"!/{folder}" for folder in (name, *BESIDE.get(name, ()))), *NOT_SOURCE],
+            exclude=_all_but(name),
             ignore_mode=IgnoreMode.GIT,
             asset_hash_type=AssetHashType.SOURCE,
             # The image is never run. The command is a part of the hash.

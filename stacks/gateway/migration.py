@@ -10,10 +10,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks import CHECKOUT
 from stacks.constructs.provider import provide, provider_log
+from stacks.constructs.python_function import source
 
-HANDLER = CHECKOUT / "lambda" / "migration"
 # How long a migration may take. CloudFormation gives a custom resource an hour, from the request to the answer; the
 # rest of it is for the functions' own time and for a look that comes late.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
@@ -97,8 +96,8 @@ class Migration(Construct):
             description="Runs LiteLLM's database migrations before the service changes",
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(HANDLER), exclude=["__pycache__"]),
-            handler=f"handler.{handler}",
+            code=source("migration"),
+            handler=f"migration.handler.{handler}",
             timeout=Duration.minutes(1),
             environment=variables,
             log_group=log_group,

@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.constructs.provider import provide
-from stacks.constructs.python_function import LAMBDA
+from stacks.constructs.python_function import source
 from stacks.constructs.schedule import schedule, schedule_role
 from stacks.gateway.edge import Edge
 from stacks.settings import Environment
@@ -93,8 +93,8 @@ class Sleeping(Construct):
             description="Lets the gateway fall asleep, and wakes it",
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(LAMBDA / "sleep"), exclude=["__pycache__"]),
-            handler="handler.handler",
+            code=source("sleep"),
+            handler="sleep.handler.handler",
             timeout=TIMEOUT,
             environment=variables,
             on_failure=destinations.SqsDestination(self.undelivered),

@@ -7,7 +7,7 @@ from aws_cdk import aws_ses as ses
 from constructs import Construct
 
 from stacks.constructs.provider import provide, provider_log
-from stacks.constructs.python_function import LAMBDA
+from stacks.constructs.python_function import source
 from stacks.email import let_send
 from stacks.settings import Environment
 
@@ -55,8 +55,8 @@ class SmtpCredentials(Construct):
             description="Makes the SMTP credentials of the LLM gateway",
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(LAMBDA / "smtp_credentials"), exclude=["__pycache__"]),
-            handler="handler.on_event",
+            code=source("smtp_credentials"),
+            handler="smtp_credentials.handler.on_event",
             memory_size=256,
             timeout=Duration.minutes(5),  # so that botocore gives up first, and what was begun is taken back
             log_group=log,

@@ -2,7 +2,7 @@
 
 `INVARIANTS` has all of them by name. Each yields a sentence for what breaks it: the stack, the resource, what is wrong.
 Its docstring is the rule and where the rule is from. `test_invariants.py` asks them of the company in force,
-`tests/templates/test_companies.py` of the other example companies, `tests/templates/test_search.py` of settings that
+`tests/others/test_companies.py` of the other example companies, `tests/templates/test_search.py` of settings that
 Hypothesis draws, and `tests/templates/test_invariants.py` sees each of them fail.
 """
 

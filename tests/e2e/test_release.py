@@ -1,4 +1,4 @@
-"""A release to an environment that has it already; test_promotion.py has those that change something."""
+"""A release to an environment that has it already; tests/others/test_promotion.py has those that change something."""
 
 import os
 import subprocess

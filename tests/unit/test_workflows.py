@@ -134,6 +134,7 @@ SIGNS_IN = READS | {"id-token": "write"}
 DEPLOYS = SIGNS_IN | {"actions": "read"}
 PERMISSIONS = {
     ("test", "test"): READS,
+    ("test", "others"): READS,
     ("portability", "laptop"): READS,
     ("portability", "root"): READS,
     ("portability", "archive"): READS,

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.stub import Stubber
 
+from tests.clock import for_this_thread
 from tests.unit.handlers import load_handler, stub_of
 
 STACK = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/litellm-dev-onboarding/0123"
@@ -118,7 +119,7 @@ def litellm(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Li
     with LiteLlm() as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         monkeypatch.setenv("LITELLM_URL", server.url)
-        monkeypatch.setattr(handler.time, "time", lambda: NOW)
+        for_this_thread(monkeypatch, time=lambda: NOW)
         yield server
         server.shutdown()
 
@@ -335,10 +336,10 @@ def test_gives_up_after_ten_minutes(
     litellm.shutdown()
     litellm.server_close()
     _has_master_key(ssm)
-    monkeypatch.setattr(handler.time, "time", lambda: NOW + 599)
+    for_this_thread(monkeypatch, time=lambda: NOW + 599)
     assert handler.is_complete(event, None) == {"IsComplete": False}
     _has_master_key(ssm)
-    monkeypatch.setattr(handler.time, "time", lambda: NOW + 600)
+    for_this_thread(monkeypatch, time=lambda: NOW + 600)
     expected = rf"^LiteLLM did not answer at {litellm.url} within 10 minutes \(\w+\), .*: see the log"
     with pytest.raises(handler.LiteLlmKeyError, match=expected):
         handler.is_complete(event, None)
@@ -383,7 +384,7 @@ def test_removed_without_litellm(
     litellm.server_close()
     _has_master_key(ssm)
     assert handler.is_complete(event, None) == {"IsComplete": False}
-    monkeypatch.setattr(handler.time, "time", lambda: NOW + 120)
+    for_this_thread(monkeypatch, time=lambda: NOW + 120)
     _has_master_key(ssm)
     _has_parameter(ssm, "onboarding-old", "onboarding-new")
     _expects_deletion(ssm)

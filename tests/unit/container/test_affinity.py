@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import for_this_thread
 from tests.unit.container.agents import AGENTS, LONG, Json
 from tests.unit.container.loading import in_litellm, loaded, stand_in
 from tests.unit.container.regions import regions
@@ -73,7 +74,7 @@ def gateway(affinity: types.ModuleType) -> Gateway:
 def clock(affinity: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that it is, in a list of one."""
     now = [1000.0]
-    monkeypatch.setattr(affinity.time, "monotonic", lambda: now[0])
+    for_this_thread(monkeypatch, monotonic=lambda: now[0])
     return now
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from stacks import CHECKOUT
+from tests.clock import for_this_thread
 from tests.unit.container.loading import CONTAINER, loaded
 
 PROMPT = "a prompt that is nobody's business"
@@ -308,7 +309,7 @@ def test_what_datadog_does_not_take_is_bounded_and_counted(
 ) -> None:
     """Once a minute, however many are lost; together the lines have each of them once, the last ones too."""
     now = 1_000_000.0
-    monkeypatch.setattr(masking.time, "monotonic", lambda: now)
+    for_this_thread(monkeypatch, monotonic=lambda: now)
     monkeypatch.setattr(masking, "MOST_QUEUED", 5)
 
     def lines() -> list[dict[str, Any]]:
@@ -363,7 +364,7 @@ def test_a_heartbeat_goes_out_first_and_then_every_five_minutes(
     masking: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000_000.0
-    monkeypatch.setattr(masking.time, "monotonic", lambda: now)
+    for_this_thread(monkeypatch, monotonic=lambda: now)
 
     def beats() -> int:
         asyncio.run(masking.datadog.flush_queue())

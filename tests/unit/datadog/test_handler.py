@@ -17,9 +17,12 @@ from datadog import client
 from datadog.handler import DatadogError, handler
 from datadog.objects import contains
 
+from tests.clock import for_this_thread
+
 STACK = (
     "arn:aws:cloudformation:ap-northeast-1:111111111111:stack/litellm-dev-datadog/0a1b2c3d-0000-4000-8000-00000000000F"
 )
+
 KEYS = {"DD_API_KEY": "an-api-key-that-nobody-sees", "DD_APP_KEY": "an-app-key-that-nobody-sees"}
 Json = dict[str, Any]
 
@@ -243,9 +246,10 @@ def world(
         with (
             mock.patch.dict(os.environ, surroundings),
             mock.patch.object(client, "ADDRESS", "http://{site}"),
-            mock.patch("datadog.client.time.sleep", clock.sleep),
+            pytest.MonkeyPatch.context() as patch,
             mock.patch("datadog.handler.boto3.client", lambda *_, **__: Ssm()),
         ):
+            for_this_thread(patch, sleep=clock.sleep)
             yield
     assert not [key for key in KEYS.values() if key in caplog.text]
 

@@ -32,6 +32,8 @@ from urllib3 import HTTPResponse
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
 
+from tests.clock import for_this_thread
+
 FAULTS = {
     "refused": "the connection is refused",
     "silent": "no answer in time",
@@ -323,9 +325,12 @@ def plug(network: Network) -> None:
 def intercept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the network of now behind every client of this process, and let nobody wait."""
     monotonic, now = time.monotonic, time.time
-    monkeypatch.setattr(time, "sleep", lambda seconds: _waited.__setitem__(0, _waited[0] + seconds))
-    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + _waited[0])
-    monkeypatch.setattr(time, "time", lambda: now() + _waited[0])
+    for_this_thread(
+        monkeypatch,
+        sleep=lambda seconds: _waited.__setitem__(0, _waited[0] + seconds),
+        monotonic=lambda: monotonic() + _waited[0],
+        time=lambda: now() + _waited[0],
+    )
     monkeypatch.setattr(HTTPConnectionPool, "_make_request", _by_urllib3)
     # Nobody here looks at a signature or a client's name, which are most of the work.
     monkeypatch.setattr(RequestSigner, "sign", lambda *_, **__: None)

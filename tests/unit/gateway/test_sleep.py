@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from tests.clock import for_this_thread
 from tests.unit.handlers import load_handler, stub_of
 
 ARN = "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012"
@@ -41,7 +42,7 @@ def handler() -> ModuleType:
 def variables(monkeypatch: pytest.MonkeyPatch, handler: ModuleType) -> None:
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(handler.time, "sleep", lambda _seconds: None)
+    for_this_thread(monkeypatch, sleep=lambda _seconds: None)
 
 
 scaling = stub_of("scaling")

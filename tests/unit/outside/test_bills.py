@@ -17,6 +17,7 @@ from usage.litellm import Usage as Counted
 from local.outside import bills, price_list
 from local.outside.records import Call, Fault, Usage
 from local.outside.world import OutsideWorld
+from tests.clock import for_this_thread
 
 OCTOBER = Period("month", date(2026, 10, 1), date(2026, 10, 31))
 NOVEMBER = Period("month", date(2026, 11, 1), date(2026, 11, 30))
@@ -59,7 +60,7 @@ EXPECTED = 40_000 * 4e-6 + 40_000 * 4e-7 + 15_000 * 5e-6 + 5_000 * 8e-6 + 3_000 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutsideWorld]:
     monkeypatch.setattr(bills, "_prices", lambda: PRICES)
-    monkeypatch.setattr("usage.clouds.time.sleep", lambda seconds: None)
+    for_this_thread(monkeypatch, sleep=lambda seconds: None)
     with OutsideWorld(tmp_path) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
@@ -179,7 +180,7 @@ def test_a_month_in_which_a_price_changes_is_right_to_the_second(
 ) -> None:
     """The month's comparison: LiteLLM's rows, each call at the price of its day, and the bill with one line for all."""
     monkeypatch.setattr(bills, "_prices", lambda: PRICES)
-    monkeypatch.setattr("usage.clouds.time.sleep", lambda seconds: None)
+    for_this_thread(monkeypatch, sleep=lambda seconds: None)
     argon, listed = "vertex_ai/gemini-4-argon", 60_000 * 4e-6 + 40_000 * 4e-7 + 3_000 * 2e-5
     doubled = {"2026-12-01": {name: 2 * price for name, price in PRICES[argon].items()}}
     deployments = {("vertex_ai", "global", "gemini-4-argon"): bills.Deployment(prices_from=doubled)}

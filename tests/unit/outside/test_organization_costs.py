@@ -17,6 +17,7 @@ from local.outside import bills
 from local.outside.records import Call, Fault, Usage
 from local.outside.reports import AT_ONCE
 from local.outside.world import OutsideWorld
+from tests.clock import for_this_thread
 
 OCTOBER = Period("month", date(2026, 10, 1), date(2026, 10, 31))
 PRICE = {
@@ -47,7 +48,7 @@ SEPTEMBER = "1788220800"  # 2026-09-01T00:00:00Z
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutsideWorld]:
     monkeypatch.setattr(bills, "_prices", lambda: PRICES)
-    monkeypatch.setattr("usage.clouds.time.sleep", lambda seconds: None)
+    for_this_thread(monkeypatch, sleep=lambda seconds: None)
     with OutsideWorld(tmp_path) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)

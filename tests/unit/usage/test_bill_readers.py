@@ -19,6 +19,7 @@ from usage.figures import Period
 
 from local.outside.credentials import Credentials
 from stacks import CHECKOUT
+from tests.clock import for_this_thread
 
 OCTOBER = Period("month", date(2026, 10, 1), date(2026, 10, 31))
 ACCOUNT = "123456789012"
@@ -194,7 +195,7 @@ class Cloud:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited; nobody does."""
     waited: list[float] = []
-    monkeypatch.setattr("usage.clouds.time.sleep", waited.append)
+    for_this_thread(monkeypatch, sleep=waited.append)
     return waited
 
 

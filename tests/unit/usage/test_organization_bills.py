@@ -13,6 +13,8 @@ from usage.environment import AnthropicBill, OpenAiBill
 from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
 
+from tests.clock import for_this_thread
+
 OCTOBER = Period("month", date(2026, 10, 1), date(2026, 10, 31))
 Json = dict[str, Any]
 
@@ -36,7 +38,7 @@ class Cloud:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited; nobody does."""
     waited: list[float] = []
-    monkeypatch.setattr("usage.clouds.time.sleep", waited.append)
+    for_this_thread(monkeypatch, sleep=waited.append)
     return waited
 
 

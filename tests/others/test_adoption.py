@@ -2,7 +2,7 @@
 
 One company is, whose gateway runs too, and another one's gateway is run by the same suite where its files are. They are
 as different as can be. That the templates of every other company of `tests/companies` obey the rules is asked by
-`tests/templates/test_companies.py`, which takes no copy and no command.
+`test_companies.py`, which takes no copy and no command.
 
 Files of a LiteLLM that ran elsewhere are brought over by `make import`, and answer.
 """

@@ -1,8 +1,8 @@
 """The example companies, as different as real ones, are synthesized to what obeys every rule, as a release is.
 
 Three are not asked here. `tests/company/`, which asks the same and more, is run on the one of the product and, by
-`tests/e2e/test_adoption.py`, on the one that is adopted; the releases of the third are deployed and run, by
-`tests/e2e/test_promotion.py`. Each has its local environment too, but for the rules: they take as long as those of a
+`test_adoption.py`, on the one that is adopted; the releases of the third are deployed and run, by `test_promotion.py`.
+Each has its local environment too, but for the rules: they take as long as those of a
 deployed one and are of the same stacks.
 """
 
