@@ -53,7 +53,7 @@ from local.outside.slack_workspace import WorkspaceSettings
 
 _LOOPBACK = "127.0.0.1"
 _HTTPS = 443
-_STOP_SECONDS = 120.0  # asyncio alone gives the other side of a TLS connection 30 s to end it
+_STOP_SECONDS = 30.0
 
 
 class OutsideWorld:
