@@ -61,6 +61,8 @@ def _not_set_up(bringing: Bringing, place: Place, refusal: Refusal, _: Found) ->
         bringing.decide(place[: place.index("guardrails") + 2], refusal.problem)
     else:
         bringing.drop(place, refusal.problem)
+        if place[0] == "callback_settings" and not bringing.tree.get(place[:1]):
+            bringing.tree.remove(place[:1])
 
 
 def _keys_dropped(bringing: Bringing, place: Place, refusal: Refusal, found: Found) -> None:
