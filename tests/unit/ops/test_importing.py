@@ -256,7 +256,6 @@ def test_what_can_be_mended_is(
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ({"model": "bedrock/cohere.rerank-v3-5:0", "aws_region_name": "us-west-2"}, "named by its ARN alone"),
         ({**CLAUDE, "aws_region_name": "us-west-9"}, "did you mean 'us-west-1'"),
         ({"model": "azure/o3", "api_base": "http://in.example:8080", "api_key": "os.environ/A_KEY"}, "is not HTTPS"),
         ({"model": "azure/o3", "api_base": "https://${REGION}.example", "api_key": "os.environ/A_KEY"}, "is not known"),
