@@ -23,12 +23,14 @@ filter has stopped, where config.yaml has `content_policy_fallbacks`.
 A request that would choose where it goes is a mistake too, and refused before any attempt (container/reach.py).
 
 config.yaml names `faults.attributed` as a callback; LiteLLM imports this module from the folder of the file. Nothing
-else of it may keep a request from being answered.
+else of it may keep a request from being answered. LITELLM_WORKER_STARTUP_HOOKS names `faults:begin`, which LiteLLM
+calls in each worker when it starts.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import functools
 import logging
 import re
 import time
@@ -66,6 +68,26 @@ UNPAID = "credit balance"
 UNREADABLE = re.compile(r"converting to valid response block|Unable to get json response")
 
 _log = logging.getLogger("LiteLLM")
+
+
+def begin() -> None:
+    """Have a provider's failure stay what it is where LiteLLM asks for a chat completion to generate content.
+
+    LiteLLM makes a ValueError with its words of it, and so a 500 of whatever it was: a caller's mistake, or a quota
+    that is used up (`async_generate_content_handler` in its google_genai/adapters/handler.py).
+    """
+    from litellm.google_genai.adapters.handler import GenerateContentToCompletionHandler as Bridge
+
+    wrapping = Bridge.async_generate_content_handler
+
+    @functools.wraps(wrapping)
+    async def unwrapped(*args: Any, **parameters: Any) -> Any:  # noqa: ANN401 - LiteLLM's
+        try:
+            return await wrapping(*args, **parameters)
+        except ValueError as error:
+            raise (error.__context__ or error) from None
+
+    Bridge.async_generate_content_handler = staticmethod(unwrapped)
 
 
 class Attributed(CustomLogger):

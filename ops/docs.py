@@ -1,11 +1,11 @@
-"""Writes what the documentation takes from the code: `make docs`.
+"""Writes what the documentation, and a function, take from the code: `make docs`.
 
 Pages of their own are the settings, the commands, the clients, the permissions, the findings of others' rules and the
 licences; the alarms are tables within a page.
 In the pages on environments the figures of the example and of what it costs are put where they stand, and in that on
 performance what the model makes of what was measured; `stacks/measured.json`, which the model reads, has the figures of
 that page. (Where these have changed, the model knows them the next time.) The words around them stay as somebody wrote
-them.
+them. The comparison of bills has its providers from a file beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ops import about, alarms_reference, commands_reference, permissions_reference, settings_reference
+from ops import about, alarms_reference, bill_providers, commands_reference, permissions_reference, settings_reference
 from ops.access import OpsError, run
 from ops.audit import answers, licences
 from ops.bench_gateway import page as bench_page
@@ -54,6 +54,7 @@ def files(own: Company) -> dict[Path, str]:
         alarms_reference.PAGE: alarms_reference.document(facts.values()),
         permissions_reference.PAGE: permissions_reference.document(facts[permissions_reference.ENVIRONMENT]),
         answers.PAGE: answers.document(),
+        bill_providers.FILE: bill_providers.document(),
         licences.PAGE: licences.document(),
         **_of_the_model(bench_page.PAGE.read_text("utf-8")),
     }

@@ -1,73 +1,49 @@
-"""Whose models are on whose bill: the providers by their names in LiteLLM, and why a bill is compared with none.
-
-What is compared is as stacks/litellm_config/providers.py has it, with which a test compares this.
-"""
+"""Whose models are on whose bill: the providers by their names in LiteLLM, and why a bill is compared with none."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
+
+FILE: Final = Path(__file__).with_name("bill_providers.json")
+"""What the table of providers (stacks/litellm_config/providers.py) says of bills: `make docs` writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """A bill, or why there is none to compare with.
-
-    `setting` is the one of `bill` that says how it is read; without one it is always read. `why_not` is a sentence
-    without its end.
-    """
+    """A bill, or why there is none to compare with: `Bill` of stacks/litellm_config/provider.py explains it."""
 
     title: str
     setting: str = ""
     why_not: str = ""
+    models: str = ""
+    others: str = ""
 
 
-BILLED: Final[Mapping[str, Billed]] = {
-    "bedrock": Billed("AWS (Bedrock)"),
-    "azure": Billed("Azure (OpenAI)", "azure"),
-    "vertex_ai": Billed("Google (Vertex AI)", "google"),
-    "gemini": Billed("Google (Gemini API)", "gemini"),
-    "openai": Billed("OpenAI", "openai"),
-    "anthropic": Billed("Anthropic", "anthropic"),
-    "bedrock_elsewhere": Billed(
-        "AWS (Bedrock in other accounts)", why_not="it is on the bill of the account whose role calls it"
-    ),
-    # https://platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry
-    "azure_ai": Billed(
-        "Azure AI Foundry (Claude)",
-        why_not="the Azure Marketplace bills it in units of Anthropic's, which are no meters of the Azure resource",
-    ),
-    "mistral": Billed("Mistral", why_not="Mistral shows what was used in its console alone"),
-    "own": Billed(
-        "Servers at their own address", why_not="nobody bills their tokens, or somebody who is not known here"
-    ),
-    "tools": Billed(
-        "Tools and pass-through endpoints", why_not="config.yaml says what they cost, and whoever runs them bills it"
-    ),
-}
-"""By name: LiteLLM's for the provider, or for the first of several; or what a part of its models is called here."""
+_ROWS: Final[Mapping[str, Mapping[str, Any]]] = json.loads(FILE.read_text("utf-8"))
+_BY_NAME: Final = {name: row for row, values in _ROWS.items() for name in values["names"]}
+"""The row of each prefix."""
 
 OWN: Final = "own"
 TOOLS: Final = "tools"
-_TOOL: Final = "MCP: "  # how LiteLLM's rows name a tool of an MCP server
-_PASSED: Final = "unknown"  # and what went through a pass-through endpoint
-_PREFIXES: Final = {
-    "azure_text": "azure",
-    "azure_ai": "azure",  # on the same Azure resource, but for Claude
-    "bedrock_converse": "bedrock",
-    "bedrock_mantle": "bedrock",
-    "vertex_ai_beta": "vertex_ai",
-    "text-completion-openai": "openai",
-    "anthropic_text": "anthropic",
-    **dict.fromkeys(
-        ("hosted_vllm", "vllm", "ollama", "ollama_chat", "lm_studio", "llamafile", "openai_like", "custom_openai"), OWN
+ELSEWHERE: Final = "bedrock_elsewhere"
+BILLED: Final[Mapping[str, Billed]] = {
+    **{row: Billed(**values["bill"]) for row, values in _ROWS.items() if values["bill"]},
+    ELSEWHERE: Billed(
+        "AWS (Bedrock in other accounts)", why_not="it is on the bill of the account whose role calls it"
+    ),
+    OWN: Billed("Servers at their own address", why_not="nobody bills their tokens, or somebody who is not known here"),
+    TOOLS: Billed(
+        "Tools and pass-through endpoints", why_not="config.yaml says what they cost, and whoever runs them bills it"
     ),
 }
-"""LiteLLM's other prefixes (`LlmProviders` in litellm/types/utils.py) of what is in `BILLED`."""
+"""By the name of a provider's row, or of what is on no provider's bill."""
 
-_HOSTS: Final = {"openai": ".openai.com", "anthropic": ".anthropic.com"}
-"""Where the providers of these prefixes are; whatever else speaks their format is somebody's own."""
+_TOOL: Final = "MCP: "  # how LiteLLM's rows name a tool of an MCP server
+_PASSED: Final = "unknown"  # and what went through a pass-through endpoint
 
 
 def provider_of(
@@ -81,15 +57,21 @@ def provider_of(
     if deployment.startswith(_TOOL) or deployment == _PASSED:
         return TOOLS
     prefix, _, model = deployment.partition("/")
-    if prefix == "azure_ai" and "claude" in model.lower():
-        return "azure_ai"
-    provider = _PREFIXES.get(prefix, prefix)
-    if provider == "bedrock" and accounts and account not in accounts:
-        return "bedrock_elsewhere"
-    domain = _HOSTS.get(provider)
-    if domain and hosts and not any(f".{host}".endswith(domain) for host in hosts):
+    row = _BY_NAME.get(prefix)
+    if row is None:
+        return prefix
+    if row not in BILLED or not _is_at(hosts, _ROWS[row]["host"]):
         return OWN
-    return provider
+    if row == "bedrock" and accounts and account not in accounts:
+        return ELSEWHERE
+    bill = BILLED[row]
+    return row if bill.models in model.lower() else bill.others
+
+
+def _is_at(hosts: Collection[str], host: str) -> bool:
+    """Whether one of the hosts is the provider's, in whatever region; whatever else speaks its format is one's own."""
+    domain = f".{host.partition('.')[2]}"
+    return not host or not hosts or any(f".{each}".endswith(domain) for each in hosts)
 
 
 def title_of(provider: str) -> str:
@@ -99,5 +81,5 @@ def title_of(provider: str) -> str:
 
 def why_not_compared(provider: str) -> str:
     """Return in a sentence why there is no comparison with a provider's bill, of one whose bill was not read."""
-    billed = BILLED.get(provider, Billed(provider, why_not="no interface to its bill is known here"))
+    billed = BILLED.get(provider, Billed(provider, why_not="the gateway does not serve it any more"))
     return billed.why_not or f"set bill.{billed.setting} in company/environments.py"

@@ -24,7 +24,9 @@ _MOST = 1000
 
 _ANSWER = "or bring the file again with its value in the answer variables of each environment"
 
-_ITEMS = frozenset({"agent_list", "credential_list", "guardrails", "mcp_tools", "model_list", "policies", "prompts"})
+_ITEMS = frozenset(
+    {"agent_list", "agents", "credential_list", "guardrails", "mcp_tools", "model_list", "policies", "prompts"}
+)
 _ITEMS_OF = frozenset({"pass_through_endpoints", "default_team_settings", "plugins", "custom_provider_map"})
 
 

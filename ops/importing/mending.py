@@ -61,6 +61,8 @@ def _not_set_up(bringing: Bringing, place: Place, refusal: Refusal, _: Found) ->
         bringing.decide(place[: place.index("guardrails") + 2], refusal.problem)
     else:
         bringing.drop(place, refusal.problem)
+        if place[0] == "callback_settings" and not bringing.tree.get(place[:1]):
+            bringing.tree.remove(place[:1])
 
 
 def _keys_dropped(bringing: Bringing, place: Place, refusal: Refusal, found: Found) -> None:
@@ -215,6 +217,14 @@ def _by_converse(bringing: Bringing, place: Place, refusal: Refusal, _: Found) -
     bringing.change(place, new, refusal.problem, new)
 
 
+def _as_told(bringing: Bringing, place: Place, refusal: Refusal, found: Found) -> None:
+    """Call a model as the sentence has it, which leaves nothing to choose."""
+    entry = (*place[:2], "litellm_params")
+    bringing.change((*entry, "model"), found["new"], refusal.problem, found["new"])
+    if bringing.tree.has((*entry, "model_id")):
+        bringing.drop((*entry, "model_id"), refusal.problem)
+
+
 def _empty(bringing: Bringing, place: Place, refusal: Refusal, found: Found) -> None:
     bringing.change((*place, found["key"]), {}, refusal.problem, "{}")
 
@@ -252,6 +262,7 @@ MENDS: Final[tuple[tuple[str, Mend], ...]] = (
     (r"^what .+ falls back to must be a list", _fallbacks_in_list),
     (r"^each of it must be one model with its fallbacks", _one_model_each),
     (r"knows no format for it by invoke/", _by_converse),
+    (r"is named by its ARN alone: write (?P<new>bedrock/arn:\S+)$", _as_told),
     (r"write (?P<key>credential_\w+): \{\} if it is empty", _empty),
     (r"is no model_name", _other_name),
     (r"is a secret, which is taken from Parameter Store if its name ends in", _credentials_of),

@@ -256,6 +256,8 @@ def _callbacks(bringing: Bringing) -> None:
                 bringing.drop((*place, index), f"now email in general_settings.alerting: {_MAIL_WHY}", Fate.CHANGED)
     if datadog:
         bringing.complete(("litellm_settings", "callbacks"), DATADOG, _DATADOG_WHY)
+        if bringing.tree.has(("callback_settings", "datadog")):
+            bringing.drop(("callback_settings", "datadog"), _DATADOG_WHY)
     if mail:
         bringing.complete(("general_settings", "alerting"), "email", _MAIL_WHY)
 

@@ -34,11 +34,14 @@ class Way(NamedTuple):
 
 
 class Bill(NamedTuple):
-    """The provider's bill, which is held against what LiteLLM counted."""
+    """The provider's bill, which is held against what LiteLLM counted, or why it is not."""
 
     title: str  # how messages name it
-    alarm: str  # how the alarm's logical id begins
-    setting: str | None = None  # of `Bill` in the settings, without which it is not read; None: it always is
+    alarm: str = ""  # how the alarm's logical id begins, of one that is compared
+    setting: str = ""  # of `Bill` in the settings, without which it is not read; "": it always is
+    why_not: str = ""  # why it is not compared: a sentence without its end
+    models: str = ""  # what the names of the models on it have in them; "": all are
+    others: str = ""  # the row on whose bill its other models are
 
 
 def _at_api_base(model: Model, variables: Mapping[str, str]) -> Iterator[Address]:
@@ -117,8 +120,8 @@ class Provider:
     parameters: tuple[str, ...] = ()
     """Parameters that LiteLLM hands to it without naming them in a class."""
 
-    bill: Bill | None = None
-    """None: its bill is not compared."""
+    bill: Bill | None
+    """None: it is a server of one's own, whose tokens nobody bills."""
     zone: str = "UTC"
     """In whose zone its days begin, of prices with a day."""
 

@@ -8,7 +8,7 @@ the bill. What an operation takes, of AWS above all, is in stacks/litellm_config
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from stacks.litellm_config.bedrock import BEDROCK_ARN, geography_of
 from stacks.litellm_config.model import Model
@@ -98,7 +98,7 @@ def _azure_ai_hosts(model: Model, variables: Mapping[str, str]) -> Iterator[Addr
     yield from address(model.parameter("api_base") or f"{REFERENCE}{_AZURE_AI_BASE}", variables)
 
 
-def _of_api(name: str, title: str, host: str, **more: Any) -> Provider:  # noqa: ANN401 - other fields of the row
+def _of_api(name: str, title: str, host: str, bill: Bill | None = None) -> Provider:
     """A row of a provider with one host and one key, which LiteLLM takes from its variable by itself."""
     return Provider(
         name=name,
@@ -111,7 +111,7 @@ def _of_api(name: str, title: str, host: str, **more: Any) -> Provider:  # noqa:
         hosts=_at_its_host,
         priced_as=(name,),
         listed=_listed_without_a_route,
-        **more,
+        bill=bill or Bill(title, why_not="no interface to its bill is known here"),
     )
 
 
@@ -173,18 +173,13 @@ ROWS: Final = (
         # Google's bills are of Pacific time: Cloud Billing, Structure of Standard data export, `invoice.month`.
         zone="America/Los_Angeles",
     ),
-    _of_api(
-        "anthropic",
-        "Anthropic",
-        "api.anthropic.com",
-        bill=Bill("Anthropic", "Anthropic", setting="anthropic"),
-    ),
-    _of_api("openai", "OpenAI", "api.openai.com", bill=Bill("OpenAI", "OpenAi", setting="openai")),
+    _of_api("anthropic", "Anthropic", "api.anthropic.com", Bill("Anthropic", "Anthropic", setting="anthropic")),
+    _of_api("openai", "OpenAI", "api.openai.com", Bill("OpenAI", "OpenAi", setting="openai")),
     _of_api(
         "gemini",
         "Gemini (AI Studio)",
         "generativelanguage.googleapis.com",
-        bill=Bill("Google (Gemini API)", "Gemini", setting="gemini"),
+        Bill("Google (Gemini API)", "Gemini", setting="gemini"),
     ),
     Provider(
         name="azure_ai",
@@ -198,8 +193,21 @@ ROWS: Final = (
         hosts=_azure_ai_hosts,
         sign_in=_azure_sign_in,
         priced_as=("azure_ai",),
+        # What Azure sells itself is on the bill of the resource; Claude is not:
+        # https://platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry
+        bill=Bill(
+            "Azure AI Foundry (Claude)",
+            why_not="the Azure Marketplace bills it in units of Anthropic's, which are no meters of the Azure resource",
+            models="claude",
+            others="azure",
+        ),
     ),
-    _of_api("mistral", "Mistral", "api.mistral.ai"),
+    _of_api(
+        "mistral",
+        "Mistral",
+        "api.mistral.ai",
+        Bill("Mistral", why_not="Mistral shows what was used in its console alone"),
+    ),
     # What a company runs itself: at the address that each entry has, with a key or without. A server that speaks
     # OpenAI's format is as well called by openai/ and its own api_key.
     Provider(
@@ -210,6 +218,7 @@ ROWS: Final = (
         settings={},
         check=servers.check,
         priced_as=(),
+        bill=None,
     ),
     Provider(
         name="ollama_chat",
@@ -221,6 +230,7 @@ ROWS: Final = (
         check=servers.check,
         priced_as=("ollama",),
         folders=("ollama",),
+        bill=None,
     ),
 )
 """In the order in which people are told of them."""
@@ -234,7 +244,7 @@ PROVIDERS: Final = tuple(sorted(BY_NAME))
 HOSTS: Final = {row.name: row.host for row in ROWS if row.host}
 """Where each provider is that has one host for all, which its key is for."""
 
-BILLS: Final[Mapping[str, Bill]] = {row.name: row.bill for row in ROWS if row.bill}
+BILLS: Final[Mapping[str, Bill]] = {row.name: row.bill for row in ROWS if row.bill and not row.bill.why_not}
 """The bills that are compared, by the names of their rows."""
 
 PROVIDER_SETTINGS: Final = {name: setting for row in ROWS for name, setting in row.settings.items()}

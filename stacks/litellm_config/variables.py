@@ -46,8 +46,8 @@ SERVED_AS: Final = {
     # that takes 2 s for a statement is waited for.
     "PROXY_DB_LOOKUP_DEADLINE_SECONDS": "5",
     # In each worker: how many requests it has in hand, and refuses, once a minute in the log (container/capacity.py),
-    # and what is answered of a failure, on every route (container/answers.py).
-    "LITELLM_WORKER_STARTUP_HOOKS": "capacity:begin,answers:begin",
+    # what is answered of a failure, on every route (container/answers.py), and whose it is (container/faults.py).
+    "LITELLM_WORKER_STARTUP_HOOKS": "capacity:begin,answers:begin,faults:begin",
 }
 """What every task tells LiteLLM, whatever the settings and the file say."""
 

@@ -1,5 +1,5 @@
-"""What of Bedrock is an account's own, with the role that the reader asks for: models that are provisioned or imported,
-and a guardrail that an entry or a call names.
+"""What of Bedrock the example has not, with the role that the reader asks for: models that are provisioned or imported,
+one that reranks, another account's role, and a guardrail that an entry or a call names.
 
 The role is permitted what it would be with these entries in config.yaml, and the entries are added as in the admin UI.
 """
@@ -10,19 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import boto3
 import httpx
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from local.gateway import LocalGateway
 from local.outside.completion import COMPLETION_PHRASE
 from local.outside.records import Call, Fault
 from local.outside.world import OutsideWorld
+from stacks.litellm_config import LiteLlmConfig
 from tests.e2e.conftest import eventually
 from tests.e2e.test_features import deployments
-from tests.e2e.test_routes import CONVERSE, RUNTIME, Signed, as_task
+from tests.e2e.test_routes import CONVERSE, RUNTIME, Signed, Task, as_task, task
 
-__all__ = ["as_task"]
+__all__ = ["as_task", "task"]
 
 Json = dict[str, Any]
 TOLD: Final = "Say hello"
@@ -31,6 +34,9 @@ CLAUDE: Final = "bedrock/global.anthropic.claude-haiku-5-5"
 MAIL: Final = "Write to taro@example.com"
 GUARDRAIL: Final = "own-models-guardrail"
 BLOCKED: Final = "This prompt is not for this model."
+RERANK: Final = "arn:aws:bedrock:us-west-2::foundation-model/{}"
+COHERE: Final = RERANK.format("cohere.rerank-v3-5:0")
+OTHER_ACCOUNT: Final = "444444444444"
 
 
 class Own(NamedTuple):
@@ -68,19 +74,24 @@ def entry(gateway: LocalGateway, name: str, own: Own) -> Json:
     return {"model_name": name, "litellm_params": parameters, "model_info": {"mode": "chat"}}
 
 
-@contextmanager
-def permitted(gateway: LocalGateway, folder: Path, *entries: Json, guardrails: Sequence[Json] = ()) -> Iterator[None]:
-    """Have the task's role be permitted what it is with these entries in config.yaml as well, for a while.
-
-    As a policy of its own: that the reader's statements become the role's is held on the templates.
-    """
+def with_entries(gateway: LocalGateway, folder: Path, *entries: Json, guardrails: Sequence[Json] = ()) -> LiteLlmConfig:
+    """The example's config.yaml with these in it, as the reader has it."""
     document: Json = yaml.safe_load(gateway.company.config.read_text("utf-8"))
     document["model_list"] += entries
     document["guardrails"] = [*document.get("guardrails", ()), *guardrails]
     folder.mkdir(exist_ok=True)
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(document), "utf-8")
-    config = gateway.environment.litellm_config(file)
+    return gateway.environment.litellm_config(file)
+
+
+@contextmanager
+def permitted(gateway: LocalGateway, folder: Path, *entries: Json, guardrails: Sequence[Json] = ()) -> Iterator[None]:
+    """Have the task's role be permitted what it is with these entries in config.yaml as well, for a while.
+
+    As a policy of its own: that the reader's statements become the role's is held on the templates.
+    """
+    config = with_entries(gateway, folder, *entries, guardrails=guardrails)
     statements = [
         {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
         for actions, resources in config.permissions(partition="aws", account=gateway.environment.account)
@@ -196,6 +207,113 @@ def test_a_neighbour_of_it_is_refused(
     answer = as_task(Signed(RUNTIME.format(region), region, path, CONVERSE, "bedrock:InvokeModel"))
     assert answer.status_code == 403, answer.text
     assert f"is not authorized to perform: bedrock:InvokeModel on resource: {arn}" in answer.text
+
+
+# --- A model that reranks, and another account's role -----------------------------------------------------------------
+
+
+def reranked(arn: str) -> Signed:
+    """Bedrock's Rerank by this model."""
+    body = {
+        "queries": [{"type": "TEXT", "textQuery": {"text": "capital"}}],
+        "sources": [
+            {
+                "type": "INLINE",
+                "inlineDocumentSource": {"type": "TEXT", "textDocument": {"text": "The capital of Japan is Tokyo."}},
+            }
+        ],
+        "rerankingConfiguration": {
+            "type": "BEDROCK_RERANKING_MODEL",
+            "bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn": arn}},
+        },
+    }
+    return Signed("bedrock-agent-runtime.us-west-2.amazonaws.com", "us-west-2", "/rerank", body, "bedrock:Rerank")
+
+
+def refusal(answer: httpx.Response) -> str:
+    """The action and the resource that a call was refused for."""
+    assert answer.status_code == 403, answer.text
+    return str(answer.json()["message"].partition("not authorized to perform: ")[2].partition(" because ")[0])
+
+
+def test_a_model_that_reranks_is_called_and_its_neighbours_are_refused(
+    gateway: LocalGateway,
+    outside: OutsideWorld,
+    user: str,
+    as_task: Callable[[Signed], httpx.Response],
+    tmp_path: Path,
+) -> None:
+    """Another one that reranks, the same in a stream, and Rerank itself where no entry takes it."""
+    assert refusal(as_task(reranked(COHERE))) == "bedrock:Rerank on resource: *"
+    outside.clear("calls")
+    parameters = {"model": f"bedrock/{COHERE}", "aws_region_name": "us-west-2"}
+    entry = {"model_name": "reranking", "litellm_params": parameters, "model_info": {"mode": "rerank"}}
+    body = {"model": "reranking", "query": "capital", "documents": ["A cat.", "The capital is Tokyo."]}
+    with permitted(gateway, tmp_path, entry), deployments(gateway, entry):
+
+        def answered() -> httpx.Response | None:
+            answer = gateway.api("POST", "/v1/rerank", key=gateway.user_key(user), json=body)
+            return None if "Invalid model name" in answer.text else answer
+
+        answer = eventually(answered)
+        assert answer
+        assert [each["index"] for each in answer.json()["results"]] == [1, 0], answer.text
+        assert [(call.model, call.status) for call in called(outside)] == [(COHERE, 200)]
+        assert as_task(reranked(COHERE)).status_code == 200
+        other = RERANK.format("amazon.rerank-v1:0")
+        assert refusal(as_task(reranked(other))) == f"bedrock:InvokeModel on resource: {other}"
+        name, operation = COHERE.rpartition("/")[2], "invoke-with-response-stream"
+        path = f"/model/{name.replace(':', '%3A')}/{operation}"
+        streamed = as_task(Signed(RUNTIME.format("us-west-2"), "us-west-2", path, body, "bedrock:InvokeModel"))
+        assert refusal(streamed) == f"bedrock:InvokeModelWithResponseStream on resource: {COHERE}"
+
+
+def test_a_role_of_another_account_is_assumed_and_its_neighbour_is_refused(
+    gateway: LocalGateway, outside: OutsideWorld, user: str, task: Task, tmp_path: Path
+) -> None:
+    """Which is there and trusts the task's role as well; and the one that is assumed calls its own model alone."""
+    role, other = (f"arn:aws:iam::{OTHER_ACCOUNT}:role/own-models-{name}" for name in ("caller", "other"))
+    parameters = {"aws_region_name": "us-west-2", "aws_role_name": role, "aws_session_name": "gateway"}
+    entries = [
+        {"model_name": name, "litellm_params": {"model": model, **parameters}, "model_info": {"mode": "chat"}}
+        for name, model in (("by-role", NOVA), ("by-role-beside", CLAUDE))
+    ]
+    (assumed,) = with_entries(gateway, tmp_path, entries[0]).assumed_roles
+    assert gateway.emulator
+    access = gateway.emulator.environment(OTHER_ACCOUNT, gateway.environment.region)
+    keys = {name: access[name.upper()] for name in ("aws_access_key_id", "aws_secret_access_key")}
+    iam = boto3.client("iam", endpoint_url=access["AWS_ENDPOINT_URL"], region_name=access["AWS_REGION"], **keys)
+    trust = json.dumps(assumed.trust(gateway.environment.account, gateway.environment.task_role))
+    names = [arn.rpartition("/")[2] for arn in (role, other)]
+    for name in names:
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(assumed.policy()))
+    own = task.credentials
+    sts = boto3.client(
+        "sts",
+        endpoint_url=task.sts,
+        region_name=gateway.environment.region,
+        aws_access_key_id=own.access_key,
+        aws_secret_access_key=own.secret_key,
+        aws_session_token=own.token,
+    )
+    try:
+        with permitted(gateway, tmp_path, entries[0]), deployments(gateway, *entries):
+            answer = asked(gateway, user, chat("by-role"))
+            assert answer.json()["choices"][0]["message"]["content"].startswith(COMPLETION_PHRASE)
+            assert [call.status for call in called(outside)] == [200]
+            sts.assume_role(RoleArn=role, RoleSessionName="neighbour")
+            with pytest.raises(ClientError, match=f"not authorized to perform: sts:AssumeRole on resource: {other}"):
+                sts.assume_role(RoleArn=other, RoleSessionName="neighbour")
+            beside = asked(gateway, user, chat("by-role-beside"))
+            assert beside.status_code == 403
+            assert beside.json()["error"]["message"].startswith("The gateway's role is not permitted this")
+        with pytest.raises(ClientError, match=f"not authorized to perform: sts:AssumeRole on resource: {role}"):
+            sts.assume_role(RoleArn=role, RoleSessionName="neighbour")
+    finally:
+        for name in names:
+            iam.delete_role_policy(RoleName=name, PolicyName="own")
+            iam.delete_role(RoleName=name)
 
 
 # --- A guardrail ------------------------------------------------------------------------------------------------------

@@ -91,13 +91,25 @@ def test_every_operation_of_a_listed_model_is_tried(gateway: LocalGateway) -> No
     assert taken == set(ASKED)
 
 
+class Task(NamedTuple):
+    """The credentials of the task's role, as ECS hands them to its container, and where a role is assumed by them."""
+
+    credentials: Credentials
+    sts: str
+
+
 @pytest.fixture(scope="module")
-def as_task(gateway: LocalGateway) -> Iterator[Callable[[Signed], httpx.Response]]:
-    """Asks Bedrock with the credentials of the task's role, as ECS hands them to its container."""
+def task(gateway: LocalGateway) -> Task:
     variables = next(_variables(gateway))
     headers = {"Authorization": variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
     given = httpx.get(variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=headers, trust_env=False).json()
     credentials = Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["Token"])
+    return Task(credentials, variables["AWS_ENDPOINT_URL_STS"])
+
+
+@pytest.fixture(scope="module")
+def as_task(gateway: LocalGateway, task: Task) -> Iterator[Callable[[Signed], httpx.Response]]:
+    """Asks Bedrock as the task does."""
     trusted = ssl.create_default_context(cafile=str(gateway.outside.ca_file))
     with httpx.Client(proxy=gateway.outside.proxy_url, verify=trusted, trust_env=False, timeout=60) as http:
 
@@ -105,7 +117,7 @@ def as_task(gateway: LocalGateway) -> Iterator[Callable[[Signed], httpx.Response
             own = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
             url = f"https://{signed.host}{signed.path}"
             request = AWSRequest("POST", url, own, json.dumps(signed.body))
-            SigV4Auth(credentials, "bedrock", signed.region).add_auth(request)
+            SigV4Auth(task.credentials, "bedrock", signed.region).add_auth(request)
             return http.post(url, content=request.body, headers=dict(request.headers.items()))
 
         yield ask

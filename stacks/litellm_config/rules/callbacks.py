@@ -23,6 +23,7 @@ _FED: Final = frozenset(
 """Callbacks that are not set up here, by the word with which what they are fed with begins: of litellm_settings, and of
 a team's (`StandardCallbackDynamicParams` in LiteLLM's types/utils.py)."""
 _ONE: Final = ("cold_storage_custom_logger",)
+_SETTINGS: Final = ("callback_settings",)
 _OF_TEAMS: Final = ("callbacks", "success_callback", "failure_callback")
 
 
@@ -55,6 +56,20 @@ def _check_left(reading: Reading, place: Place, given: Mapping[str, Any], lists:
             reading.refuse((*place, key), f"it is of {name!r}, which is not set up in this gateway: remove it")
 
 
+def _check_their_settings(reading: Reading) -> None:
+    """Of `callback_settings` LiteLLM reads what has the name of a callback that is asked for, and nothing else."""
+    settings = reading.section("litellm_settings")
+    older = [each for item in _list(settings.get("guardrails")) if isinstance(item, dict) for each in item.values()]
+    askers = [settings, *_list(settings.get("default_team_settings")), *older]
+    lists = [_list(asker.get(key)) for asker in askers if isinstance(asker, dict) for key in _LISTS]
+    asked = {str(name) for names in lists for name in names}
+    for name in reading.mapping(_SETTINGS, reading.document.get(*_SETTINGS)):
+        if name not in asked:
+            reading.warn((*_SETTINGS, name), f"no list of callbacks has {name!r}, and nothing else reads it: remove it")
+        elif name not in CALLBACKS:
+            reading.refuse((*_SETTINGS, name), f"it is of {name!r}, which is not set up in this gateway: remove it")
+
+
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value] if isinstance(value, str) else []
 
@@ -77,6 +92,7 @@ def _named(reading: Reading) -> Iterator[tuple[Place, tuple[str, ...]]]:
             names = given.get(key)
             yield place, reading.choices(place, [names] if isinstance(names, str) else names, CALLBACKS)
         _check_left(reading, ("litellm_settings", "default_team_settings", index), given, _OF_TEAMS)
+    _check_their_settings(reading)
 
 
 def _of_older_guardrails(reading: Reading, settings: Mapping[str, Any]) -> Iterator[tuple[Place, tuple[str, ...]]]:

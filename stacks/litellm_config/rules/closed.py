@@ -38,6 +38,9 @@ def check(reading: Reading) -> None:
         for index, entry in enumerate(_list(reading, key)):
             inside = ("litellm_params",) if key == "search_tools" else ()
             _check_address(reading, (key, index), entry, inside)
+    for key in ("agent_list", "agents"):
+        for index, agent in enumerate(_list(reading, key)):
+            _check_address(reading, (key, index), agent, ("agent_card_params",), "url")
     settings = reading.document.get("assistant_settings")
     _check_address(reading, ("assistant_settings",), settings, ("litellm_params",))
     for index, store in enumerate(_list(reading, "vector_store_registry")):
@@ -67,9 +70,11 @@ def _list(reading: Reading, key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _check_address(reading: Reading, place: Place, entry: object, inside: tuple[str, ...]) -> None:
+def _check_address(
+    reading: Reading, place: Place, entry: object, inside: tuple[str, ...], key: str = "api_base"
+) -> None:
     value: Any = entry
-    for key in inside:
-        value = value.get(key) if isinstance(value, dict) else None
+    for step in inside:
+        value = value.get(step) if isinstance(value, dict) else None
     if isinstance(value, dict):
-        check_address(reading, place, value, "api_base", at=(*inside, "api_base"))
+        check_address(reading, place, value, key, at=(*inside, key))

@@ -23,8 +23,11 @@ _OWN: Final = {
 }
 """Settings of `general_settings` for what this gateway brings itself."""
 
-_LICENSED: Final = ("allowed_ips", "enforced_params")
-"""Those that LiteLLM does not start with, unless it has a licence (`ProxyConfig.load_config`)."""
+_LICENSED: Final = (
+    *(("general_settings", "allowed_ips"), ("general_settings", "enforced_params")),
+    ("litellm_settings", "tag_budget_config"),
+)
+"""What LiteLLM does not start with, unless it has a licence (`ProxyConfig.load_config`, `RouterBudgetLimiting`)."""
 
 _IN_VAIN: Final = (
     *("admin_only_routes", "enable_jwt_auth", "max_request_size_mb", "max_response_size_mb", "public_routes"),
@@ -100,9 +103,9 @@ LICENCE: Final = "set litellm_license in the environment's settings"
 
 def _check_licensed(reading: Reading, general: Mapping[str, Any]) -> None:
     """Refuse what fails without a licence, and warn of what is then not done."""
-    for key in _LICENSED:
-        if general.get(key) is not None:
-            reading.refuse(("general_settings", key), f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
+    for place in _LICENSED:
+        if _found(reading, place) is not None:
+            reading.refuse(place, f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
     if reading.document.get("worker_registry"):
         reading.refuse(("worker_registry",), f"{NEEDS_LICENCE}: remove it, or {LICENCE}")
     if general.get("enable_oauth2_auth"):

@@ -1,7 +1,8 @@
 """Has calls fail through the pinned LiteLLM's Router, in LiteLLM's own environment, for test_faults.py.
 
-Reads {"url", "wrong", "down"} from standard input, where `url` is of the regions that `tests/unit/container/regions.py`
-simulates, and prints which regions were asked, and what another person's calls were answered by afterwards.
+Reads {"url", "wrong", "down", "told"} from standard input, where `url` is of the regions that
+`tests/unit/container/regions.py` simulates, and prints which regions were asked, what another person's calls were
+answered by afterwards, and with which status each format's callers are told of each of a provider's.
 """
 
 import asyncio
@@ -15,10 +16,13 @@ import faults  # type: ignore[import-not-found]
 import httpx
 import litellm  # type: ignore[import-not-found]
 from litellm import Router
+from litellm.types.router import Deployment  # type: ignore[import-not-found]
 
 Json = dict[str, Any]
 REGIONS = ("us-west-2", "us-east-1", "us-east-2")
 PATIENCE = 6000  # hundredths of a second
+SAID = [{"role": "user", "content": "Hello"}]
+CONTENTS = [{"role": "user", "parts": [{"text": "Hello"}]}]
 routers: list[Router] = []
 given: Json = json.load(sys.stdin)
 proxy: Any = types.ModuleType("litellm.proxy.proxy_server")  # the real one is a web application, and takes seconds
@@ -102,11 +106,43 @@ async def down(status: int, people: list[str], places: list[str], retry_after: i
     return await left_out(through)
 
 
+async def told(statuses: Sequence[int], formats: Sequence[tuple[str, str]]) -> list[list[int | str]]:
+    """The statuses that become of these, by the format of a call and the provider whose answer they are."""
+    bodies: dict[str, Json] = {
+        "acompletion": {"messages": SAID},
+        "aresponses": {"input": "Hello"},
+        "aanthropic_messages": {"messages": SAID, "max_tokens": 5},
+        "agenerate_content": {"contents": CONTENTS},
+        "agenerate_content_stream": {"contents": CONTENTS, "stream": True},
+    }
+    through = router(disable_cooldowns=True)
+    for status in statuses:
+        httpx.put(f"{given['url']}/{status}/fault", content=f"{status}").raise_for_status()
+        for model in ("anthropic/claude-sonnet-5-5", "openai/gpt-5.5"):
+            parameters = {"model": model, "api_key": "k", "api_base": f"{given['url']}/{status}"}
+            name = f"{model.partition('/')[0]} {status}"
+            through.add_deployment(Deployment(model_name=name, litellm_params=parameters, model_info={"id": name}))
+
+    async def status_of(operation: str, model: str) -> int | str:
+        try:
+            await getattr(through, operation)(model=model, **bodies[operation])
+        except Exception as error:  # whatever LiteLLM makes of it
+            return getattr(error, "status_code", type(error).__name__)
+        return "answered"
+
+    return [
+        list(await asyncio.gather(*(status_of(operation, f"{provider} {status}") for status in statuses)))
+        for operation, provider in formats
+    ]
+
+
 async def main() -> Json:
     """Have all of them fail: first with LiteLLM's own rule, then with ours."""
     found: Json = {"by LiteLLM": await wrong(given["wrong"]["404"])}
     found["wrong"] = {name: await wrong(way, disable_cooldowns=True) for name, way in given["wrong"].items()}
     found["down"] = {name: await down(**case) for name, case in given["down"].items()}
+    faults.begin()
+    found["told"] = await told(**given["told"])
     return found
 
 

@@ -20,11 +20,15 @@ FAULTS = {
     402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
+    408: "timeout_error",
     413: "request_too_large",
     422: "invalid_request_error",
     429: "rate_limit_error",
     500: "api_error",
-    503: "overloaded_error",
+    502: "api_error",
+    503: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
 }
 # What a question is, of which a provider says that it is wrong: "answer 400: the reason".
 WRONG = re.compile(r"answer (\d{3}): ([^\"]+)")
@@ -49,7 +53,10 @@ class _Handler(BaseHTTPRequestHandler):
         region = self.path.split("/")[1]
         content = self._body()
         self.server.asked.append(self.path)
-        if self.headers.get("x-api-key") != KEY:
+        if KEY not in (
+            self.headers.get("x-api-key"),
+            (self.headers.get("authorization") or "").removeprefix("Bearer "),
+        ):
             return self._fail(401, "invalid x-api-key")
         if wrong := WRONG.search(content.decode()):
             return self._fail(int(wrong[1]), wrong[2])

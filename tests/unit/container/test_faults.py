@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stacks.litellm_config import SERVED_AS
 from stacks.litellm_config.rules.faults import CALLBACK
 from tests.unit.container.loading import in_litellm, loaded, stand_in
 from tests.unit.container.regions import SLOW, regions
@@ -49,12 +50,23 @@ DOWN: dict[str, tuple[Json, Json]] = {
 EVERYWHERE = {"throttled everywhere": {"status": 429, "people": ["ana"] * 4, "places": sorted(REGIONS)}}
 
 
+# What a caller gets of a provider's status is the same, whatever LiteLLM asks the provider for. It has no class for
+# Anthropic's 529, and takes 500.
+TOLD = (400, 401, 403, 404, 408, 429, 500, 502, 503, 529)
+ASKED = (
+    *(("acompletion", "anthropic"), ("aresponses", "anthropic"), ("aanthropic_messages", "anthropic")),
+    *(("agenerate_content", "anthropic"), ("agenerate_content_stream", "anthropic")),
+    *(("aanthropic_messages", "openai"), ("agenerate_content", "openai")),
+)
+
+
 @pytest.fixture(scope="module")
 def held() -> Json:
     """What became of the calls that `mistakes.py` has fail."""
     asked = {
         "wrong": {name: way for name, (way, _) in WRONG.items()},
         "down": {name: case for name, (case, _) in DOWN.items()} | EVERYWHERE,
+        "told": {"statuses": TOLD, "formats": ASKED},
     }
     with regions() as url:
         return in_litellm("mistakes.py", {"url": url, **asked})
@@ -96,6 +108,12 @@ def test_the_last_deployment_of_a_model_stays(held: Json) -> None:
     assert len(out) == len(REGIONS) - 1
 
 
+@pytest.mark.parametrize("asked", ASKED, ids=" of ".join)
+def test_a_callers_status_is_the_providers(held: Json, asked: tuple[str, str]) -> None:
+    found = dict(zip(TOLD, held["told"][ASKED.index(asked)], strict=True))
+    assert found == {status: status for status in TOLD} | ({529: 500} if "anthropic" in asked else {})
+
+
 # On a stand-in for LiteLLM
 
 
@@ -124,6 +142,11 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     for name in ("reach", "routing"):
         monkeypatch.setitem(sys.modules, name, loaded(name))
     yield loaded("faults")
+
+
+def test_litellm_starts_it(faults: types.ModuleType) -> None:
+    assert "faults:begin" in SERVED_AS["LITELLM_WORKER_STARTUP_HOOKS"].split(",")
+    assert callable(faults.begin)
 
 
 def came(kind: str, words: str = "", model: str = "claude", notes: str = "metadata") -> Json:

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from usage.bill_providers import BILLED, provider_of
+from usage.bill_providers import BILLED, OWN, provider_of
 
 from container import records
+from ops.bill_providers import FILE, document
 from ops.catalog import PRICE_MAP
 from ops.secrets import KNOWN
 from stacks import CHECKOUT
@@ -65,18 +66,31 @@ def test_litellm_has_its_prices_and_its_folders(row: Provider) -> None:
 # What repeats it
 
 
-def test_the_comparison_with_the_bill_has_the_same_bills() -> None:
+def test_the_comparison_with_the_bill_is_given_the_table() -> None:
     """lambda/ imports nothing of stacks/."""
-    compared = {name: (one.title, one.setting or None) for name, one in BILLED.items() if not one.why_not}
-    assert compared == {name: (bill.title, bill.setting) for name, bill in BILLS.items()}
+    assert FILE.read_text("utf-8") == document(), "run: make docs"
+    compared = {name: billed.setting for name, billed in BILLED.items() if not billed.why_not}
+    assert compared == {name: bill.setting for name, bill in BILLS.items()}
+
+
+def test_a_bill_is_compared_by_its_setting_and_secret_or_says_why_not() -> None:
     assert {bill.setting for bill in BILLS.values() if bill.setting} == set(BILL_SECRETS) <= set(Bill.model_fields)
     assert set(BILL_SECRETS.values()) <= set(KNOWN)
     assert {name for name in BILL_SECRETS.values() if name.endswith("_ADMIN_KEY")} == ADMIN_KEYS
+    assert all(bill.alarm for bill in BILLS.values())
+    for bill in (row.bill for row in ROWS if row.bill and row.bill.why_not):
+        assert not bill.alarm
+        assert not bill.setting
+    assert {row.bill.others for row in ROWS if row.bill and row.bill.models} <= set(BILLS)
 
 
 @each_row
-def test_whose_bill_is_not_compared_has_a_reason(row: Provider) -> None:
-    assert {provider_of(f"{name}/model") for name in row.names} <= BILLED.keys()
+def test_every_name_of_a_provider_is_on_a_bill(row: Provider) -> None:
+    for name in (*row.names, *row.priced_as):
+        assert provider_of(f"{name}/{row.bill.models if row.bill else ''}") == (row.name if row.bill else OWN)
+    if row.host:
+        assert provider_of(f"{row.name}/model", {row.host, f"eu.{row.host}"}) == row.name
+        assert provider_of(f"{row.name}/model", {"llm.internal"}) == OWN
 
 
 @each_row
@@ -101,6 +115,7 @@ def test_a_provider_is_a_row(load: Load, monkeypatch: pytest.MonkeyPatch) -> Non
         settings={},
         hosts=lambda model, variables: iter([Address("api.deepseek.com")]),
         priced_as=("deepseek",),
+        bill=None,
     )
     monkeypatch.setattr(models, "BY_NAME", {**BY_NAME, "deepseek": row})
     monkeypatch.setattr(models, "PROVIDERS", (*PROVIDERS, "deepseek"))

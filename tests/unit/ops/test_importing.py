@@ -229,6 +229,14 @@ MENDED: tuple[tuple[dict[str, Any], tuple[Any, ...], object], ...] = (
       "aws_region_name": "us-west-2"}),
     (one(litellm_settings={"callbacks": ["s3_v2"], "s3_callback_params": {
         "s3_aws_access_key_id": "os.environ/AWS_ACCESS_KEY_ID"}}), ("litellm_settings", "s3_callback_params"), None),
+    (one(entry={"model": "bedrock/cohere.rerank-v3-5:0", "model_id": "x", "aws_region_name": "us-west-2"}),
+     ("model_list", 1, "litellm_params"),
+     {"model": "bedrock/arn:aws:bedrock:us-west-2::foundation-model/cohere.rerank-v3-5:0",
+      "aws_region_name": "us-west-2"}),
+    (one(litellm_settings={"callbacks": ["otel"]}, callback_settings={"otel": {"message_logging": False}}),
+     ("callback_settings",), None),
+    (one(litellm_settings={"callbacks": ["datadog"]}, callback_settings={"datadog": {"turn_off": True}}),
+     ("callback_settings", "datadog"), None),
     (one(entry={"model": "vertex_ai/gemini-3.8-flash", "vertex_location": "global"}),
      ("model_list", 1, "litellm_params"), {"model": "vertex_ai/gemini-3.8-flash", "vertex_location": "global",
                                            "vertex_project": "os.environ/VERTEXAI_PROJECT",
@@ -248,7 +256,6 @@ def test_what_can_be_mended_is(
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ({"model": "bedrock/cohere.rerank-v3-5:0", "aws_region_name": "us-west-2"}, "named by its ARN alone"),
         ({**CLAUDE, "aws_region_name": "us-west-9"}, "did you mean 'us-west-1'"),
         ({"model": "azure/o3", "api_base": "http://in.example:8080", "api_key": "os.environ/A_KEY"}, "is not HTTPS"),
         ({"model": "azure/o3", "api_base": "https://${REGION}.example", "api_key": "os.environ/A_KEY"}, "is not known"),

@@ -403,7 +403,7 @@ class TestTexts:
             ("Google (Gemini API)", "set bill.gemini in company/environments.py", "$0.00"),
             ("Mistral", "Mistral shows what was used in its console alone", "$12.50"),
             ("Servers at their own address", "nobody bills their tokens, or somebody who is not known here", "$0.00"),
-            ("cohere", "no interface to its bill is known here", "$0.25"),
+            ("cohere", "the gateway does not serve it any more", "$0.25"),
         ):
             assert f":white_circle: *{title}* is not compared: {reason}" in lines
             assert f"LiteLLM counted {counted}" in lines.partition(f"*{title}*")[2].partition(":white_circle:")[0]
