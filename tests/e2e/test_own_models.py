@@ -281,8 +281,13 @@ def test_a_role_of_another_account_is_assumed_and_its_neighbour_is_refused(
     (assumed,) = with_entries(gateway, tmp_path, entries[0]).assumed_roles
     assert gateway.emulator
     access = gateway.emulator.environment(OTHER_ACCOUNT, gateway.environment.region)
-    keys = {name: access[name.upper()] for name in ("aws_access_key_id", "aws_secret_access_key")}
-    iam = boto3.client("iam", endpoint_url=access["AWS_ENDPOINT_URL"], region_name=access["AWS_REGION"], **keys)
+    iam = boto3.client(
+        "iam",
+        endpoint_url=access["AWS_ENDPOINT_URL"],
+        region_name=access["AWS_REGION"],
+        aws_access_key_id=access["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=access["AWS_SECRET_ACCESS_KEY"],
+    )
     trust = json.dumps(assumed.trust(gateway.environment.account, gateway.environment.task_role))
     names = [arn.rpartition("/")[2] for arn in (role, other)]
     for name in names:
