@@ -96,8 +96,9 @@ of_each_task = pytest.mark.parametrize("task", TASKS)
 @pytest.fixture
 def capacity(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """container/capacity.py, without the LiteLLM that it asks (tests/unit/container/ has it with one)."""
-    for name in ("admission_control_middleware", "in_flight_requests_middleware"):
-        monkeypatch.setitem(sys.modules, f"litellm.proxy.middleware.{name}", mock.MagicMock())
+    middleware = ("admission_control_middleware", "in_flight_requests_middleware")
+    for name in ("litellm", "litellm.proxy", *(f"litellm.proxy.middleware.{each}" for each in middleware)):
+        monkeypatch.setitem(sys.modules, name, mock.MagicMock())
     monkeypatch.syspath_prepend(CONTAINER)
     monkeypatch.delitem(sys.modules, "capacity", raising=False)
     return importlib.import_module("capacity")
