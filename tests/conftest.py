@@ -32,7 +32,7 @@ os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(CHECKOUT / ".cache"
 
 RUNNING = ("tests/e2e/", "tests/company/e2e/")  # these files' tests share the running gateway of a process
 # These have gateways of their own, and take longest of all.
-ALONE = ("tests/others/test_promotion.py", "tests/others/test_adoption.py")
+PROMOTION, ADOPTION = ALONE = ("tests/others/test_promotion.py", "tests/others/test_adoption.py")
 WITH_GATEWAYS = {"tests", "tests/e2e", "tests/others"}
 MEMORY = 4 * 1024**3  # bytes for a process that may run a whole gateway and a browser
 
@@ -84,7 +84,7 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
-        return nodeid if file == "tests/others/test_adoption.py" else file
+        return nodeid if file == ADOPTION else file
 
     def _assign_work_unit(self, node: Any) -> None:  # noqa: ANN401 - xdist's own
         have = [each for each, scopes in self.assigned_work.items() if any(map(runs_a_gateway, scopes))]

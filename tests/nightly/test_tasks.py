@@ -11,7 +11,7 @@ import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
@@ -104,15 +104,18 @@ def begun(outcome: Outcome) -> bool:
     return outcome.streamed and outcome.status == 200
 
 
+def check_missed(missed: Iterable[Outcome], statuses: Container[int]) -> None:
+    """Who was not answered got one of these statuses, or a stream that had begun."""
+    assert all(each.status in statuses or begun(each) for each in missed), missed
+
+
 def test_a_task_that_is_killed_takes_its_calls_along_and_is_replaced(gateway: LocalGateway) -> None:
-    missed = outlived(gateway, "a task is killed", psutil.Process.kill)
-    assert all(each.status in NO_TASK or begun(each) for each in missed), missed
+    check_missed(outlived(gateway, "a task is killed", psutil.Process.kill), NO_TASK)
 
 
 def test_a_task_that_is_stuck_holds_its_callers_and_is_replaced(gateway: LocalGateway) -> None:
     """ECS ends it when it has failed its health checks."""
-    missed = outlived(gateway, "a task is stuck", psutil.Process.suspend)
-    assert all(each.status in {GAVE_UP, *NO_TASK} or begun(each) for each in missed), missed
+    check_missed(outlived(gateway, "a task is stuck", psutil.Process.suspend), {GAVE_UP, *NO_TASK})
 
 
 def redeploy(gateway: LocalGateway) -> None:

@@ -17,7 +17,7 @@ from tests.e2e.test_capacity import tasks
 from tests.e2e.test_operations import STACK
 from tests.load import Load, Outcome, Sum, logged
 from tests.nightly.test_reliability import CALLS, CLAUDE, LUNA, person, whole
-from tests.nightly.test_tasks import GAVE_UP, NO_TASK, REPLACED_WITHIN, begun, goes_on, listening, lost
+from tests.nightly.test_tasks import GAVE_UP, NO_TASK, REPLACED_WITHIN, check_missed, goes_on, listening, lost
 
 WORKERS = 2
 
@@ -79,11 +79,9 @@ def outlived(gateway: LocalGateway, name: str, end: Callable[[psutil.Process], N
 
 
 def test_a_worker_that_is_killed_takes_its_own_calls_along(several: LocalGateway) -> None:
-    missed = outlived(several, "a worker is killed", psutil.Process.kill)
-    assert all(each.status in NO_TASK or begun(each) for each in missed), missed
+    check_missed(outlived(several, "a worker is killed", psutil.Process.kill), NO_TASK)
 
 
 def test_a_worker_that_is_stuck_holds_its_own_callers(several: LocalGateway) -> None:
     """Uvicorn ends it, when it has not answered it for TIMEOUT_WORKER_HEALTHCHECK seconds."""
-    missed = outlived(several, "a worker is stuck", psutil.Process.suspend)
-    assert all(each.status in {GAVE_UP, *NO_TASK} or begun(each) for each in missed), missed
+    check_missed(outlived(several, "a worker is stuck", psutil.Process.suspend), {GAVE_UP, *NO_TASK})

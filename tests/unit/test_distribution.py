@@ -3,9 +3,8 @@
 import pytest
 
 from stacks import CHECKOUT
-from tests.conftest import ALONE, MEMORY, next_of, processes, runs_a_gateway
+from tests.conftest import ADOPTION, ALONE, MEMORY, PROMOTION, next_of, processes, runs_a_gateway
 
-PROMOTION, ADOPTION = ALONE
 WAITING = (
     "tests/company/e2e/test_running.py",
     "tests/company/test_rules.py",
