@@ -7,7 +7,8 @@ CloudWatch Logs.
 ministack unzips a package for each of a function's processes (core/lambda_runtime.py, Worker), puts the folder first on
 the path and runs it with its own Python, the .venv's, whatever the function's runtime and architecture are. Packages
 compiled for Lambda's Python on ARM64 cannot be imported so, while the .venv has the same versions of them for this
-machine: lambda/*/requirements.txt are locked within requirements.txt.
+machine: lambda/*/requirements.txt are locked within requirements.txt. So has it the others, of ten thousand files,
+which each process would unzip and compile anew.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from email.parser import HeaderParser
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -56,26 +58,36 @@ def with_differences(configuration: Json, differences: Mapping[str, str]) -> dic
 
 
 @lru_cache(maxsize=8)  # functions share a package, and their processes come and go
-def without_compiled(package: bytes) -> bytes:
-    """The zip of a function without the installed packages that say of themselves that they are not pure Python.
+def without_installed(package: bytes) -> bytes:
+    """The zip of a function without the packages in it that this Python has in the same version, or cannot import.
 
-    Each goes as a whole, its Python too: the parts of one version belong together.
+    The latter say of themselves that they are not pure Python. Each goes as a whole: the parts of one version belong
+    together.
     """
     with zipfile.ZipFile(io.BytesIO(package)) as archive:
-        compiled = {
+        left_out = {
             name
             for wheel in archive.namelist()
-            if wheel.endswith(".dist-info/WHEEL") and not _is_pure(archive.read(wheel).decode())
+            if wheel.endswith(".dist-info/WHEEL") and (_is_here(wheel) or not _is_pure(archive.read(wheel).decode()))
             for name in _recorded(archive.read(wheel.removesuffix("WHEEL") + "RECORD").decode())
         }
-        if not compiled:
+        if not left_out:
             return package
         kept = io.BytesIO()
         with zipfile.ZipFile(kept, "w") as target:
             for entry in archive.infolist():
-                if entry.filename not in compiled and not entry.is_dir():  # an empty folder would be a package too
+                if entry.filename not in left_out and not entry.is_dir():  # an empty folder would be a package too
                     target.writestr(entry, archive.read(entry), zipfile.ZIP_STORED)
     return kept.getvalue()
+
+
+def _is_here(wheel: str) -> bool:
+    """Whether the package of this `….dist-info/WHEEL` is installed here, in its version."""
+    name, version = wheel.removesuffix(".dist-info/WHEEL").split("-")
+    try:
+        return metadata.version(name) == version
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def _is_pure(wheel: str) -> bool:
@@ -88,7 +100,7 @@ def _recorded(record: str) -> Iterable[str]:
 
 
 def mend_environment(differences_of: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
-    """Have functions' execution environments start `with_differences`, and `without_compiled` packages.
+    """Have functions' execution environments start `with_differences`, and `without_installed` packages.
 
     `differences_of` tells them for a function that is deployed with these variables.
     """
@@ -99,7 +111,8 @@ def mend_environment(differences_of: Callable[[Mapping[str, str]], Mapping[str, 
         def __init__(self, name: str, configuration: Json, package: bytes) -> None:
             here = {"AWS_REGION": configuration["FunctionArn"].split(":")[3]}  # which Lambda tells it
             deployed = here | ((configuration.get("Environment") or {}).get("Variables") or {})
-            super().__init__(name, with_differences(configuration, differences_of(deployed)), without_compiled(package))
+            own = with_differences(configuration, differences_of(deployed))
+            super().__init__(name, own, without_installed(package))
 
     runtime.Worker = LocalWorker
 

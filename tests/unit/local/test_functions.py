@@ -30,7 +30,7 @@ from aiosmtpd.smtp import Envelope
 from botocore.exceptions import ClientError
 
 from local.aws import Emulator, Settings
-from local.functions import LARGEST_BODY_BYTES, with_differences, without_compiled
+from local.functions import LARGEST_BODY_BYTES, with_differences, without_installed
 from local.ports import free_ports
 from stacks.constructs.python_function import LAMBDA
 from tests.unit.local.test_emulator import OTHER, OWN, aws, deploy, get_att
@@ -488,9 +488,16 @@ class TestProcess:
         )
         assert invoke(emulator, arn, {}, OTHER) == invoke(emulator, stack["Draw"], {})
 
-    def test_without_anything_compiled_the_package_is_as_deployed(self) -> None:
+    def test_of_other_versions_and_without_anything_compiled_the_package_is_as_deployed(self) -> None:
         pure = zipped({name: text for name, text in PACKAGE.items() if "pillow" not in name})
-        assert without_compiled(pure) is pure
+        assert without_installed(pure) is pure
+
+    def test_what_is_installed_here_in_the_same_version_is_not_unzipped(self) -> None:
+        here = f"iniconfig-{version('iniconfig')}.dist-info"
+        same = {name.replace("iniconfig-2.0.0.dist-info", here): text for name, text in PACKAGE.items()}
+        with zipfile.ZipFile(io.BytesIO(without_installed(zipped(same)))) as archive:
+            left = {*archive.namelist()}
+        assert left & {"iniconfig.py", "PIL/__init__.py", "probe/notes.py"} == {"probe/notes.py"}
 
     def test_overrides_only_what_the_function_has(self) -> None:
         configuration = {"FunctionName": "bare", "Runtime": "python3.13"}
