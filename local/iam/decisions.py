@@ -201,7 +201,7 @@ def _mend_resources() -> None:
     def extract_iam_action(
         service: str, method: str, path: str, headers: Json, body: bytes, parameters: Json
     ) -> str | None:
-        about(_fields(body, parameters))
+        about(fields(service, body, parameters))
         action: str | None = action_of(service, method, path, headers, body, parameters)
         return action
 
@@ -209,9 +209,9 @@ def _mend_resources() -> None:
         service: str, method: str, path: str, headers: Json, body: bytes, parameters: Json, region: str, account: str
     ) -> str:
         found = str(resource_of(service, method, path, headers, body, parameters, region, account))
-        fields = _fields(body, parameters)
-        if found == "*" and service == "ecr" and fields.get("repositoryNames"):  # DescribeRepositories
-            return f"arn:aws:ecr:{region}:{account}:repository/{fields['repositoryNames'][0]}"
+        if found == "*" and service == "ecr":
+            for repository in fields(service, body, parameters).get("repositoryNames", ())[:1]:  # DescribeRepositories
+                return f"arn:aws:ecr:{region}:{account}:repository/{repository}"
         return found
 
     actions.extract_iam_action, actions.extract_resource_arn = extract_iam_action, extract_resource_arn
@@ -223,8 +223,10 @@ def about(request: Json) -> None:
     _refused.set(("", ""))
 
 
-def _fields(body: bytes, parameters: Json) -> dict[str, Any]:
-    """What a request says, whether as JSON or as a form."""
+def fields(service: str, body: bytes, parameters: Json) -> dict[str, Any]:
+    """What a request says, whether as JSON or as a form; the body of one to S3 is an object, of any size."""
+    if service == "s3":
+        return {**parameters}
     try:
         said = json.loads(body or b"{}")
     except ValueError:

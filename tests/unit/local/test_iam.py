@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.aws import REGION, Emulator
+from local.iam.decisions import fields
 from local.iam.services import task_variables
 from local.outside.bedrock import Bedrock
 from local.outside.exchange import ApiError, Request
@@ -410,6 +411,21 @@ def converse(session: boto3.Session) -> Request:
 def decided(emulator: Emulator) -> set[tuple[str, str, bool]]:
     lines = Path(emulator.decisions).read_text().splitlines()
     return {(one["principal"], one["action"], one["allowed"]) for one in map(json.loads, lines)}
+
+
+@pytest.mark.parametrize(
+    ("service", "body", "expected"),
+    [
+        ("ecs", b'{"cluster": "own"}', {"cluster": "own", "asked": "1"}),
+        ("sns", b"Action=Publish&TopicArn=own", {"Action": "Publish", "TopicArn": "own", "asked": "1"}),
+        ("s3", b'{"cluster": "own"}', {"asked": "1"}),
+        ("s3", b"Action=Publish&TopicArn=own", {"asked": "1"}),
+    ],
+)
+def test_what_an_object_contains_is_nothing_that_its_request_says(
+    service: str, body: bytes, expected: dict[str, str]
+) -> None:
+    assert fields(service, body, {"asked": "1"}) == expected
 
 
 def test_a_task_is_told_where_it_runs_as_ecs_does() -> None:
