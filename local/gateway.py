@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ from local.outside.slack_workspace import ExampleWorkspace
 from local.outside.world import OutsideWorld
 from local.place import Place
 from local.ports import free_ports
+from ops import remembered
 from ops.secrets import KNOWN, MADE_BY_DEPLOYMENT, required_secrets
 from stacks import CHECKOUT
 from stacks.company import Company, company
@@ -118,7 +120,7 @@ class LocalGateway:
         with ExitStack() as starting:
             with ThreadPoolExecutor() as pool:
                 self._report("Synthesizing the stacks")
-                synthesized = pool.submit(self._cdk, "synth", "--quiet", "-c", f"environments={self.environment.name}")
+                synthesized = pool.submit(self._synthesize)
                 self._report("Starting the emulated AWS and the simulated providers")
                 starting.enter_context(self.outside)
                 database = starting.enter_context(ExitStack())  # to be ended after the tasks that use it
@@ -291,6 +293,23 @@ class LocalGateway:
         stored = {p["Name"].removeprefix(f"{path}/"): p["Value"] for p in parameters if p["Type"] == "SecureString"}
         _write_private(file, {name: stored[name] for name in stored.keys() - MADE_BY_DEPLOYMENT})
 
+    def _synthesize(self) -> None:
+        """Have its assembly in its folder: the same again of what has been synthesized before."""
+        chosen = f"environments={self.environment.name}"
+
+        def synth(folder: Path) -> None:
+            self._cdk("synth", "--quiet", "-c", chosen, "--output", str(folder))
+            assets.share(folder)
+
+        if self._assembly.is_symlink():
+            self._assembly.unlink()
+        shutil.rmtree(self._assembly, ignore_errors=True)
+        if self.checkout == CHECKOUT:
+            key = remembered.digest(self.company, self.company.name, chosen)
+            self._assembly.symlink_to(remembered.folder("assemblies", key, synth))
+        else:
+            synth(self._assembly)
+
     def _bootstrap(self) -> None:
         target = f"aws://{self.environment.account}/{self.environment.region}"
         self._cdk("bootstrap", target, "--app", "")
@@ -314,7 +333,7 @@ class LocalGateway:
             self.outside.mailbox.accepts = lambda username, password: (username, password) == login
 
     def _cdk(self, *arguments: str) -> None:
-        command = ["node", str(CDK), *arguments, "--output", str(self._assembly), "--no-notices"]
+        command = ["node", str(CDK), *arguments, "--no-notices"]
         self._run(command, log=f"{arguments[0]}.log")
 
     def _run(self, command: list[str], *, log: str, stdin: str = "") -> None:

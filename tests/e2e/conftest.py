@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from local.gateway import LocalGateway
+from local.outside.records import Fault
 from local.outside.world import OutsideWorld
 from stacks import CHECKOUT
 from stacks.company import Company, company
@@ -25,6 +26,7 @@ Found = TypeVar("Found")
 RESULTS = CHECKOUT / "test-results"
 # Here LiteLLM writes spend every few seconds, by tag every twice as many, and sends Datadog a batch each second.
 PATIENCE = 150.0
+ASKED = "bedrock-runtime.*.amazonaws.com"  # whom `callers` ask
 QUARTER = timedelta(minutes=15)
 BROWSERS = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
@@ -163,7 +165,11 @@ def update_stack(gateway: LocalGateway, stack: str, template: dict[str, Any]) ->
 
 @contextmanager
 def callers(gateway: LocalGateway, key: str, *, pause: float = 0) -> Iterator[list[int]]:
-    """Two people ask all the time, with `pause` s between; the statuses of the answers, 0 for none at all."""
+    """Two people ask all the time, with `pause` s between; the statuses of the answers, 0 for none at all.
+
+    Their provider takes its time, so that each task that goes away has calls in hand, and the machine has more to do
+    than to answer.
+    """
     statuses: list[int] = []
     over = threading.Event()
 
@@ -176,6 +182,7 @@ def callers(gateway: LocalGateway, key: str, *, pause: float = 0) -> Iterator[li
                 statuses.append(0)
 
     threads = [threading.Thread(target=call) for _ in range(2)]
+    gateway.outside.set_fault(ASKED, Fault(delay_seconds=0.3))
     for thread in threads:
         thread.start()
     try:
@@ -184,3 +191,4 @@ def callers(gateway: LocalGateway, key: str, *, pause: float = 0) -> Iterator[li
         over.set()
         for thread in threads:
             thread.join()
+        gateway.outside.clear_fault(ASKED)

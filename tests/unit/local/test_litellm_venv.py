@@ -36,3 +36,24 @@ def test_the_stand_ins_come_first_on_the_path() -> None:
     environment = litellm_venv.process_environment(CHECKOUT)
     assert environment["PATH"].split(":")[:2] == [str(CHECKOUT / "local" / name) for name in ("preload", "prisma")]
     assert Path(environment["PRISMA_QUERY_ENGINE_BINARY"]).exists()
+
+
+def test_of_the_clients_types_those_of_two_tables_go() -> None:
+    kept = """\
+class KeyArgsFromKey(TypedDict, total=False):
+    team: 'FindManyTeamArgsFromKey'
+
+class FindManyKeyArgsFromKey(TypedDict, total=False):
+    take: int
+    where: 'KeyWhereInput'
+
+
+FindManyKeyArgs = FindManyKeyArgsFromKey
+class KeyWhereInput(TypedDict, total=False):
+    team: str
+"""
+    gone = [
+        f"class {name}(TypedDict, total=False):\n    take: int\n    team: 'TeamArgsFromKey'\n\n\n"
+        for name in ("KeyTwoArgsFromKey", "TeamIncludeFromKey", "FindManyTeamArgsFromKey")
+    ]
+    assert litellm_venv.OF_TWO_TABLES.sub("", "".join([*gone, kept, *gone])) == kept
