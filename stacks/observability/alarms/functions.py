@@ -42,6 +42,11 @@ _WHILE_DEPLOYED = (
     "A function that only runs while something is deployed ended with an error, and so did the deployment.",
     "Read the reason in the stack's events and deploy again.",
 )
+# By the type of a resource: namespace and name of the metric that counts its errors, and the dimension that names it.
+_ERRORS = {
+    "AWS::Lambda::Function": ("AWS/Lambda", "Errors", "FunctionName"),
+    "AWS::StepFunctions::StateMachine": ("AWS/States", "ExecutionsFailed", "StateMachineArn"),
+}
 # The CDK's provider framework throws in these two until what it waits for is done: an error of theirs is no error.
 # Its state machine tries them again, and fails when they fail in the end.
 _WAITING = ("framework-isComplete", "framework-onTimeout")
@@ -79,20 +84,16 @@ def _errors(stage: Construct) -> dict[str, list[cloudwatch.Metric]]:
         if not isinstance(stack, Stack):
             continue
         for each in stack.node.find_all():
-            if not isinstance(each, CfnResource) or _waits(each):
+            if not isinstance(each, CfnResource) or (kind := each.cfn_resource_type) not in _ERRORS:
                 continue
-            if each.cfn_resource_type == "AWS::Lambda::Function":
-                metric = _errors_of("AWS/Lambda", "Errors", "FunctionName", each.ref)
-            elif each.cfn_resource_type == "AWS::StepFunctions::StateMachine":
-                metric = _errors_of("AWS/States", "ExecutionsFailed", "StateMachineArn", each.ref)
-            else:
-                continue
-            place = each.node.path.removeprefix(f"{stack.node.path}/").split("/")[0]
-            found.setdefault(f"{stack.node.id}{_CDKS_OWN.get(place, place)}", []).append(metric)
+            place, *parts = each.node.path.removeprefix(f"{stack.node.path}/").split("/")
+            if not {place, *parts} & {*_WAITING}:
+                found.setdefault(f"{stack.node.id}{_CDKS_OWN.get(place, place)}", []).append(_errors_of(kind, each.ref))
     return found
 
 
-def _errors_of(namespace: str, name: str, dimension: str, value: str) -> cloudwatch.Metric:
+def _errors_of(kind: str, value: str) -> cloudwatch.Metric:
+    namespace, name, dimension = _ERRORS[kind]
     return cloudwatch.Metric(
         namespace=namespace,
         metric_name=name,
@@ -100,7 +101,3 @@ def _errors_of(namespace: str, name: str, dimension: str, value: str) -> cloudwa
         statistic="Sum",
         period=FIVE_MINUTES,
     )
-
-
-def _waits(resource: CfnResource) -> bool:
-    return any(part in _WAITING for part in resource.node.path.split("/"))
