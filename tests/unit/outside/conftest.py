@@ -7,7 +7,14 @@ import httpx
 import openai
 import pytest
 
+from local.outside.credentials import Credentials
 from local.outside.world import OutsideWorld
+
+
+@pytest.fixture(scope="session")
+def credentials() -> Credentials:
+    """For worlds that a test has for itself: to make their keys takes longer than most of these tests."""
+    return Credentials.generate()
 
 
 @pytest.fixture(scope="module")

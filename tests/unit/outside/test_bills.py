@@ -15,6 +15,7 @@ from usage.figures import Period
 from usage.litellm import Usage as Counted
 
 from local.outside import bills, price_list
+from local.outside.credentials import Credentials
 from local.outside.records import Call, Fault, Usage
 from local.outside.world import OutsideWorld
 from tests.clock import for_this_thread
@@ -58,10 +59,10 @@ EXPECTED = 40_000 * 4e-6 + 40_000 * 4e-7 + 15_000 * 5e-6 + 5_000 * 8e-6 + 3_000 
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutsideWorld]:
+def world(tmp_path: Path, credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutsideWorld]:
     monkeypatch.setattr(bills, "_prices", lambda: PRICES)
     for_this_thread(monkeypatch, sleep=lambda seconds: None)
-    with OutsideWorld(tmp_path) as running:
+    with OutsideWorld(tmp_path, credentials=credentials) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
             monkeypatch.delenv(name.lower(), raising=False)

@@ -14,6 +14,7 @@ from usage.errors import RefusedError, UnavailableError
 from usage.figures import Period
 
 from local.outside import bills
+from local.outside.credentials import Credentials
 from local.outside.records import Call, Fault, Usage
 from local.outside.reports import AT_ONCE
 from local.outside.world import OutsideWorld
@@ -46,10 +47,10 @@ SEPTEMBER = "1788220800"  # 2026-09-01T00:00:00Z
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutsideWorld]:
+def world(tmp_path: Path, credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutsideWorld]:
     monkeypatch.setattr(bills, "_prices", lambda: PRICES)
     for_this_thread(monkeypatch, sleep=lambda seconds: None)
-    with OutsideWorld(tmp_path) as running:
+    with OutsideWorld(tmp_path, credentials=credentials) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
             monkeypatch.delenv(name.lower(), raising=False)

@@ -120,8 +120,8 @@ class App:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[OutsideWorld]:
-    with OutsideWorld(tmp_path) as world:
+def world(tmp_path: Path, credentials: Credentials) -> Iterator[OutsideWorld]:
+    with OutsideWorld(tmp_path, credentials=credentials) as world:
         yield world
 
 
