@@ -5,13 +5,15 @@ Renovate's own checks of its file (`renovate-config-validator`) are not installe
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from itertools import chain
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -206,3 +208,28 @@ def test_npms_lock_is_of_what_is_asked_for(folder: str) -> None:
     assert {*root} & {"dependencies", "devDependencies"}
     for key in ("dependencies", "devDependencies", "optionalDependencies"):
         assert root.get(key) == package.get(key)
+
+
+def _imported_of_the_cdk() -> Iterator[str]:
+    """The CDK's modules that own files import."""
+    (place,) = find_spec("aws_cdk").submodule_search_locations  # type: ignore[union-attr, misc]  # it is installed
+    for name in own_files(CHECKOUT):
+        file = CHECKOUT / name
+        if file.suffix != ".py" or "aws_cdk" not in (text := file.read_text("utf-8")):
+            continue
+        for each in ast.walk(ast.parse(text)):
+            if isinstance(each, ast.Import):
+                yield from (alias.name for alias in each.names if alias.name.partition(".")[0] == "aws_cdk")
+            elif isinstance(each, ast.ImportFrom) and each.module == "aws_cdk":
+                yield from (f"aws_cdk.{alias.name}" for alias in each.names if Path(place, alias.name).is_dir())
+            elif isinstance(each, ast.ImportFrom) and (each.module or "").startswith("aws_cdk."):
+                yield str(each.module)
+
+
+def test_of_the_cdks_modules_those_that_are_imported_have_types() -> None:
+    """Each other one is Any for mypy: whoever imports another service adds it to `tool.mypy.overrides`."""
+    overrides = PROJECT["tool"]["mypy"]["overrides"]
+    (followed,) = (entry["module"] for entry in overrides if entry["follow_imports"] == "silent")
+    imported = {*_imported_of_the_cdk()}
+    assert {"aws_cdk", "aws_cdk.aws_ecs", "aws_cdk.assertions"} < imported
+    assert imported <= {*followed}
