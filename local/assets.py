@@ -39,7 +39,8 @@ def share(assembly: Path, zipped: Path = ZIPPED) -> None:
         if cache.is_symlink():
             continue
         shutil.rmtree(cache, ignore_errors=True)  # of an assembly of before
-        cache.symlink_to(zipped)
+        with contextlib.suppress(FileExistsError):  # another process deploys the same assembly
+            cache.symlink_to(zipped)
     oldest = time.time() - UNUSED_DAYS * 24 * 3600
     for each in zipped.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another process is at it too

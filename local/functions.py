@@ -7,7 +7,7 @@ CloudWatch Logs.
 ministack unzips a package for each of a function's processes (core/lambda_runtime.py, Worker), puts the folder first on
 the path and runs it with its own Python, the .venv's, whatever the function's runtime and architecture are. Packages
 compiled for Lambda's Python on ARM64 cannot be imported so, while the .venv has the same versions of them for this
-machine: lambda/*/requirements.txt are locked within requirements.txt. So has it the others, of ten thousand files,
+machine: lambda/*/requirements.txt are locked within requirements.txt. It has the others too, of ten thousand files,
 which each process would unzip and compile anew.
 """
 
@@ -83,7 +83,7 @@ def without_installed(package: bytes) -> bytes:
 
 def _is_here(wheel: str) -> bool:
     """Whether the package of this `….dist-info/WHEEL` is installed here, in its version."""
-    name, version = wheel.removesuffix(".dist-info/WHEEL").split("-")
+    name, _, version = wheel.removesuffix(".dist-info/WHEEL").rpartition("-")
     try:
         return metadata.version(name) == version
     except metadata.PackageNotFoundError:

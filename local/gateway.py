@@ -299,7 +299,6 @@ class LocalGateway:
 
         def synth(folder: Path) -> None:
             self._cdk("synth", "--quiet", "-c", chosen, "--output", str(folder))
-            assets.share(folder)
 
         if self._assembly.is_symlink():
             self._assembly.unlink()

@@ -209,10 +209,10 @@ def _mend_resources() -> None:
         service: str, method: str, path: str, headers: Json, body: bytes, parameters: Json, region: str, account: str
     ) -> str:
         found = str(resource_of(service, method, path, headers, body, parameters, region, account))
-        if found == "*" and service == "ecr":
-            for repository in fields(service, body, parameters).get("repositoryNames", ())[:1]:  # DescribeRepositories
-                return f"arn:aws:ecr:{region}:{account}:repository/{repository}"
-        return found
+        if found != "*" or service != "ecr":
+            return found
+        names = fields(service, body, parameters).get("repositoryNames")  # DescribeRepositories
+        return f"arn:aws:ecr:{region}:{account}:repository/{names[0]}" if names else found
 
     actions.extract_iam_action, actions.extract_resource_arn = extract_iam_action, extract_resource_arn
 

@@ -211,19 +211,21 @@ def test_npms_lock_is_of_what_is_asked_for(folder: str) -> None:
 
 
 def _imported_of_the_cdk() -> Iterator[str]:
-    """The CDK's modules that own files import."""
+    """The CDK's modules that own files import, each of which is a package."""
     (place,) = find_spec("aws_cdk").submodule_search_locations  # type: ignore[union-attr, misc]  # it is installed
-    for name in own_files(CHECKOUT):
-        file = CHECKOUT / name
-        if file.suffix != ".py" or "aws_cdk" not in (text := file.read_text("utf-8")):
+    for file in (CHECKOUT / name for name in own_files(CHECKOUT) if name.endswith(".py")):
+        if "aws_cdk" not in (text := file.read_text("utf-8")):
             continue
-        for each in ast.walk(ast.parse(text)):
-            if isinstance(each, ast.Import):
-                yield from (alias.name for alias in each.names if alias.name.partition(".")[0] == "aws_cdk")
-            elif isinstance(each, ast.ImportFrom) and each.module == "aws_cdk":
-                yield from (f"aws_cdk.{alias.name}" for alias in each.names if Path(place, alias.name).is_dir())
-            elif isinstance(each, ast.ImportFrom) and (each.module or "").startswith("aws_cdk."):
-                yield str(each.module)
+        for node in ast.walk(ast.parse(text)):
+            names: list[str] = []
+            match node:
+                case ast.Import(names=aliases):
+                    names = [alias.name for alias in aliases]
+                case ast.ImportFrom(module=str(origin), names=aliases):
+                    names = [origin, *(f"{origin}.{alias.name}" for alias in aliases)]
+            for top, *below in (name.split(".") for name in names):
+                if top == "aws_cdk" and Path(place, *below).is_dir():
+                    yield ".".join((top, *below))
 
 
 def test_of_the_cdks_modules_those_that_are_imported_have_types() -> None:

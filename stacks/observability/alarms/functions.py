@@ -49,7 +49,7 @@ _ERRORS = {
 }
 # The CDK's provider framework throws in these two until what it waits for is done: an error of theirs is no error.
 # Its state machine tries them again, and fails when they fail in the end.
-_WAITING = ("framework-isComplete", "framework-onTimeout")
+_WAITING = frozenset({"framework-isComplete", "framework-onTimeout"})
 _CDKS_OWN = {"Custom::VpcRestrictDefaultSGCustomResourceProvider": "DefaultSecurityGroup"}
 
 
@@ -87,7 +87,7 @@ def _errors(stage: Construct) -> dict[str, list[cloudwatch.Metric]]:
             if not isinstance(each, CfnResource) or (kind := each.cfn_resource_type) not in _ERRORS:
                 continue
             place, *parts = each.node.path.removeprefix(f"{stack.node.path}/").split("/")
-            if not {place, *parts} & {*_WAITING}:
+            if _WAITING.isdisjoint((place, *parts)):
                 found.setdefault(f"{stack.node.id}{_CDKS_OWN.get(place, place)}", []).append(_errors_of(kind, each.ref))
     return found
 

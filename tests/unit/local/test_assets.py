@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from local import assets
 from local.assets import UNUSED_DAYS, share
 
 OLD = 1_000_000_000  # s since the epoch, long ago
@@ -58,3 +60,13 @@ def test_what_nobody_uses_goes(tmp_path: Path, zipped: Path, asset: str, stays: 
 def test_nothing_of_it_is_there_on_a_new_machine(tmp_path: Path) -> None:
     share(assembly(tmp_path / "one", "0a1b"), tmp_path / "cache" / "zipped")
     assert list((tmp_path / "cache" / "zipped").iterdir()) == []
+
+
+def test_another_process_that_is_at_the_same_assembly(
+    tmp_path: Path, zipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may put its link there between the look and ours."""
+    own = assembly(tmp_path / "one", "0a1b")
+    monkeypatch.setattr(assets, "shutil", SimpleNamespace(rmtree=lambda cache, **_: cache.symlink_to(zipped)))
+    share(own, zipped)
+    assert (own / "assembly-dev" / ".cache").resolve() == zipped.resolve()

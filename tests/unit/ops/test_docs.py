@@ -202,8 +202,8 @@ def test_a_readme_is_short(document: str) -> None:
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if name.startswith("docs/")])
 def test_every_page_is_led_to(document: str) -> None:
     """From another page than its twin."""
-    own = {document, TWINS.get(document)}
-    assert any((CHECKOUT / document).resolve() in led_to(name) for name in DOCUMENTS if name not in own)
+    own, page = {document, TWINS.get(document)}, (CHECKOUT / document).resolve()
+    assert any(page in led_to(name) for name in DOCUMENTS if name not in own)
 
 
 @pytest.mark.parametrize("document", DECISIONS)
