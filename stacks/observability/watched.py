@@ -9,6 +9,7 @@ and nothing is kept from being replaced or removed. docs/decisions/0035-watched-
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from aws_cdk import CfnParameter, Reference, Stack, Token, Tokenization
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -25,59 +26,97 @@ LOOKED_UP = "AWS::SSM::Parameter::Value<String>"
 FOLDER = "watched"  # below the environment's place in Parameter Store
 
 
+@dataclass
+class _Producer:
+    """A stack whose values are watched, and the parameters that it writes, which are all in `scope`."""
+
+    stack: Stack
+    id: str
+    path: str
+    scope: Construct | None = None
+    written: list[ssm.StringParameter] = field(default_factory=list)
+
+    def place_of(self, construct: IConstruct) -> Iterator[str]:
+        """The construct's place in the stack, as a logical id has it."""
+        for part in construct.node.path.removeprefix(f"{self.path}/").split("/"):
+            if part not in ("Default", "Resource"):
+                yield re.sub(r"[^A-Za-z0-9_.-]+", "-", part)
+
+
 class Watched:
-    """Hands out values of other stacks for use in `stack`, which is then deployed after those."""
+    """Hands out values of other stacks for use in `stack`, which is then deployed after those.
+
+    Nothing is asked twice of the CDK, whose every answer comes from another process.
+    """
 
     def __init__(self, stack: Stack, *, environment: Environment) -> None:
         self._stack = stack
+        self._stack_name = stack.stack_name
         self._environment = environment
         self._imported = Construct(stack, "Watched")
         self._values: dict[str, str] = {}  # what is used here, by what it is in its own stack
         self._read: dict[str, str] = {}  # the same, by the name in Parameter Store
         self._log_groups: dict[str, logs.ILogGroup] = {}
-        # By the stack's path: where its parameters are in it, and which there are.
-        self._written: dict[str, tuple[Construct, list[ssm.StringParameter]]] = {}
+        self._producers: dict[Stack, _Producer] = {}
 
     def value(self, value: str) -> str:
         """A reference to another stack's resource as one that `stack` may use; any other text as it is."""
-        if not Token.is_unresolved(value) or value in self._values:
-            return self._values.get(value, value)
-        token = Tokenization.reverse_string(value).first_token
-        if not isinstance(token, Reference) or Stack.of(token.target) == self._stack:
+        if value not in self._values:
+            self._values[value] = self._used_here(value)
+        return self._values[value]
+
+    def _used_here(self, value: str) -> str:
+        if not Token.is_unresolved(value):
             return value
-        return self.publish(token.target, "" if token.display_name == "Ref" else token.display_name, value)
+        token = Tokenization.reverse_string(value).first_token
+        if not isinstance(token, Reference):
+            return value
+        target = token.target
+        producer = self._producer_of(target)
+        if producer.stack == self._stack:
+            return value
+        attribute = token.display_name
+        return self._published(producer, target, "" if attribute == "Ref" else attribute, value)
 
     def publish(self, construct: IConstruct, attribute: str, value: str) -> str:
         """Have another stack write what is of a construct in it, and return it for use in `stack`.
 
         `value` does so for a plain reference. What is none, as a part of one, is published first; `value` has it then.
         """
-        producer = Stack.of(construct)
-        parts = [*_path(construct, producer), *([attribute] if attribute else [])]
-        name = self._environment.parameter("/".join((FOLDER, producer.node.id.lower(), *parts)))
+        self._values[value] = self._published(self._producer_of(construct), construct, attribute, value)
+        return self._values[value]
+
+    def _published(self, producer: _Producer, construct: IConstruct, attribute: str, value: str) -> str:
+        parts = [*producer.place_of(construct), *([attribute] if attribute else [])]
+        name = self._environment.parameter("/".join((FOLDER, producer.id.lower(), *parts)))
         if name not in self._read:  # the CDK has more than one text for the same reference
             self._write(producer, _id(*parts), name, value)
             self._read[name] = CfnParameter(
-                self._stack, _id("Watched", producer.node.id, *parts), type=LOOKED_UP, default=name
+                self._stack, _id("Watched", producer.id, *parts), type=LOOKED_UP, default=name
             ).value_as_string
-        self._values[value] = self._read[name]
-        return self._values[value]
+        return self._read[name]
 
-    def _write(self, producer: Stack, construct_id: str, name: str, value: str) -> None:
-        self._stack.add_stack_dependency(producer)
-        if producer.node.path not in self._written:
-            self._written[producer.node.path] = (Construct(producer, "Watched"), [])
-        scope, written = self._written[producer.node.path]
+    def _producer_of(self, construct: IConstruct) -> _Producer:
+        stack = Stack.of(construct)
+        if stack not in self._producers:
+            node = stack.node
+            self._producers[stack] = _Producer(stack, node.id, node.path)
+        return self._producers[stack]
+
+    def _write(self, producer: _Producer, construct_id: str, name: str, value: str) -> None:
+        if producer.scope is None:
+            self._stack.add_stack_dependency(producer.stack)
+            producer.scope = Construct(producer.stack, "Watched")
         parameter = ssm.StringParameter(
-            scope,
+            producer.scope,
             construct_id,
             parameter_name=name,
             string_value=value,
-            description=f"What {self._stack.stack_name} watches",
+            description=f"What {self._stack_name} watches",
         )
-        if len(written) >= AT_ONCE:
-            parameter.node.add_dependency(written[-AT_ONCE])
-        written.append(parameter)
+        if len(producer.written) >= AT_ONCE:
+            parameter.node.add_dependency(producer.written[-AT_ONCE])
+        producer.written.append(parameter)
 
     def metric(self, metric: cloudwatch.IMetric) -> cloudwatch.IMetric:
         """The metric, or the formula of metrics, with dimensions that `stack` may use."""
@@ -88,29 +127,19 @@ class Watched:
                 label=metric.label,
                 period=metric.period,
             )
-        if isinstance(metric, cloudwatch.Metric) and metric.dimensions:
-            return metric.with_(
-                dimensions_map={name: self.value(str(each)) for name, each in metric.dimensions.items()}
-            )
+        if isinstance(metric, cloudwatch.Metric) and (dimensions := metric.dimensions):
+            return metric.with_(dimensions_map={name: self.value(str(each)) for name, each in dimensions.items()})
         return metric
 
     def log_group(self, log_group: logs.ILogGroup) -> logs.ILogGroup:
         """The log group by a name that `stack` may use."""
-        found = self._log_groups.get(log_group.node.path)
-        if found is None:
-            producer = Stack.of(log_group)
-            construct_id = _id(producer.node.id, *_path(log_group, producer))
+        path = log_group.node.path
+        if path not in self._log_groups:
+            producer = self._producer_of(log_group)
+            construct_id = _id(producer.id, *producer.place_of(log_group))
             name = self.value(log_group.log_group_name)
-            found = logs.LogGroup.from_log_group_name(self._imported, construct_id, name)
-            self._log_groups[log_group.node.path] = found
-        return found
-
-
-def _path(construct: IConstruct, stack: Stack) -> Iterator[str]:
-    """The construct's place in its stack, as a logical id has it."""
-    for part in construct.node.path.removeprefix(f"{stack.node.path}/").split("/"):
-        if part not in ("Default", "Resource"):
-            yield re.sub(r"[^A-Za-z0-9_.-]+", "-", part)
+            self._log_groups[path] = logs.LogGroup.from_log_group_name(self._imported, construct_id, name)
+        return self._log_groups[path]
 
 
 def _id(*parts: str) -> str:

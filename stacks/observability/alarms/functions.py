@@ -2,6 +2,8 @@
 
 from aws_cdk import CfnResource, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.observability.alarms.making import FIVE_MINUTES, TWICE_OF_THREE, Alarms, together
@@ -83,12 +85,17 @@ def _errors(stage: Construct) -> dict[str, list[cloudwatch.Metric]]:
     for stack in stage.node.children:
         if not isinstance(stack, Stack):
             continue
-        for each in stack.node.find_all():
-            if not isinstance(each, CfnResource) or (kind := each.cfn_resource_type) not in _ERRORS:
+        node = stack.node
+        stack_id, path = node.id, node.path
+        for each in node.find_all():
+            # What a resource is, its class says: of the CDK's plain ones alone, its other process is asked.
+            if not isinstance(each, lambda_.CfnFunction | sfn.CfnStateMachine) and type(each) is not CfnResource:
                 continue
-            place, *parts = each.node.path.removeprefix(f"{stack.node.path}/").split("/")
+            if (kind := each.cfn_resource_type) not in _ERRORS:
+                continue
+            place, *parts = each.node.path.removeprefix(f"{path}/").split("/")
             if _WAITING.isdisjoint((place, *parts)):
-                found.setdefault(f"{stack.node.id}{_CDKS_OWN.get(place, place)}", []).append(_errors_of(kind, each.ref))
+                found.setdefault(f"{stack_id}{_CDKS_OWN.get(place, place)}", []).append(_errors_of(kind, each.ref))
     return found
 
 
