@@ -1,7 +1,10 @@
 # Everything is set up inside the checkout: .venv and .tools (Python), node_modules (the CDK CLI). Python is all it needs.
 ENV ?= dev
-# The machine's, not .venv's own: that has no pip, and is made anew when the dependencies have changed.
-PYTHON ?= $(shell PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))" command -v python3)
+# Not .venv's own, which has no pip, and is made anew when the dependencies have changed. The system's, if it will do:
+# distributions compile it with optimizations, which pyenv does not by default, and all that follows waits for it.
+WILL_DO := import sys, pip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell /usr/bin/python3 -c '$(WILL_DO)' 2>/dev/null && echo /usr/bin/python3 || \
+	PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))" command -v python3)
 WORKERS ?= auto
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
@@ -194,7 +197,7 @@ clean: ## Remove what the commands made, but not the database of `make up`
 
 $(UV): requirements.txt
 	@echo "setup: uv"
-	@$(PYTHON) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@$(PYTHON) -c '$(WILL_DO)' 2>/dev/null || { \
 		echo "setup: Python 3.11 or later with pip is needed, and '$(PYTHON)' is none: make PYTHON=python3.13 takes another" >&2; \
 		exit 1; \
 	}
