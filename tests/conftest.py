@@ -33,7 +33,7 @@ os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(CHECKOUT / ".cache"
 RUNNING = ("tests/e2e/", "tests/company/e2e/")  # these files' tests share the running gateway of a process
 # These have gateways of their own, and take longest of all.
 PROMOTION, ADOPTION = ALONE = ("tests/others/test_promotion.py", "tests/others/test_adoption.py")
-WITH_GATEWAYS = {"tests", "tests/e2e", "tests/others"}
+WAITING = {"tests", "tests/e2e", "tests/others", "tests/unit"}  # much of the time: for gateways, or for parts of them
 MEMORY = 4 * 1024**3  # bytes for a process that may run a whole gateway and a browser
 
 
@@ -149,9 +149,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(wrapper=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
-    """One process more than xdist's own number (`-n auto`) where gateways are run, since those mostly wait."""
+    """One process more than xdist's own number (`-n auto`) where some of them wait."""
     number = yield
-    return processes(number, psutil.virtual_memory().total) if WITH_GATEWAYS & {*config.args} else number
+    return processes(number, psutil.virtual_memory().total) if WAITING & {*config.args} else number
 
 
 def processes(number: int, memory: int) -> int:

