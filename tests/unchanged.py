@@ -60,11 +60,14 @@ KEYS: Final = ("ops/remembered.py", "text_of")
 
 # Of these programs it is known what they read of the checkout, beside the files that their command names and what those
 # import, and beside what is `HASHED`.
+SYNTHESIS: Final = (  # `PRODUCT` in ops/remembered.py, and the company
+    *("app.py", "cdk.json", "container/", "package.json", "requirements.txt", "stacks/"),
+    *("company/", "tests/companies/"),
+)
 PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
-    "app.py": (  # a synthesis in a process of its own: `PRODUCT` in ops/remembered.py, and the company
-        *("app.py", "cdk.json", "container/", "package.json", "requirements.txt", "stacks/"),
-        *("company/", "tests/companies/"),
-    ),
+    "app.py": SYNTHESIS,
+    "cdk": SYNTHESIS,
+    "local.emulator": ("local/", "stacks/", "lambda/", "container/"),
     "cfn-lint": (),  # templates that are in no checkout
     "jsii-runtime.js": ("container/", "cdk.json", "package.json"),  # the assets of a synthesis
     "ops/diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input

@@ -187,6 +187,12 @@ NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lam
         ("subprocess.Popen", ("node", ["node", "/x/ops/diff.mjs"]), {"ops/diff.mjs"}),
         ("subprocess.Popen", ("python", ["python", "/x/app.py"]), {"container/Dockerfile"}),
         ("subprocess.Popen", ("cfn-lint", ["/x/cfn-lint", "--", "/x/a.template.json"]), set()),
+        ("subprocess.Popen", ("node", ["/x/node", "/x/cdk", "synth"]), {"container/Dockerfile"}),
+        (
+            "subprocess.Popen",
+            ("python", ["/x/.venv/bin/python", "-m", "local.emulator", "--port", "1"]),
+            {"lambda/a/b.py", "container/Dockerfile"},
+        ),
         ("subprocess.Popen", ("git", ["git", "merge-file", "own", "base", "new"]), set()),
         ("subprocess.Popen", ("git", ["git", "ls-files"]), set()),
         ("subprocess.Popen", ("git", ["git", "grep", "x"]), NAMES),
