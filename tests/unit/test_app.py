@@ -30,15 +30,19 @@ Refusal = Callable[..., str]
 
 
 @pytest.fixture
-def refusal(monkeypatch: pytest.MonkeyPatch, own: Path) -> Refusal:
+def refusal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], own: Path) -> Refusal:
     """What `app.py` ends with, here and not in a process of its own, which takes seconds until it reads a setting."""
 
     def refused(environments: str = "dev", **context: str) -> str:
-        of_cli = functools.partial(cdk.App, context={"environments": environments, **context})
+        outdir = own.with_name("cdk.out")
+        given = {"environments": environments, **context}
+        of_cli = functools.partial(cdk.App, context=given, outdir=str(outdir))
         monkeypatch.setattr(app, "company", lambda: load(own))
         monkeypatch.setattr(cdk, "App", of_cli)
         with pytest.raises(SystemExit) as end:
             app.main()
+        assert capfd.readouterr().out == ""
+        assert not (outdir / "manifest.json").exists()
         return str(end.value.code)
 
     return refused

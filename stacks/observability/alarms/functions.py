@@ -49,6 +49,8 @@ _ERRORS = {
     "AWS::Lambda::Function": ("AWS/Lambda", "Errors", "FunctionName"),
     "AWS::StepFunctions::StateMachine": ("AWS/States", "ExecutionsFailed", "StateMachineArn"),
 }
+# Which resources may be of these types, by their class: of the CDK's plain ones alone, its other process is asked more.
+_OF_THESE = (lambda_.CfnFunction, sfn.CfnStateMachine)
 # The CDK's provider framework throws in these two until what it waits for is done: an error of theirs is no error.
 # Its state machine tries them again, and fails when they fail in the end.
 _WAITING = frozenset({"framework-isComplete", "framework-onTimeout"})
@@ -88,8 +90,7 @@ def _errors(stage: Construct) -> dict[str, list[cloudwatch.Metric]]:
         node = stack.node
         stack_id, path = node.id, node.path
         for each in node.find_all():
-            # What a resource is, its class says: of the CDK's plain ones alone, its other process is asked.
-            if not isinstance(each, lambda_.CfnFunction | sfn.CfnStateMachine) and type(each) is not CfnResource:
+            if not isinstance(each, _OF_THESE) and type(each) is not CfnResource:
                 continue
             if (kind := each.cfn_resource_type) not in _ERRORS:
                 continue
