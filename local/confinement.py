@@ -110,7 +110,7 @@ def possible() -> bool:
     """Whether this machine permits it: root on Linux, with setpriv (util-linux) and mounts of its own."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return False
-    attempt = Confinement(user="nonroot", writable=())._command(["true"])
+    attempt = Confinement(user="nonroot", writable=())._command([shutil.which("true") or "/bin/true"])
     try:
         return subprocess.run(attempt, capture_output=True, timeout=60, check=False).returncode == 0  # noqa: S603 - ours
     except (OSError, subprocess.TimeoutExpired):

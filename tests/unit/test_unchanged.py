@@ -1,5 +1,6 @@
 """tests/unchanged.py: a file of tests is left out if it passed with all that it depends on, and only then."""
 
+import functools
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from ops import remembered
 from ops.remembered import PRODUCT
 from stacks import CHECKOUT
-from tests.unchanged import EVERYBODY, HASHED, PROGRAMS, Reads, imports
+from tests.unchanged import EVERYBODY, HASHED, PROGRAMS, SNAPSHOTS, Reads, imports, inputs
 
 READER = '''"""Reads once for all who ask."""
 
@@ -33,6 +34,19 @@ ASKS = """from ops.reader import text
 def test() -> None:
     assert "right" in text()
 """
+BEGINS = """import subprocess
+from threading import Thread
+
+
+def run() -> None:
+    subprocess.run(["true"])
+
+
+def begin() -> None:
+    thread = Thread(target=run)
+    thread.start()
+    thread.join()
+"""
 FILES = {
     ".gitignore": ".cache/\n__pycache__/\n.pytest_cache/\n",
     "docs/a.md": "right",
@@ -42,7 +56,7 @@ FILES = {
     "tests/unit/__init__.py": "",
     "tests/unit/test_a.py": ASKS,
     "tests/unit/test_b.py": ASKS,
-    "tests/unit/test_alone.py": "def test() -> None:\n    assert True\n",
+    "tests/unit/test_alone.py": "class TestAlone:\n    def test(self) -> None:\n        assert True\n",
     "tests/unit/test_starts.py": "import subprocess\n\n\ndef test() -> None:\n    subprocess.run(['true'])\n",
     "tests/unit/test_skips.py": "import pytest\n\n\ndef test() -> None:\n    pytest.skip('no such program here')\n",
 }
@@ -123,6 +137,16 @@ def test_who_reads_all_by_a_module_that_runs_the_tests_too_reads_it_alone(checko
     assert checkout.ran(*CHANGED) == "copies skips starts"
 
 
+def test_who_has_a_thread_start_an_unknown_program_depends_on_all_and_no_other_does(checkout: Checkout) -> None:
+    checkout.write("ops/begins.py", BEGINS)
+    for name, does in {"begins": "begin()", "begins_not": "assert begin"}.items():
+        test = f"from ops.begins import begin\n\n\ndef test() -> None:\n    {does}\n"
+        checkout.write(f"tests/unit/test_{name}.py", test)
+    assert checkout.ran(*CHANGED) == "a alone b begins begins_not skips starts"
+    checkout.write("docs/b.md", "changed")
+    assert checkout.ran(*CHANGED) == "begins skips starts"
+
+
 def test_several_processes_tell_what_they_have_read(checkout: Checkout) -> None:
     (checkout.folder / "tests/unit/test_skips.py").unlink()
     together = ("--changed", "-n2", "--dist", "loadfile", "tests/unit")
@@ -162,6 +186,9 @@ def heard(checkout: Path, names: frozenset[str], event: str, *arguments: object,
     """What is noted when a function of this file causes an event."""
     reads, known = Reads(checkout, names), dict[str, object]()
     file = by if by.startswith("<") else checkout / by
+    if by in names:
+        (checkout / "ops").mkdir(exist_ok=True)
+        (checkout / by).touch()
     exec(compile("def cause(hear, event, arguments): hear(event, arguments)", file, "exec"), known)  # noqa: S102
     known["cause"](reads.hear, event, arguments)  # type: ignore[operator]
     return reads
@@ -183,7 +210,7 @@ NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lam
         ("subprocess.Popen", ("sh", ["sh", "-c", "true"], None, None), NAMES),
         ("subprocess.Popen", ("node", "node x", None, None), NAMES),
         ("os.fork", (), NAMES),
-        ("subprocess.Popen", ("node", ["node", "/x/jsii-runtime.js"]), {"container/Dockerfile"}),
+        ("subprocess.Popen", ("node", ["node", "/x/jsii-runtime.js"]), set()),
         ("subprocess.Popen", ("node", ["node", "/x/ops/diff.mjs"]), {"ops/diff.mjs"}),
         ("subprocess.Popen", ("python", ["python", "/x/app.py"]), {"container/Dockerfile"}),
         ("subprocess.Popen", ("cfn-lint", ["/x/cfn-lint", "--", "/x/a.template.json"]), set()),
@@ -196,6 +223,7 @@ NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lam
         ("subprocess.Popen", ("uv", ["/x/uv", "pip", "install", "--requirements", "docs/a.md"]), {"docs/a.md"}),
         ("subprocess.Popen", ("git", ["git", "merge-file", "own", "base", "new"]), set()),
         ("subprocess.Popen", ("git", ["git", "ls-files"]), set()),
+        ("subprocess.Popen", ("setpriv", ["/usr/bin/setpriv", "--reuid=1", "/usr/bin/true"]), set()),
         ("subprocess.Popen", ("git", ["git", "grep", "x"]), NAMES),
         ("subprocess.Popen", ("x", ["/x/.venv/bin/ruff", "ops/two.py"]), {"ops/two.py"}),
         (
@@ -217,13 +245,14 @@ def test_what_is_read(
 
 def test_a_synthesis_reads_what_its_digest_is_of() -> None:
     files = {name if (CHECKOUT / name).is_file() else f"{name}/" for name in PRODUCT}
-    assert {*PROGRAMS["app.py"]} == {*files, "company/", "tests/companies/"} - {HASHED}
+    looked_into = {"container/Dockerfile"}  # of what is hashed
+    assert {*PROGRAMS["app.py"]} == {*files, *looked_into, "company/", "tests/companies/"} - {*HASHED}
 
 
 def test_what_is_hashed_is_read_by_who_looks_into_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """`text_of` makes the key of a synthesis; what the templates have of it is the hash of a package."""
     names = frozenset({"lambda/usage/handler.py", "stacks/usage.py", "ops/remembered.py"})
-    reads = Reads(CHECKOUT, names)
+    reads = Reads(CHECKOUT, names | {"tests/unit/test_unchanged.py"})
 
     def read(file: Path) -> bytes:
         reads.hear("open", (file, "r", 0))
@@ -237,6 +266,39 @@ def test_what_is_hashed_is_read_by_who_looks_into_it_alone(monkeypatch: pytest.M
     assert reads.by["tests/unit/test_unchanged.py"] >= {"lambda/usage/handler.py"}
 
 
+def test_an_unknown_program_is_the_tests_that_has_it_started_and_of_what_keeps_its_words(tmp_path: Path) -> None:
+    """Who else imports the module that starts it depends on nothing of it."""
+    names = NAMES | {"tests/unit/test_x.py", "tests/conftest.py"}
+    sources = {
+        "ops/one.py": "def starts(reads):\n    reads.hear('os.fork', ())\ndef does(reads):\n    starts(reads)\n",
+        "ops/two.py": "@functools.cache\ndef keeps(reads):\n    starts(reads)\n",
+        "tests/unit/test_x.py": "def test(reads, through):\n    through(reads)\n",
+    }
+    known: dict[str, Any] = {"functools": functools}
+    for name, source in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(source)
+        exec(compile(source, tmp_path / name, "exec"), known)  # noqa: S102
+    reads = Reads(tmp_path, names)
+    known["test"](reads, known["does"])
+    assert reads.by == {"tests/unit/test_x.py": names}
+    reads = Reads(tmp_path, names)
+    known["test"](reads, known["keeps"])
+    assert reads.by == {"tests/unit/test_x.py": names, "ops/two.py": names}
+
+
+def test_what_is_recorded_has_the_hash_of_an_image(tmp_path: Path) -> None:
+    """Of no package: `ASSET_KEY` of tests/company/test_snapshots.py."""
+    others = "tests/company/test_rules.py"
+    (tmp_path / "tests" / "company").mkdir(parents=True)
+    for file in (SNAPSHOTS, others):
+        (tmp_path / file).touch()
+    names = NAMES | {SNAPSHOTS, others}
+    assert inputs(tmp_path, SNAPSHOTS, names, {}) == {SNAPSHOTS, "container/Dockerfile"}
+    assert inputs(tmp_path, others, names, {}) == {others}
+    assert (CHECKOUT / SNAPSHOTS).is_file()
+
+
 def test_a_working_folder_that_is_gone_is_nothing_to_read_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
@@ -248,17 +310,17 @@ def test_a_thread_reads_for_who_began_it(tmp_path: Path, monkeypatch: pytest.Mon
     """Whatever runs in it, and in those that it begins."""
     monkeypatch.chdir(tmp_path)
     reads, known = Reads(tmp_path, NAMES), dict[str, Any]()
-    source = "def begin(hear, thread): hear('_thread.start_new_thread', (thread._bootstrap, (), {}, 1))"
+    source = "def begin(reads, thread): reads.begin(thread)"
     exec(compile(source, tmp_path / "ops" / "two.py", "exec"), known)  # noqa: S102
     inner = Thread(target=reads.hear, args=("open", ("docs/a.md", "r", 0)))
 
     def outer() -> None:
-        reads.hear("_thread.start_new_thread", (inner._bootstrap, (), {}, 1))  # type: ignore[attr-defined]
+        reads.begin(inner)
         inner.start()
         inner.join()
 
     thread = Thread(target=outer)
-    known["begin"](reads.hear, thread)
+    known["begin"](reads, thread)
     thread.start()
     thread.join()
     assert reads.by == {"ops/two.py": {"docs/a.md"}}
@@ -272,5 +334,7 @@ def test_what_nobody_of_the_checkout_reads_is_for_all(tmp_path: Path) -> None:
     reads.running = "ops/two.py"
     reads.hear("open", (str(tmp_path / "docs" / "a.md"), "r", 0))
     assert reads.by == {"ops/two.py": {"docs/a.md"}}  # or for the test that runs
+    reads.hear("open", (str(tmp_path / "ops" / "one.py"), "r", 0))  # where a class of tests begins
+    assert reads.by == {"ops/two.py": {"docs/a.md"}}
     here = heard(tmp_path, NAMES, "open", str(tmp_path / "docs" / "a.md"), by="<frozen importlib._bootstrap_external>")
     assert here.by == {}
