@@ -81,7 +81,7 @@ PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "local.emulator": ("local/", "stacks/", "lambda/", "container/"),
     "cfn-lint": (),  # templates that are in no checkout
     "jsii-runtime.js": ("cdk.json", "package.json"),
-    "ops/diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
+    "diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
     ".tools/litellm/bin/python": ("container/",),  # a script, with the image's modules beside it
     "uv": (),  # a package's lock, which its command names
     "ls-files": (),  # the names of all files, on which each depends anyway

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -84,9 +85,12 @@ def docker(
 
 @pytest.fixture
 def run(docker: LocalDocker) -> Run:
+    names = (f"task-app{number or ''}" for number in count())  # no two have one, as one that ends removes its folder
+
     def run(script: str, **environment: str) -> Container:
+        name = next(names)
         return docker.containers.run(
-            "image", [script], detach=True, environment=environment, name="task-app", labels={}, platform="linux/arm64"
+            "image", [script], detach=True, environment=environment, name=name, labels={}, platform="linux/arm64"
         )
 
     return run
