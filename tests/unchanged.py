@@ -99,13 +99,12 @@ class Reads:
         self.by: dict[str, set[str]] = defaultdict(set)
         self.running = ""  # the file of tests that is, for what a library does by itself
         self._begun: WeakKeyDictionary[Thread, set[tuple[str, str]]] = WeakKeyDictionary()  # by which functions
-        self._kept: dict[str, Names] = {}
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take one audit event."""
         if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             name = self._name(os.fspath(arguments[0]))
-            if name and not (name.startswith(HASHED) and self._hashes()):
+            if name and not (name.startswith(HASHED) and HASHING & self._on_stack()[0]):
                 self._note((name,))
         elif event in STARTS:
             self._note(self._read_by_program(arguments))
@@ -128,12 +127,6 @@ class Reads:
             name = f"{folder}/{file.partition('.')[0]}.py".removeprefix("/")
         return name if name in self._names else ""
 
-    def _hashes(self) -> bool:
-        return any(
-            (each.f_code.co_filename.removeprefix(self._root), each.f_code.co_name) in HASHING
-            for each, _ in walk_stack(sys._getframe())
-        )
-
     def _read_by_program(self, arguments: tuple[Any, ...]) -> Iterable[str]:
         """What a process may read, by its command if the event has that: `executable, args, cwd, env`."""
         command = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], list | tuple) else ()
@@ -150,7 +143,9 @@ class Reads:
             return  # by pytest, of what it imports, whose line it shows: what a module imports is looked for by itself
         by = {file for file, _ in functions}
         if names is self._names:  # an unknown program's: nothing of it stays for others, but what is kept
-            asking = {file for file, name in functions if file.startswith(TESTS) or name in self._keeping(file)}
+            asking = {
+                file for file, name in functions if file.startswith(TESTS) or name in _keeping(Path(self._root, file))
+            }
             by = asking or by
         for each in by or {self.running or EVERYBODY}:
             self.by[each].update(names)
@@ -167,18 +162,16 @@ class Reads:
             imported = imported or file.startswith("<frozen importlib")
         return {each for each in functions if each[0] in self._names and each[0] != HERE}, imported
 
-    def _keeping(self, file: str) -> Names:
-        """The names of a file's functions that keep what they have returned (`functools.cache` and its kind)."""
-        if file not in self._kept:
-            functions = (
-                each
-                for each in ast.walk(ast.parse(Path(self._root, file).read_bytes()))
-                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-            )
-            self._kept[file] = frozenset(
-                each.name for each in functions if any("cache" in ast.unparse(by) for by in each.decorator_list)
-            )
-        return self._kept[file]
+
+@cache
+def _keeping(file: Path) -> Names:
+    """The names of a file's functions that keep what they have returned (`functools.cache` and its kind)."""
+    functions = (
+        each
+        for each in ast.walk(ast.parse(file.read_bytes()))
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    return frozenset(each.name for each in functions if any("cache" in ast.unparse(by) for by in each.decorator_list))
 
 
 @cache
