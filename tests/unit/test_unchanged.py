@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -81,6 +82,7 @@ class Checkout:
     def ran(self, *arguments: str) -> str:
         """The files of tests that are run, by the last part of their names."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        environment |= {"PWD": str(self.folder), "OLDPWD": str(self.folder)}
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # all but ours, which take longer than these tests
         command = (
             sys.executable,
@@ -194,6 +196,22 @@ def heard(checkout: Path, names: frozenset[str], event: str, *arguments: object,
     return reads
 
 
+def in_checkout(place: Path, value: object) -> object:
+    """The same with the checkout's place for `HERE`."""
+    match value:
+        case str():
+            return value.replace("HERE", str(place))
+        case bytes():
+            return value.replace(b"HERE", os.fsencode(place))
+        case Path():
+            return Path(str(value).replace("HERE", str(place)))
+        case list():
+            return [in_checkout(place, each) for each in value]
+        case dict():
+            return {name: in_checkout(place, each) for name, each in value.items()}
+    return value
+
+
 NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lambda/a/b.py", "container/Dockerfile"})
 
 
@@ -207,32 +225,8 @@ NAMES = frozenset({"ops/one.py", "ops/two.py", "docs/a.md", "ops/diff.mjs", "lam
         ("open", ("cdk.out/manifest.json", "r", 0), set()),  # what the commands make
         ("open", ("/etc/hosts", "r", 0), set()),
         ("open", (3, "r", 0), set()),
-        ("subprocess.Popen", ("sh", ["sh", "-c", "true"], None, None), NAMES),
-        ("subprocess.Popen", ("node", "node x", None, None), NAMES),
         ("os.fork", (), NAMES),
-        ("subprocess.Popen", ("node", ["node", "/x/jsii-runtime.js"]), set()),
-        ("subprocess.Popen", ("node", ["node", "/x/diff.mjs"]), {"ops/diff.mjs"}),  # or one that fails
-        ("subprocess.Popen", ("python", ["python", "/x/app.py"]), {"container/Dockerfile"}),
-        ("subprocess.Popen", ("cfn-lint", ["/x/cfn-lint", "--", "/x/a.template.json"]), set()),
-        ("subprocess.Popen", ("node", ["/x/node", "/x/cdk", "synth"]), {"container/Dockerfile"}),
-        (
-            "subprocess.Popen",
-            ("python", ["/x/.venv/bin/python", "-m", "local.emulator", "--port", "1"]),
-            {"lambda/a/b.py", "container/Dockerfile"},
-        ),
-        ("subprocess.Popen", ("uv", ["/x/uv", "pip", "install", "--requirements", "docs/a.md"]), {"docs/a.md"}),
-        ("subprocess.Popen", ("git", ["git", "merge-file", "own", "base", "new"]), set()),
-        ("subprocess.Popen", ("git", ["git", "ls-files"]), set()),
-        ("subprocess.Popen", ("setpriv", ["/usr/bin/setpriv", "--reuid=1", "/usr/bin/true"]), set()),
-        ("subprocess.Popen", ("git", ["git", "grep", "x"]), NAMES),
-        ("subprocess.Popen", ("x", ["/x/.venv/bin/ruff", "ops/two.py"]), {"ops/two.py"}),
-        (
-            "subprocess.Popen",
-            ("x", ["/x/.tools/litellm/bin/python", Path("ops/two.py"), "docs/a.md"]),
-            {"ops/two.py", "docs/a.md", "container/Dockerfile"},
-        ),
-        ("subprocess.Popen", ("x", ["/x/.venv/bin/python", "ops/two.py"]), NAMES),
-        ("subprocess.Popen", ("sh", ["sh", "-c", "cat docs/a.md >/x/jsii-runtime.js"]), NAMES),
+        ("os.posix_spawn", ("sh", ["sh"], {}), NAMES),
         ("compile", (None, "docs/a.md"), set()),
     ],
 )
@@ -241,6 +235,104 @@ def test_what_is_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert heard(tmp_path, NAMES, event, *arguments).by.get("ops/one.py", set()) == read
+
+
+@pytest.mark.parametrize(
+    ("command", "read"),
+    [
+        (["sh", "-c", "true"], NAMES),
+        ("node x", NAMES),
+        (["node", "/x/jsii-runtime.js"], set()),
+        (["node", "/x/diff.mjs"], {"ops/diff.mjs"}),  # or one that fails
+        (["python", "/x/app.py"], {"container/Dockerfile"}),
+        (["/x/cfn-lint", "--", "/x/a.template.json"], set()),
+        (["/x/node", "/x/cdk", "synth"], {"container/Dockerfile"}),
+        (["/x/.venv/bin/python", "-m", "local.emulator", "--port", "1"], {"lambda/a/b.py", "container/Dockerfile"}),
+        (["/x/uv", "pip", "install", "--requirements", "docs/a.md"], {"docs/a.md"}),
+        (["/x/uv", "pip", "install", "--requirements=docs/a.md"], {"docs/a.md"}),
+        (["git", "merge-file", "own", "base", "new", ""], set()),
+        (["git", "ls-files"], set()),
+        (["/usr/bin/setpriv", "--reuid=1", "/usr/bin/true"], set()),
+        (["git", "grep", "x"], NAMES),
+        (["/x/.venv/bin/ruff", "ops/two.py"], {"ops/two.py"}),
+        (["/x/.venv/bin/ruff", "ops"], {"ops/one.py", "ops/two.py", "ops/diff.mjs"}),
+        ([b"/x/.venv/bin/ruff", b"./ops/../docs/"], {"docs/a.md"}),
+        (["/x/.venv/bin/ruff", "."], NAMES),
+        (
+            ["/x/.tools/litellm/bin/python", Path("ops/two.py"), "docs/a.md"],
+            {"ops/two.py", "docs/a.md", "container/Dockerfile"},
+        ),
+        (["/x/cdk", "/x/diff.mjs"], {"container/Dockerfile", "ops/diff.mjs"}),  # two that are known
+        (["/x/.venv/bin/python", "ops/two.py"], NAMES),
+        (["sh", "-c", "cat docs/a.md >/x/jsii-runtime.js"], NAMES),
+        (["python", "/x/local/confinement.py", "--", "/x/ruff", "docs/a.md"], {"docs/a.md", "local/confinement.py"}),
+        (["python", "/x/local/confinement.py", "--", "sh"], {*NAMES, "local/confinement.py"}),
+    ],
+)
+def test_what_a_program_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[Any] | str, read: set[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reads = heard(tmp_path, NAMES, "subprocess.Popen", command[0], command, None, None)
+    assert reads.by.get("ops/one.py", set()) == read
+
+
+@pytest.mark.parametrize("folder", ["docs", "HERE/docs", b"HERE/docs"])
+def test_what_is_named_is_in_the_folder_that_a_program_begins_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str | bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reads = heard(tmp_path, NAMES, "subprocess.Popen", "ruff", ["ruff", "a.md"], in_checkout(tmp_path, folder), {})
+    assert reads.by == {"ops/one.py": {"docs/a.md"}}
+
+
+@pytest.mark.parametrize(
+    ("executable", "words", "folder", "variables", "tells"),
+    [
+        ("sh", ["sh"], "/", {}, False),
+        ("sh", ["sh"], b"/", {}, False),
+        ("sh", ["sh"], None, {}, True),  # where the tests run: in the checkout
+        ("sh", ["sh"], "", {}, True),
+        ("sh", ["sh"], "docs", {}, True),
+        ("sh", ["sh"], "HERE/docs", {}, True),
+        ("sh", ["sh"], "HERE-beside", {}, False),
+        ("HERE/docs/a.sh", ["sh"], "/", {}, True),
+        (b"HERE/docs/a.sh", ["sh"], "/", {}, True),
+        ("sh", ["sh", "-c", "cat HERE/docs/a.md"], "/", {}, True),
+        ("sh", ["sh", Path("HERE")], "/", {}, True),
+        ("sh", ["sh"], "/", {"PLACE": "HERE"}, True),
+        ("sh", ["sh"], "/", {b"PLACE": b"HERE"}, True),
+        ("sh", ["sh"], "/", None, True),  # the tests' own
+        ("HERE/.venv/bin/python", ["python"], "/", {"PATH": "/bin:HERE/.venv/bin:HERE/node_modules/.bin"}, False),
+        ("sh", ["sh"], "/", {"UV_CACHE_DIR": "HERE/.cache/uv"}, False),
+        ("sh", ["sh"], "/", {"PATH": "HERE/.venv/../docs"}, True),
+        ("sh", "sh", "/", {}, True),  # its words are not known
+    ],
+)
+def test_who_is_not_told_where_the_checkout_is_reads_nothing_of_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    executable: str | bytes,
+    words: list[str | Path] | str,
+    folder: str | bytes | None,
+    variables: Mapping[str, str] | None,
+    tells: bool,
+) -> None:
+    """What is installed in it, and what is kept there, is no file of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    arguments = (in_checkout(tmp_path, each) for each in (executable, words, folder, variables))
+    reads = heard(tmp_path, NAMES, "subprocess.Popen", *arguments)
+    assert reads.by.get("ops/one.py", set()) == (NAMES if tells else set())
+
+
+def test_no_process_is_told_by_the_shells_own_variables(checkout: Checkout) -> None:
+    """Which it has where the tests run; and the folder is not the checkout's."""
+    test = "import subprocess\n\n\ndef test() -> None:\n    subprocess.run(['true'], cwd='/')\n"
+    checkout.write("tests/unit/test_elsewhere.py", test)
+    assert checkout.ran(*CHANGED) == "a alone b elsewhere skips starts"
+    checkout.write("docs/b.md", "changed")
+    assert checkout.ran(*CHANGED) == "skips starts"
 
 
 def test_a_synthesis_reads_what_its_digest_is_of() -> None:

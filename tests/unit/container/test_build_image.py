@@ -122,6 +122,7 @@ esac""",
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.script), *(arguments or (REPOSITORY, COMMIT, str(self.bom)))],
+            cwd=self.path.parent,
             env={"PATH": str(self.path), "HOME": str(self.path.parent), "TMPDIR": str(self.path.parent), **variables},
             capture_output=True,
             text=True,

@@ -197,6 +197,7 @@ class Tools:
     def run(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.container / "verify-image.sh")],
+            cwd=self.container,
             env={"PATH": f"{self.path}:/usr/bin:/bin"},
             capture_output=True,
             text=True,
@@ -257,6 +258,7 @@ def test_a_missing_tool_is_named(tools: Tools, name: str) -> None:
     (tools.path / name).unlink()
     result = subprocess.run(
         ["/bin/sh", str(tools.container / "verify-image.sh")],
+        cwd=tools.container,
         env={"PATH": str(tools.path)},
         capture_output=True,
         text=True,

@@ -78,7 +78,7 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
     if program is None:
         needed = os.environ.get("CI") and sys.platform == "linux"
         (pytest.fail if needed else pytest.skip)("BusyBox, whose tools the image has, is not installed")
-    for applet in subprocess.check_output([program, "--list"], text=True).split():
+    for applet in subprocess.check_output([program, "--list"], cwd=folder, text=True).split():
         (folder / applet).symlink_to(program)
     (folder / "python3").symlink_to(sys.executable)
     return str(folder)

@@ -346,7 +346,8 @@ class TestConfinement:
         write = Confinement(user="1000", writable=(own,)).command(["touch", str(mounted / "a"), str(own / "a")])
         mount = 'for folder; do mount -t tmpfs -o mode=1777,nosuid none "$folder"; done'
         script = [*("unshare", "--mount", "sh", "-c"), f"{mount}; exec {shlex.join(write)}", "sh"]
-        done = subprocess.run([*script, str(mounted), str(own)], capture_output=True, text=True, check=False)
+        command = [*script, str(mounted), str(own)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.stderr == f"touch: cannot touch '{mounted / 'a'}': Read-only file system\n"
 
     @pytest.mark.parametrize("definition", [{"mountPoints": []}], indirect=True)

@@ -298,8 +298,8 @@ def test_the_engine_ends_with_its_parent(database: Database, tmp_path: Path) -> 
         "DATABASE_URL": database.url(),
         "PRISMA_DML_PATH": str(tmp_path / "schema.prisma"),
     }
-    command = f'"$PRISMA_QUERY_ENGINE_BINARY" -p {port} & wait'
-    parent = subprocess.Popen(["/bin/sh", "-c", command], env=environment)
+    command = ("/bin/sh", "-c", '"$0" -p "$1" & wait', environment["PRISMA_QUERY_ENGINE_BINARY"], str(port))
+    parent = subprocess.Popen(command, env=environment)
     engine = Engine(f"http://127.0.0.1:{port}")
     until(lambda: answers(engine))
     parent.kill()

@@ -208,7 +208,7 @@ def test_nothing_stays_behind(machine: Machine, way: str) -> None:
     if way == "its folder is gone":
         shutil.rmtree(machine.sockets)
     else:
-        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended = subprocess.Popen([sys.executable, "-c", ""], cwd="/")
         ended.wait()
         (machine.sockets / "owner").write_text(str(ended.pid))
     assert process.wait(PATIENCE) == -signal.SIGKILL
