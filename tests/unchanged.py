@@ -86,7 +86,7 @@ PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "local.emulator": ("local/", "stacks/", "lambda/", "container/"),
     "local.valkey": ("local/",),
     **dict.fromkeys(("prisma/prisma", "prisma/query-engine"), ("local/prisma/",)),
-    "preload/litellm": ("local/preload/", "container/"),  # as LiteLLM's Python
+    **dict.fromkeys(("preload/litellm", "preload/server.py"), ("local/preload/", "container/")),  # as LiteLLM's Python
     "cfn-lint": (),  # templates that are in no checkout
     "jsii-runtime.js": (),  # but what is `COMMON`
     "diff.mjs": ("ops/diff.mjs",),  # templates come on its standard input
