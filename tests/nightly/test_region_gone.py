@@ -221,9 +221,9 @@ def test_what_came_after_the_copy_is_lost(history: History) -> None:
 
 
 def test_doctor_says_that_the_second_region_is_ready(history: History) -> None:
-    lines = [each for each in history.done["doctor"].stdout.splitlines() if "second region" in each]
-    assert any(f"{OSAKA} has a copy of" in each for each in lines)
-    assert any("second region, bootstrap" in each for each in lines)
+    said = "\n".join(each for each in history.done["doctor"].stdout.splitlines() if "second region" in each)
+    assert f"{OSAKA} has a copy of" in said
+    assert "second region, bootstrap" in said
 
 
 def test_each_step_is_said_before_it_is_done(history: History) -> None:
