@@ -73,8 +73,8 @@ HASHING: Final = frozenset(
 )
 """Files and functions that read all of it for that."""
 
-# Of these programs it is known what they read of the checkout, beside the files and folders that their command names,
-# what those import, and what is `HASHED`.
+# Of these programs it is known what they read of the checkout, beside the files, folders and modules that their command
+# names, what those import, and what is `HASHED`.
 SYNTHESIS: Final = (  # `PRODUCT` in ops/remembered.py, and the company
     *("app.py", "cdk.json", "container/Dockerfile", "package.json", "requirements.txt", "stacks/"),  # LiteLLM's version
     *("company/", "tests/companies/"),
@@ -82,9 +82,9 @@ SYNTHESIS: Final = (  # `PRODUCT` in ops/remembered.py, and the company
 PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "app.py": SYNTHESIS,
     "cdk": SYNTHESIS,
-    "tests.company.several": (*SYNTHESIS, "tests/company/", "ops/"),
+    "tests.company.several": SYNTHESIS,
     "local.emulator": ("local/", "stacks/", "lambda/", "container/"),
-    "local.valkey": ("local/",),
+    "local.valkey": (),
     **dict.fromkeys(("prisma/prisma", "prisma/query-engine"), ("local/prisma/",)),
     **dict.fromkeys(("preload/litellm", "preload/server.py"), ("local/preload/", "container/")),  # as LiteLLM's Python
     "cfn-lint": (),  # templates that are in no checkout
@@ -162,8 +162,9 @@ class Reads:
         return self._names if any(map(self._place.search, (place, *words, *values))) else ()
 
     def _named(self, words: list[str], place: str) -> Iterator[str]:
-        """The files and folders of the checkout that are named, from this place."""
-        for named in filter(None, (*words, *(word.partition("=")[2] for word in words))):
+        """The files, folders and modules of the checkout that are named, from this place."""
+        modules = (f"{word.replace('.', os.sep)}.py" for word in words)
+        for named in filter(None, (*words, *modules, *(word.partition("=")[2] for word in words))):
             full = f"{os.path.normpath(Path(place, named))}{os.sep}"
             if full.startswith(self._root):
                 name = full.removeprefix(self._root)

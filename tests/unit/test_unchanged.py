@@ -250,6 +250,8 @@ def test_what_is_read(
         (["/x/.venv/bin/python", "-m", "local.emulator", "--port", "1"], {"lambda/a/b.py", "container/Dockerfile"}),
         (["/x/uv", "pip", "install", "--requirements", "docs/a.md"], {"docs/a.md"}),
         (["/x/uv", "pip", "install", "--requirements=docs/a.md"], {"docs/a.md"}),
+        (["/x/.venv/bin/python", "-m", "local.valkey"], set()),
+        (["/x/ruff", "-m", "ops.two"], {"ops/two.py"}),
         (["git", "merge-file", "own", "base", "new", ""], set()),
         (["git", "ls-files"], set()),
         (["/usr/bin/setpriv", "--reuid=1", "/usr/bin/true"], set()),
