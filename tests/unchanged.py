@@ -1,10 +1,10 @@
 """Files of tests that passed with all that they depend on as it is now are not run again: `--changed`, by `make check`.
 
 What a file depends on is not declared, it is observed: of Python, what it imports, and what that imports in turn; of
-all else, what is opened while it runs. A read is put down to each file of the checkout that had a part in it (by the
-stack), so that what one file of tests has read into a cache counts for the next, which only asks the cache: both
-import the module that reads. Nobody sees what a process reads: unless it is not told where the checkout is, the test
-that has it started depends on all of it, and so does a module that keeps what it has told for the next who asks.
+all else, what is opened while it runs. A read is put down to the test on whose behalf it is (by the stack), and to each
+module that keeps what it has read for the next who asks: what one file of tests has read into a cache counts for the
+next, which only asks the cache. Nobody sees what a process reads: unless it is not told where the checkout is, whoever
+has it started has read all of it.
 Nothing sees that somebody asks whether a file is there: the names of all files are among what each depends on.
 """
 
@@ -49,6 +49,7 @@ COMMON: Final = (
 
 ROOTS: Final = ("", "lambda/")  # where imports are looked for, as `pythonpath` in pyproject.toml
 HERE: Final = "tests/unchanged.py"
+MODULE: Final = "<module>"  # what Python calls the code of one
 TESTS: Final = "tests/"
 # Its functions import what runs a gateway, for tests that are run each time.
 FOR_ALL: Final = "tests/conftest.py"
@@ -105,6 +106,8 @@ class Reads:
 
     def __init__(self, checkout: Path, names: Names) -> None:
         self._root, self._names = f"{checkout}{os.sep}", names
+        sources = {name: checkout / name for name in names if name.endswith(".py")}
+        self._sources = {name: place.read_bytes() for name, place in sources.items() if place.is_file()}
         others = "|".join(map(re.escape, (*INSTALLED, ".cache")))
         self._place = re.compile(rf"{re.escape(str(checkout))}(?![\w-]|/(?:{others})/(?!\S*\.\.))")
         self.by: dict[str, set[str]] = defaultdict(set)
@@ -118,7 +121,7 @@ class Reads:
             if name and not (name.startswith(HASHED) and HASHING & self._on_stack()[0]):
                 self._note((name,))
         elif event in STARTS:
-            self._note(self._read_by_program(arguments), told=True)
+            self._note(self._read_by_program(arguments))
 
     def begin(self, thread: Thread) -> None:
         """Know by whom a thread is begun, for what it reads: Python 3.11 has no audit event of it."""
@@ -170,18 +173,16 @@ class Reads:
                 name = full.removeprefix(self._root)
                 yield name.rstrip(os.sep) if name.rstrip(os.sep) in self._names else name
 
-    def _note(self, names: Iterable[str], *, told: bool = False) -> None:
-        """Put down who has read these; what a process has, nobody keeps for others but who keeps what it `told`."""
+    def _note(self, names: Iterable[str]) -> None:
         functions, imported = self._on_stack()
         if not functions and (imported or all(name.endswith(".py") for name in names)):
             return  # by pytest, of what it imports, whose line it shows: what a module imports is looked for by itself
-        by = {file for file, _ in functions}
-        if told:
-            asking = {
-                file for file, name in functions if file.startswith(TESTS) or name in _keeping(Path(self._root, file))
-            }
-            by = asking or by
-        for each in by or {self.running or EVERYBODY}:
+        by = {
+            file for file, name in functions if file.startswith(TESTS) or name in _keeping(self._sources.get(file, b""))
+        }
+        if self.running and current_thread() in self._begun:  # which may do it for another than who began it
+            by.add(self.running)
+        for each in by or {file for file, _ in functions} or {self.running or EVERYBODY}:
             self.by[each].update(names)
 
     def _on_stack(self) -> tuple[set[tuple[str, str]], bool]:
@@ -198,14 +199,13 @@ class Reads:
 
 
 @cache
-def _keeping(file: Path) -> Names:
-    """The names of a file's functions that keep what they have returned (`functools.cache` and its kind)."""
-    functions = (
-        each
-        for each in ast.walk(ast.parse(file.read_bytes()))
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
-    return frozenset(each.name for each in functions if any("cache" in ast.unparse(by) for by in each.decorator_list))
+def _keeping(source: bytes) -> Names:
+    """The names of what keeps in a file: the module, and functions by `functools.cache` and its kind."""
+    kept = {MODULE}
+    for each in ast.walk(ast.parse(source)) if b"cache" in source else ():
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            kept.update(each.name for by in each.decorator_list if "cache" in ast.unparse(by))
+    return frozenset(kept)
 
 
 @cache

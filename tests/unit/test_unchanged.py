@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -355,30 +355,38 @@ def test_what_is_hashed_is_read_by_who_looks_into_it_alone(monkeypatch: pytest.M
     monkeypatch.setattr(remembered, "_files", lambda place: [place])
     monkeypatch.setattr(Path, "read_bytes", read)
     remembered.text_of(*names)
-    assert reads.by["ops/remembered.py"] == names - {"lambda/usage/handler.py"}
+    assert reads.by == {"tests/unit/test_unchanged.py": names - {"lambda/usage/handler.py"}}
     read(CHECKOUT / "lambda/usage/handler.py")
-    assert reads.by["tests/unit/test_unchanged.py"] >= {"lambda/usage/handler.py"}
+    assert reads.by == {"tests/unit/test_unchanged.py": names}
 
 
-def test_an_unknown_program_is_the_tests_that_has_it_started_and_of_what_keeps_its_words(tmp_path: Path) -> None:
-    """Who else imports the module that starts it depends on nothing of it."""
+@pytest.mark.parametrize(("event", "reads_all"), [("os.fork", True), ("open", False)])
+def test_a_read_is_the_tests_that_it_is_for_and_of_what_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str, reads_all: bool
+) -> None:
+    """A cache, or a module that is imported. Who else imports the module that reads depends on nothing of it."""
+    monkeypatch.chdir(tmp_path)
     names = NAMES | {"tests/unit/test_x.py", "tests/conftest.py"}
+    arguments = () if reads_all else ("docs/a.md", "r", 0)
+    read = names if reads_all else {"docs/a.md"}
     sources = {
-        "ops/one.py": "def starts(reads):\n    reads.hear('os.fork', ())\ndef does(reads):\n    starts(reads)\n",
-        "ops/two.py": "@functools.cache\ndef keeps(reads):\n    starts(reads)\n",
-        "tests/unit/test_x.py": "def test(reads, through):\n    through(reads)\n",
+        "ops/one.py": "def passes(hear):\n    hear()\n",
+        "ops/two.py": "@functools.cache\ndef keeps(hear):\n    passes(hear)\n",
+        "tests/unit/test_x.py": "def test(hear, through):\n    through(hear)\n",
     }
     known: dict[str, Any] = {"functools": functools}
     for name, source in sources.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(source)
         exec(compile(source, tmp_path / name, "exec"), known)  # noqa: S102
-    reads = Reads(tmp_path, names)
-    known["test"](reads, known["does"])
-    assert reads.by == {"tests/unit/test_x.py": names}
-    reads = Reads(tmp_path, names)
-    known["test"](reads, known["keeps"])
-    assert reads.by == {"tests/unit/test_x.py": names, "ops/two.py": names}
+
+    def imports_one(hear: Callable[[], None]) -> None:
+        exec(compile("hear()", tmp_path / "ops" / "two.py", "exec"), {"hear": hear})  # noqa: S102
+
+    for through, keeps in ((known["passes"], False), (known["keeps"], True), (imports_one, True)):
+        reads = Reads(tmp_path, names)
+        known["test"](lambda reads=reads: reads.hear(event, arguments), through)
+        assert reads.by == {"tests/unit/test_x.py": read} | ({"ops/two.py": read} if keeps else {})
 
 
 def test_what_is_recorded_has_the_hash_of_an_image(tmp_path: Path) -> None:
@@ -418,6 +426,12 @@ def test_a_thread_reads_for_who_began_it(tmp_path: Path, monkeypatch: pytest.Mon
     thread.start()
     thread.join()
     assert reads.by == {"ops/two.py": {"docs/a.md"}}
+    reads.running = "tests/unit/test_x.py"  # for whom it may be, as of a pool
+    again = Thread(target=reads.hear, args=("open", ("docs/a.md", "r", 0)))
+    known["begin"](reads, again)
+    again.start()
+    again.join()
+    assert reads.by.pop("tests/unit/test_x.py") == {"docs/a.md"}
 
 
 def test_what_nobody_of_the_checkout_reads_is_for_all(tmp_path: Path) -> None:
