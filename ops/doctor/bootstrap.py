@@ -11,7 +11,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from botocore import exceptions as aws
@@ -22,6 +24,7 @@ from ops.doctor.finding import Finding, problem, well
 from stacks.company import promotion
 from stacks.settings import Environment, Releases
 
+_CDK: Final = Lock()  # its library has one process, and takes the next answer for that to its own question
 NODE: Final = Path(sys.executable).with_name("node")  # what the CDK runs in
 
 
@@ -45,6 +48,8 @@ def bootstrap_command(environment: Environment, releases: Releases | None) -> st
 def required_bootstrap() -> int:
     """The bootstrap version that stacks of the installed CDK need, as it writes it down for any of them.
 
+    It may be asked from several threads, as of two regions.
+
     Raises
     ------
     OpsError
@@ -52,6 +57,12 @@ def required_bootstrap() -> int:
     """
     if not NODE.exists():
         raise OpsError("the CDK cannot be asked which version it needs: it is not installed; run make setup.")
+    with _CDK:
+        return _required_bootstrap()
+
+
+@cache
+def _required_bootstrap() -> int:
     os.environ.setdefault("JSII_NODE", str(NODE))
     import aws_cdk as cdk  # takes a second or two, and only this check needs it
 

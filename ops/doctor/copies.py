@@ -78,6 +78,6 @@ class There:
         settings = account.environment.database.copies
         if settings:
             moved = account.environment.model_copy(update={"region": settings.region})
-            there = Account(Access(moved, account.session), account.session)
+            there = replace(account, access=Access(moved, account.session))  # with its lock: it is the same session
             for finding in self.check(there):
                 yield replace(finding, what=f"{WHAT}, {finding.what}")

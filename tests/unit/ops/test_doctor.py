@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from ipaddress import IPv4Address
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 from unittest import mock
 
@@ -18,7 +21,7 @@ from ops.doctor import bootstrap, domain, models, roles
 from ops.doctor.__main__ import main
 from ops.doctor.account import Account
 from ops.doctor.bootstrap import LINKED_ROLES, LinkedRole
-from ops.doctor.copies import copies
+from ops.doctor.copies import There, copies
 from ops.doctor.examination import CHECKS, examine
 from ops.doctor.finding import Finding, Mark
 from ops.doctor.messages import slack_workspace
@@ -771,6 +774,38 @@ def test_what_a_profile_is_made_of_has_to_be_there(tmp_path: Path) -> None:
 def test_the_cdk_says_which_bootstrap_version_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert bootstrap.required_bootstrap() >= 8  # with which the lookup role came
+
+
+def test_the_cdk_is_asked_once_though_two_regions_ask_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its library mixes up the answers of two who ask at a time: `make doctor` hung by that, or ended."""
+    monkeypatch.undo()
+    entered, both = list[int](), Barrier(2)
+
+    def asked() -> int:
+        entered.append(1)
+        with suppress(BrokenBarrierError):  # the other would come as far meanwhile
+            both.wait(0.5)
+        return len(entered)
+
+    monkeypatch.setattr(bootstrap, "_required_bootstrap", cache(asked))
+    with ThreadPoolExecutor(2) as pool:
+        assert [*pool.map(lambda _: bootstrap.required_bootstrap(), range(2))] == [1, 1]
+
+
+def test_a_session_makes_one_client_at_a_time_for_both_regions() -> None:
+    session = FakeAws(well()).session
+    account = Account(Access(COPYING, session), session)
+    seen: list[Account] = []
+
+    def look(there: Account) -> list[Finding]:
+        seen.append(there)
+        return []
+
+    assert [*There(look)(account)] == []
+    (there,) = seen
+    assert there.session is account.session
+    assert there._lock is account._lock
+    assert there.environment.region != account.environment.region
 
 
 def test_without_node_only_the_bootstrap_version_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
